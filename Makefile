@@ -1,0 +1,50 @@
+# make run    start the studio          make test   everything CI checks
+# make setup  only the environment      make check  lint, types and the tests that need no browser
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment is up to date when it carries the checksum of the requirements it was made from.
+RUNTIME := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
+DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+
+.PHONY: setup dev chromium run lint types check test screenshots clean
+
+setup: $(RUNTIME)
+dev: $(DEV)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("TiDAL Studio needs Python 3.11 or newer; this is %d.%d. Say: make PYTHON=python3.11" % sys.version_info[:2]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): | $(BIN)/python
+	@echo "Installing the studio's packages into $(VENV) (about 5 GB, some minutes, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@rm -f $(VENV)/.runtime-* && touch $@
+
+$(DEV): | $(BIN)/python
+	@echo "Installing the studio's packages and the test tools into $(VENV) (some minutes, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@rm -f $(VENV)/.runtime-* $(VENV)/.dev-* && touch $(RUNTIME) $@
+
+run: setup
+	$(BIN)/streamlit run app.py
+
+chromium: dev
+	$(BIN)/python -m tests.browser.chromium
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: dev
+	$(BIN)/mypy
+
+check: lint types
+	$(BIN)/python -m pytest -n 2 -m "not browser"
+
+test: lint types chromium
+	$(BIN)/python -m pytest -n 2
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

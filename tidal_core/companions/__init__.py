@@ -1,0 +1,1 @@
+"""What is trained beside the classifier for asking."""

@@ -1,0 +1,171 @@
+"""Settings as frozen dataclasses: what a round trains with, what a project is set to.
+
+No torch here: pages show and change these without waiting for its import. Each is stored as JSON beside what it
+governed, so that any round can be explained and repeated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from tidal_core.errors import InputError
+
+Precision = Literal["float32", "bfloat16"]
+Optimizer = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "step", "cosine", "one-cycle"]
+Augmentation = Literal["none", "crop", "flip-crop"]
+TDWindow = Literal["all", "second-half"]
+Fit = Literal["crop", "letterbox"]
+SuggestionMode = Literal["after", "always", "never"]
+
+
+class JsonConfig:
+    """To and from JSON for frozen dataclasses; unknown keys are refused, missing ones take their default."""
+
+    def to_json(self) -> str:
+        """This configuration as one line of JSON with sorted keys, equal for equal configurations."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The configuration that ``to_json`` wrote. Raises InputError for a key this version does not know."""
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The configuration with these values; lists become tuples."""
+        fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise InputError(
+                f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}; it was written by another version "
+                "of the studio, or misspelt."
+            )
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """One seed for each source of chance, so that one can be varied while the others stand still."""
+
+    weights: int = 0
+    order: int = 1
+    augmentation: int = 2
+    selection: int = 3
+
+    @classmethod
+    def of(cls, project_seed: int, round_id: int) -> Seeds:
+        """Seeds for one round: different in every round and for every purpose, the same each time."""
+        base = (project_seed * 1_000_003 + round_id) * 16
+        return cls(weights=base, order=base + 1, augmentation=base + 2, selection=base + 3)
+
+
+@dataclass(frozen=True)
+class TrainConfig(JsonConfig):
+    """How one round trains. The presets ``quick`` and ``paper`` are below."""
+
+    backbone: str = "small"
+    companions: tuple[str, ...] = ("td",)
+    epochs: int = 40  # at least; see min_steps
+    min_steps: int = 160  # with 20 labels an epoch is one step: epochs are added until this many are made
+    batch_size: int = 32
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9  # SGD only
+    schedule: Schedule = "cosine"
+    warmup_fraction: float = 0.1  # of all steps; cosine only
+    milestones: tuple[int, ...] = ()  # epochs after which the rate drops; step only
+    gamma: float = 0.1  # factor of each drop; step only
+    td_weight: float = 1.0  # lambda of the paper
+    td_window: TDWindow = "second-half"  # p-bar over all epochs (the paper) or the second half (better with few labels)
+    augmentation: Augmentation = "crop"  # "flip-crop" turns a b into a d: not for digits and letters
+    crop_padding: int = 4  # pixels at 32 pixels of image size, in proportion for others
+    precision: Precision = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    warm_start: bool = True  # weights carry over from the round before, optimisers never do
+    full_curve_classes: int = 100  # up to this many classes every probability of a curve is kept
+    sparse_top_k: int = 5  # above it: the label, the prediction and this many of the largest
+
+
+QUICK = TrainConfig()
+"""Seconds per round on two CPU cores with a few hundred labels; figures in EXPERIMENTS.md."""
+
+PAPER = TrainConfig(
+    backbone="resnet18",
+    epochs=200,
+    min_steps=0,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    schedule="step",
+    milestones=(160,),
+    td_window="all",
+    augmentation="flip-crop",
+)
+"""The published protocol (TiDAL, ICCV 2023): ResNet-18, 200 epochs, SGD 0.1, x0.1 after epoch 160."""
+
+PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "paper": PAPER}
+
+
+@dataclass(frozen=True)
+class ProjectSettings(JsonConfig):
+    """What a person can set for a project; kept in its file."""
+
+    title: str = ""
+    annotator: str = "me"
+    training_size: int = 32  # pixels: side of the square images the model sees
+    fit: Fit = "crop"
+    grayscale: bool = False
+    labels_per_round: int = 20
+    rounds_enabled: bool = True  # off: labels are kept, nothing trains
+    strategy: str = "tidal-entropy"
+    preset: str = "quick"
+    augmentation: Augmentation = "crop"
+    audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
+    suggestions: SuggestionMode = "after"
+    curve_rounds: int = 5  # whole curves are kept for this many of the last rounds
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.labels_per_round <= 100_000:
+            raise InputError(f"labels per round is {self.labels_per_round}; choose a number from 1 to 100,000.")
+        if not 0 <= self.audit_share <= 0.5:
+            raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
+        if not 8 <= self.training_size <= 512:
+            raise InputError(f"the training size is {self.training_size} pixels; choose from 8 to 512.")
+        if self.preset not in PRESETS:
+            raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+
+    def train_config(self) -> TrainConfig:
+        """What the next round trains with."""
+        config = PRESETS[self.preset]
+        if self.preset == "paper":
+            return config
+        return dataclasses.replace(config, augmentation=self.augmentation)
+
+
+@dataclass(frozen=True)
+class RoundConfig(JsonConfig):
+    """Everything that decides how a round comes out, beside its labels and images."""
+
+    train: TrainConfig
+    seeds: Seeds
+    strategy: str
+    training_size: int
+    queue_length: int = 5_000  # images ranked for the queue
+    threads: int = 1  # torch's; on a CPU one core stays with the web server
+    versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """As the base class, with the two inner configurations rebuilt."""
+        values = dict(values)
+        values["train"] = TrainConfig.from_dict(values["train"])
+        values["seeds"] = Seeds(**values["seeds"])
+        return super().from_dict(values)

@@ -1,0 +1,84 @@
+"""Every error this library raises on purpose, as one tree.
+
+    TidalError
+    ├── ProjectError
+    │   ├── ProjectNotFound      no project of this name
+    │   ├── ProjectExists        a project of this name is already there
+    │   └── ProjectInUse         another process owns the project's file
+    ├── StoreError
+    │   ├── SchemaTooNew         the file was written by a newer version
+    │   └── NotFound             an id that the store does not have
+    ├── RoundStateError          a round cannot go from this state to that one
+    ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
+    │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
+    │   └── TooFewClasses        a margin of fewer than two classes
+    ├── AnswerRefused            an answer that must not be stored (unknown image, an id used twice, ...)
+    ├── TrainingDiverged         the loss is not a number
+    └── OutOfMemory              not even a batch of one fits on the device
+
+A message names the thing, the value and the remedy: it is shown to people as it stands.
+"""
+
+
+class TidalError(Exception):
+    """The base of all errors raised on purpose: catching it catches nothing else."""
+
+
+class ProjectError(TidalError):
+    """A project cannot be opened or made."""
+
+
+class ProjectNotFound(ProjectError):
+    """No project of this name."""
+
+
+class ProjectExists(ProjectError):
+    """A project of this name is already there."""
+
+
+class ProjectInUse(ProjectError):
+    """Another process owns the project's file."""
+
+    def __init__(self, message: str, *, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StoreError(TidalError):
+    """The project's file cannot do what was asked."""
+
+
+class SchemaTooNew(StoreError):
+    """The file was written by a newer version of the studio."""
+
+
+class NotFound(StoreError):
+    """An id that the store does not have."""
+
+
+class RoundStateError(TidalError):
+    """A round cannot go from the state it is in to the one asked for."""
+
+
+class InputError(TidalError, ValueError):
+    """A value given by a person or a program that cannot be used."""
+
+
+class ImageUnreadable(InputError):
+    """One image that cannot be read."""
+
+
+class TooFewClasses(InputError):
+    """A margin, or a round, of fewer classes than it needs."""
+
+
+class AnswerRefused(TidalError):
+    """An answer that must not be stored."""
+
+
+class TrainingDiverged(TidalError):
+    """The loss is not a number."""
+
+
+class OutOfMemory(TidalError):
+    """Not even a batch of one fits on the device."""

@@ -1,0 +1,1 @@
+"""Comparing strategies where the labels are known."""

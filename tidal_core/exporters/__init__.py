@@ -1,0 +1,1 @@
+"""Where the work goes: one exporter per file."""

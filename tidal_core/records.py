@@ -1,0 +1,290 @@
+"""The frozen records and enums that travel between modules. numpy at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32: TypeAlias = NDArray[np.float32]
+Float64: TypeAlias = NDArray[np.float64]
+Int64: TypeAlias = NDArray[np.int64]
+UInt8: TypeAlias = NDArray[np.uint8]
+
+
+class Split(StrEnum):
+    """What an image is for."""
+
+    POOL = "pool"
+    TEST = "test"
+
+
+class ImageStatus(StrEnum):
+    """Whether an image can be shown and trained on."""
+
+    READY = "ready"
+    HIDDEN = "hidden"  # kept out of the queue: a near-duplicate, or set aside by a person
+    MISSING = "missing"  # its file is gone; its pixels may still be in the cache
+
+
+class AnswerKind(StrEnum):
+    """What a person (or, later, a model) said about an image."""
+
+    LABEL = "label"
+    SKIP = "skip"
+    FLAG = "flag"
+    UNDO = "undo"
+    MODEL = "model"
+
+
+class AnswerMode(StrEnum):
+    """How an answer was given."""
+
+    SINGLE = "single"
+    SWEEP = "sweep"
+    WIDGETS = "widgets"
+    AUTOPILOT = "autopilot"
+    IMPORT = "import"
+    REVIEW = "review"
+
+
+class Shown(StrEnum):
+    """Whether the model's suggestion was seen before the answer."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    NEVER = "never"
+
+
+class Purpose(StrEnum):
+    """Why an image is asked."""
+
+    QUERY = "query"
+    AUDIT = "audit"
+    SEED = "seed"
+
+
+class RoundState(StrEnum):
+    """Where a round is. Moves are guarded by one compare-and-set, see ``store.rounds.move``."""
+
+    WAITING = "waiting"
+    TRAINING = "training"
+    SCORING = "scoring"
+    RANKING = "ranking"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the round still has work before it."""
+        return self in ACTIVE_STATES
+
+
+ACTIVE_STATES = frozenset({RoundState.WAITING, RoundState.TRAINING, RoundState.SCORING, RoundState.RANKING})
+
+ROUND_MOVES: dict[RoundState, frozenset[RoundState]] = {
+    RoundState.WAITING: frozenset({RoundState.TRAINING, RoundState.FAILED, RoundState.CANCELLED}),
+    RoundState.TRAINING: frozenset({RoundState.SCORING, RoundState.FAILED, RoundState.CANCELLED}),
+    RoundState.SCORING: frozenset({RoundState.RANKING, RoundState.FAILED, RoundState.CANCELLED}),
+    RoundState.RANKING: frozenset({RoundState.DONE, RoundState.FAILED, RoundState.CANCELLED}),
+    RoundState.DONE: frozenset(),
+    RoundState.FAILED: frozenset(),
+    RoundState.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a project."""
+
+    id: int
+    uri: str  # an absolute path, or a URI with a scheme ("digits:17")
+    name: str  # what people call it: the path below the import's root
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+    split: Split
+    known_class: int | None
+    status: ImageStatus
+    pixel_row: int  # its row in pixels.npy
+    audit_order: int | None  # position in the random order of audit images; None for the test split
+    phash: int | None = None  # 64-bit perceptual hash
+
+
+@dataclass(frozen=True)
+class ClassRecord:
+    """One class. Ids never change; a merged or retired class keeps its row."""
+
+    id: int
+    name: str
+    key: str  # the key that answers it, "" for none
+    colour: str  # "#rrggbb"
+    position: int
+    merged_into: int | None = None
+    retired_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One event, as it comes in."""
+
+    event_id: str  # made where the answer was given, so that it can be sent twice
+    kind: AnswerKind
+    image_id: int
+    class_id: int | None = None
+    undoes: str | None = None  # the event id that an undo takes back
+    reason: str | None = None
+    note: str | None = None
+    annotator: str = "me"
+    mode: AnswerMode = AnswerMode.SINGLE
+    suggestion_class: int | None = None
+    suggestion_p: float | None = None
+    suggestion_shown: Shown = Shown.NEVER
+    milliseconds: int | None = None  # from painted to answered
+    round_id: int | None = None  # the round that had ranked the image
+    purpose: Purpose | None = None
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """One event as it lies in the store."""
+
+    answer: Answer
+    seq: int  # the server's order, dense from 1
+    answered_at: datetime  # naive UTC, the server's clock
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """One image waiting to be asked."""
+
+    position: int
+    image_id: int
+    purpose: Purpose
+    score: float | None = None  # the strategy's; None for seeds and audit images
+    round_id: int | None = None  # the round that ranked it
+    holder: str | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round as it lies in the store. ``config`` is RoundConfig as JSON."""
+
+    id: int
+    state: RoundState
+    config: str
+    strategy: str
+    class_ids: tuple[int, ...]  # what position c of every vector of this round means
+    last_seq: int  # the last answer that the round knew
+    labels: int  # images it trains on
+    trigger: str  # "labels" or "person"
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    checkpoint: str | None = None  # file name below checkpoints/
+
+
+@dataclass(frozen=True)
+class Curves:
+    """p^(t)(c | x) of N images at one epoch.
+
+    Dense (``class_index`` is None): ``p`` is (N, C). Sparse: ``p`` and ``class_index`` are (N, K), position k of a row
+    is the probability of class ``class_index[i, k]``; unused places hold -1 and 0.
+    """
+
+    p: Float32
+    class_index: Int64 | None = None
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch of training was. ``epoch`` counts from 1."""
+
+    epoch: int
+    epochs: int  # of the whole round
+    loss: float
+    class_loss: float
+    td_loss: float | None  # None without the TD module
+    train_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    batch_size: int
+    curves: Curves | None = None  # rows in the order of the training images; None when not asked for
+    note: str | None = None  # "out of memory at 128 images: went on with 64"
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """Where the training stands within an epoch; reported at least once a second."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    images_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class TrainImages:
+    """The images of one round as paths and rows, never tensors, so that it can be sent to another machine."""
+
+    pixels: Path  # pixels.npy, uint8 (rows, H, W, 3)
+    rows: Int64  # (N,) rows of the file
+    labels: Int64  # (N,) positions 0..C-1 in the round's class order
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class PoolScores:
+    """What the trained network says of N images; arrays are row-aligned."""
+
+    log_p: Float32  # (N, C) log-softmax of the classifier, float32
+    td_log_p: Float32 | None  # (N, C) log-softmax of the TD module: predicted p-bar; None without it
+    features: Float32  # (N, D) pooled features before the classifier's last layer
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """What a strategy chooses from. Rows of the arrays are the pool images in the order of ``ids``."""
+
+    ids: Int64  # (N,)
+    log_p: Float32  # (N, C)
+    td_log_p: Float32 | None  # (N, C)
+    features: Float32  # (N, D)
+    labelled_features: Float32  # (L, D)
+    labelled_log_p: Float32  # (L, C)
+    labelled_classes: Int64  # (L,) positions in the class order
+    class_counts: Int64  # (C,)
+
+
+@dataclass(frozen=True)
+class ImportProblem:
+    """One file that was not read, or read with a remark."""
+
+    name: str
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """How an import ended: every file is in one of the counts, every problem is named."""
+
+    source: str
+    read: int = 0  # new images
+    known: int = 0  # already in the project (equal content)
+    duplicates: int = 0  # equal content within this import
+    labels: int = 0  # labels that came along
+    problems: tuple[ImportProblem, ...] = field(default=())
+    seconds: float = 0.0

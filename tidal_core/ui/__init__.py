@@ -1,0 +1,1 @@
+"""The labelling component, the theme's colours and small Streamlit helpers."""
