@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -252,6 +253,9 @@ class PoolScores:
     log_p: Float32  # (N, C) log-softmax of the classifier, float32
     td_log_p: Float32 | None  # (N, C) log-softmax of the TD module: predicted p-bar; None without it
     features: Float32  # (N, D) pooled features before the classifier's last layer
+    extra: Mapping[str, Float32] = field(
+        default_factory=dict
+    )  # by name, what other companions say: "mc_log_p" (N, S, C)
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,7 @@ class PoolView:
     labelled_log_p: Float32  # (L, C)
     labelled_classes: Int64  # (L,) positions in the class order
     class_counts: Int64  # (C,)
+    extra: Mapping[str, Float32] = field(default_factory=dict)  # as in PoolScores
 
 
 @dataclass(frozen=True)

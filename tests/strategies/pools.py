@@ -1,0 +1,49 @@
+"""Small pools of made-up scores for the tests of strategies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tidal_core.records import Float32, Int64, PoolView
+
+
+def log_softmax(rng: np.random.Generator, size: int, classes: int, sharpness: float = 2.0) -> Float32:
+    logits = sharpness * rng.standard_normal((size, classes))
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: int = 6, seed: int = 0) -> PoolView:
+    rng = np.random.default_rng(seed)
+    labelled_classes = rng.integers(0, classes, labelled)
+    return PoolView(
+        ids=1000 + rng.permutation(size),
+        log_p=log_softmax(rng, size, classes),
+        td_log_p=log_softmax(rng, size, classes),
+        features=rng.standard_normal((size, dimensions)).astype(np.float32),
+        labelled_features=rng.standard_normal((labelled, dimensions)).astype(np.float32),
+        labelled_log_p=log_softmax(rng, labelled, classes),
+        labelled_classes=labelled_classes,
+        class_counts=np.bincount(labelled_classes, minlength=classes),
+        extra={"mc_log_p": log_softmax(rng, size * 4, classes).reshape(size, 4, classes)},
+    )
+
+
+def take(pool: PoolView, rows: Int64) -> PoolView:
+    """The pool of these rows, in this order."""
+    assert pool.td_log_p is not None
+    return replace(
+        pool,
+        ids=pool.ids[rows],
+        log_p=pool.log_p[rows],
+        td_log_p=pool.td_log_p[rows],
+        features=pool.features[rows],
+        extra={name: value[rows] for name, value in pool.extra.items()},
+    )
+
+
+def arrays(pool: PoolView) -> dict[str, np.ndarray]:
+    """Copies of every array of the pool, by name."""
+    found = {name: value.copy() for name, value in vars(pool).items() if isinstance(value, np.ndarray)}
+    return found | {name: value.copy() for name, value in pool.extra.items()}

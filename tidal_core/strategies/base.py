@@ -1,0 +1,125 @@
+"""What a query strategy is, and the laws that hold for each of them.
+
+A strategy chooses which n images of a pool to ask next, from arrays alone: it never trains, reads no file and keeps
+no state. ``Strategy.select`` checks what goes in and what comes out, for strategies registered from elsewhere too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidal_core.errors import InputError, TidalError, TooFewClasses
+from tidal_core.records import Float32, Int64, PoolView
+from tidal_core.strategies.scores import Floats
+
+Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_log_p"]
+
+REMEDIES: dict[str, str] = {
+    "td_log_p": "train with the companion 'td'",
+    "mc_log_p": "train with the companion 'mc-dropout'",
+}
+
+
+class Strategy(ABC):
+    """Chooses the images to ask. Subclasses describe themselves in the class variables and implement ``choose``."""
+
+    name: ClassVar[str]  # what settings, commands and stored rounds call it
+    title: ClassVar[str]  # what people call it
+    explanation: ClassVar[str]  # one line for people
+    paper: ClassVar[str]  # where it is from
+    cost: ClassVar[str]  # time and memory for N pool images, L labelled ones, C classes, D features, n asked
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
+    least_classes: ClassVar[int] = 1
+
+    def select(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """Rows of the n images to ask, most wanted first: (n,) int64, each once.
+
+        The same pool, n and state of ``rng`` give the same answer; ``pool`` is not changed. Raises InputError when n
+        is negative or larger than the pool, or when the pool lacks what the strategy needs.
+        """
+        size = len(pool.ids)
+        if not 0 <= n <= size:
+            raise InputError(f"{self.name} cannot choose {n} of {size} images; choose from 0 to {size}.")
+        if n == 0:
+            return np.empty(0, np.int64)
+        self._check(pool)
+        rows = np.asarray(self.choose(pool, n, rng), np.int64)
+        if rows.shape != (n,) or len(np.unique(rows)) != n or rows.min() < 0 or rows.max() >= size:
+            raise TidalError(
+                f"The strategy {self.name} did not return {n} different rows of {size}; this is an error in "
+                f"{type(self).__module__}."
+            )
+        return rows
+
+    @abstractmethod
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """As ``select``, for a pool that has what is needed and 1 <= n <= N."""
+
+    def scores(self, pool: PoolView) -> Floats | None:
+        """(N,) the number by which it ranks, for showing to people; None for strategies that choose whole batches."""
+        return None
+
+    def _check(self, pool: PoolView) -> None:
+        size, classes = pool.log_p.shape if pool.log_p.ndim == 2 else (-1, -1)
+        if size != len(pool.ids):
+            raise InputError(
+                f"The pool has {len(pool.ids)} images and log_p has shape {pool.log_p.shape}; give a row to each."
+            )
+        if classes < self.least_classes:
+            raise TooFewClasses(f"{self.name} needs {self.least_classes} classes and the round has {classes}; add one.")
+        for need in sorted(self.needs):
+            found = needed(pool, need)
+            if found is None:
+                raise InputError(
+                    f"{self.name} needs {need}, which this pool does not have: "
+                    f"{REMEDIES.get(need, 'score the pool with it')}, or choose another strategy."
+                )
+            if np.isnan(found).any():
+                bad = int(np.isnan(found.reshape(len(found), -1)).any(axis=1).sum())
+                raise InputError(
+                    f"{need} is not a number for {bad} of {len(found)} images; the training has diverged: lower the "
+                    "learning rate, or go back to the round before."
+                )
+
+
+class ScoreStrategy(Strategy):
+    """A strategy that ranks each image by one number of its own."""
+
+    ranks_all: ClassVar[bool] = True
+    column: ClassVar[str]  # the estimator's name in the scores table
+    ask_for: ClassVar[Literal["highest", "lowest"]] = "lowest"
+    cost: ClassVar[str] = "Time N log N, memory N C."
+
+    @abstractmethod
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) the estimator of each pool image."""
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """The n best by score; equal scores in random order."""
+        scores = self.scores(pool)
+        return best(scores if self.ask_for == "highest" else -scores, n, rng)
+
+
+def best(urgency: Floats, n: int, rng: np.random.Generator) -> Int64:
+    """Rows of the n largest values, largest first; equal values in an order drawn from ``rng``."""
+    shuffled = rng.permutation(len(urgency))
+    order = np.argsort(-urgency[shuffled], kind="stable")[:n]
+    return shuffled[order]
+
+
+def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
+    """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
+    found = pool.extra.get(need) if need == "mc_log_p" else getattr(pool, need)
+    return cast("NDArray[Any] | None", found)
+
+
+def td_of(pool: PoolView) -> Float32:
+    """The pool's TD log-probabilities, for strategies that declared that they need them."""
+    if pool.td_log_p is None:
+        raise InputError(f"The pool has no td_log_p: {REMEDIES['td_log_p']}.")
+    return pool.td_log_p

@@ -1,0 +1,20 @@
+"""Ask where the classifier's largest probability is lowest."""
+
+from tidal_core.records import PoolView
+from tidal_core.strategies.base import ScoreStrategy
+from tidal_core.strategies.scores import Floats, confidence
+
+
+class Confidence(ScoreStrategy):
+    """Ask where the classifier's largest probability is lowest."""
+
+    name = "confidence"
+    title = "Least confidence"
+    explanation = "Images whose likeliest class is the least likely."
+    paper = "Lewis and Gale, A Sequential Algorithm for Training Text Classifiers, SIGIR 1994"
+    needs = frozenset({"log_p"})
+    column = "confidence"
+
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) the largest probability."""
+        return confidence(pool.log_p)

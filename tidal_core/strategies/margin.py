@@ -1,0 +1,21 @@
+"""Ask where the classifier's two likeliest classes are nearest."""
+
+from tidal_core.records import PoolView
+from tidal_core.strategies.base import ScoreStrategy
+from tidal_core.strategies.scores import Floats, margin
+
+
+class Margin(ScoreStrategy):
+    """Ask where the classifier's two likeliest classes are nearest."""
+
+    name = "margin"
+    title = "Margin"
+    explanation = "Images where two classes are nearly level."
+    paper = "Scheffer et al., Active Hidden Markov Models for Information Extraction, IDA 2001"
+    needs = frozenset({"log_p"})
+    column = "margin"
+    least_classes = 2
+
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) margin, 0 to 1."""
+        return margin(pool.log_p)

@@ -1,0 +1,20 @@
+"""Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
+
+from tidal_core.records import PoolView
+from tidal_core.strategies.base import ScoreStrategy, td_of
+from tidal_core.strategies.scores import Floats, td_confidence
+
+
+class TidalConfidence(ScoreStrategy):
+    """Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
+
+    name = "tidal-confidence"
+    title = "TiDAL confidence"
+    explanation = "Images whose predicted learning path gave the suggested class the least."
+    paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (27)"
+    needs = frozenset({"log_p", "td_log_p"})
+    column = "td_confidence"
+
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) P-bar, 0 to 1."""
+        return td_confidence(pool.log_p, td_of(pool))

@@ -1,0 +1,21 @@
+"""Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
+
+from tidal_core.records import PoolView
+from tidal_core.strategies.base import ScoreStrategy, td_of
+from tidal_core.strategies.scores import Floats, td_margin
+
+
+class TidalMargin(ScoreStrategy):
+    """Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
+
+    name = "tidal-margin"
+    title = "TiDAL margin"
+    explanation = "Images whose predicted learning path favours the suggested class by the least."
+    paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 3"
+    needs = frozenset({"log_p", "td_log_p"})
+    column = "td_margin"
+    least_classes = 2
+
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) M-bar, -1 to 1."""
+        return td_margin(pool.log_p, td_of(pool))

@@ -1,0 +1,21 @@
+"""Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
+
+from tidal_core.records import PoolView
+from tidal_core.strategies.base import ScoreStrategy, td_of
+from tidal_core.strategies.scores import Floats, td_margin_naive
+
+
+class TidalMarginNaive(ScoreStrategy):
+    """Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
+
+    name = "tidal-margin-naive"
+    title = "TiDAL margin, naive"
+    explanation = "Images whose predicted learning path has two classes nearly level."
+    paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (26)"
+    needs = frozenset({"td_log_p"})
+    column = "td_margin_naive"
+    least_classes = 2
+
+    def scores(self, pool: PoolView) -> Floats:
+        """(N,) M-bar_0, 0 to 1."""
+        return td_margin_naive(td_of(pool))
