@@ -163,7 +163,7 @@ def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = 
         )
     if class_index is None:
         places = np.arange(values.shape[2], dtype=np.int64)[None, None, :]  # (1, 1, C)
-        if of_image.size and not (0 <= of_image.min() and of_image.max() < values.shape[2]):
+        if of_image.size and not (of_image.min() >= 0 and of_image.max() < values.shape[2]):
             raise InputError(
                 f"labels go from {of_image.min()} to {of_image.max()}; there are {values.shape[2]} classes."
             )

@@ -34,14 +34,15 @@ def entropy(log_p: Floats) -> Floats:
 def margin(log_p: Floats) -> Floats:
     """The largest probability minus the second largest, from 0 (two classes level) to 1. Refuses C = 1."""
     p = _probabilities(log_p, "log_p", classes=2)
-    top = np.partition(p, p.shape[1] - 2, axis=1)
+    top: Floats = np.partition(p, p.shape[1] - 2, axis=1)
     found: Floats = top[:, -1] - top[:, -2]
     return found
 
 
 def confidence(log_p: Floats) -> Floats:
     """The largest probability, from 1/C to 1."""
-    return _probabilities(log_p, "log_p").max(axis=1)
+    found: Floats = _probabilities(log_p, "log_p").max(axis=1)
+    return found
 
 
 def td_entropy(td_log_p: Floats) -> Floats:
