@@ -65,7 +65,13 @@ class InputError(TidalError, ValueError):
 
 
 class ImageUnreadable(InputError):
-    """One image that cannot be read."""
+    """One image that cannot be read: which, why, and what a person can do about it."""
+
+    def __init__(self, name: str, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{name}: {reason}" + (f"; {remedy}" if remedy else "") + ".")
+        self.name = name
+        self.reason = reason
+        self.remedy = remedy
 
 
 class TooFewClasses(InputError):

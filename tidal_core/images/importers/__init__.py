@@ -1,1 +1,29 @@
-"""Where images come from: one importer per file."""
+"""Where images come from: one importer per file, found by sniffing."""
+
+from __future__ import annotations
+
+import os
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import Importer, ImportOptions, Scan
+from tidal_core.images.importers.digits import DigitsImporter
+from tidal_core.images.importers.folder import FolderImporter
+
+IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), FolderImporter())
+"""In the order in which they are asked: the particular before the general."""
+
+
+def find_importer(source: str) -> Importer:
+    """The importer for a source. Raises InputError, with what could be given, when there is none."""
+    for importer in IMPORTERS:
+        if importer.sniff(source):
+            return importer
+    if not os.path.exists(os.path.expanduser(source)) and ":" not in source:
+        raise InputError(f"there is no file or folder {source!r}; check the name, or give its whole path.")
+    kinds = ", ".join(importer.name for importer in IMPORTERS)
+    raise InputError(f"{source!r} is nothing that images can be read from; kinds that can: {kinds}.")
+
+
+def scan(source: str, options: ImportOptions | None = None) -> Scan:
+    """List what a source holds. Raises InputError when it cannot be read at all."""
+    return find_importer(source).scan(source, options or ImportOptions())

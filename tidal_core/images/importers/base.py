@@ -1,0 +1,85 @@
+"""What every importer gives: images and problems, one after another, nothing decoded yet.
+
+An importer knows one kind of source. ``sniff`` looks at a source and says whether it is of this kind, without reading
+much of it; ``scan`` lists it. Importers never touch the store, decode no image and hold no image's bytes for longer
+than one step of the iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tidal_core.images.sources import read_uri
+from tidal_core.records import ImportProblem, Split
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """One image of a source, not opened yet."""
+
+    name: str  # what people call it: the path below the source's root
+    uri: str  # opens it again later, see ``images.sources``
+    label: str | None = None  # a class name that came along
+    split: Split | None = None  # None where the source does not say
+    annotator: str | None = None  # who gave the label, where the source says so
+    opener: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises ImageUnreadable."""
+        return self.opener() if self.opener is not None else read_uri(self.uri, self.name)
+
+
+@dataclass(frozen=True)
+class FoundClass:
+    """A class that the source names, whether or not an image carries it."""
+
+    name: str
+    key: str = ""  # the key that answers it, "" where the source does not say
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table say what; None where the table does not have it or it is still to be guessed."""
+
+    image: str | None = None
+    label: str | None = None
+    split: str | None = None
+    annotator: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a person may say about a source."""
+
+    workspace: Path | None = None  # a folder of the project's own, for what must be unpacked to be read again
+    columns: Columns = field(default_factory=Columns)  # tables only; None is guessed
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a source holds. ``items`` can be gone through once."""
+
+    source: str
+    importer: str
+    items: Iterable[FoundImage | ImportProblem]
+    classes: tuple[FoundClass, ...] = ()  # in the source's order; more may come with the images
+    total: int | None = None  # images, None where only listing them would tell
+    title: str = ""  # what to call a project made of it
+    columns: Columns | None = None  # tables only: what was guessed or given
+
+
+class Importer(Protocol):
+    """One kind of source."""
+
+    name: str
+
+    def sniff(self, source: str) -> bool:
+        """Whether this importer can read the source: a path, or a URI."""
+        ...
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """List the source. Raises InputError when nothing of it can be used."""
+        ...

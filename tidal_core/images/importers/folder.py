@@ -1,0 +1,150 @@
+"""A folder tree of images.
+
+Names come in the order a person expects (img2 before img10). The first-level folder is the label: ``daisy/1.jpg`` is
+a daisy. Where the first level is train, val or test, it says the split and the second level is the label. Hidden
+files and folders are left out; a link that leads back to where one came from is followed once; a file that is no
+image is named in the report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
+from tidal_core.images.reading import SUFFIXES, looks_like_an_image
+from tidal_core.images.sources import file_uri, shown_name
+from tidal_core.records import ImportProblem, Split
+
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
+_MAX_DEPTH = 64
+
+
+class FolderImporter:
+    """Images in a folder and the folders below it."""
+
+    name = "folder"
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source is a folder."""
+        return os.path.isdir(os.path.expanduser(source))
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """List the tree lazily; the classes are the names of the label folders."""
+        root = Path(os.path.abspath(os.path.expanduser(source)))
+        try:
+            top = sorted(_entries(root), key=natural_key)
+        except OSError as error:
+            raise InputError(
+                f"the folder {source} cannot be read ({error.strerror}); check its name and permissions."
+            ) from error
+        folders = [name for name in top if (root / name).is_dir()]
+        splits = {name: _SPLITS[name.lower()] for name in folders if name.lower() in _SPLITS}
+        labels = [name for name in folders if name not in splits]
+        for name in splits:
+            below = root / name
+            labels += (
+                [inner for inner in _entries(below) if (below / inner).is_dir()] if os.access(below, os.R_OK) else []
+            )
+        classes = tuple(FoundClass(shown_name(name)) for name in sorted(set(labels), key=natural_key))
+        return Scan(str(root), self.name, _walk(root, _split_of(splits)), classes=classes, title=shown_name(root.name))
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts names as people do: numbers within them by value, letters whatever their case."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part)
+
+
+def image_of(root: Path, relative: PurePath, splits: dict[str, Split]) -> FoundImage:
+    """The image at ``root / relative`` with the label and split that its folders say."""
+    folders = list(relative.parts[:-1])
+    split = splits.get(folders[0]) if folders else None
+    if split is not None:
+        folders = folders[1:]
+    return FoundImage(
+        name=shown_name(relative.as_posix()),
+        uri=file_uri(root / relative),
+        label=shown_name(folders[0]) if folders else None,
+        split=split,
+    )
+
+
+def _split_of(splits: dict[str, str]) -> dict[str, Split]:
+    """Which split each folder is: validation images are the test split where there is no other."""
+    test = "test" if "test" in splits.values() else "val"
+    return {name: Split.TEST if kind == test else Split.POOL for name, kind in splits.items()}
+
+
+def _entries(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if not name.startswith(".") and name.lower() not in _LEFT_OUT]
+
+
+def _walk(root: Path, splits: dict[str, Split]) -> Iterator[FoundImage | ImportProblem]:
+    """Depth first, files before folders, each in natural order; every real folder once."""
+    facts = root.stat()
+    seen = {(facts.st_dev, facts.st_ino)}
+    waiting: list[PurePath] = [PurePath()]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            names = sorted(_entries(root / inside), key=natural_key)
+        except OSError as error:
+            yield ImportProblem(
+                shown_name(inside), f"the folder cannot be read ({error.strerror})", "change its permissions"
+            )
+            continue
+        folders = []
+        for name in names:
+            path = root / inside / name
+            if not path.is_dir():
+                yield _file(root, inside / name, splits)
+                continue
+            try:
+                facts = path.stat()
+            except OSError as error:
+                yield ImportProblem(shown_name(inside / name), f"the folder cannot be read ({error.strerror})")
+                continue
+            if (facts.st_dev, facts.st_ino) in seen:
+                yield ImportProblem(
+                    shown_name(inside / name), "it links to a folder that was read already", "remove the link"
+                )
+            elif len(inside.parts) >= _MAX_DEPTH:
+                yield ImportProblem(
+                    shown_name(inside / name), f"it lies more than {_MAX_DEPTH} folders deep", "move it up"
+                )
+            else:
+                seen.add((facts.st_dev, facts.st_ino))
+                if PurePath(name).suffix.lower() in SUFFIXES:
+                    yield ImportProblem(
+                        shown_name(inside / name), "it is a folder with an image's name; what is in it was read"
+                    )
+                folders.append(inside / name)
+        waiting.extend(reversed(folders))
+
+
+def _file(root: Path, relative: PurePath, splits: dict[str, Split]) -> FoundImage | ImportProblem:
+    """A file by its suffix; where the suffix says nothing, by its first bytes."""
+    suffix = relative.suffix.lower()
+    if suffix in SUFFIXES:
+        return image_of(root, relative, splits)
+    path, name = root / relative, shown_name(relative.as_posix())
+    try:
+        if not path.is_file():
+            return ImportProblem(name, "it is a broken link or no regular file", "remove it, or restore its target")
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        return ImportProblem(name, f"it cannot be read ({error.strerror})", "change its permissions")
+    if looks_like_an_image(start):
+        return image_of(root, relative, splits)
+    kind = f"a {suffix} file" if suffix else "a file without a suffix"
+    return ImportProblem(name, f"{kind} is not an image", "it was left out; nothing to do if it is not meant as one")

@@ -1,0 +1,276 @@
+"""One image file, opened safely: bytes in, RGB pixels and facts out.
+
+What comes out is what a person would see in a viewer: EXIF orientation applied, transparency laid over white, the
+first frame of an animation, 16 bits brought to 8. What cannot be shown (truncated, not an image, absurdly large) is
+refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
+
+Colour profiles are not applied: every pixel goes to the model as it is stored. Formats that run other programs or
+hold pages instead of pictures (EPS, PDF, WMF, PSD) are not opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tidal_core.errors import ImageUnreadable
+from tidal_core.records import UInt8
+
+_WANTED_FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "AVIF",
+    "HEIF",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "MPO",
+    "PPM",
+    "TGA",
+    "JPEG2000",
+    "ICO",
+    "DIB",
+)
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".heif", ".heic", ".gif"),
+        *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".ico"),
+    }
+)
+MAX_HEADER_PIXELS = 1_000_000_000  # a header that claims more is a bomb or a map, not a photo
+MAX_DECODED_PIXELS = 150_000_000  # what is really decoded: 450 MB as RGB
+LARGE_PIXELS = 25_000_000  # from here on one image at a time is decoded, so that workers do not add up their peaks
+MAX_FRAME_CHECK_BYTES = 20_000_000  # finding out whether a file is animated reads all of it
+
+# Formats whose usual suffix differs from the first letters of the format's name.
+_SUFFIX_FORMATS = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
+    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "TIFF": {".tif", ".tiff"},
+    "WEBP": {".webp"},
+    "GIF": {".gif"},
+    "BMP": {".bmp", ".dib"},
+    "AVIF": {".avif", ".heif"},
+    "HEIF": {".heif", ".heic"},
+}
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {  # what undoes each EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_one_large_image = threading.Semaphore(1)
+
+# Our own limits below replace pillow's, which would refuse an honest panorama and warn in other people's logs.
+Image.MAX_IMAGE_PIXELS = MAX_HEADER_PIXELS
+Image.init()
+FORMATS = tuple(kind for kind in _WANTED_FORMATS if kind in Image.OPEN)  # HEIF only where a plugin registered it
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of one file beside its pixels."""
+
+    width: int  # pixels, as a person sees it: after EXIF orientation
+    height: int
+    bytes: int
+    sha256: str  # of the file's bytes, hex
+    phash: int  # 64-bit difference hash of what is seen, see ``perceptual_hash``
+    format: str  # pillow's name: "JPEG", "PNG", ...
+    remarks: tuple[str, ...] = ()  # "animated: the first of its frames is taken", ...
+
+
+def read_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[UInt8, ImageFacts]:
+    """Decode one file's bytes to RGB pixels (H, W, 3) and its facts.
+
+    ``at_least`` allows a JPEG to be decoded smaller than it is, in powers of two, with both sides still at least that
+    many pixels; ``facts.width`` and ``facts.height`` are the file's own in any case. Raises ImageUnreadable.
+    """
+    image, facts = open_image(data, name, at_least=at_least)
+    return np.asarray(image), facts
+
+
+def open_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[Image.Image, ImageFacts]:
+    """As ``read_image``, with the pixels as a loaded pillow image of mode RGB."""
+    if not data:
+        raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+            return _decode(file, data, name, at_least)
+    except ImageUnreadable:
+        raise
+    except UnidentifiedImageError:
+        raise ImageUnreadable(name, _what_it_is(data), "remove it, or save it as JPEG or PNG") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageUnreadable(
+            name,
+            f"it claims more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
+            "cut it into tiles or save it smaller",
+        ) from None
+    except MemoryError:
+        raise ImageUnreadable(name, "there is not enough memory to decode it", "save it smaller") from None
+    except Exception as error:  # decoders raise nearly everything on broken data
+        raise ImageUnreadable(name, _damage(error), "copy it again from where it came from") from error
+
+
+def file_facts(data: bytes, name: str) -> ImageFacts:
+    """The facts alone."""
+    return open_image(data, name, at_least=64)[1]
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64 bits that hardly change when a picture is resized or saved again (difference hash, N. Krawetz, 2013).
+
+    Bit i tells whether the picture gets brighter from one cell to the next on a grid of 9 by 8 grey cells. Pictures
+    without structure all hash to 0: equal hashes are a reason to look at the pixels, not a proof.
+    """
+    small = image.convert("L").resize((9, 8), Image.Resampling.BOX, reducing_gap=2.0)
+    cells = np.asarray(small, dtype=np.int16)  # (8, 9)
+    bits = cells[:, 1:] > cells[:, :-1]  # (8, 8)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _decode(file: Image.Image, data: bytes, name: str, at_least: int | None) -> tuple[Image.Image, ImageFacts]:
+    """Check the header, decode, bring to RGB as seen."""
+    kind = file.format or "unknown"
+    width, height = file.size
+    if width * height > MAX_HEADER_PIXELS:
+        raise ImageUnreadable(
+            name,
+            f"it claims {width:,} x {height:,} pixels, more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
+            "cut it into tiles or save it smaller",
+        )
+    remarks = _remarks(file, kind, name, len(data))
+    if at_least is not None:
+        file.draft(None, (at_least, at_least))  # None keeps the mode
+    pixels = file.size[0] * file.size[1]
+    if pixels > MAX_DECODED_PIXELS:
+        raise ImageUnreadable(
+            name,
+            f"{file.size[0]:,} x {file.size[1]:,} pixels are more than {MAX_DECODED_PIXELS // 1_000_000} megapixels "
+            "to decode at once",
+            "save it as JPEG, or smaller",
+        )
+    orientation = _orientation(file)
+    if pixels > LARGE_PIXELS:
+        with _one_large_image:
+            image = _to_rgb(file)
+    else:
+        image = _to_rgb(file)
+    if orientation != 1:
+        image = image.transpose(_UPRIGHT[orientation])
+        if orientation >= 5:
+            width, height = height, width
+    facts = ImageFacts(
+        width=width,
+        height=height,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        phash=perceptual_hash(image),
+        format=kind,
+        remarks=remarks,
+    )
+    return image, facts
+
+
+def _to_rgb(file: Image.Image) -> Image.Image:
+    """The first frame as loaded RGB: 8 bits a channel, transparency over white."""
+    file.load()
+    image: Image.Image = file
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        seen = image.convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        return Image.alpha_composite(white, seen).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> UInt8:
+    """Grey values of more than 8 bits, or real numbers, as 0-255 (H, W).
+
+    Whole numbers up to 65,535 keep their meaning (65,535 is white), so that one scan is as bright as the next; others
+    have no agreed white and are stretched between their own smallest and largest value. What is no number is black.
+    """
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(numbers.min()), float(numbers.max())
+    if values.dtype.kind in "iu" and low >= 0 and high <= 65_535:
+        scaled = numbers / 257.0
+    elif values.dtype.kind == "f" and low >= 0 and high <= 1:
+        scaled = numbers * 255.0
+    else:
+        scaled = (numbers - low) * (255.0 / (high - low) if high > low else 0.0)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _orientation(file: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) when there is none or it is broken."""
+    try:
+        value = file.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # broken EXIF blocks raise all sorts; the picture itself is fine
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _remarks(file: Image.Image, kind: str, name: str, size: int) -> tuple[str, ...]:
+    """What a person should know although the image could be read."""
+    remarks = []
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    if suffix in SUFFIXES and suffix not in _SUFFIX_FORMATS.get(kind, {suffix}):
+        remarks.append(f"is a {kind} file named {suffix}")
+    if kind in {"GIF", "WEBP", "PNG", "AVIF", "TIFF"} and size <= MAX_FRAME_CHECK_BYTES:
+        try:
+            if getattr(file, "is_animated", False):
+                remarks.append("has several frames or pages: the first is taken")
+        except Exception:  # a later frame is broken: the first one still counts
+            remarks.append("has a broken later frame: the first is taken")
+        file.seek(0)
+    return tuple(remarks)
+
+
+def _what_it_is(data: bytes) -> str:
+    """Why pillow does not know a file, as far as its first bytes tell."""
+    start = data[:512].lstrip().lower()
+    if not data.strip(b"\0"):
+        return "it holds only zeros"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, not an image (a failed download?)"
+    if start.startswith((b"<svg", b"<?xml")):
+        return "it is an XML or SVG drawing, not a pixel image"
+    if start.startswith(b"%pdf"):
+        return "it is a PDF document"
+    if start.startswith((b"pk\x03\x04", b"\x1f\x8b")):
+        return "it is an archive"
+    if start.startswith((b"version https://git-lfs",)):
+        return "it is a Git LFS pointer: the image itself was not fetched"
+    if looks_like_an_image(data[:16]):
+        return "its header is damaged"
+    return "it is not an image in a format that can be read"
+
+
+def _damage(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return f"it is damaged or cut off ({text})"
+
+
+def looks_like_an_image(start: bytes) -> bool:
+    """Whether a file whose name does not tell begins like an image."""
+    return (
+        start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"BM"))
+        or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+        or (start[4:8] == b"ftyp" and start[8:12] in {b"avif", b"avis", b"heic", b"heix", b"mif1"})
+    )
