@@ -186,7 +186,7 @@ class RoundRecord:
     class_ids: tuple[int, ...]  # what position c of every vector of this round means
     last_seq: int  # the last answer that the round knew
     labels: int  # images it trains on
-    trigger: str  # "labels" or "person"
+    started_by: str  # "labels" or "person"
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -1,1 +1,59 @@
-"""The project's file: the only place with SQL."""
+"""The project's file: the only place with SQL.
+
+One ``Store`` per project file, one module per family of tables behind it. A new column or table is a new step in
+``migrations.py``; a new question is a method of the family it asks about.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tidal_core.store.answers import Answers
+from tidal_core.store.classes import Classes
+from tidal_core.store.curves import CurveTable
+from tidal_core.store.database import Database
+from tidal_core.store.images import Images
+from tidal_core.store.metrics import Metrics
+from tidal_core.store.queue import Queue
+from tidal_core.store.rounds import Epochs, Rounds
+from tidal_core.store.scores import Scores
+from tidal_core.store.settings import Log, Settings
+
+
+class Store:
+    """An open project file; every method may be called from any thread.
+
+    Raises ProjectInUse when another process owns the file and SchemaTooNew when a newer version wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(path)
+        self.images = Images(self.database)
+        self.classes = Classes(self.database)
+        self.answers = Answers(self.database)
+        self.queue = Queue(self.database)
+        self.rounds = Rounds(self.database)
+        self.epochs = Epochs(self.database)
+        self.curves = CurveTable(self.database)
+        self.scores = Scores(self.database)
+        self.metrics = Metrics(self.database)
+        self.settings = Settings(self.database)
+        self.log = Log(self.database)
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file: at the end of a round, before a copy."""
+        self.database.checkpoint()
+
+    def close(self) -> None:
+        """Let the file go; another process may open it now."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

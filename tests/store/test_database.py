@@ -1,0 +1,107 @@
+"""The file: who may open it, what a write is, how it grows."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.store.samples import label
+from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew
+from tidal_core.records import Purpose, QueueItem
+from tidal_core.store import Store
+
+
+def test_a_second_process_is_told_who_has_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.duckdb"
+    code = f"from pathlib import Path; from tidal_core.store import Store; s = Store(Path({str(path)!r}))"
+    code += "; print('open', flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(ProjectInUse, match=f"number {other.pid}") as caught:
+            Store(path)
+        assert caught.value.pid == other.pid
+    finally:
+        other.communicate("\n", timeout=30)
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.duckdb"
+    with Store(path) as store, store.database.write() as cursor:
+        cursor.execute("INSERT INTO migrations VALUES (999, 'from the future', now())")
+    with pytest.raises(SchemaTooNew, match="Update the studio"):
+        Store(path)
+
+
+def test_a_write_that_fails_leaves_nothing_behind(store: Store) -> None:
+    def fail_half_way() -> None:
+        with store.database.write() as cursor:
+            cursor.execute("DELETE FROM images")
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        fail_half_way()
+    assert store.images.count() == 10
+
+
+def test_many_threads_write_and_read_without_losing_a_row(store: Store) -> None:
+    def work(number: int) -> None:
+        for i in range(20):
+            store.answers.record([label(f"{number}-{i}", 1 + i % 10)])
+            store.answers.training_labels()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [stored.seq for stored in store.answers.all()] == list(range(1, 81))
+
+
+def test_the_file_cannot_be_used_to_read_others(store: Store) -> None:
+    with pytest.raises(Exception, match="disabled"):
+        store.database.rows("SELECT * FROM read_text('/etc/hostname')")
+
+
+def test_images_kept_back_for_the_audit_are_not_ranked(store: Store) -> None:
+    # The audit order of the fixture is 10, 9, 8, ...: a reserve of 3 keeps those back.
+    assert store.images.unlabelled_ids(audit_reserve=3).tolist() == [1, 2, 3, 4, 5, 6, 7]
+    store.answers.record([label("a", 10, purpose=Purpose.AUDIT)])
+    assert store.images.next_audit(5, audit_reserve=3).tolist() == [9, 8]
+
+
+def test_pixel_rows_are_aligned_with_the_ids_asked(store: Store) -> None:
+    assert store.images.pixel_rows(np.array([7, 2, 2])).tolist() == [6, 1, 1]
+
+
+def test_two_tabs_do_not_get_the_same_image(store: Store) -> None:
+    store.queue.replace([QueueItem(i, i, Purpose.SEED) for i in range(1, 7)])
+    first = [item.image_id for item in store.queue.lease("one", 3)]
+    second = [item.image_id for item in store.queue.lease("two", 3)]
+    assert (first, second) == ([1, 2, 3], [4, 5, 6])
+    assert [item.image_id for item in store.queue.lease("one", 3)] == [1, 2, 3]
+
+
+def test_an_image_put_to_the_front_is_asked_next(store: Store) -> None:
+    store.queue.replace([QueueItem(i, i, Purpose.SEED) for i in range(1, 4)])
+    store.queue.put_front(3, Purpose.QUERY)
+    assert [item.image_id for item in store.queue.first()] == [3, 1, 2]
+
+
+def test_digit_classes_get_their_own_digit_as_key(store: Store) -> None:
+    added = store.classes.add(["0", "7"])
+    assert [record.key for record in added] == ["0", "7"]
+
+
+def test_a_class_without_a_name_is_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="1 to 200 characters"):
+        store.classes.add(["  "])
+
+
+def test_a_taken_key_is_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="is taken"):
+        store.classes.change(1, key=store.classes.get(2).key)

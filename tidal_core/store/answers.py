@@ -1,0 +1,231 @@
+"""Answers: an append-only list of events. The current label of an image is a view over it.
+
+An answer is acknowledged only after its transaction has been committed, and an event id is stored once: the same
+event sent again is acknowledged again, another event under a used id is refused and the first one stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
+from tidal_core.store.columns import insert, one, utc_now
+from tidal_core.store.database import Database
+
+_FIELDS = tuple(field.name for field in fields(Answer))
+_COLUMNS = ", ".join(_FIELDS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event."""
+
+    event_id: str
+    seq: int | None  # None when refused
+    new: bool  # False when the same event was stored before, or refused
+    refused: str | None = None  # why, for people
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Current labels as arrays, by image id."""
+
+    image_ids: Int64  # (N,)
+    class_ids: Int64  # (N,)
+    last_seq: int  # the last answer that was taken into account
+
+
+def _answer(row: tuple[Any, ...]) -> Answer:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["kind"] = AnswerKind(values["kind"])
+    values["mode"] = AnswerMode(values["mode"])
+    values["suggestion_shown"] = Shown(values["suggestion_shown"])
+    values["purpose"] = Purpose(values["purpose"]) if values["purpose"] else None
+    return Answer(**values)
+
+
+class Answers:
+    """The table ``answers`` and its views."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def record(self, answers: Sequence[Answer]) -> list[Outcome]:
+        """Store events in one transaction and take answered images out of the queue.
+
+        Committed when this returns. Refused, each for itself: an unknown image or class, a retired class, an undo of
+        nothing or of another image's answer, an id used before with other content.
+        """
+        with self._db.write() as cursor:
+            row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+            seq = int(row[0]) if row else 0
+            outcomes: list[Outcome] = []
+            for answer in answers:
+                outcome = self._record_one(cursor, answer, seq + 1)
+                seq = outcome.seq if outcome.new and outcome.seq else seq
+                outcomes.append(outcome)
+        return outcomes
+
+    def _record_one(self, cursor: duckdb.DuckDBPyConnection, answer: Answer, seq: int) -> Outcome:
+        before = one(
+            cursor,
+            f"SELECT seq, {_COLUMNS} FROM answers WHERE event_id = ?",
+            [answer.event_id],
+        )
+        if before is not None:
+            if _answer(before[1:]) == answer:
+                return Outcome(answer.event_id, int(before[0]), new=False)
+            return Outcome(
+                answer.event_id,
+                None,
+                new=False,
+                refused=f"The answer {answer.event_id} was stored before with other content; the first one stands.",
+            )
+        refused = self._refusal(cursor, answer)
+        if refused:
+            return Outcome(answer.event_id, None, new=False, refused=refused)
+        marks = ", ".join("?" for _ in _FIELDS)
+        cursor.execute(
+            f"INSERT INTO answers ({_COLUMNS}, seq, answered_at) VALUES ({marks}, ?, ?)",
+            [*astuple(answer), seq, utc_now()],
+        )
+        if answer.kind is not AnswerKind.UNDO:
+            cursor.execute("DELETE FROM queue WHERE image_id = ?", [answer.image_id])
+        return Outcome(answer.event_id, seq, new=True)
+
+    def _refusal(self, cursor: duckdb.DuckDBPyConnection, answer: Answer) -> str | None:
+        if not one(cursor, "SELECT 1 FROM images WHERE id = ?", [answer.image_id]):
+            return f"There is no image {answer.image_id} in this project; reload the page."
+        if answer.kind is AnswerKind.LABEL:
+            row = one(cursor, "SELECT name, retired_at FROM classes WHERE id = ?", [answer.class_id])
+            if row is None:
+                return f"There is no class {answer.class_id} in this project; reload the page."
+            if row[1] is not None:
+                return f"The class {row[0]!r} is no longer in use; choose another one."
+        elif answer.kind is AnswerKind.UNDO:
+            row = one(cursor, "SELECT image_id FROM answers WHERE event_id = ?", [answer.undoes])
+            if row is None or row[0] != answer.image_id:
+                return f"There is no answer {answer.undoes} on image {answer.image_id} to undo."
+        return None
+
+    def import_labels(self, answers: Sequence[Answer]) -> int:
+        """Store many labels whose images and classes are known to exist; events stored before are passed over.
+
+        Returns how many were new.
+        """
+        if not answers:
+            return 0
+        known = {row[0] for row in self._db.rows("SELECT event_id FROM answers")}
+        fresh = [answer for answer in answers if answer.event_id not in known]
+        if not fresh:
+            return 0
+        now = utc_now()
+        columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in fresh] for name in _FIELDS}
+        for name in ("kind", "mode", "suggestion_shown", "purpose"):
+            columns[name] = [None if value is None else str(value) for value in columns[name]]
+        with self._db.write() as cursor:
+            row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+            first = (int(row[0]) if row else 0) + 1
+            columns["seq"] = list(range(first, first + len(fresh)))
+            columns["answered_at"] = [now] * len(fresh)
+            insert(cursor, "answers", {name: _typed(name, values) for name, values in columns.items()})
+            cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
+        return len(fresh)
+
+    def last_seq(self) -> int:
+        """The sequence number of the last event, 0 when there is none."""
+        return int(self._db.value("SELECT coalesce(max(seq), 0) FROM answers"))
+
+    def training_labels(self) -> Labels:
+        """Current labels that may be trained on: classes in use, no test image, nothing answered for the audit."""
+        last = self.last_seq()
+        table = self._db.arrays(
+            """
+            SELECT l.image_id, l.class_id FROM current_labels l
+            JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+            WHERE i.split = 'pool' AND c.retired_at IS NULL AND l.seq <= ?
+              AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
+            ORDER BY l.image_id
+            """,
+            [last],
+        )
+        return Labels(
+            np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64), last
+        )
+
+    def audit_labels(self) -> Labels:
+        """Current labels of audit images: an unbiased sample of the collection."""
+        table = self._db.arrays(
+            """
+            SELECT l.image_id, l.class_id FROM current_labels l JOIN classes c ON c.id = l.class_id
+            WHERE c.retired_at IS NULL
+              AND l.image_id IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
+            ORDER BY l.image_id
+            """
+        )
+        ids = np.asarray(table["image_id"], dtype=np.int64)
+        return Labels(ids, np.asarray(table["class_id"], dtype=np.int64), self.last_seq())
+
+    def new_training_labels(self, since: int) -> int:
+        """How many images got a label to train on after answer ``since``."""
+        return int(
+            self._db.value(
+                """
+                SELECT count(*) FROM current_labels l
+                WHERE l.seq > ? AND l.image_id IN (SELECT id FROM images WHERE split = 'pool')
+                  AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
+                """,
+                [since],
+            )
+        )
+
+    def counts_by_class(self) -> dict[int, int]:
+        """Current labels per class id; classes without any are left out."""
+        return dict(self._db.rows("SELECT class_id, count(*) FROM current_labels GROUP BY class_id ORDER BY class_id"))
+
+    def count(self, kind: AnswerKind | None = None) -> int:
+        """How many events are stored, of one kind or of all."""
+        return int(self._db.value("SELECT count(*) FROM answers WHERE ?::TEXT IS NULL OR kind = ?", [kind, kind]))
+
+    def of_image(self, image_id: int) -> list[StoredAnswer]:
+        """Everything that was said of an image, oldest first."""
+        return self._stored("WHERE image_id = ? ORDER BY seq", [image_id])
+
+    def history(self, annotator: str | None = None, limit: int = 100, before: int | None = None) -> list[StoredAnswer]:
+        """The last standing answers, newest first, of one annotator or of all."""
+        return self._stored(
+            "WHERE (?::TEXT IS NULL OR annotator = ?) AND (?::BIGINT IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
+            [annotator, annotator, before, before, limit],
+            source="standing_answers",
+        )
+
+    def current(self, image_id: int) -> StoredAnswer | None:
+        """The label or skip that stands for an image."""
+        found = self._stored("WHERE image_id = ?", [image_id], source="current_answers")
+        return found[0] if found else None
+
+    def all(self) -> list[StoredAnswer]:
+        """Every event in the server's order."""
+        return self._stored("ORDER BY seq", [])
+
+    def _stored(self, condition: str, params: list[Any], *, source: str = "answers") -> list[StoredAnswer]:
+        rows = self._db.rows(f"SELECT seq, answered_at, {_COLUMNS} FROM {source} {condition}", params)
+        return [StoredAnswer(_answer(row[2:]), int(row[0]), row[1]) for row in rows]
+
+
+def _typed(name: str, values: list[Any]) -> Any:
+    """Columns that may hold nothing but None need their type said."""
+    kinds = {"class_id": pa.int32(), "round_id": pa.int32(), "suggestion_class": pa.int32(), "milliseconds": pa.int32()}
+    kinds |= {
+        "suggestion_p": pa.float64(),
+        "image_id": pa.int32(),
+        "seq": pa.int64(),
+        "answered_at": pa.timestamp("us"),
+    }
+    return pa.array(values, type=kinds.get(name, pa.string()))

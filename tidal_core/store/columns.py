@@ -1,0 +1,51 @@
+"""Bulk inserts as Arrow columns: row-wise inserts manage 1,500 rows a second, columns millions of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from tidal_core.records import Float32, Int64
+
+
+def utc_now() -> datetime:
+    """Now as naive UTC, the only kind of time stamp in the store."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def one(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:
+    """The first row of a query in a transaction; fetched to the end, an unfinished result would block the cursor."""
+    rows = cursor.execute(sql, list(params)).fetchall()
+    return rows[0] if rows else None
+
+
+def insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:
+    """Append columns to a table, inside the caller's transaction. Names come from this package, never from people."""
+    arrow = pa.table(dict(columns))
+    cursor.register("insert_source", arrow)
+    names = ", ".join(columns)
+    cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM insert_source")
+    cursor.unregister("insert_source")
+
+
+def float_lists(values: Float32) -> pa.FixedSizeListArray | pa.ListArray:
+    """(N, K) float32 as an Arrow column of N lists, without copying the numbers one by one."""
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    n, k = values.shape
+    return pa.ListArray.from_arrays(_offsets(n, k), pa.array(values.ravel()))
+
+
+def int_lists(values: Int64) -> pa.ListArray:
+    """(N, K) integers as an Arrow column of N lists of int32."""
+    flat = np.ascontiguousarray(values, dtype=np.int32)
+    n, k = flat.shape
+    return pa.ListArray.from_arrays(_offsets(n, k), pa.array(flat.ravel()))
+
+
+def _offsets(n: int, k: int) -> pa.Array:
+    return pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(k))

@@ -1,0 +1,174 @@
+"""Images of a project: what they are, where they lie, which split they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tidal_core.errors import NotFound
+from tidal_core.records import ImageRecord, ImageStatus, Int64, Split
+from tidal_core.store.columns import insert, utc_now
+from tidal_core.store.database import Database
+
+_COLUMNS = "id, uri, name, sha256, width, height, bytes, split, known_class, status, pixel_row, audit_order, phash"
+
+
+def _image(row: tuple[Any, ...]) -> ImageRecord:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values["split"] = Split(values["split"])
+    values["status"] = ImageStatus(values["status"])
+    return ImageRecord(**values)
+
+
+class Images:
+    """The table ``images``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, images: Sequence[ImageRecord]) -> None:
+        """Add images in one transaction; ids come from ``next_id``."""
+        if not images:
+            return
+        now = utc_now()
+        columns: dict[str, list[Any]] = {
+            name: [getattr(image, name) for image in images] for name in _COLUMNS.split(", ")
+        }
+        columns["split"] = [image.split.value for image in images]
+        columns["status"] = [image.status.value for image in images]
+        columns["imported_at"] = [now] * len(images)
+        # Columns that may hold nothing but None, or numbers beyond a signed 64-bit integer, need their type said.
+        for name, kind in (("known_class", pa.int32()), ("audit_order", pa.int32()), ("phash", pa.uint64())):
+            columns[name] = pa.array(columns[name], type=kind)
+        with self._db.write() as cursor:
+            insert(cursor, "images", columns)
+
+    def next_id(self) -> int:
+        """The id for the next image; ids count from 1."""
+        return int(self._db.value("SELECT coalesce(max(id), 0) + 1 FROM images"))
+
+    def next_pixel_row(self) -> int:
+        """The first row of pixels.npy that no image owns."""
+        return int(self._db.value("SELECT coalesce(max(pixel_row) + 1, 0) FROM images"))
+
+    def get(self, image_id: int) -> ImageRecord:
+        """One image. Raises NotFound."""
+        row = self._db.row(f"SELECT {_COLUMNS} FROM images WHERE id = ?", [image_id])
+        if row is None:
+            raise NotFound(f"There is no image {image_id} in this project.")
+        return _image(row)
+
+    def many(self, image_ids: Iterable[int]) -> list[ImageRecord]:
+        """Images by id, in the order asked; ids that do not exist are left out."""
+        wanted = [int(i) for i in image_ids]
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM images WHERE id IN (SELECT unnest(?::INTEGER[]))",
+            [wanted],
+        )
+        found = {row[0]: _image(row) for row in rows}
+        return [found[i] for i in wanted if i in found]
+
+    def find(self, text: str, limit: int = 20) -> list[ImageRecord]:
+        """Images whose id is, or whose name contains, the text."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM images WHERE id = try_cast(? AS INTEGER) OR contains(lower(name), lower(?)) "
+            "ORDER BY id = coalesce(try_cast(? AS INTEGER), -1) DESC, id LIMIT ?",
+            [text, text, text, limit],
+        )
+        return [_image(row) for row in rows]
+
+    def all(self, split: Split | None = None) -> list[ImageRecord]:
+        """All images, by id."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM images WHERE ?::TEXT IS NULL OR split = ? ORDER BY id",
+            [split, split],
+        )
+        return [_image(row) for row in rows]
+
+    def count(self, split: Split | None = None) -> int:
+        """How many images, of one split or of both."""
+        return int(self._db.value("SELECT count(*) FROM images WHERE ?::TEXT IS NULL OR split = ?", [split, split]))
+
+    def ids_by_sha(self) -> dict[str, int]:
+        """Content hash to id, for imports that must not add an image twice."""
+        return dict(self._db.rows("SELECT sha256, id FROM images"))
+
+    def ids_by_uri(self) -> dict[str, int]:
+        """URI to id."""
+        return dict(self._db.rows("SELECT uri, id FROM images"))
+
+    def pixel_rows(self, image_ids: Int64) -> Int64:
+        """Rows of pixels.npy for these images, aligned with them. Raises NotFound for an unknown id."""
+        table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
+        ids = np.asarray(table["id"], dtype=np.int64)
+        wanted = np.asarray(image_ids, dtype=np.int64)
+        places = np.searchsorted(ids, wanted)
+        if wanted.size and (places.max() >= len(ids) or not np.array_equal(ids[places], wanted)):
+            missing = sorted(set(wanted.tolist()) - set(ids.tolist()))
+            raise NotFound(f"There is no image {missing[0]} in this project.")
+        return np.asarray(table["pixel_row"], dtype=np.int64)[places]
+
+    def unlabelled_ids(self, audit_reserve: int = 0) -> Int64:
+        """Pool images that can be ranked: ready, without a label or skip, and not kept back for the audit.
+
+        ``audit_reserve``: how many images at the front of the audit order are kept back. The order is random over the
+        whole collection and fixed at import, so whatever is labelled of the reserve, in its order, is an unbiased
+        sample of the collection.
+        """
+        table = self._db.arrays(
+            """
+            SELECT i.id FROM images i
+            WHERE i.split = 'pool' AND i.status = 'ready' AND coalesce(i.audit_order, ?) >= ?
+              AND i.id NOT IN (SELECT image_id FROM current_answers)
+              AND i.id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
+            ORDER BY i.id
+            """,
+            [audit_reserve, audit_reserve],
+        )
+        return np.asarray(table["id"], dtype=np.int64)
+
+    def test_set(self) -> tuple[Int64, Int64]:
+        """Test images with a known class: ids and class ids."""
+        table = self._db.arrays(
+            "SELECT id, known_class FROM images WHERE split = 'test' AND known_class IS NOT NULL ORDER BY id"
+        )
+        return np.asarray(table["id"], dtype=np.int64), np.asarray(table["known_class"], dtype=np.int64)
+
+    def next_audit(self, n: int, audit_reserve: int) -> Int64:
+        """The next n images of the audit reserve, in their order, that nobody has answered yet."""
+        table = self._db.arrays(
+            """
+            SELECT id FROM images
+            WHERE audit_order < ? AND split = 'pool' AND status = 'ready'
+              AND id NOT IN (SELECT image_id FROM current_answers)
+            ORDER BY audit_order LIMIT ?
+            """,
+            [audit_reserve, n],
+        )
+        return np.asarray(table["id"], dtype=np.int64)
+
+    def set_audit_order(self, image_ids: Int64) -> None:
+        """Fix the random order of audit images: position = index in the array."""
+        with self._db.write() as cursor:
+            cursor.register("audit_order_in", pa.table({"id": image_ids, "position": np.arange(len(image_ids))}))
+            cursor.execute("UPDATE images SET audit_order = a.position FROM audit_order_in a WHERE a.id = images.id")
+            cursor.unregister("audit_order_in")
+
+    def set_status(self, image_ids: Iterable[int], status: ImageStatus) -> None:
+        """Show, hide or mark images as missing."""
+        with self._db.write() as cursor:
+            cursor.execute(
+                "UPDATE images SET status = ? WHERE id IN (SELECT unnest(?::INTEGER[]))",
+                [status.value, [int(i) for i in image_ids]],
+            )
+
+    def set_known_classes(self, known: dict[int, int]) -> None:
+        """Set the known class of images: image id to class id. Known classes are never trained on in the studio."""
+        with self._db.write() as cursor:
+            columns = {"id": np.array(list(known), dtype=np.int64), "known": np.array(list(known.values()))}
+            cursor.register("known_in", pa.table(columns))
+            cursor.execute("UPDATE images SET known_class = k.known FROM known_in k WHERE k.id = images.id")
+            cursor.unregister("known_in")

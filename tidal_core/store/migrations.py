@@ -1,0 +1,121 @@
+"""The tables, as numbered steps. Append a step; never change one that has been released.
+
+No secondary indexes: keep rows sorted by what they are looked up by (DuckDB skips blocks by their minimum and
+maximum), an index costs four times the insert time. The one primary key is the answers' event id, because "stored
+once" must hold whatever a browser sends.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Migration(NamedTuple):
+    """One step: its statements run with its record in one transaction."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        "the project's tables",
+        (
+            "CREATE TABLE settings (key TEXT NOT NULL, value TEXT NOT NULL)",
+            """
+            CREATE TABLE images (
+                id INTEGER NOT NULL, uri TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+                width INTEGER NOT NULL, height INTEGER NOT NULL, bytes BIGINT NOT NULL, split TEXT NOT NULL,
+                known_class INTEGER, status TEXT NOT NULL, pixel_row INTEGER NOT NULL, audit_order INTEGER,
+                phash UBIGINT, imported_at TIMESTAMP NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE classes (
+                id INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, colour TEXT NOT NULL,
+                position INTEGER NOT NULL, merged_into INTEGER, retired_at TIMESTAMP
+            )
+            """,
+            """
+            CREATE TABLE answers (
+                event_id TEXT PRIMARY KEY, seq BIGINT NOT NULL, kind TEXT NOT NULL, image_id INTEGER NOT NULL,
+                class_id INTEGER, undoes TEXT, reason TEXT, note TEXT, annotator TEXT NOT NULL, mode TEXT NOT NULL,
+                suggestion_class INTEGER, suggestion_p DOUBLE, suggestion_shown TEXT NOT NULL, milliseconds INTEGER,
+                round_id INTEGER, purpose TEXT, answered_at TIMESTAMP NOT NULL
+            )
+            """,
+            # An answer stands until an undo names it; the last standing label or skip of an image is its state.
+            """
+            CREATE VIEW standing_answers AS
+            SELECT a.* FROM answers a
+            WHERE a.kind <> 'undo' AND a.event_id NOT IN (SELECT undoes FROM answers WHERE undoes IS NOT NULL)
+            """,
+            """
+            CREATE VIEW current_answers AS
+            SELECT * FROM standing_answers WHERE kind IN ('label', 'skip')
+            QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY seq DESC) = 1
+            """,
+            """
+            CREATE VIEW current_labels AS
+            SELECT c.* REPLACE (coalesce(k.merged_into, k.id) AS class_id)
+            FROM current_answers c JOIN classes k ON k.id = c.class_id
+            WHERE c.kind = 'label'
+            """,
+            """
+            CREATE TABLE queue (
+                position INTEGER NOT NULL, image_id INTEGER NOT NULL, purpose TEXT NOT NULL, score DOUBLE,
+                round_id INTEGER, holder TEXT, lease_until TIMESTAMP
+            )
+            """,
+            """
+            CREATE TABLE rounds (
+                id INTEGER NOT NULL, state TEXT NOT NULL, config TEXT NOT NULL, strategy TEXT NOT NULL,
+                class_ids TEXT NOT NULL, last_seq BIGINT NOT NULL, labels INTEGER NOT NULL, started_by TEXT NOT NULL,
+                created_at TIMESTAMP NOT NULL, started_at TIMESTAMP, finished_at TIMESTAMP, error TEXT, checkpoint TEXT,
+                heartbeat_at TIMESTAMP
+            )
+            """,
+            """
+            CREATE TABLE round_images (
+                round_id INTEGER NOT NULL, image_id INTEGER NOT NULL, class_id INTEGER NOT NULL, split TEXT NOT NULL,
+                td_bar FLOAT[], td_classes INTEGER[], area FLOAT, confidence FLOAT, variability FLOAT,
+                correctness FLOAT, first_learnt INTEGER, forgetting INTEGER, margin_area FLOAT
+            )
+            """,
+            """
+            CREATE TABLE epochs (
+                round_id INTEGER NOT NULL, epoch INTEGER NOT NULL, epochs INTEGER NOT NULL, loss DOUBLE NOT NULL,
+                class_loss DOUBLE NOT NULL, td_loss DOUBLE, train_accuracy DOUBLE NOT NULL,
+                learning_rate DOUBLE NOT NULL, seconds DOUBLE NOT NULL, images_per_second DOUBLE NOT NULL,
+                batch_size INTEGER NOT NULL, note TEXT, finished_at TIMESTAMP NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE curves (
+                round_id INTEGER NOT NULL, epoch INTEGER NOT NULL, image_id INTEGER NOT NULL, p FLOAT[] NOT NULL,
+                class_ids INTEGER[]
+            )
+            """,
+            """
+            CREATE TABLE scores (
+                round_id INTEGER NOT NULL, image_id INTEGER NOT NULL, part TEXT NOT NULL, predicted INTEGER NOT NULL,
+                p FLOAT[] NOT NULL, td FLOAT[], class_ids INTEGER[], rank INTEGER,
+                entropy FLOAT, margin FLOAT, confidence FLOAT,
+                td_entropy FLOAT, td_margin FLOAT, td_margin_naive FLOAT, td_confidence FLOAT,
+                td_confidence_naive FLOAT
+            )
+            """,
+            """
+            CREATE TABLE metrics (
+                round_id INTEGER NOT NULL, split TEXT NOT NULL, class_id INTEGER, name TEXT NOT NULL,
+                value DOUBLE NOT NULL, low DOUBLE, high DOUBLE, n INTEGER NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE log (
+                logged_at TIMESTAMP NOT NULL, level TEXT NOT NULL, round_id INTEGER, message TEXT NOT NULL
+            )
+            """,
+        ),
+    ),
+)

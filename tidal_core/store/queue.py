@@ -1,0 +1,132 @@
+"""The queue: which images are asked next, and which tab holds them just now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tidal_core.records import Purpose, QueueItem
+from tidal_core.store.columns import insert, one, utc_now
+from tidal_core.store.database import Database
+
+_COLUMNS = "position, image_id, purpose, score, round_id, holder, lease_until"
+
+
+def _item(row: tuple[Any, ...]) -> QueueItem:
+    return QueueItem(row[0], row[1], Purpose(row[2]), *row[3:])
+
+
+class Queue:
+    """The table ``queue``. Positions are unique; the lowest is asked first."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def replace(self, items: Sequence[QueueItem]) -> None:
+        """Put a new ranking in place of the old one, in one transaction; leases of the old one end.
+
+        Images that were answered while the ranking was made are left out.
+        """
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM queue")
+            self._insert(cursor, items)
+            cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
+
+    def append(self, items: Sequence[QueueItem]) -> None:
+        """Add images behind the ones that wait; those that already wait or were answered are left out."""
+        with self._db.write() as cursor:
+            row = one(cursor, "SELECT coalesce(max(position), -1) + 1 FROM queue")
+            start = int(row[0]) if row else 0
+            waiting = {image_id for (image_id,) in cursor.execute("SELECT image_id FROM queue").fetchall()}
+            fresh = [item for item in items if item.image_id not in waiting]
+            moved = [
+                QueueItem(start + offset, item.image_id, item.purpose, item.score, item.round_id)
+                for offset, item in enumerate(fresh)
+            ]
+            self._insert(cursor, moved)
+            cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
+
+    def _insert(self, cursor: Any, items: Sequence[QueueItem]) -> None:
+        if not items:
+            return
+        insert(
+            cursor,
+            "queue",
+            {
+                "position": np.array([item.position for item in items], dtype=np.int32),
+                "image_id": np.array([item.image_id for item in items], dtype=np.int32),
+                "purpose": [item.purpose.value for item in items],
+                "score": pa.array([item.score for item in items], type=pa.float64()),
+                "round_id": pa.array([item.round_id for item in items], type=pa.int32()),
+            },
+        )
+
+    def put_front(
+        self, image_id: int, purpose: Purpose, round_id: int | None = None, holder: str | None = None
+    ) -> None:
+        """Ask an image next: after an undo."""
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM queue WHERE image_id = ?", [image_id])
+            row = one(cursor, "SELECT coalesce(min(position), 0) - 1 FROM queue")
+            position = int(row[0]) if row else 0
+            until = utc_now() + timedelta(seconds=60) if holder else None
+            cursor.execute(
+                f"INSERT INTO queue ({_COLUMNS}) VALUES (?, ?, ?, NULL, ?, ?, ?)",
+                [position, image_id, purpose.value, round_id, holder, until],
+            )
+
+    def lease(self, holder: str, n: int, seconds: float = 60.0, exclude: Iterable[int] = ()) -> list[QueueItem]:
+        """The first n images that nobody else holds, held by ``holder`` from now on.
+
+        Images that the holder already has count among the n and keep their order; ``exclude`` names images that the
+        holder has answered or is about to answer.
+        """
+        now = utc_now()
+        with self._db.write() as cursor:
+            rows = cursor.execute(
+                f"""
+                SELECT {_COLUMNS} FROM queue
+                WHERE (holder IS NULL OR holder = ? OR lease_until < ?)
+                  AND image_id NOT IN (SELECT unnest(?::INTEGER[]))
+                ORDER BY position LIMIT ?
+                """,
+                [holder, now, [int(i) for i in exclude], n],
+            ).fetchall()
+            until = now + timedelta(seconds=seconds)
+            if rows:
+                cursor.execute(
+                    "UPDATE queue SET holder = ?, lease_until = ? WHERE image_id IN (SELECT unnest(?::INTEGER[]))",
+                    [holder, until, [row[1] for row in rows]],
+                )
+        return [_item((*row[:5], holder, until)) for row in rows]
+
+    def renew(self, holder: str, seconds: float = 60.0) -> None:
+        """Hold on to what a tab has: it is still alive."""
+        with self._db.write() as cursor:
+            cursor.execute(
+                "UPDATE queue SET lease_until = ? WHERE holder = ?", [utc_now() + timedelta(seconds=seconds), holder]
+            )
+
+    def release(self, holder: str) -> None:
+        """Give back what a tab has: it was closed."""
+        with self._db.write() as cursor:
+            cursor.execute("UPDATE queue SET holder = NULL, lease_until = NULL WHERE holder = ?", [holder])
+
+    def first(self, n: int = 20) -> list[QueueItem]:
+        """The first n images, whoever holds them."""
+        rows = self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position LIMIT ?", [n])
+        return [_item(row) for row in rows]
+
+    def count(self, purpose: Purpose | None = None) -> int:
+        """How many images wait."""
+        return int(
+            self._db.value("SELECT count(*) FROM queue WHERE ?::TEXT IS NULL OR purpose = ?", [purpose, purpose])
+        )
+
+    def ranked_by(self) -> int | None:
+        """The round whose ranking is being served, None for the seed ranking."""
+        return self._db.value("SELECT max(round_id) FROM queue")  # type: ignore[no-any-return]

@@ -1,0 +1,248 @@
+"""Rounds, their images and their epochs. The state of a round changes in ``move`` and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tidal_core.errors import NotFound, RoundStateError
+from tidal_core.records import ACTIVE_STATES, ROUND_MOVES, EpochRecord, Float32, Int64, RoundRecord, RoundState
+from tidal_core.store.columns import float_lists, insert, int_lists, one, utc_now
+from tidal_core.store.database import Database
+
+_COLUMNS = (
+    "id, state, config, strategy, class_ids, last_seq, labels, started_by, created_at, started_at, finished_at, error, "
+    "checkpoint"
+)
+
+_EPOCH_COLUMNS = (
+    "epoch, epochs, loss, class_loss, td_loss, train_accuracy, learning_rate, seconds, images_per_second, batch_size, "
+    "note"
+)
+
+
+def _round(row: tuple[Any, ...]) -> RoundRecord:
+    class_ids = tuple(int(part) for part in row[4].split(",") if part)
+    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *row[5:])
+
+
+@dataclass(frozen=True)
+class StoredEpoch:
+    """One epoch as it lies in the store; ``record.curves`` is None (see ``store.curves``)."""
+
+    record: EpochRecord
+    finished_at: datetime
+
+
+class Rounds:
+    """The tables ``rounds`` and ``round_images``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def create(
+        self,
+        *,
+        config: str,
+        strategy: str,
+        class_ids: Sequence[int],
+        last_seq: int,
+        started_by: str,
+        image_ids: Int64,
+        image_class_ids: Int64,
+    ) -> RoundRecord:
+        """Claim labels for a new round in state WAITING, with the images it trains on, in one transaction.
+
+        Raises RoundStateError when another round is active: one at a time.
+        """
+        with self._db.write() as cursor:
+            active = one(
+                cursor,
+                "SELECT id, state FROM rounds WHERE state IN (SELECT unnest(?::TEXT[])) LIMIT 1",
+                [_active_names()],
+            )
+            if active is not None:
+                raise RoundStateError(f"Round {active[0]} is still {active[1]}; the next one starts when it has ended.")
+            row = one(cursor, "SELECT coalesce(max(id), 0) + 1 FROM rounds")
+            round_id = int(row[0]) if row else 1
+            cursor.execute(
+                f"INSERT INTO rounds ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
+                [
+                    round_id,
+                    RoundState.WAITING.value,
+                    config,
+                    strategy,
+                    ",".join(str(class_id) for class_id in class_ids),
+                    last_seq,
+                    len(image_ids),
+                    started_by,
+                    utc_now(),
+                ],
+            )
+            insert(
+                cursor,
+                "round_images",
+                {
+                    "round_id": np.full(len(image_ids), round_id, dtype=np.int32),
+                    "image_id": image_ids.astype(np.int32),
+                    "class_id": image_class_ids.astype(np.int32),
+                    "split": ["train"] * len(image_ids),
+                },
+            )
+        return self.get(round_id)
+
+    def move(self, round_id: int, before: RoundState, after: RoundState, *, error: str | None = None) -> RoundRecord:
+        """Take a round from one state to the next, if it still is where the caller believes it to be.
+
+        Raises RoundStateError when it is not, or when the way does not exist.
+        """
+        if after not in ROUND_MOVES[before]:
+            raise RoundStateError(f"A round that is {before} cannot become {after}.")
+        now = utc_now()
+        with self._db.write() as cursor:
+            row = one(cursor, "SELECT state FROM rounds WHERE id = ?", [round_id])
+            if row is None:
+                raise NotFound(f"There is no round {round_id} in this project.")
+            if row[0] != before.value:
+                raise RoundStateError(f"Round {round_id} is {row[0]}, not {before}; it cannot become {after}.")
+            cursor.execute(
+                """
+                UPDATE rounds SET state = ?, error = coalesce(?, error), heartbeat_at = ?,
+                    started_at = CASE WHEN ? = 'training' THEN ? ELSE started_at END,
+                    finished_at = CASE WHEN ? THEN ? ELSE finished_at END
+                WHERE id = ?
+                """,
+                [after.value, error, now, after.value, now, not after.is_active, now, round_id],
+            )
+        return self.get(round_id)
+
+    def heartbeat(self, round_id: int) -> None:
+        """Note that the worker is alive and at this round."""
+        with self._db.write() as cursor:
+            cursor.execute("UPDATE rounds SET heartbeat_at = ? WHERE id = ?", [utc_now(), round_id])
+
+    def set_checkpoint(self, round_id: int, name: str) -> None:
+        """Note the file below ``checkpoints/`` that holds the round's weights."""
+        with self._db.write() as cursor:
+            cursor.execute("UPDATE rounds SET checkpoint = ? WHERE id = ?", [name, round_id])
+
+    def get(self, round_id: int) -> RoundRecord:
+        """One round. Raises NotFound."""
+        row = self._db.row(f"SELECT {_COLUMNS} FROM rounds WHERE id = ?", [round_id])
+        if row is None:
+            raise NotFound(f"There is no round {round_id} in this project.")
+        return _round(row)
+
+    def all(self) -> list[RoundRecord]:
+        """All rounds, oldest first."""
+        return [_round(row) for row in self._db.rows(f"SELECT {_COLUMNS} FROM rounds ORDER BY id")]
+
+    def latest(self, state: RoundState | None = None) -> RoundRecord | None:
+        """The newest round, of one state or of any."""
+        row = self._db.row(
+            f"SELECT {_COLUMNS} FROM rounds WHERE ?::TEXT IS NULL OR state = ? ORDER BY id DESC LIMIT 1",
+            [state, state],
+        )
+        return _round(row) if row else None
+
+    def active(self) -> RoundRecord | None:
+        """The round that still has work before it, if any."""
+        row = self._db.row(
+            f"SELECT {_COLUMNS} FROM rounds WHERE state IN (SELECT unnest(?::TEXT[])) ORDER BY id LIMIT 1",
+            [_active_names()],
+        )
+        return _round(row) if row else None
+
+    def last_claimed_seq(self) -> int:
+        """The last answer that any round which was not cancelled or failed has taken into account."""
+        return int(
+            self._db.value("SELECT coalesce(max(last_seq), 0) FROM rounds WHERE state NOT IN ('cancelled', 'failed')")
+        )
+
+    def images(self, round_id: int) -> tuple[Int64, Int64]:
+        """Images a round trains on, by id, and the class ids it trains them with."""
+        table = self._db.arrays(
+            "SELECT image_id, class_id FROM round_images WHERE round_id = ? AND split = 'train' ORDER BY image_id",
+            [round_id],
+        )
+        return np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64)
+
+    def finish_images(
+        self,
+        round_id: int,
+        image_ids: Int64,
+        class_ids: Int64,
+        td_bar: Float32,
+        td_classes: Int64 | None,
+        statistics: dict[str, Any],
+    ) -> None:
+        """Store what became of the round's training images: observed p-bar and the statistics of their curves.
+
+        ``td_bar`` (N, C), or (N, K) with ``td_classes`` (N, K) class ids; ``statistics`` maps a column of
+        ``round_images`` to an array (N,).
+        """
+        n = len(image_ids)
+        columns: dict[str, Any] = {
+            "round_id": np.full(n, round_id, dtype=np.int32),
+            "image_id": image_ids.astype(np.int32),
+            "class_id": class_ids.astype(np.int32),
+            "split": ["train"] * n,
+            "td_bar": float_lists(td_bar),
+            "td_classes": pa.nulls(n, pa.list_(pa.int32())) if td_classes is None else int_lists(td_classes),
+        }
+        columns |= {name: np.asarray(values) for name, values in statistics.items()}
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM round_images WHERE round_id = ? AND split = 'train'", [round_id])
+            insert(cursor, "round_images", columns)
+
+
+def _active_names() -> list[str]:
+    return [state.value for state in ACTIVE_STATES]
+
+
+class Epochs:
+    """The table ``epochs``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, round_id: int, record: EpochRecord) -> None:
+        """Store one epoch's numbers (its curves go to ``store.curves``)."""
+        with self._db.write() as cursor:
+            cursor.execute(
+                "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    round_id,
+                    record.epoch,
+                    record.epochs,
+                    record.loss,
+                    record.class_loss,
+                    record.td_loss,
+                    record.train_accuracy,
+                    record.learning_rate,
+                    record.seconds,
+                    record.images_per_second,
+                    record.batch_size,
+                    record.note,
+                    utc_now(),
+                ],
+            )
+
+    def of(self, round_id: int) -> list[StoredEpoch]:
+        """The epochs of a round, in order."""
+        rows = self._db.rows(
+            f"SELECT {_EPOCH_COLUMNS}, finished_at FROM epochs WHERE round_id = ? ORDER BY epoch", [round_id]
+        )
+        names = _EPOCH_COLUMNS.split(", ")
+        return [StoredEpoch(EpochRecord(**dict(zip(names, row[:-1], strict=True))), row[-1]) for row in rows]
+
+    def forget_after(self, round_id: int, epoch: int) -> None:
+        """Drop epochs, and their curves, that a resumed round will go through again."""
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM epochs WHERE round_id = ? AND epoch > ?", [round_id, epoch])
+            cursor.execute("DELETE FROM curves WHERE round_id = ? AND epoch > ?", [round_id, epoch])

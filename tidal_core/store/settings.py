@@ -1,0 +1,63 @@
+"""The project's settings, and the log of its worker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from tidal_core.config import ProjectSettings
+from tidal_core.store.columns import utc_now
+from tidal_core.store.database import Database
+
+
+class Settings:
+    """The table ``settings``: the project's settings as JSON under one key, a few notes under others."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def get(self, key: str) -> str | None:
+        """The text kept under a key."""
+        row = self._db.row("SELECT value FROM settings WHERE key = ?", [key])
+        return str(row[0]) if row else None
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a text under a key."""
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM settings WHERE key = ?", [key])
+            cursor.execute("INSERT INTO settings VALUES (?, ?)", [key, value])
+
+    def load(self) -> ProjectSettings:
+        """The project's settings, the defaults in a new project."""
+        text = self.get("project")
+        return ProjectSettings.from_json(text) if text else ProjectSettings()
+
+    def save(self, settings: ProjectSettings) -> None:
+        """Keep the project's settings; the next round follows them."""
+        self.set("project", settings.to_json())
+
+
+class LogLine(NamedTuple):
+    """One line of the worker's log. ``logged_at`` is naive UTC."""
+
+    logged_at: datetime
+    level: str
+    round_id: int | None
+    message: str
+
+
+class Log:
+    """The table ``log``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, message: str, *, level: str = "info", round_id: int | None = None) -> None:
+        """Append a line."""
+        with self._db.write() as cursor:
+            cursor.execute("INSERT INTO log VALUES (?, ?, ?, ?)", [utc_now(), level, round_id, message])
+
+    def last(self, n: int = 100) -> list[LogLine]:
+        """The last n lines, newest first."""
+        rows = self._db.rows("SELECT logged_at, level, round_id, message FROM log ORDER BY rowid DESC LIMIT ?", [n])
+        return [LogLine(*row) for row in rows]
