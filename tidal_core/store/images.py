@@ -92,6 +92,10 @@ class Images:
         """How many images, of one split or of both."""
         return int(self._db.value("SELECT count(*) FROM images WHERE ?::TEXT IS NULL OR split = ?", [split, split]))
 
+    def count_in_audit_order(self) -> int:
+        """How many pool images have a place in the audit order."""
+        return int(self._db.value("SELECT count(*) FROM images WHERE audit_order IS NOT NULL AND split = 'pool'"))
+
     def ids_by_sha(self) -> dict[str, int]:
         """Content hash to id, for imports that must not add an image twice."""
         return dict(self._db.rows("SELECT sha256, id FROM images"))

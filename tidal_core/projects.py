@@ -1,0 +1,126 @@
+"""Project folders: where a project lives and how one is made, found and opened.
+
+$TIDAL_HOME (default: the platform's folder for user data)
+  projects/<slug>/
+    project.duckdb   everything that is known (see ``store``)
+    pixels.npy       uint8 memory map at training size
+    previews/        images sized for the screen
+    checkpoints/     weights, one file per round
+    exports/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from tidal_core.config import ProjectSettings
+from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
+from tidal_core.store import Store
+
+
+def home() -> Path:
+    """The folder that holds all projects: ``$TIDAL_HOME``, or the platform's folder for user data."""
+    chosen = os.environ.get("TIDAL_HOME")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
+
+
+def slugify(name: str) -> str:
+    """A folder name for a project's name: lower case, ASCII, dashes. Raises InputError when nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-")
+    if not slug:
+        raise InputError(f"The project name {name!r} has no letter or digit to name a folder with; add some.")
+    return slug
+
+
+@dataclass(frozen=True)
+class Project:
+    """An open project. Close it, or its file stays owned by this process."""
+
+    slug: str
+    folder: Path
+    store: Store
+
+    @property
+    def pixels(self) -> Path:
+        """The memory map of images at training size."""
+        return self.folder / "pixels.npy"
+
+    @property
+    def previews(self) -> Path:
+        """Images sized for the screen."""
+        return self.folder / "previews"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights, one file per round."""
+        return self.folder / "checkpoints"
+
+    @property
+    def exports(self) -> Path:
+        """Where exports go unless told otherwise."""
+        return self.folder / "exports"
+
+    @property
+    def settings(self) -> ProjectSettings:
+        """The settings as they are now, read from the file."""
+        return self.store.settings.load()
+
+    @property
+    def title(self) -> str:
+        """What people call the project."""
+        return self.settings.title or self.slug
+
+    def audit_reserve(self) -> int:
+        """How many images at the front of the audit order are kept back from ranking and training.
+
+        The audit share of the collection: with one audit image in ten asked, the reserve lasts as long as the pool.
+        """
+        share = self.settings.audit_share
+        return round(share * self.store.images.count_in_audit_order())
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.store.close()
+
+
+def project_folder(slug: str) -> Path:
+    """Where a project of this slug lives, whether or not it is there."""
+    if slugify(slug) != slug:
+        raise ProjectNotFound(f"There is no project {slug!r}; names of project folders look like {slugify(slug)!r}.")
+    return home() / "projects" / slug
+
+
+def project_slugs() -> list[str]:
+    """Slugs of all projects, by name; nothing is opened."""
+    return sorted(path.parent.name for path in (home() / "projects").glob("*/project.duckdb"))
+
+
+def create_project(name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
+    """Make a project and open it. Raises ProjectExists when there is one of this name."""
+    slug = slugify(name)
+    folder = project_folder(slug)
+    if (folder / "project.duckdb").exists():
+        raise ProjectExists(f"There is a project {slug!r} already in {folder}; open it, or choose another name.")
+    for part in ("previews", "checkpoints", "exports"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    project = Project(slug, folder, Store(folder / "project.duckdb"))
+    project.store.settings.save(settings or ProjectSettings(title=name))
+    if classes:
+        project.store.classes.add(classes)
+    return project
+
+
+def open_project(slug: str) -> Project:
+    """Open a project. Raises ProjectNotFound, or ProjectInUse when another process owns its file."""
+    folder = project_folder(slug)
+    if not (folder / "project.duckdb").exists():
+        known = ", ".join(project_slugs()) or "none yet"
+        raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
+    return Project(slug, folder, Store(folder / "project.duckdb"))
