@@ -21,6 +21,10 @@ RULES = {
     "backbones.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     "training.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     "scoring.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
+    **{
+        name: (METHOD | {"psutil"}, {"store", "ui", "figures", "rounds", "worker", "strategies"})
+        for name in ("model.py", "batches.py", "checkpoints.py", "curves.py", "devices.py")
+    },
     "companions": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     "strategies": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training", "scoring", "tidal"}),
     "dynamics.py": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training"}),

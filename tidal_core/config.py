@@ -18,6 +18,7 @@ Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Augmentation = Literal["none", "crop", "flip-crop"]
 TDWindow = Literal["all", "second-half"]
+CropFill = Literal["edge", "black"]
 Fit = Literal["crop", "letterbox"]
 SuggestionMode = Literal["after", "always", "never"]
 
@@ -84,6 +85,7 @@ class TrainConfig(JsonConfig):
     td_window: TDWindow = "second-half"  # p-bar over all epochs (the paper) or the second half (better with few labels)
     augmentation: Augmentation = "crop"  # "flip-crop" turns a b into a d: not for digits and letters
     crop_padding: int = 4  # pixels at 32 pixels of image size, in proportion for others
+    crop_fill: CropFill = "edge"  # what a shift moves in: the repeated edge, whatever the background, or black (paper)
     precision: Precision = "float32"
     channels_last: bool = False
     compile: bool = False
@@ -107,6 +109,7 @@ PAPER = TrainConfig(
     milestones=(160,),
     td_window="all",
     augmentation="flip-crop",
+    crop_fill="black",
 )
 """The published protocol (TiDAL, ICCV 2023): ResNet-18, 200 epochs, SGD 0.1, x0.1 after epoch 160."""
 

@@ -14,7 +14,8 @@
     │   └── TooFewClasses        a margin of fewer than two classes
     ├── AnswerRefused            an answer that must not be stored (unknown image, an id used twice, ...)
     ├── TrainingDiverged         the loss is not a number
-    └── OutOfMemory              not even a batch of one fits on the device
+    ├── OutOfMemory              not even a batch of one fits on the device
+    └── Stopped                  work that was asked to stop before its end (a cancelled round, the app closing)
 
 A message names the thing, the value and the remedy: it is shown to people as it stands.
 """
@@ -88,3 +89,7 @@ class TrainingDiverged(TidalError):
 
 class OutOfMemory(TidalError):
     """Not even a batch of one fits on the device."""
+
+
+class Stopped(TidalError):
+    """Work that was asked to stop before its end."""

@@ -1,0 +1,170 @@
+"""TiDAL: Training Dynamics for Active Learning (ICCV 2023, arXiv 2210.06788), the method and nothing else.
+
+The training dynamics (TD) of an image are the path its predicted probabilities p^(t) took while the classifier f
+trained. For labelled images the path is seen, and its mean p-bar (Eq. 5, the area under the curves) is kept by
+``TDTracker``. For unlabelled ones a small module m, ``TDModule``, learns to predict p-bar beside f (Appendix C);
+both train on one loss, ``tidal_loss``. The estimators turn a predicted p-bar into a score to ask by (Eq. 2 and 3, and
+Eq. 26-28 of Appendix D).
+
+Refused: a margin of fewer than two classes. Everything is computed from log-probabilities in float32, because
+p * log(p) is NaN at p = 0, and NaN sorts as the largest: the *most* certain image would be asked first.
+
+Symbols: N images, B of a batch, C classes; y-hat is the argmax of f, y-tilde the argmax of m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tidal_core.errors import InputError, TooFewClasses
+
+# What stands for log 0: exp of it is exactly 0, and 0 times it is 0 where 0 times minus infinity is NaN.
+LOG_ZERO = torch.finfo(torch.float32).min
+
+
+class TDTracker:
+    """p-bar of N labelled images: the mean of the probabilities seen for each since the last ``reset``.
+
+    Kept as a sum and a number of visits, so that batches may come in any order and an index that comes twice in one
+    batch counts twice. Lives on ``device``; nothing here waits for it.
+    """
+
+    def __init__(self, n_images: int, n_classes: int, device: torch.device | None = None) -> None:
+        self.total = torch.zeros(n_images, n_classes, dtype=torch.float32, device=device)  # (N, C) sum of p
+        self.visits = torch.zeros(n_images, 1, dtype=torch.float32, device=device)  # (N, 1)
+
+    def reset(self) -> None:
+        """Forget everything: a round, or the window that is averaged over, begins."""
+        self.total.zero_()
+        self.visits.zero_()
+
+    def update(self, index: Tensor, p: Tensor) -> Tensor:
+        """Count one more visit of the images ``index`` (B,) with probabilities ``p`` (B, C); p-bar^(t) of them (B, C).
+
+        The answer carries no gradient, whatever ``p`` carries.
+        """
+        p = p.detach().float()
+        self.total.index_add_(0, index, p)
+        self.visits.index_add_(0, index, p.new_ones(len(index), 1))
+        return self.total.index_select(0, index).div_(self.visits.index_select(0, index))
+
+    def withdraw(self, index: Tensor, p: Tensor) -> None:
+        """Take one ``update`` back (to rounding), for a batch that is to be run again."""
+        self.total.index_add_(0, index, p.detach().float(), alpha=-1)
+        self.visits.index_add_(0, index, self.visits.new_ones(len(index), 1), alpha=-1)
+
+    def mean(self) -> Tensor:
+        """p-bar (N, C) float32 on the host; zeros for an image that was never visited."""
+        return self.total.cpu() / self.visits.cpu().clamp_min(1)
+
+
+class TDModule(nn.Module):
+    """m: predicts p-bar of an image from what f computed on the way (Appendix C).
+
+    Each stage's features are pooled over the image, mapped to ``width`` and rectified; one linear layer reads them all
+    side by side. Stages may be feature maps (B, channels, H, W) or vectors (B, channels) that are pooled already.
+    """
+
+    # Parameters with one row for each class, for carrying them over to a round with other classes.
+    class_rows = ("head.weight", "head.bias")
+
+    def __init__(self, stage_channels: Sequence[int], n_classes: int, width: int = 128) -> None:
+        super().__init__()
+        self.reduce = nn.ModuleList(nn.Linear(channels, width) for channels in stage_channels)
+        self.head = nn.Linear(width * len(stage_channels), n_classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Logits (B, C) of p-tilde; ``features`` holds one entry for each stage."""
+        if len(features) != len(self.reduce):
+            raise InputError(
+                f"the TD module was built for {len(self.reduce)} stages and got {len(features)}; "
+                "build it with the backbone's stage_channels."
+            )
+        levels = [F.relu(linear(pooled(x))) for linear, x in zip(self.reduce, features, strict=True)]  # (B, width) each
+        logits: Tensor = self.head(torch.cat(levels, dim=1))  # (B, C)
+        return logits
+
+
+def pooled(x: Tensor) -> Tensor:
+    """Global average pooling of (B, D, H, W) to (B, D); a vector (B, D) is left as it is."""
+    if x.dim() == 2:
+        return x
+    # The same numbers as x.mean((2, 3)), with a backward pass several times as fast (EXPERIMENTS.md).
+    return F.avg_pool2d(x, x.shape[2:]).flatten(1)
+
+
+class TidalLoss(NamedTuple):
+    """The loss of one batch, scalars, and its two parts before weighting."""
+
+    total: Tensor
+    class_loss: Tensor  # mean cross-entropy of f
+    td_loss: Tensor  # mean KL(p-bar || p-tilde)
+
+
+def tidal_loss(logits: Tensor, labels: Tensor, td_logits: Tensor, p_bar: Tensor, weight: float = 1.0) -> TidalLoss:
+    """Mean cross-entropy of f plus ``weight`` (lambda) times the mean KL(p-bar || softmax(m)).
+
+    logits and td_logits (B, C), labels (B,) int64, p_bar (B, C) rows that sum to 1. p-bar is a target: it gets no
+    gradient. f's body gets the gradient of both parts.
+    """
+    class_loss = F.cross_entropy(logits.float(), labels)
+    td_loss = td_divergence(p_bar, td_logits)
+    return TidalLoss(class_loss + weight * td_loss, class_loss, td_loss)
+
+
+def td_divergence(p_bar: Tensor, td_logits: Tensor) -> Tensor:
+    """Mean over the batch of KL(p-bar || softmax(td_logits)), a scalar; 0 log 0 counts 0."""
+    return F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """log softmax (B, C) in float32, whatever the precision of the logits."""
+    return F.log_softmax(logits.float(), dim=-1)
+
+
+def td_entropy(td_log_p: Tensor) -> Tensor:
+    """H-bar (Eq. 2): the entropy (B,) of p-tilde in nats, from its logarithm (B, C); ask the highest."""
+    log_p = finite(td_log_p)
+    return -(log_p.exp() * log_p).sum(dim=-1)
+
+
+def td_margin(td_log_p: Tensor, log_p: Tensor) -> Tensor:
+    """M-bar (Eq. 3): p-tilde of y-hat minus its largest other entry (B,), may be negative; ask the lowest.
+
+    y-hat comes from the classifier's ``log_p`` (B, C), the first one where several are equal.
+    """
+    return _margin(td_log_p, log_p.argmax(dim=-1))
+
+
+def td_margin_naive(td_log_p: Tensor) -> Tensor:
+    """Eq. 26: as ``td_margin`` with y-tilde, the module's own class; ask the lowest."""
+    return _margin(td_log_p, td_log_p.argmax(dim=-1))
+
+
+def td_confidence(td_log_p: Tensor, log_p: Tensor) -> Tensor:
+    """Eq. 27: p-tilde of y-hat (B,); ask the lowest."""
+    return finite(td_log_p).gather(1, log_p.argmax(dim=-1, keepdim=True)).squeeze(1).exp()
+
+
+def td_confidence_naive(td_log_p: Tensor) -> Tensor:
+    """Eq. 28: p-tilde of y-tilde (B,); ask the lowest."""
+    return finite(td_log_p).amax(dim=-1).exp()
+
+
+def finite(log_p: Tensor) -> Tensor:
+    """The same log-probabilities in float32 with log 0 as a finite number."""
+    return log_p.float().clamp_min(LOG_ZERO)
+
+
+def _margin(td_log_p: Tensor, chosen: Tensor) -> Tensor:
+    if td_log_p.shape[-1] < 2:
+        raise TooFewClasses("a margin needs at least two classes and there is one; add a class or ask by entropy.")
+    p = finite(td_log_p).exp()  # (B, C)
+    chosen = chosen.unsqueeze(1)  # (B, 1)
+    others = p.scatter(1, chosen, -1.0)  # below every probability
+    return p.gather(1, chosen).squeeze(1) - others.amax(dim=-1)
