@@ -293,3 +293,5 @@ class ImportReport:
     labels: int = 0  # labels that came along
     problems: tuple[ImportProblem, ...] = field(default=())
     seconds: float = 0.0
+    near_duplicates: int = 0  # new images that look like another one; each is among the problems
+    cancelled: bool = False  # stopped before its end; what was read until then is kept

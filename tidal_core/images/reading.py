@@ -46,6 +46,7 @@ SUFFIXES = frozenset(
 MAX_HEADER_PIXELS = 1_000_000_000  # a header that claims more is a bomb or a map, not a photo
 MAX_DECODED_PIXELS = 150_000_000  # what is really decoded: 450 MB as RGB
 LARGE_PIXELS = 25_000_000  # from here on one image at a time is decoded, so that workers do not add up their peaks
+MIN_HASHED_PIXELS = 16  # two different digits of 8 x 8 pixels can be as alike as one photo saved twice
 MAX_FRAME_CHECK_BYTES = 20_000_000  # finding out whether a file is animated reads all of it
 
 # Formats whose usual suffix differs from the first letters of the format's name.
@@ -87,7 +88,7 @@ class ImageFacts:
     height: int
     bytes: int
     sha256: str  # of the file's bytes, hex
-    phash: int  # 64-bit difference hash of what is seen, see ``perceptual_hash``
+    phash: int | None  # 64-bit difference hash of what is seen, see ``perceptual_hash``; None below 16 pixels
     format: str  # pillow's name: "JPEG", "PNG", ...
     remarks: tuple[str, ...] = ()  # "animated: the first of its frames is taken", ...
 
@@ -102,13 +103,15 @@ def read_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[
     return np.asarray(image), facts
 
 
-def open_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[Image.Image, ImageFacts]:
-    """As ``read_image``, with the pixels as a loaded pillow image of mode RGB."""
+def open_image(
+    data: bytes, name: str, *, at_least: int | None = None, sha256: str | None = None
+) -> tuple[Image.Image, ImageFacts]:
+    """As ``read_image``, with the pixels as a loaded pillow image of mode RGB; ``sha256`` where it is known already."""
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-            return _decode(file, data, name, at_least)
+            return _decode(file, data, name, at_least, sha256)
     except ImageUnreadable:
         raise
     except UnidentifiedImageError:
@@ -125,11 +128,6 @@ def open_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[
         raise ImageUnreadable(name, _damage(error), "copy it again from where it came from") from error
 
 
-def file_facts(data: bytes, name: str) -> ImageFacts:
-    """The facts alone."""
-    return open_image(data, name, at_least=64)[1]
-
-
 def perceptual_hash(image: Image.Image) -> int:
     """64 bits that hardly change when a picture is resized or saved again (difference hash, N. Krawetz, 2013).
 
@@ -142,7 +140,9 @@ def perceptual_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _decode(file: Image.Image, data: bytes, name: str, at_least: int | None) -> tuple[Image.Image, ImageFacts]:
+def _decode(
+    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None
+) -> tuple[Image.Image, ImageFacts]:
     """Check the header, decode, bring to RGB as seen."""
     kind = file.format or "unknown"
     width, height = file.size
@@ -177,8 +177,8 @@ def _decode(file: Image.Image, data: bytes, name: str, at_least: int | None) -> 
         width=width,
         height=height,
         bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        phash=perceptual_hash(image),
+        sha256=sha256 or hashlib.sha256(data).hexdigest(),
+        phash=perceptual_hash(image) if min(width, height) >= MIN_HASHED_PIXELS else None,
         format=kind,
         remarks=remarks,
     )

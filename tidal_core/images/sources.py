@@ -11,6 +11,7 @@ import os
 import stat
 import urllib.parse
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 from tidal_core.errors import ImageUnreadable
@@ -44,6 +45,19 @@ def uri_path(uri: str) -> Path | None:
     if colon and scheme in _READERS:
         return None
     return Path(uri)
+
+
+def unchanged_since(uri: str, size: int, when: datetime) -> bool:
+    """Whether an image imported at ``when`` (naive UTC) with ``size`` bytes is still the same, without reading it."""
+    path = uri_path(uri)
+    if path is None:
+        return uri.startswith("digits:")
+    try:
+        facts = path.stat()
+    except OSError:
+        return False
+    changed = datetime.fromtimestamp(facts.st_mtime, UTC).replace(tzinfo=None)
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == size and changed <= when
 
 
 def shown_name(path: str | PurePath) -> str:

@@ -138,6 +138,16 @@ class Answers:
             cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
         return len(fresh)
 
+    def last_imported(self) -> dict[tuple[int, str], int]:
+        """What the last standing imported label says, by image id and annotator: class ids."""
+        rows = self._db.rows(
+            """
+            SELECT image_id, annotator, class_id FROM standing_answers WHERE mode = 'import' AND kind = 'label'
+            QUALIFY row_number() OVER (PARTITION BY image_id, annotator ORDER BY seq DESC) = 1
+            """
+        )
+        return {(image_id, annotator): class_id for image_id, annotator, class_id in rows}
+
     def last_seq(self) -> int:
         """The sequence number of the last event, 0 when there is none."""
         return int(self._db.value("SELECT coalesce(max(seq), 0) FROM answers"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidal_core.errors import NotFound
 from tidal_core.records import ImageRecord, ImageStatus, Int64, Split
@@ -21,6 +23,14 @@ def _image(row: tuple[Any, ...]) -> ImageRecord:
     values["split"] = Split(values["split"])
     values["status"] = ImageStatus(values["status"])
     return ImageRecord(**values)
+
+
+class KnownFile(NamedTuple):
+    """What was imported from one URI. ``imported_at`` is naive UTC."""
+
+    id: int
+    bytes: int
+    imported_at: datetime
 
 
 class Images:
@@ -103,6 +113,34 @@ class Images:
     def ids_by_uri(self) -> dict[str, int]:
         """URI to id."""
         return dict(self._db.rows("SELECT uri, id FROM images"))
+
+    def known_files(self) -> dict[str, KnownFile]:
+        """URI to what was imported from it, for imports that need not read an unchanged file again."""
+        return {row[0]: KnownFile(*row[1:]) for row in self._db.rows("SELECT uri, id, bytes, imported_at FROM images")}
+
+    def hashes(self) -> tuple[Int64, NDArray[np.uint64], Int64]:
+        """Ids, perceptual hashes and rows of pixels.npy of the images that have a hash, by id."""
+        table = self._db.arrays("SELECT id, phash, pixel_row FROM images WHERE phash IS NOT NULL ORDER BY id")
+        return (
+            np.asarray(table["id"], dtype=np.int64),
+            np.asarray(table["phash"], dtype=np.uint64),
+            np.asarray(table["pixel_row"], dtype=np.int64),
+        )
+
+    def known_classes(self) -> dict[int, int]:
+        """Known classes by image id; images without one are left out."""
+        return dict(self._db.rows("SELECT id, known_class FROM images WHERE known_class IS NOT NULL"))
+
+    def audit_order(self) -> tuple[Int64, list[str], Int64]:
+        """Ids, content hashes and places in the audit order (-1 for none yet) of all pool images, by id."""
+        table = self._db.arrays(
+            "SELECT id, sha256, coalesce(audit_order, -1) AS place FROM images WHERE split = 'pool' ORDER BY id"
+        )
+        return (
+            np.asarray(table["id"], dtype=np.int64),
+            [str(content) for content in table["sha256"]],
+            np.asarray(table["place"], dtype=np.int64),
+        )
 
     def pixel_rows(self, image_ids: Int64) -> Int64:
         """Rows of pixels.npy for these images, aligned with them. Raises NotFound for an unknown id."""

@@ -1,0 +1,42 @@
+"""Near-duplicates."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.images.photos import picture
+from tidal_core.images.duplicates import NearPair, candidate_pairs, same_picture
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.data())
+def test_every_pair_within_three_bits_is_proposed_and_no_other(hashes: list[int], data: st.DataObject) -> None:
+    for value in hashes[:5]:  # make some neighbours: random numbers are never close
+        flips = data.draw(st.lists(st.integers(0, 63), max_size=5))
+        hashes.append(value ^ sum({1 << bit for bit in flips}))
+
+    expected = [
+        NearPair(i, j)
+        for i, j in itertools.combinations(range(len(hashes)), 2)
+        if (hashes[i] ^ hashes[j]).bit_count() <= 3
+    ]
+
+    assert candidate_pairs(hashes) == expected
+
+
+def test_only_pairs_with_a_new_image_are_proposed() -> None:
+    assert candidate_pairs([5, 5, 5], first_new=2) == [NearPair(0, 2), NearPair(1, 2)]
+
+
+def test_plain_pictures_by_the_thousand_stay_affordable() -> None:
+    pairs = candidate_pairs([0] * 3_000, first_new=2_999)
+
+    assert len(pairs) == 2_000
+
+
+def test_pictures_are_the_same_when_their_pixels_hardly_differ() -> None:
+    one = picture(16, 16, seed=1)
+    again = (one.astype(int) + np.random.default_rng(0).integers(-4, 5, one.shape)).clip(0, 255).astype(np.uint8)
+
+    assert same_picture(np.stack([one, one]), np.stack([again, picture(16, 16, seed=2)])).tolist() == [True, False]

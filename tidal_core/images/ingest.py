@@ -1,0 +1,362 @@
+"""From a source to images in the project: read, check, hash, cache, store, and report every file by name.
+
+Two workers read and decode; the calling thread (never the web server's) writes to the store in batches. A row of the
+pixel cache is written before the store hears of its image, so a killed import leaves a project that is whole, and the
+same import started again goes on where it was. Equal content is one image, whatever its names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tidal_core.config import Fit
+from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.images.duplicates import candidate_pairs, same_picture
+from tidal_core.images.importers import scan
+from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
+from tidal_core.images.labels import LabelBook
+from tidal_core.images.pixels import PixelCache, fit_square, open_pixels
+from tidal_core.images.reading import ImageFacts, open_image
+from tidal_core.images.sources import unchanged_since
+from tidal_core.projects import Project
+from tidal_core.records import (
+    ImageRecord,
+    ImageStatus,
+    ImportProblem,
+    ImportReport,
+    Split,
+    UInt8,
+)
+
+LabelUse = Literal["none", "known", "answers"]
+"""What becomes of labels that come along: nothing; known classes (for demos, experiments and the test split, never
+trained on); or answers of the annotator that the source names, else ``import``."""
+
+WORKERS = 2
+_IN_FLIGHT = 64  # images decoded ahead of the store: bounds the memory
+_BATCH_IMAGES = 256
+_BATCH_SECONDS = 1.0  # the first images can be labelled while the rest is coming in
+_PROGRESS_SECONDS = 0.2
+_COMPARED_AT_ONCE = 1_000  # pairs of squares
+
+_running: set[Path] = set()
+_running_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ImportProgress:
+    """Where an import stands."""
+
+    done: int  # files gone through
+    total: int | None  # None where only going through the source would tell
+    read: int  # new images so far
+    problems: int
+    name: str  # the last file
+    per_second: float  # files
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """One file after a worker looked at it. ``pixels`` is None when its content is known or it cannot be read."""
+
+    item: FoundImage
+    sha256: str = ""
+    facts: ImageFacts | None = None
+    square: UInt8 | None = None  # (S, S, 3)
+    problem: ImportProblem | None = None
+    known_id: int | None = None  # an image that was imported from the same unchanged file
+
+
+def ingest(
+    project: Project,
+    source: str,
+    *,
+    labels: LabelUse = "none",
+    hide_near_duplicates: bool = False,
+    options: ImportOptions | None = None,
+    progress: Callable[[ImportProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> ImportReport:
+    """Import a source into a project; returns when all of it is in the store.
+
+    Importing a source again adds what is new in it and nothing twice. ``progress`` is called from this thread, about
+    five times a second; ``should_stop`` is asked before each file, what was read until then stays. Raises InputError
+    when the source as a whole cannot be read or another import into the project is under way.
+    """
+    with _only_one(project.folder):
+        started = time.monotonic()
+        found = scan(source, options)
+        run = _Import(project, found, labels, progress, started)
+        with PixelCache(project.pixels, project.settings.training_size) as cache:
+            cancelled = run.go(cache, should_stop or (lambda: False))
+        return run.finish(hide_near_duplicates, cancelled)
+
+
+class _only_one:  # noqa: N801 - read as a statement: with _only_one(folder)
+    """One import at a time into one project."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        with _running_lock:
+            if self._folder in _running:
+                raise InputError("an import into this project is under way; wait for its end, or cancel it.")
+            _running.add(self._folder)
+
+    def __exit__(self, *_: object) -> None:
+        with _running_lock:
+            _running.discard(self._folder)
+
+
+class _Import:
+    """The state of one import."""
+
+    def __init__(
+        self,
+        project: Project,
+        found: Scan,
+        labels: LabelUse,
+        progress: Callable[[ImportProgress], None] | None,
+        started: float,
+    ) -> None:
+        self._project = project
+        self._store = project.store
+        self._found = found
+        self._labels = labels
+        self._progress = progress
+        self._started = started
+        self._fit: Fit = project.settings.fit
+        self._size = project.settings.training_size
+        self._ids = self._store.images.ids_by_sha()
+        self._files = self._store.images.known_files()
+        self._first_new_id = self._next_id = self._store.images.next_id()
+        self._next_row = self._store.images.next_pixel_row()
+        self._book = LabelBook(self._store) if labels != "none" else None
+        if self._book is not None:
+            self._book.add_classes(found.classes)
+        self._problems: list[ImportProblem] = []
+        self._batch: list[tuple[ImageRecord, UInt8]] = []
+        self._batch_started = started
+        self._ordered = self._first_new_id - 1  # images that had an audit order when it was last drawn
+        self._done = self._read = self._known = self._duplicates = 0
+        self._last_progress = 0.0
+
+    def go(self, cache: PixelCache, should_stop: Callable[[], bool]) -> bool:
+        """Go through the source; returns whether it was stopped before its end."""
+        stopped = False
+        waiting: deque[Future[_Examined] | ImportProblem | _Examined] = deque()
+        items = iter(self._found.items)
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="import") as pool:
+            try:
+                while True:
+                    stopped = should_stop()
+                    item = None if stopped else next(items, None)
+                    if item is not None:
+                        waiting.append(self._start(pool, item))
+                    while waiting and (item is None or len(waiting) > _IN_FLIGHT or not isinstance(waiting[0], Future)):
+                        self._take(waiting.popleft(), cache)
+                    if item is None:
+                        break
+                self._flush(cache)
+            except OSError as error:
+                pool.shutdown(cancel_futures=True)
+                raise InputError(
+                    f"the import stopped at file {self._done:,}: {error.strerror or error} "
+                    f"({error.filename or self._project.pixels}); what was read until then is kept. "
+                    "Make room on the disk and import again."
+                ) from error
+        return stopped
+
+    def finish(self, hide_near_duplicates: bool, cancelled: bool) -> ImportReport:
+        """Order the audit images, look for near-duplicates, sum up."""
+        count = 0
+        if self._book is not None:
+            count = self._book.finish()
+            self._problems += self._book.remarks
+        draw_audit_order(self._project)
+        near = self._near_duplicates(hide_near_duplicates)
+        self._tell("", force=True)
+        return ImportReport(
+            source=self._found.source,
+            read=self._read,
+            known=self._known,
+            duplicates=self._duplicates,
+            labels=count,
+            problems=tuple(self._problems),
+            seconds=time.monotonic() - self._started,
+            near_duplicates=near,
+            cancelled=cancelled,
+        )
+
+    def _start(
+        self, pool: ThreadPoolExecutor, item: FoundImage | ImportProblem
+    ) -> Future[_Examined] | ImportProblem | _Examined:
+        """Give a file to a worker, unless it is known from an earlier import and was not touched since."""
+        if isinstance(item, ImportProblem):
+            return item
+        before = self._files.get(item.uri)
+        if before is not None and unchanged_since(item.uri, before.bytes, before.imported_at):
+            return _Examined(item, known_id=before.id)
+        return pool.submit(self._examine, item)
+
+    def _examine(self, item: FoundImage) -> _Examined:
+        """Read, hash and decode one file; in a worker."""
+        try:
+            data = item.read()
+            sha256 = hashlib.sha256(data).hexdigest()
+            if sha256 in self._ids:
+                return _Examined(item, sha256)
+            image, facts = open_image(data, item.name, at_least=2 * self._size, sha256=sha256)
+            return _Examined(item, sha256, facts, fit_square(image, self._size, self._fit))
+        except ImageUnreadable as error:
+            return _Examined(item, problem=ImportProblem(item.name, error.reason, error.remedy))
+
+    def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelCache) -> None:
+        """One file, in the order of the source."""
+        self._done += 1
+        examined = result.result() if isinstance(result, Future) else result
+        if isinstance(examined, ImportProblem):
+            self._problems.append(examined)
+            self._tell(examined.name)
+            return
+        item = examined.item
+        if examined.problem is not None:
+            self._problems.append(examined.problem)
+        elif examined.known_id is not None:
+            self._known += 1
+            self._label(examined.known_id, item)
+        elif examined.sha256 in self._ids:
+            self._count_again(self._ids[examined.sha256], item)
+        else:
+            self._add(examined)
+        late = time.monotonic() - self._batch_started > _BATCH_SECONDS
+        if len(self._batch) >= _BATCH_IMAGES or (self._batch and late):
+            self._flush(cache)
+        self._tell(item.name)
+
+    def _count_again(self, image_id: int, item: FoundImage) -> None:
+        """Content that the project has: from an earlier import, or under another name in this one."""
+        if image_id < self._first_new_id:
+            self._known += 1
+        else:
+            self._duplicates += 1
+            self._problems.append(
+                ImportProblem(item.name, "its content equals that of another file: they are one image")
+            )
+        self._label(image_id, item)
+
+    def _add(self, examined: _Examined) -> None:
+        """A new image, in the next batch."""
+        item, facts, square = examined.item, examined.facts, examined.square
+        if facts is None or square is None:
+            # A worker saw its content in the project and the store does not: impossible unless ids are removed.
+            raise InputError(f"{item.name}: its image was removed while the import ran; import again.")
+        image_id = self._next_id
+        self._next_id += 1
+        self._ids[examined.sha256] = image_id
+        known = self._label(image_id, item)
+        test = item.split is Split.TEST and known is not None
+        record = ImageRecord(
+            id=image_id,
+            uri=item.uri,
+            name=item.name,
+            sha256=examined.sha256,
+            width=facts.width,
+            height=facts.height,
+            bytes=facts.bytes,
+            split=Split.TEST if test else Split.POOL,
+            known_class=known,
+            status=ImageStatus.READY,
+            pixel_row=self._next_row,
+            audit_order=None,
+            phash=facts.phash,
+        )
+        self._next_row += 1
+        self._read += 1
+        self._problems += [ImportProblem(item.name, f"it {remark}") for remark in facts.remarks]
+        self._batch.append((record, square))
+
+    def _label(self, image_id: int, item: FoundImage) -> int | None:
+        """Take down the label that came along; returns the known class of the image, if that is what it becomes."""
+        if self._book is None or item.label is None:
+            return None
+        as_known = self._labels == "known" or item.split is Split.TEST
+        return self._book.add(image_id, item, as_known=as_known, is_new=image_id >= self._first_new_id)
+
+    def _flush(self, cache: PixelCache) -> None:
+        """Pixels first, then the store: a row that the store names is always there."""
+        self._batch_started = time.monotonic()
+        if not self._batch:
+            return
+        records = [record for record, _ in self._batch]
+        cache.write(records[0].pixel_row, np.stack([square for _, square in self._batch]))
+        self._store.images.add(records)
+        self._batch = []
+        if self._book is not None:
+            self._book.flush()
+        if self._next_id - 1 > 2 * self._ordered:  # now and then, so that an early training has its audit images
+            draw_audit_order(self._project)
+            self._ordered = self._next_id - 1
+
+    def _near_duplicates(self, hide: bool) -> int:
+        """Report new images that look like others; hide them from the queue if asked. Returns how many."""
+        if not self._read:
+            return 0
+        ids, hashes, rows = self._store.images.hashes()
+        pairs = candidate_pairs(hashes, int(np.searchsorted(ids, self._first_new_id)))
+        looks_like: dict[int, int] = {}  # the later image's id to the earlier one's
+        pixels = open_pixels(self._project.pixels)
+        for start in range(0, len(pairs), _COMPARED_AT_ONCE):
+            chunk = np.array(pairs[start : start + _COMPARED_AT_ONCE])  # (n, 2)
+            same = same_picture(pixels[rows[chunk[:, 0]]], pixels[rows[chunk[:, 1]]])
+            for earlier, later in ids[chunk[same]].tolist():
+                looks_like.setdefault(later, earlier)
+        images = {image.id: image for image in self._store.images.many({*looks_like, *looks_like.values()})}
+        for later, earlier in looks_like.items():
+            self._problems.append(
+                ImportProblem(
+                    images[later].name,
+                    f"it looks the same as {images[earlier].name}",
+                    "it is kept out of the queue" if hide else "hide one of them if it is the same picture",
+                )
+            )
+        if hide and looks_like:
+            self._store.images.set_status(looks_like, ImageStatus.HIDDEN)
+        return len(looks_like)
+
+    def _tell(self, name: str, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self._progress is None or (now - self._last_progress < _PROGRESS_SECONDS and not force):
+            return
+        self._last_progress = now
+        speed = self._done / max(now - self._started, 1e-6)
+        total = self._found.total
+        left = (total - self._done) / speed if total is not None and speed > 0 else None
+        self._progress(ImportProgress(self._done, total, self._read, len(self._problems), name, speed, left))
+
+
+def draw_audit_order(project: Project) -> None:
+    """Give every pool image its place in the random order in which audit images are drawn.
+
+    An image's place follows from a hash of its content and the project's seed, so the order is random over the whole
+    collection at any time: images that are added later fall in between at random, and the others keep their order
+    among themselves.
+    """
+    ids, contents, places = project.store.images.audit_order()
+    seed = f"{project.settings.seed}:".encode()
+    keys = [hashlib.sha256(seed + content.encode()).digest() for content in contents]
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    if not np.array_equal(places[order], np.arange(len(order))):
+        project.store.images.set_audit_order(ids[order])

@@ -1,0 +1,144 @@
+"""Labels that come along with images: names to classes, classes to answers or known classes.
+
+A name is a class of the project when it is equal to it, or equal but for upper and lower case; else it becomes a new
+class, and the report says so. A label that the same annotator gave the same image in an earlier import is not stored
+again, so a source can be imported any number of times.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import FoundClass, FoundImage
+from tidal_core.records import Answer, AnswerKind, AnswerMode, ImportProblem
+from tidal_core.store import Store
+
+ANNOTATOR = "import"  # where the source does not say who labelled
+_FLUSH_LABELS = 50_000
+
+
+class LabelBook:
+    """The labels of one import on their way to the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._had_classes = bool(store.classes.all())
+        self._class_ids: dict[str, int | None] = {}  # name as it came -> class, None for one that cannot be used
+        self._expected: set[str] = set()
+        self._imported = store.answers.last_imported()
+        self._seen: dict[tuple[int, str], int] = {}  # what this import says, by image and annotator
+        self._known: dict[int, int] = {}  # image -> class, for images of earlier imports
+        self._answers: list[Answer] = []
+        self._count = 0
+        self.remarks: list[ImportProblem] = []
+
+    def add_classes(self, classes: Iterable[FoundClass]) -> None:
+        """Make the classes that the source names, in its order, with its keys where they are free."""
+        for found in classes:
+            self._expected.add(found.name)
+            before = {record.id for record in self._store.classes.all(include_retired=True)}
+            class_id = self._resolve(found.name)
+            if class_id is not None and class_id not in before and found.key:
+                try:
+                    self._store.classes.change(class_id, key=found.key)
+                except InputError:
+                    continue  # the key is taken: the one it was given stays
+
+    def add(self, image_id: int, item: FoundImage, *, as_known: bool, is_new: bool) -> int | None:
+        """Take down one label. Returns the class that a new image is known to be, None where it is an answer."""
+        if item.label is None or not item.label.strip():
+            return None
+        class_id = self._resolve(item.label)
+        if class_id is None:
+            self.remarks.append(
+                ImportProblem(item.name, f"its label {item.label!r} cannot be used; it was read without", "relabel it")
+            )
+            return None
+        who = (image_id, "" if as_known else item.annotator or ANNOTATOR)
+        first = self._seen.setdefault(who, class_id)
+        if first != class_id:
+            names = {record.id: record.name for record in self._store.classes.all(include_retired=True)}
+            self.remarks.append(
+                ImportProblem(
+                    item.name,
+                    f"the source labels it both {names[first]!r} and {names[class_id]!r}; the first stands",
+                    "correct the source and import again, or relabel the image",
+                )
+            )
+            return first if as_known else None
+        if as_known:
+            self._count += is_new
+            if not is_new:
+                self._known[image_id] = class_id
+            return class_id
+        if self._imported.get(who) != class_id:
+            self._imported[who] = class_id
+            self._answers.append(
+                Answer(
+                    event_id=f"import-{uuid.uuid4().hex}",
+                    kind=AnswerKind.LABEL,
+                    image_id=image_id,
+                    class_id=class_id,
+                    annotator=who[1],
+                    mode=AnswerMode.IMPORT,
+                )
+            )
+        return None
+
+    def flush(self) -> None:
+        """Store what has come together once it is much: few large transactions, not many small ones."""
+        if len(self._answers) >= _FLUSH_LABELS:
+            self._store_answers()
+
+    def finish(self) -> int:
+        """Store the rest; returns how many labels this import brought that the project did not have."""
+        self._store_answers()
+        if self._known:
+            before = self._store.images.known_classes()
+            fresh = {image_id: one for image_id, one in self._known.items() if before.get(image_id) is None}
+            if fresh:
+                self._store.images.set_known_classes(fresh)
+            self._count += len(fresh)
+        return self._count
+
+    def _store_answers(self) -> None:
+        if self._answers:
+            self._count += self._store.answers.import_labels(self._answers)
+            self._answers = []
+
+    def _resolve(self, name: str) -> int | None:
+        """The class of a name, made if need be; None when it cannot be one."""
+        if name in self._class_ids:
+            return self._class_ids[name]
+        clean = " ".join(name.split())
+        records = self._store.classes.all(include_retired=True)
+        same = [record for record in records if record.name == clean]
+        alike = same or [record for record in records if record.name.casefold() == clean.casefold()]
+        found: int | None
+        if not alike:
+            found = self._make(clean)
+        elif alike[0].retired_at is not None:
+            self.remarks.append(
+                ImportProblem(f"class {clean}", "the class is no longer in use; its labels were left out", "rename it")
+            )
+            found = None
+        else:
+            found = alike[0].merged_into or alike[0].id
+            if not same:
+                self.remarks.append(ImportProblem(f"class {clean}", f"was taken as the class {alike[0].name!r}"))
+        self._class_ids[name] = found
+        return found
+
+    def _make(self, clean: str) -> int | None:
+        try:
+            (record,) = self._store.classes.add([clean])
+        except InputError as error:
+            self.remarks.append(ImportProblem(f"class {clean[:60]}", str(error)))
+            return None
+        if self._had_classes and clean not in self._expected:
+            self.remarks.append(
+                ImportProblem(f"class {clean}", "was not a class of this project and was added", "merge or retire it")
+            )
+        return record.id
