@@ -1,0 +1,111 @@
+"""One made-up example of every figure, for the tests that hold for all of them and for looking at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tidal_core import dynamics as numbers
+from tidal_core import progress as progress_numbers
+from tidal_core.figures import dynamics, palettes, progress, training, uncertainty
+from tidal_core.figures.palettes import ClassStyle
+
+Figure = Callable[[palettes.Theme], Any]
+
+NAMES = ["zero", "one", "two", "three", "four", "<b>five</b>", "six", "seven", "eight", "a class with a very long name"]
+CLASSES = tuple(ClassStyle(place + 1, name, palettes.class_colour(place)) for place, name in enumerate(NAMES))
+
+
+def curves(epochs: int = 40, images: int = 1, seed: int = 1) -> np.ndarray:
+    """Made-up curves (T, N, C) that learn class 3, with a doubt about class 8 on the way."""
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 1, epochs)[:, None, None]
+    logits = rng.normal(0, 0.35, (epochs, images, len(CLASSES))).cumsum(axis=0) * 0.35
+    logits[..., 3] += 4.5 * t[..., 0]
+    logits[..., 8] += 3.2 * np.sin(3 * t[..., 0])
+    p = np.exp(logits)
+    return p / p.sum(axis=2, keepdims=True)
+
+
+def life() -> dynamics.LifeInfo:
+    p = curves()[:, 0]
+    guess = 0.8 * p.mean(axis=0) + 0.02
+    return dynamics.life_info(np.arange(1, 41), p, CLASSES, 3, predicted=guess, predicted_top=8)
+
+
+def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
+    """Name -> (numbers, drawing)."""
+    rng = np.random.default_rng(0)
+    epochs = np.arange(1, 26)
+    live = training.round_info(
+        epochs, 40, 2.3 * np.exp(-epochs / 9), 0.4 * np.exp(-epochs / 14), 1 - 0.9 * np.exp(-epochs / 8),
+        2e-3 * np.cos(epochs / 30), np.full(25, 310.0),
+    )  # fmt: skip
+    lasted = training.durations_info(
+        [1, 2, 3, 4, 5], [20, 40, 60, 80, 100], [4.2, 5.0, 1.1, 6.2, np.nan],
+        ["done", "done", "failed", "done", "training"],
+    )  # fmt: skip
+
+    life_of = life()
+    rounds = dynamics.rounds_of_image_info(
+        [1, 2, 3, 4], [0.3, 0.35, 0.5, 0.7], [0.2, 0.5, 0.8, 0.95], [np.nan, np.nan, 0.6, 0.8], 2
+    )
+    p = curves(40, 300)
+    labels = np.where(rng.random(300) < 0.6, 3, 8)
+    found = numbers.curve_statistics(p, labels)
+    map_of = dynamics.map_info(
+        np.arange(300), [f"photo {one}.png" for one in range(300)], found.confidence, found.variability,
+        found.correctness, (labels == 8).astype(int), [CLASSES[3], CLASSES[8]],
+    )  # fmt: skip
+    view = numbers.label_view(p, labels)
+    bands = dynamics.bands_info(
+        np.arange(1, 41), [CLASSES[3], CLASSES[8]], [(labels == 3).sum(), (labels == 8).sum()],
+        [np.quantile(view.p_label[:, labels == one], [0.25, 0.5, 0.75], axis=1).T for one in (3, 8)],
+    )  # fmt: skip
+
+    counts = rng.poisson(30 * np.exp(-(((np.arange(60) - 30 - 8 * np.arange(9).reshape(3, 3, 1)) / 12) ** 2)))
+    ridge = uncertainty.ridge_info("td_entropy", [1, 2, 3], ["labelled", "asked", "remaining"], counts, 0, np.log(10))
+    snapshot, foreseen = rng.beta(1, 3, 2000) * 2.3, rng.beta(2, 3, 2000) * 2.3
+    scatter = uncertainty.scatter_info(np.arange(2000), snapshot, foreseen, foreseen > 2)
+    agreement = uncertainty.agreement_info(
+        {"td_entropy": foreseen, "td_margin": -foreseen + 0.3 * snapshot, "entropy": snapshot, "margin": 1 - snapshot},
+        20,
+    )
+    by_class = uncertainty.by_class_info(
+        "td_entropy", CLASSES, np.arange(10, 110, 10), np.sort(rng.random((10, 5)) * 2, axis=1)
+    )
+
+    labelled = np.array([20, 40, 60, 80, 100, 140, 200])
+    right = np.round(1500 * (1 - 3.2 * labelled**-0.75)).astype(int)
+    tested = [1500] * len(labelled)
+    forecast = progress_numbers.forecast(labelled.tolist(), right.tolist(), tested, target=0.96)
+    accuracy = progress.accuracy_info(
+        np.arange(1, 8), labelled, tested,
+        [numbers.wilson(int(one), 1500) for one in right],
+        [numbers.wilson(int(one * 0.97), 1500) for one in right],
+    )  # fmt: skip
+    matrix = rng.poisson(0.7, (10, 10)) + np.diag(rng.integers(20, 50, 10))
+    observed, snapshot_of = rng.dirichlet(np.ones(10), 20), np.eye(10)[[3] * 20]
+    one = progress_numbers.quality(observed, 0.7 * observed + 0.03, snapshot_of)
+    quality = progress.quality_info([1, 2, 3], [one, one, one])
+    per_class, confusions = progress.per_class_info(CLASSES, matrix), progress.confusion_info(CLASSES, matrix)
+    return {
+        "round": (live, lambda theme: training.round_figure(live, theme)),
+        "durations": (lasted, lambda theme: training.durations_figure(lasted, theme)),
+        "life": (life_of, lambda theme: dynamics.life_figure(life_of, theme)),
+        "areas": (life_of, lambda theme: dynamics.areas_figure(life_of, theme)),
+        "rounds of an image": (rounds, lambda theme: dynamics.rounds_of_image_figure(rounds, theme)),
+        "map by correctness": (map_of, lambda theme: dynamics.map_figure(map_of, theme)),
+        "map by class": (map_of, lambda theme: dynamics.map_figure(map_of, theme, by="group")),
+        "bands": (bands, lambda theme: dynamics.bands_figure(bands, theme)),
+        "ridge": (ridge, lambda theme: uncertainty.ridge_figure(ridge, theme)),
+        "scatter": (scatter, lambda theme: uncertainty.scatter_figure(scatter, theme)),
+        "agreement": (agreement, lambda theme: uncertainty.agreement_figure(agreement, theme)),
+        "by class": (by_class, lambda theme: uncertainty.by_class_figure(by_class, theme)),
+        "accuracy": (accuracy, lambda theme: progress.accuracy_figure(accuracy, theme, forecast)),
+        "per class": (per_class, lambda theme: progress.per_class_figure(per_class, theme)),
+        "confusion": (confusions, lambda theme: progress.confusion_figure(confusions, theme)),
+        "quality": (quality, lambda theme: progress.quality_figure(quality, theme)),
+    }

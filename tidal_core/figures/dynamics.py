@@ -1,0 +1,410 @@
+"""Figures of training dynamics: the life of one image, the data map, curves of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from tidal_core import dynamics
+from tidal_core.figures import palettes
+from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
+
+
+class LifeInfo(NamedTuple):
+    """One image in one round: T epochs, the K classes worth showing, the label first."""
+
+    epoch: Ints  # (T,)
+    classes: tuple[ClassStyle, ...]  # (K,); the last may stand for all others
+    curves: Floats  # (T, K), p^(t)(c | x)
+    observed: Floats  # (K,), p-bar: the area under each curve
+    predicted: Floats | None  # (K,), what the module said of it; None when it was never asked
+    first_learnt: int  # epoch; 0 when never learnt
+    forgotten_at: Ints  # epochs at which the label was lost again
+    h_bar: float  # of the whole observed p-bar, nats
+    m_bar: float  # of the whole observed p-bar; NaN with one class
+    h_bar_predicted: float  # NaN without a prediction
+    m_bar_predicted: float
+    window: str  # which epochs p-bar averages
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per epoch, one column per class."""
+        return {
+            "epoch": self.epoch.tolist(),
+            **{f"p({one.name})": self.curves[:, place].tolist() for place, one in enumerate(self.classes)},
+        }
+
+
+def life_info(
+    epoch: ArrayLike,
+    p: ArrayLike,
+    classes: Sequence[ClassStyle],
+    label: int,
+    *,
+    predicted: ArrayLike | None = None,
+    predicted_top: int | None = None,
+    top: int = 4,
+    second_half: bool = False,
+) -> LifeInfo:
+    """The life of one image in one round.
+
+    ``p`` is (T, C), ``classes`` names its columns, ``label`` is a column. ``predicted`` (C,) is the TD module's p-bar,
+    ``predicted_top`` the class that the classifier says (M-bar leads from it; by default p-bar's largest). Shown are
+    the label and the ``top`` classes that rose highest, the rest as one curve. Raises InputError without an epoch.
+    """
+    curves = np.asarray(p, dtype=np.float64)  # (T, C)
+    observed = dynamics.area(curves, second_half=second_half)  # (C,)
+    guess = None if predicted is None else np.asarray(predicted, dtype=np.float64)
+    height = curves.max(axis=0)  # (C,)
+    if guess is not None:
+        height = np.maximum(height, guess)
+    height[label] = np.inf
+    order = np.argsort(-height, kind="stable")
+    shown, rest = order[: top + 1], order[top + 1 :]
+    styles = [classes[place] for place in shown]
+    many = len(classes) > 1
+
+    def gathered(values: Floats) -> Floats:
+        """(..., C) to (..., K)."""
+        parts = [values[..., shown]]
+        if len(rest):
+            parts.append(values[..., rest].sum(axis=-1, keepdims=True))
+        return np.concatenate(parts, axis=-1)
+
+    view = dynamics.label_view(curves[:, None, :], [label])
+    right = view.correct[:, 0]  # (T,)
+    epochs = np.asarray(epoch, dtype=np.int64)
+    learnt = dynamics.forgetting(view.correct)
+    last = int(curves[-1].argmax())
+    return LifeInfo(
+        epoch=epochs,
+        classes=tuple([*styles, OTHERS] if len(rest) else styles),
+        curves=gathered(curves),
+        observed=gathered(observed),
+        predicted=None if guess is None else gathered(guess),
+        first_learnt=0 if learnt.never_learnt[0] else int(epochs[learnt.first_learnt[0] - 1]),
+        forgotten_at=epochs[1:][right[:-1] & ~right[1:]],
+        h_bar=float(dynamics.entropy(observed)),
+        m_bar=float(dynamics.margin(observed, np.asarray(last))) if many else float("nan"),
+        h_bar_predicted=float("nan") if guess is None else float(dynamics.entropy(guess)),
+        m_bar_predicted=float("nan")
+        if guess is None or not many
+        else float(dynamics.margin(guess, None if predicted_top is None else np.asarray(predicted_top))),
+        window="the second half of the epochs" if second_half else "all epochs",
+    )
+
+
+def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
+    """The curves of one image, its label's filled down to zero: the filled area is p-bar."""
+    figure = palettes.base_figure(theme, x="Epoch", y="Probability", height=380)
+    x = info.epoch.astype(np.int32)
+    mode = "lines+markers" if len(x) < 4 else "lines"
+    for place, one in reversed(list(enumerate(info.classes))):
+        is_label = place == 0
+        figure.add_scatter(
+            x=x,
+            y=info.curves[:, place].astype(np.float32),
+            name=palettes.short(one.name) + (" (label)" if is_label else ""),
+            mode=mode,
+            legendrank=place,
+            fill="tozeroy" if is_label else None,
+            fillcolor=palettes.faded(one.colour, 0.18),
+            line={"color": one.colour, "width": 3 if is_label else 1.8, "dash": "dot" if one is OTHERS else "solid"},
+            hovertemplate=f"{palettes.short(one.name)} %{{y:.1%}}<extra></extra>",
+        )
+    _mark_events(figure, info, theme)
+    figure.update_layout(hovermode="x unified")
+    figure.update_yaxes(range=[0, 1.04], **palettes.PERCENT)
+    figure.update_xaxes(range=[x[0] - 0.5, x[-1] + 0.5], **palettes.WHOLE)
+    return figure
+
+
+def _mark_events(figure: go.Figure, info: LifeInfo, theme: Theme) -> None:
+    """Where the label was first learnt and where it was forgotten, on the label's curve."""
+    heights = dict(zip(info.epoch.tolist(), info.curves[:, 0].tolist(), strict=True))
+    marks = [
+        ("First learnt", [info.first_learnt] if info.first_learnt else [], "star", theme.text),
+        ("Forgotten", info.forgotten_at.tolist(), "x", "#ab2f2c"),
+    ]
+    for name, epochs, symbol, colour in marks:
+        if epochs:
+            figure.add_scatter(
+                x=epochs,
+                y=[heights[one] for one in epochs],
+                name=name,
+                mode="markers",
+                marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1, "color": theme.background}},
+                hovertemplate=f"{name.lower()}<extra></extra>",
+            )
+
+
+def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
+    """For each class the observed area p-bar beside what the module predicts."""
+    figure = palettes.base_figure(theme, x="Mean probability over epochs", height=90 + 46 * len(info.classes))
+    names = [palettes.short(one.name, 18) for one in info.classes]
+    colours = [one.colour for one in info.classes]
+    figure.add_bar(
+        y=names,
+        x=info.observed.astype(np.float32),
+        orientation="h",
+        name="Observed",
+        marker={"color": colours, "cornerradius": 3},
+        hovertemplate="%{y}<br>observed %{x:.1%}<extra></extra>",
+    )
+    if info.predicted is not None:
+        figure.add_bar(
+            y=names,
+            x=info.predicted.astype(np.float32),
+            orientation="h",
+            name="Predicted by the module",
+            marker={
+                "color": [palettes.faded(one, 0.25) for one in colours],
+                "line": {"color": colours, "width": 1.5},
+                "cornerradius": 3,
+            },
+            hovertemplate="%{y}<br>predicted %{x:.1%}<extra></extra>",
+        )
+    figure.update_layout(barmode="group", bargap=0.25)
+    figure.update_xaxes(range=[0, 1.02], nticks=6, **palettes.PERCENT)
+    figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text})
+    return figure
+
+
+class RoundsOfImageInfo(NamedTuple):
+    """One image over the rounds; arrays are (R,), NaN where there is nothing to say."""
+
+    round: Ints
+    module: Floats  # the module's prediction of the label's area
+    snapshot: Floats  # the classifier's probability of the label at the end of the round
+    observed: Floats  # the area observed while it was trained on
+    labelled_after: int | None  # the last round before its label
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per round."""
+        return {
+            "round": self.round.tolist(),
+            "area predicted by the module": self.module.tolist(),
+            "probability at the end of the round": self.snapshot.tolist(),
+            "area observed in training": self.observed.tolist(),
+        }
+
+
+def rounds_of_image_info(
+    rounds: ArrayLike, module: ArrayLike, snapshot: ArrayLike, observed: ArrayLike, labelled_after: int | None
+) -> RoundsOfImageInfo:
+    """One image over the rounds, each (R,)."""
+    return RoundsOfImageInfo(
+        np.asarray(rounds, dtype=np.int64),
+        np.asarray(module, dtype=np.float64),
+        np.asarray(snapshot, dtype=np.float64),
+        np.asarray(observed, dtype=np.float64),
+        labelled_after,
+    )
+
+
+def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
+    """What each round thought of the image's label: predicted dynamics, snapshot, and the dynamics that came."""
+    figure = palettes.base_figure(theme, x="Round", y="Probability of its label", height=300)
+    series: list[tuple[str, Floats, str, dict[str, Any], dict[str, Any]]] = [
+        (
+            "Predicted dynamics",
+            info.module,
+            DYNAMICS,
+            {"dash": "dot", "width": 2},
+            {"symbol": "circle-open", "size": 9},
+        ),
+        ("Snapshot", info.snapshot, SNAPSHOT, {"width": 2}, {"symbol": "circle", "size": 7}),
+        ("Observed dynamics", info.observed, DYNAMICS, {"width": 2.5}, {"symbol": "diamond", "size": 9}),
+    ]
+    for name, values, colour, line, marker in series:
+        if not np.isnan(values).all():
+            figure.add_scatter(
+                x=info.round,
+                y=values,
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, **line},
+                marker={"color": colour, **marker},
+                hovertemplate=f"{name.lower()} %{{y:.1%}}<extra></extra>",
+            )
+    if info.labelled_after is not None:
+        figure.add_vline(
+            x=info.labelled_after + 0.5,
+            line={"color": theme.muted, "width": 1, "dash": "dash"},
+            annotation={
+                "text": "labelled",
+                "font": {"size": 12, "color": theme.muted},
+                "y": 0.02,
+                "yanchor": "bottom",
+                "xanchor": "left",
+            },
+        )
+    figure.update_layout(hovermode="x unified")
+    figure.update_yaxes(range=[0, 1.04], **palettes.PERCENT)
+    figure.update_xaxes(dtick=1 if len(info.round) <= 12 else None, tickformat=",d")
+    return figure
+
+
+class MapInfo(NamedTuple):
+    """The data map: one point per labelled image (N,)."""
+
+    image: Ints
+    name: tuple[str, ...]
+    confidence: Floats
+    variability: Floats
+    correctness: Floats
+    group: Ints  # (N,), a position in ``groups``
+    groups: tuple[ClassStyle, ...]  # classes or annotators
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per image."""
+        return {
+            "image": self.image.tolist(),
+            "file": self.name,
+            "group": [self.groups[one].name for one in self.group],
+            "confidence": self.confidence.tolist(),
+            "variability": self.variability.tolist(),
+            "correctness": self.correctness.tolist(),
+        }
+
+
+def map_info(
+    image: ArrayLike,
+    name: Sequence[str],
+    confidence: ArrayLike,
+    variability: ArrayLike,
+    correctness: ArrayLike,
+    group: ArrayLike,
+    groups: Sequence[ClassStyle],
+) -> MapInfo:
+    """The numbers of the data map, each (N,)."""
+    return MapInfo(
+        np.asarray(image, dtype=np.int64),
+        tuple(name),
+        np.asarray(confidence, dtype=np.float64),
+        np.asarray(variability, dtype=np.float64),
+        np.asarray(correctness, dtype=np.float64),
+        np.asarray(group, dtype=np.int64),
+        tuple(groups),
+    )
+
+
+MAP_SHOWN = 12  # groups with a legend entry of their own
+
+
+def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Figure:
+    """Mean against deviation of p(label): easy images top left, ambiguous right, hard or mislabelled bottom left.
+
+    ``by`` is "correctness" or "group". A point's custom data is the image's id, for selections.
+    """
+    figure = palettes.base_figure(
+        theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
+    )
+    hover = "%{text}<br>confidence %{y:.2f}, variability %{x:.2f}<extra></extra>"
+    names = np.array([palettes.short(one, 40) for one in info.name], dtype=object)
+
+    def points(here: NDArray[np.bool_], name: str, marker: dict[str, Any]) -> None:
+        figure.add_scattergl(
+            x=info.variability[here].astype(np.float32),
+            y=info.confidence[here].astype(np.float32),
+            text=names[here],
+            customdata=info.image[here].astype(np.int32),
+            name=name,
+            mode="markers",
+            marker={"size": 7 if len(info.image) < 3_000 else 4, "opacity": 0.8, **marker},
+            hovertemplate=hover,
+        )
+
+    if by == "group":
+        for place, one in enumerate(info.groups):
+            here = info.group == place
+            if here.any():
+                points(here, palettes.short(one.name), {"color": one.colour})
+    else:
+        bar = {
+            "title": {"text": "Correctness", "font": {"size": 12, "color": theme.muted}},
+            "tickformat": ".0%",
+            "tickfont": {"color": theme.muted},
+            "thickness": 12,
+            "outlinewidth": 0,
+            "len": 0.7,
+        }
+        scale = [[0.0, "#b56900"], [0.5, "#b9b6a2" if theme.name == "light" else "#7d8a92"], [1.0, "#105bc3"]]
+        colour = info.correctness.astype(np.float32)
+        marker = {"color": colour, "colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar}
+        points(np.ones(len(info.image), dtype=bool), "", marker)
+    figure.update_layout(dragmode="lasso", clickmode="event+select")
+    figure.update_xaxes(range=[-0.01, 0.51], nticks=6)
+    figure.update_yaxes(range=[-0.02, 1.03], nticks=6)
+    return figure
+
+
+class BandsInfo(NamedTuple):
+    """Curves of groups: G groups, T epochs, the three quantiles low, median, high."""
+
+    epoch: Ints  # (T,)
+    groups: tuple[ClassStyle, ...]  # (G,)
+    images: Ints  # (G,), how many each group has
+    quantiles: Floats  # (G, T, 3)
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per group and epoch."""
+        return {
+            "group": [one.name for one in self.groups for _ in self.epoch],
+            "images": [int(n) for n in self.images for _ in self.epoch],
+            "epoch": self.epoch.tolist() * len(self.groups),
+            "lower quarter": self.quantiles[:, :, 0].ravel().tolist(),
+            "median": self.quantiles[:, :, 1].ravel().tolist(),
+            "upper quarter": self.quantiles[:, :, 2].ravel().tolist(),
+        }
+
+
+def bands_info(epoch: ArrayLike, groups: Sequence[ClassStyle], images: ArrayLike, quantiles: ArrayLike) -> BandsInfo:
+    """Quartiles of p(label) per group and epoch: ``quantiles`` is (G, T, 3)."""
+    return BandsInfo(
+        np.asarray(epoch, dtype=np.int64),
+        tuple(groups),
+        np.asarray(images, dtype=np.int64),
+        np.asarray(quantiles, dtype=np.float64),
+    )
+
+
+def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
+    """The median of each group with the band between its quarters."""
+    figure = palettes.base_figure(theme, x="Epoch", y="Probability of the label", height=400)
+    x = info.epoch.astype(np.int32)
+    opacity = 0.18 if len(info.groups) <= 4 else 0.07
+    for place, one in enumerate(info.groups):
+        low, middle, high = info.quantiles[place].T.astype(np.float32)  # (T,) each
+        figure.add_scatter(
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            fillcolor=palettes.faded(one.colour, opacity),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=str(place),
+        )
+        figure.add_scatter(
+            x=x,
+            y=middle,
+            name=f"{palettes.short(one.name, 20)} ({info.images[place]:,})",
+            mode="lines+markers" if len(x) < 4 else "lines",
+            line={"color": one.colour, "width": 2.4},
+            legendgroup=str(place),
+            hovertemplate=f"{palettes.short(one.name)} %{{y:.1%}}<extra></extra>",
+        )
+    figure.update_layout(hovermode="x unified")
+    figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)
+    figure.update_xaxes(**palettes.WHOLE)
+    return figure

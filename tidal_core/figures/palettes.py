@@ -1,0 +1,143 @@
+"""Colours and the common look of all figures.
+
+Class colours are the same on every page and in both themes. They were found by maximising the smallest OKLab distance
+between any two, over normal vision and the three dichromacies (simulation: Machado et al. 2009), with a contrast of at
+least 2:1 against both backgrounds; a test keeps it so. Figures carry no title: the page says it, with an explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import plotly.graph_objects as go
+
+CLASS_COLOURS: tuple[str, ...] = (
+    "#105bc3", "#bfac06", "#ab2f2c", "#008b79", "#8368ff", "#ff8ca7", "#b56900", "#68b5ff", "#b474be", "#ff047e",
+)  # fmt: skip
+"""Ten colours that stay apart for colour-blind people; from the eleventh class on they come again."""
+
+SNAPSHOT, DYNAMICS = "#b56900", "#008b79"
+"""What the classifier says now, and what the training dynamics say."""
+
+GROUP_COLOURS: dict[str, str] = {"labelled": "#105bc3", "asked": "#ff047e", "remaining": "#8a959d"}
+"""Already labelled, asked in this round, and the rest of the pool."""
+
+FONT = '"Source Sans", "Source Sans Pro", "Segoe UI", Helvetica, Arial, sans-serif'
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours around the data."""
+
+    name: str
+    text: str
+    muted: str
+    grid: str
+    background: str
+    panel: str
+    primary: str
+    low: str  # the end of a sequential scale that fades into the background
+
+
+LIGHT = Theme("light", "#14212b", "#566571", "#dde5ea", "#fbfcfd", "#eef3f6", "#0b6e8f", "#e8eff3")
+DARK = Theme("dark", "#e6eef3", "#9db0bc", "#2b3b47", "#0f171d", "#18242d", "#43b5d9", "#1d2b35")
+
+
+def theme_of(name: str | None) -> Theme:
+    """The theme called "dark", else the light one."""
+    return DARK if name == "dark" else LIGHT
+
+
+class ClassStyle(NamedTuple):
+    """How a class is shown."""
+
+    id: int
+    name: str
+    colour: str
+
+
+class Info(Protocol):
+    """Numbers that a figure shows and a CSV file carries."""
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """Columns by a title that a person reads, all of one length."""
+
+
+def class_colour(place: int) -> str:
+    """The colour of the class at this position."""
+    return CLASS_COLOURS[place % len(CLASS_COLOURS)]
+
+
+def sequential(theme: Theme) -> list[list[float | str]]:
+    """A scale from the background to the primary colour, its lightness even in both themes."""
+    return [[0.0, theme.low], [1.0, theme.primary]]
+
+
+def faded(colour: str, opacity: float) -> str:
+    """ "#rrggbb" as "rgba(r,g,b,opacity)"."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def short(text: str, length: int = 24) -> str:
+    """A name that fits a legend or an axis, shown as text: plotly reads ``<`` and ``&`` as markup."""
+    cut = text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    return cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def axis(theme: Theme, title: str = "", **more: Any) -> dict[str, Any]:
+    """One axis as all figures draw it."""
+    return {
+        "title": {"text": title, "standoff": 8, "font": {"size": 13, "color": theme.muted}},
+        "tickfont": {"size": 12, "color": theme.muted},
+        "gridcolor": theme.grid,
+        "linecolor": theme.grid,
+        "zeroline": False,
+        "automargin": True,
+        **more,
+    }
+
+
+PERCENT: dict[str, Any] = {"tickformat": ".0%"}
+WHOLE: dict[str, Any] = {"tickformat": ",d", "nticks": 8}
+
+
+def base_figure(theme: Theme, *, x: str = "", y: str = "", height: int = 360, legend: bool = True) -> go.Figure:
+    """An empty figure in the project's look."""
+    figure = go.Figure()
+    dress(figure, theme, height=height, legend=legend)
+    figure.update_layout(xaxis=axis(theme, x), yaxis=axis(theme, y))
+    return figure
+
+
+def dress(figure: go.Figure, theme: Theme, *, height: int, legend: bool = True) -> None:
+    """Fonts, margins, legend and hover box of all figures."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 8, "r": 12, "t": 36 if legend else 16, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": theme.text},
+        showlegend=legend,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 12, "color": theme.text},
+        },
+        hoverlabel={
+            "bgcolor": theme.panel,
+            "bordercolor": theme.grid,
+            "font": {"family": FONT, "size": 13, "color": theme.text},
+            "namelength": -1,
+        },
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.primary},
+        # A refresh keeps zoom and hidden curves.
+        uirevision="keep",
+    )

@@ -1,0 +1,330 @@
+"""Figures of how far the labelling has come: accuracy, classes, confusions, the module's foresight, a forecast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from tidal_core.dynamics import Interval, recalls
+from tidal_core.figures import palettes
+from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
+from tidal_core.progress import Forecast, Quality
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class AccuracyInfo(NamedTuple):
+    """Accuracy over the rounds; arrays are (R,), NaN where a round was not tested."""
+
+    round: Ints
+    labels: Ints
+    tested: Ints  # images that the accuracy rests on
+    accuracy: Floats
+    low: Floats
+    high: Floats
+    balanced: Floats
+    balanced_low: Floats
+    balanced_high: Floats
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per round."""
+        return {
+            "round": self.round.tolist(),
+            "labels": self.labels.tolist(),
+            "images tested": self.tested.tolist(),
+            "accuracy": self.accuracy.tolist(),
+            "accuracy, lower end": self.low.tolist(),
+            "accuracy, upper end": self.high.tolist(),
+            "balanced accuracy": self.balanced.tolist(),
+            "balanced accuracy, lower end": self.balanced_low.tolist(),
+            "balanced accuracy, upper end": self.balanced_high.tolist(),
+        }
+
+
+_NOTHING = Interval(math.nan, math.nan, math.nan)
+
+
+def accuracy_info(
+    rounds: ArrayLike,
+    labels: ArrayLike,
+    tested: ArrayLike,
+    accuracy: Sequence[Interval | None],
+    balanced: Sequence[Interval | None],
+) -> AccuracyInfo:
+    """One entry per finished round; None where there was nothing to test on."""
+    plain = np.array([one or _NOTHING for one in accuracy], dtype=np.float64).reshape(-1, 3)
+    even = np.array([one or _NOTHING for one in balanced], dtype=np.float64).reshape(-1, 3)
+    return AccuracyInfo(
+        np.asarray(rounds, dtype=np.int64),
+        np.asarray(labels, dtype=np.int64),
+        np.asarray(tested, dtype=np.int64),
+        *plain.T,
+        *even.T,
+    )
+
+
+def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None = None) -> go.Figure:
+    """Accuracy over labels with its 95 % interval; balanced accuracy dotted; the forecast dashed with its 80 % band."""
+    figure = palettes.base_figure(theme, x="Labels", y="Accuracy", height=380)
+    if forecast is not None and forecast.more_labels is not None:
+        _band(figure, forecast.labels, forecast.low, forecast.high, theme.muted, 0.12)
+        figure.add_scatter(
+            x=forecast.labels.astype(np.float32),
+            y=forecast.middle.astype(np.float32),
+            name="Forecast",
+            mode="lines",
+            line={"color": theme.muted, "width": 1.6, "dash": "dash"},
+            hovertemplate="forecast at %{x:,.0f} labels: %{y:.1%}<extra></extra>",
+        )
+        figure.add_hline(y=forecast.target, line={"color": theme.muted, "width": 1, "dash": "dot"})
+    here = ~np.isnan(info.accuracy)
+    _band(figure, info.labels[here], info.low[here], info.high[here], theme.primary, 0.16)
+    details = np.stack([info.round, info.low, info.high, info.tested], axis=1)
+    figure.add_scatter(
+        x=info.labels[here],
+        y=info.accuracy[here],
+        customdata=details[here],
+        name="Accuracy",
+        mode="lines+markers",
+        line={"color": theme.primary, "width": 2.6},
+        marker={"size": 7},
+        hovertemplate="round %{customdata[0]:.0f}, %{x:,} labels<br>accuracy %{y:.1%} (%{customdata[1]:.1%} to "
+        "%{customdata[2]:.1%}, on %{customdata[3]:,.0f} images)<extra></extra>",
+    )
+    even = ~np.isnan(info.balanced)
+    if even.any():
+        spread = np.stack([info.balanced_low, info.balanced_high], axis=1)
+        figure.add_scatter(
+            x=info.labels[even],
+            y=info.balanced[even],
+            customdata=spread[even],
+            name="Balanced accuracy",
+            mode="lines",
+            line={"color": "#b474be", "width": 2, "dash": "dot"},
+            hovertemplate="balanced %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
+        )
+    lowest = np.nanmin(info.low) if here.any() else 0.0
+    figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.02], **palettes.PERCENT)
+    figure.update_xaxes(rangemode="tozero", tickformat=",d", nticks=8)
+    return figure
+
+
+def _band(figure: go.Figure, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, opacity: float) -> None:
+    across = np.asarray(x, dtype=np.float32)
+    edge = np.concatenate([np.asarray(high, dtype=np.float32), np.asarray(low, dtype=np.float32)[::-1]])
+    figure.add_scatter(
+        x=np.concatenate([across, across[::-1]]),
+        y=edge,
+        fill="toself",
+        fillcolor=palettes.faded(colour, opacity),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+class PerClassInfo(NamedTuple):
+    """How many images of each class the classifier gets right; C classes, hardest first."""
+
+    classes: tuple[ClassStyle, ...]
+    images: Ints  # (C,)
+    recall: Floats  # (C,), NaN for a class without images
+    low: Floats
+    high: Floats
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per class."""
+        return {
+            "class": [one.name for one in self.classes],
+            "images tested": self.images.tolist(),
+            "share right": self.recall.tolist(),
+            "lower end": self.low.tolist(),
+            "upper end": self.high.tolist(),
+        }
+
+
+def per_class_info(classes: Sequence[ClassStyle], counts: ArrayLike, *, most: int = 30) -> PerClassInfo:
+    """From a confusion matrix (C, C): the ``most`` hardest classes that have images, hardest first."""
+    matrix = np.asarray(counts, dtype=np.int64)
+    found = np.array(recalls(matrix), dtype=np.float64).reshape(-1, 3)
+    images = matrix.sum(axis=1)
+    order = [place for place in np.argsort(found[:, 0], kind="stable") if images[place]][:most]
+    return PerClassInfo(tuple(classes[place] for place in order), images[order], *found[order].T)
+
+
+def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
+    """A dot with its 95 % interval per class, the hardest at the top."""
+    figure = palettes.base_figure(
+        theme, x="Share of its images that are right", height=90 + 28 * len(info.classes), legend=False
+    )
+    figure.add_scatter(
+        x=info.recall,
+        y=[palettes.short(one.name, 18) for one in info.classes],
+        customdata=np.stack([info.low, info.high, info.images], axis=1),
+        mode="markers",
+        marker={"size": 10, "color": [one.colour for one in info.classes]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": info.high - info.recall,
+            "arrayminus": info.recall - info.low,
+            "color": theme.muted,
+            "thickness": 1.6,
+            "width": 4,
+        },
+        hovertemplate="%{y}: %{x:.1%} right<br>(%{customdata[0]:.1%} to %{customdata[1]:.1%}, on %{customdata[2]:,} "
+        "images)<extra></extra>",
+    )
+    figure.update_xaxes(range=[-0.02, 1.03], nticks=6, **palettes.PERCENT)
+    figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text})
+    return figure
+
+
+class ConfusionInfo(NamedTuple):
+    """What people said against what the classifier says, for the K classes shown."""
+
+    classes: tuple[ClassStyle, ...]  # (K,)
+    counts: Ints  # (K, K), rows are people's labels
+    left_out: int  # classes not shown
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per pair of classes."""
+        names = [one.name for one in self.classes]
+        return {
+            "label": [name for name in names for _ in names],
+            "classifier says": names * len(names),
+            "images": self.counts.ravel().tolist(),
+        }
+
+
+def confusion_info(classes: Sequence[ClassStyle], counts: ArrayLike, *, most: int = 25) -> ConfusionInfo:
+    """A confusion matrix (C, C); of more than ``most`` classes those that are confused most."""
+    matrix = np.asarray(counts, dtype=np.int64)
+    keep = np.arange(len(matrix))
+    if len(matrix) > most:
+        wrong = matrix - np.diag(np.diag(matrix))
+        keep = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:most])
+    return ConfusionInfo(
+        tuple(classes[int(place)] for place in keep), matrix[np.ix_(keep, keep)], len(matrix) - len(keep)
+    )
+
+
+def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
+    """Rows are labels, columns what the classifier says; colour is the share of the row, text the count.
+
+    Points carry (label, class said) as custom data, for clicks: a heat map has no selection events, so a transparent
+    marker lies on each cell.
+    """
+    size = len(info.classes)
+    figure = palettes.base_figure(
+        theme, x="Classifier says", y="Label", height=max(320, min(820, 130 + 34 * size)), legend=False
+    )
+    names = [palettes.short(one.name, 14) for one in info.classes]
+    share = info.counts / np.maximum(info.counts.sum(axis=1, keepdims=True), 1)
+    places = np.arange(size)
+    figure.add_heatmap(
+        x=places,
+        y=places,
+        z=share.astype(np.float32),
+        zmin=0,
+        zmax=1,
+        colorscale=palettes.sequential(theme),
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        text=np.where(info.counts > 0, info.counts.astype(str), "") if size <= 16 else None,
+        texttemplate="%{text}" if size <= 16 else None,
+        hoverinfo="skip",
+    )
+    rows, columns = np.divmod(np.arange(size * size), size) if size else (places, places)
+    figure.add_scatter(
+        x=columns,
+        y=rows,
+        customdata=[[info.classes[r].id, info.classes[c].id] for r, c in zip(rows, columns, strict=True)],
+        mode="markers",
+        marker={"symbol": "square", "size": max(8, min(30, 420 // max(size, 1))), "opacity": 0},
+        text=[
+            f"{names[r]}, said to be {names[c]}: {info.counts[r, c]:,} images ({share[r, c]:.1%})"
+            for r, c in zip(rows, columns, strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "tickfont": {"size": 12, "color": theme.text}}
+    long = max((len(name) for name in names), default=0) > 2
+    figure.update_xaxes(range=[-0.5, size - 0.5], tickangle=-45 if long else 0, **ticks)
+    figure.update_yaxes(range=[size - 0.5, -0.5], **ticks)
+    figure.update_layout(clickmode="event+select", dragmode=False)
+    return figure
+
+
+class QualityInfo(NamedTuple):
+    """How well each round foresaw the dynamics of what it asked; arrays are (R,)."""
+
+    round: Ints
+    images: Ints
+    module: Floats  # (R, 3): mean KL, lower, upper end
+    snapshot: Floats  # (R, 3)
+    module_rank: Floats
+    snapshot_rank: Floats
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per round."""
+        return {
+            "round that asked": self.round.tolist(),
+            "images": self.images.tolist(),
+            "divergence of the module": self.module[:, 0].tolist(),
+            "divergence of the snapshot": self.snapshot[:, 0].tolist(),
+            "rank correlation of the module": self.module_rank.tolist(),
+            "rank correlation of the snapshot": self.snapshot_rank.tolist(),
+        }
+
+
+def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> QualityInfo:
+    """The module's quality per round that asked."""
+    return QualityInfo(
+        np.asarray(rounds, dtype=np.int64),
+        np.array([one.images for one in qualities], dtype=np.int64),
+        np.array([one.module_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
+        np.array([one.snapshot_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
+        np.array([one.module_rank for one in qualities], dtype=np.float64),
+        np.array([one.snapshot_rank for one in qualities], dtype=np.float64),
+    )
+
+
+def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
+    """Divergence between foreseen and observed dynamics, module against snapshot: lower is better."""
+    figure = palettes.base_figure(theme, x="Round that asked", y="Divergence (nats)", height=320)
+    for name, values, rank, colour, symbol, shift in (
+        ("Dynamics module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
+        ("Snapshot", info.snapshot, info.snapshot_rank, SNAPSHOT, "diamond", 0.06),
+    ):
+        middle, low, high = values.T
+        figure.add_scatter(
+            x=info.round + shift,
+            y=middle,
+            customdata=np.stack([info.images, rank, info.round], axis=1),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"color": colour, "size": 9, "symbol": symbol},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": np.nan_to_num(high - middle),
+                "arrayminus": np.nan_to_num(middle - low),
+                "thickness": 1.4,
+                "width": 4,
+            },
+            hovertemplate=f"{name.lower()}, round %{{customdata[2]:.0f}}<br>divergence %{{y:.2f}} on "
+            "%{customdata[0]:.0f} images<br>rank correlation %{customdata[1]:.2f}<extra></extra>",
+        )
+    figure.update_yaxes(rangemode="tozero", nticks=6)
+    figure.update_xaxes(tickformat=",d", dtick=1 if len(info.round) <= 12 else None)
+    return figure

@@ -1,0 +1,321 @@
+"""Figures of what the model is unsure of: distributions over the pool round by round, snapshot against dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import spearmanr
+
+from tidal_core.dynamics import EXPLANATIONS
+from tidal_core.figures import palettes
+from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BINS = 60
+
+ESTIMATORS: dict[str, str] = {
+    "td_entropy": EXPLANATIONS["h_bar"].title,
+    "td_margin": EXPLANATIONS["m_bar"].title,
+    "entropy": EXPLANATIONS["entropy"].title,
+    "margin": EXPLANATIONS["margin"].title,
+}
+"""Columns of the scores that are shown, by the title that a person reads."""
+
+ASK_HIGHEST = frozenset({"entropy", "td_entropy"})
+"""Estimators whose largest values are asked; of the others the smallest."""
+
+
+def bounds(estimator: str, n_classes: int) -> tuple[float, float]:
+    """The smallest and largest value that an estimator can take, the frame of its histograms."""
+    if estimator in ASK_HIGHEST:
+        return 0.0, float(np.log(max(n_classes, 2)))
+    return (-1.0, 1.0) if estimator == "td_margin" else (0.0, 1.0)
+
+
+class RidgeInfo(NamedTuple):
+    """Histograms of one estimator: R rounds, G groups ("labelled", "asked", "remaining"), B bins."""
+
+    estimator: str
+    rounds: Ints  # (R,)
+    groups: tuple[str, ...]  # (G,)
+    centres: Floats  # (B,)
+    counts: Ints  # (R, G, B)
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per round, group and bin."""
+        rounds, groups, bins = self.counts.shape
+        return {
+            "round": np.repeat(self.rounds, groups * bins).tolist(),
+            "group": [one for _ in range(rounds) for one in self.groups for _ in range(bins)],
+            ESTIMATORS.get(self.estimator, self.estimator): np.tile(self.centres, rounds * groups).tolist(),
+            "images": self.counts.ravel().tolist(),
+        }
+
+
+def ridge_info(
+    estimator: str, rounds: ArrayLike, groups: Sequence[str], counts: ArrayLike, low: float, high: float
+) -> RidgeInfo:
+    """Histograms (R, G, B) of an estimator between ``low`` and ``high``."""
+    images = np.asarray(counts, dtype=np.int64)
+    step = (high - low) / images.shape[2]
+    centres = low + step * (np.arange(images.shape[2]) + 0.5)
+    return RidgeInfo(estimator, np.asarray(rounds, dtype=np.int64), tuple(groups), centres, images)
+
+
+def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
+    """A ridge per round, newest at the top; in each the groups one over the other, each scaled to its own share.
+
+    The height of a group is its density: a small group is as visible as a large one. Hover tells the counts.
+    """
+    rounds = len(info.rounds)
+    figure = palettes.base_figure(
+        theme, x=ESTIMATORS.get(info.estimator, info.estimator), height=max(260, min(760, 150 + 56 * rounds))
+    )
+    shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
+    smooth = np.apply_along_axis(lambda one: np.convolve(one, [0.25, 0.5, 0.25], mode="same"), 2, shares)
+    peak = smooth.max(axis=(1, 2), initial=1e-12)  # per round, so that a sharp one does not flatten the others
+    x = info.centres.astype(np.float32)
+    for place in range(rounds):
+        base = float(place)
+        for group, name in enumerate(info.groups):
+            if not info.counts[place, group].any():
+                continue
+            ridge = base + 0.86 * smooth[place, group] / peak[place]
+            figure.add_scatter(
+                x=np.concatenate([x, x[::-1]]),
+                y=np.concatenate([ridge, np.full(len(x), base)]).astype(np.float32),
+                fill="toself",
+                fillcolor=palettes.faded(GROUP_COLOURS[name], 0.22),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=name,
+            )
+            figure.add_scatter(
+                x=x,
+                y=ridge.astype(np.float32),
+                customdata=np.stack([info.counts[place, group], shares[place, group]], axis=1),
+                name=name.capitalize(),
+                mode="lines",
+                line={"color": GROUP_COLOURS[name], "width": 1.8},
+                legendgroup=name,
+                showlegend=not any(info.counts[other, group].any() for other in range(place)),
+                hovertemplate=f"round {info.rounds[place]}, {name}<br>about %{{x:.2f}}: %{{customdata[0]:,}} images "
+                "(%{customdata[1]:.1%} of them)<extra></extra>",
+            )
+    figure.update_yaxes(
+        tickvals=list(range(rounds)),
+        ticktext=[f"Round {one}" for one in info.rounds],
+        range=[-0.08, rounds + 0.02],
+        tickfont={"color": theme.text},
+    )
+    return figure
+
+
+class ScatterInfo(NamedTuple):
+    """Snapshot entropy against dynamics entropy of pool images (N,), and which were asked."""
+
+    image: Ints
+    snapshot: Floats
+    dynamics: Floats
+    asked: NDArray[np.bool_]
+    correlation: float  # Spearman's, over the whole pool; NaN when one of them does not vary
+    pool: int  # images behind the correlation; more than N when only a part is drawn
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per image drawn."""
+        return {
+            "image": self.image.tolist(),
+            "snapshot entropy": self.snapshot.tolist(),
+            "dynamics entropy": self.dynamics.tolist(),
+            "asked": self.asked.tolist(),
+        }
+
+
+def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
+    """Spearman's rank correlation; NaN for fewer than three values or a constant one."""
+    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)
+
+
+def scatter_info(
+    image: ArrayLike,
+    snapshot: ArrayLike,
+    dynamics: ArrayLike,
+    asked: ArrayLike,
+    *,
+    most: int = 6_000,
+    seed: int = 0,
+) -> ScatterInfo:
+    """Both entropies of the pool (N,); all asked images and a random part of the others, at most ``most`` are kept."""
+    ids = np.asarray(image, dtype=np.int64)
+    x, y = np.asarray(snapshot, dtype=np.float64), np.asarray(dynamics, dtype=np.float64)
+    marked = np.asarray(asked, dtype=np.bool_)
+    correlation = rank_correlation(x, y)
+    keep = np.flatnonzero(marked)[:most]
+    others = np.flatnonzero(~marked)
+    room = max(0, most - len(keep))
+    if len(others) > room:
+        others = np.random.default_rng(seed).choice(others, room, replace=False)
+    drawn = np.sort(np.concatenate([keep, others]))
+    return ScatterInfo(ids[drawn], x[drawn], y[drawn], marked[drawn], correlation, len(ids))
+
+
+def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
+    """Each image of the pool; above the diagonal its dynamics were less settled than its snapshot admits."""
+    figure = palettes.base_figure(theme, x="Snapshot entropy", y="Dynamics entropy", height=430)
+    top = float(max(info.snapshot.max(initial=0.1), info.dynamics.max(initial=0.1))) * 1.04
+    figure.add_scatter(
+        x=[0, top],
+        y=[0, top],
+        mode="lines",
+        line={"color": theme.grid, "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    for name, here, size in (("remaining", ~info.asked, 5), ("asked", info.asked, 8)):
+        if here.any():
+            figure.add_scattergl(
+                x=info.snapshot[here].astype(np.float32),
+                y=info.dynamics[here].astype(np.float32),
+                customdata=info.image[here].astype(np.int32),
+                name=name.capitalize(),
+                mode="markers",
+                marker={"color": GROUP_COLOURS[name], "size": size, "opacity": 0.75},
+                hovertemplate=f"image %{{customdata}}, {name}<br>snapshot %{{x:.2f}}, dynamics %{{y:.2f}}"
+                "<extra></extra>",
+            )
+    figure.update_layout(dragmode="pan", clickmode="event+select")
+    figure.update_xaxes(range=[-0.02 * top, top], nticks=6)
+    figure.update_yaxes(range=[-0.02 * top, top], nticks=6)
+    return figure
+
+
+class AgreementInfo(NamedTuple):
+    """How alike E estimators are: overlap of the batches they would ask now, rank correlation of their orders."""
+
+    names: tuple[str, ...]  # (E,), titles
+    overlap: Floats  # (E, E), share of common images in batches of ``batch``
+    correlation: Floats  # (E, E), Spearman's, signed so that 1 is the same order of asking
+    batch: int
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per pair."""
+        first, second = np.triu_indices(len(self.names), 1)
+        return {
+            "estimator": [self.names[place] for place in first],
+            "other estimator": [self.names[place] for place in second],
+            f"share of {self.batch} images in common": self.overlap[first, second].tolist(),
+            "rank correlation": self.correlation[first, second].tolist(),
+        }
+
+
+def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo:
+    """Compare estimators on one pool: ``scores`` maps columns of ESTIMATORS to values (N,)."""
+    urgency = {
+        name: (1 if name in ASK_HIGHEST else -1) * np.asarray(values, dtype=np.float64)
+        for name, values in scores.items()
+    }
+    size = min([batch, *(len(one) for one in urgency.values())])
+    chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in urgency.values()]
+    values = list(urgency.values())
+    count = len(values)
+    overlap, correlation = np.eye(count), np.eye(count)
+    for one in range(count):
+        for other in range(one):
+            overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
+            correlation[one, other] = correlation[other, one] = rank_correlation(values[one], values[other])
+    return AgreementInfo(tuple(ESTIMATORS.get(name, name) for name in scores), overlap, correlation, size)
+
+
+def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
+    """A square per pair: how many of the next batch they share."""
+    figure = palettes.base_figure(theme, height=330, legend=False)
+    names = [one.split(" (")[0].replace(" ", "<br>") for one in info.names]
+    figure.add_heatmap(
+        x=names,
+        y=names,
+        z=info.overlap.astype(np.float32),
+        customdata=info.correlation.astype(np.float32),
+        zmin=0,
+        zmax=1,
+        colorscale=palettes.sequential(theme),
+        showscale=False,
+        xgap=3,
+        ygap=3,
+        texttemplate="%{z:.0%}",
+        textfont={"size": 13},
+        hovertemplate="%{y} and %{x}<br>%{z:.0%} of the next batch in common<br>rank correlation "
+        "%{customdata:.2f}<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": theme.text})
+    figure.update_xaxes(showgrid=False, side="bottom", tickfont={"color": theme.text}, tickangle=0)
+    return figure
+
+
+class ByClassInfo(NamedTuple):
+    """One estimator by the class that the classifier says: C classes, five quantiles."""
+
+    estimator: str
+    classes: tuple[ClassStyle, ...]  # (C,)
+    images: Ints  # (C,)
+    quantiles: Floats  # (C, 5): 5 %, 25 %, 50 %, 75 %, 95 %
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per class."""
+        names = ("5 %", "lower quarter", "median", "upper quarter", "95 %")
+        return {
+            "class": [one.name for one in self.classes],
+            "images": self.images.tolist(),
+            **{name: self.quantiles[:, place].tolist() for place, name in enumerate(names)},
+        }
+
+
+def by_class_info(
+    estimator: str, classes: Sequence[ClassStyle], images: ArrayLike, quantiles: ArrayLike, *, most: int = 30
+) -> ByClassInfo:
+    """Quantiles (C, 5) per class; the ``most`` least certain classes, least certain first."""
+    counts, spread = np.asarray(images, dtype=np.int64), np.asarray(quantiles, dtype=np.float64).reshape(-1, 5)
+    order = np.argsort(spread[:, 2] * (-1 if estimator in ASK_HIGHEST else 1), kind="stable")[:most]
+    return ByClassInfo(estimator, tuple(classes[place] for place in order), counts[order], spread[order])
+
+
+def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
+    """A box per class, the least certain at the top."""
+    figure = palettes.base_figure(
+        theme, x=ESTIMATORS.get(info.estimator, info.estimator), height=90 + 30 * len(info.classes), legend=False
+    )
+    for one, images, (low, first, middle, third, high) in zip(info.classes, info.images, info.quantiles, strict=True):
+        figure.add_box(
+            y=[palettes.short(one.name, 18)],
+            orientation="h",
+            lowerfence=[low],
+            q1=[first],
+            median=[middle],
+            q3=[third],
+            upperfence=[high],
+            name=palettes.short(one.name),
+            width=0.6,
+            line={"color": one.colour, "width": 1.8},
+            fillcolor=palettes.faded(one.colour, 0.25),
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=[middle],
+            y=[palettes.short(one.name, 18)],
+            mode="markers",
+            marker={"color": one.colour, "size": 6},
+            hovertemplate=f"{palettes.short(one.name)}: {images:,} images<br>median {middle:.2f}, "
+            f"half of them {first:.2f} to {third:.2f}<extra></extra>",
+        )
+    figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text}, showgrid=False)
+    return figure
