@@ -117,8 +117,9 @@ def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     pool = make_pool()
     broken = np.full_like(pool.log_p, np.nan)
     pool = replace(pool, log_p=broken, td_log_p=broken, features=np.full_like(pool.features, np.nan))
+    pool = replace(pool, extra={"mc_log_p": np.repeat(broken[:, None], 4, axis=1)})
 
-    if strategy.needs & {"log_p", "td_log_p", "features"}:
+    if strategy.needs:
         with pytest.raises(InputError, match="diverged"):
             strategy.select(pool, 3, np.random.default_rng(0))
     else:

@@ -18,10 +18,8 @@ from tidal_core.strategies.scores import Floats
 
 Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_log_p"]
 
-REMEDIES: dict[str, str] = {
-    "td_log_p": "train with the companion 'td'",
-    "mc_log_p": "train with the companion 'mc-dropout'",
-}
+COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_log_p": "mc-dropout"}
+"""Which companion has to be trained beside the classifier for which need."""
 
 
 class Strategy(ABC):
@@ -35,6 +33,11 @@ class Strategy(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
+
+    @property
+    def companions(self) -> frozenset[str]:
+        """What has to be trained beside the classifier to ask by this strategy."""
+        return frozenset(COMPANIONS[need] for need in self.needs if need in COMPANIONS)
 
     def select(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """Rows of the n images to ask, most wanted first: (n,) int64, each once.
@@ -77,7 +80,7 @@ class Strategy(ABC):
             if found is None:
                 raise InputError(
                     f"{self.name} needs {need}, which this pool does not have: "
-                    f"{REMEDIES.get(need, 'score the pool with it')}, or choose another strategy."
+                    f"train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
                 )
             if np.isnan(found).any():
                 bad = int(np.isnan(found.reshape(len(found), -1)).any(axis=1).sum())
@@ -91,7 +94,7 @@ class ScoreStrategy(Strategy):
     """A strategy that ranks each image by one number of its own."""
 
     ranks_all: ClassVar[bool] = True
-    column: ClassVar[str]  # the estimator's name in the scores table
+    column: ClassVar[str | None] = None  # its name in the scores table, for the estimators that are stored there
     ask_for: ClassVar[Literal["highest", "lowest"]] = "lowest"
     cost: ClassVar[str] = "Time N log N, memory N C."
 
@@ -121,5 +124,5 @@ def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
 def td_of(pool: PoolView) -> Float32:
     """The pool's TD log-probabilities, for strategies that declared that they need them."""
     if pool.td_log_p is None:
-        raise InputError(f"The pool has no td_log_p: {REMEDIES['td_log_p']}.")
+        raise InputError("The pool has no td_log_p; train with the companion 'td'.")
     return pool.td_log_p

@@ -15,16 +15,24 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from tidal_core.errors import InputError
+from tidal_core.strategies.badge import Badge
+from tidal_core.strategies.bald import Bald
 from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.cal import Cal
 from tidal_core.strategies.confidence import Confidence
+from tidal_core.strategies.core_set import CoreSet
+from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
 from tidal_core.strategies.entropy import Entropy
 from tidal_core.strategies.margin import Margin
+from tidal_core.strategies.prob_cover import ProbCover
 from tidal_core.strategies.random_choice import RandomChoice
+from tidal_core.strategies.tidal_badge import TidalBadge
 from tidal_core.strategies.tidal_confidence import TidalConfidence
 from tidal_core.strategies.tidal_confidence_naive import TidalConfidenceNaive
 from tidal_core.strategies.tidal_entropy import TidalEntropy
 from tidal_core.strategies.tidal_margin import TidalMargin
 from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
+from tidal_core.strategies.typi_clust import TypiClust
 
 GROUP = "tidal_studio.strategies"
 
@@ -34,9 +42,18 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     TidalMarginNaive,
     TidalConfidence,
     TidalConfidenceNaive,
+    TidalMarginDiverse,
+    TidalBadge,
     Entropy,
     Margin,
+    MarginDiverse,
     Confidence,
+    Bald,
+    CoreSet,
+    Cal,
+    Badge,
+    TypiClust,
+    ProbCover,
     RandomChoice,
 )
 

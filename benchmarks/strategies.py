@@ -1,0 +1,91 @@
+"""Seconds and peak memory of each strategy: ``python -m benchmarks.strategies [--quick]``.
+
+A pool of 100,000 images with 512 features and 10 classes, 1,000 of them labelled, asking 100. Each strategy runs in a
+process of its own, whose peak memory includes the pool (0.4 GB) and the libraries. ``slowest_s`` and ``peak_gb`` are
+over all but ProbCover, whose time grows with the square of the pool; it is measured on a tenth of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from typing import Any
+
+import numpy as np
+
+from tidal_core import strategies
+from tidal_core.records import Float32, PoolView
+
+SQUARE = "probcover"
+PASSES = 10  # of MC dropout, for BALD
+
+
+def made_up_pool(size: int, labelled: int, dimensions: int, classes: int) -> PoolView:
+    """Features in groups around one centre per class, as a half-trained network gives them."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((classes, dimensions), np.float32)
+    group = rng.integers(0, classes, size + labelled)
+    features = centres[group]
+    features += rng.standard_normal(features.shape, np.float32)
+    np.maximum(features, 0, out=features)
+
+    def log_p(rows: int) -> Float32:
+        logits = 2 * rng.standard_normal((rows, classes), np.float32)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    return PoolView(
+        ids=np.arange(size),
+        log_p=log_p(size),
+        td_log_p=log_p(size),
+        features=features[labelled:],
+        labelled_features=features[:labelled],
+        labelled_log_p=log_p(labelled),
+        labelled_classes=group[:labelled],
+        class_counts=np.bincount(group[:labelled], minlength=classes),
+        extra={"mc_log_p": log_p(size * PASSES).reshape(size, PASSES, classes)},
+    )
+
+
+def measure(name: str, size: int, labelled: int, dimensions: int, n: int) -> dict[str, Any]:
+    """One strategy, in this process."""
+    pool = made_up_pool(size, labelled, dimensions, classes=10)
+    started = time.perf_counter()
+    strategies.get(name).select(pool, n, np.random.default_rng(0))
+    seconds = time.perf_counter() - started
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return {"seconds": round(seconds, 3), "peak_gb": round(peak_gb, 2), "pool": size}
+
+
+def main() -> None:
+    """Measure all and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a pool of 500, for a test")
+    parser.add_argument("--strategies", default=",".join(strategies.names()), help="names with commas between them")
+    options = parser.parse_args()
+    size, labelled, dimensions, n = (500, 50, 16, 10) if options.quick else (100_000, 1_000, 512, 100)
+
+    found: dict[str, dict[str, Any]] = {}
+    # A process each; in the quick run one for all, since starting them is what takes long.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=None if options.quick else 1) as workers:
+        for name in options.strategies.split(","):
+            part = size // 10 if name == SQUARE else size
+            found[name] = workers.apply(measure, (name, part, labelled, dimensions, n))
+            print(f"{name:24} {found[name]['seconds']:8.2f} s {found[name]['peak_gb']:6.2f} GB", flush=True)
+    counted = [value for name, value in found.items() if name != SQUARE]
+    print(
+        json.dumps(
+            {
+                "slowest_s": max((value["seconds"] for value in counted), default=None),
+                "peak_gb": max((value["peak_gb"] for value in counted), default=None),
+                "asked": n,
+                "strategies": found,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

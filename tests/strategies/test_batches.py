@@ -1,0 +1,235 @@
+"""Strategies that choose whole batches, against plain loops that follow the papers word by word."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import rel_entr
+from scipy.stats import entropy as scipy_entropy
+from sklearn.neighbors import NearestNeighbors
+
+from tests.strategies.pools import log_softmax, make_pool
+from tidal_core import strategies
+from tidal_core.records import Float32, PoolView
+from tidal_core.strategies import distances, diversity
+from tidal_core.strategies.badge import gradient_factor
+from tidal_core.strategies.bald import mutual_information
+from tidal_core.strategies.clusters import k_means
+from tidal_core.strategies.prob_cover import cover, pure_radius
+from tidal_core.strategies.typi_clust import most_typical_first
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def distance(one: Float32, other: Float32) -> float:
+    return float(np.linalg.norm(np.float64(one) - np.float64(other)))
+
+
+def test_k_centre_takes_the_farthest_from_everything_before_it() -> None:
+    pool = make_pool()
+    known = list(pool.labelled_features)
+    expected = []
+    for _ in range(10):
+        free = [row for row in range(40) if row not in expected]
+        row = max(free, key=lambda row: min(distance(pool.features[row], other) for other in known))
+        expected.append(row)
+        known.append(pool.features[row])
+
+    assert strategies.get("coreset").select(pool, 10, rng()).tolist() == expected
+
+
+def test_k_centre_without_labels_starts_anywhere_and_goes_on_farthest_first() -> None:
+    line = np.array([[0.0], [1], [2], [10]], np.float32)
+
+    first = {int(diversity.k_centre(line, 1, rng(seed), line[:0])[0]) for seed in range(30)}
+    second = diversity.k_centre(line, 4, rng(), line[:1])
+
+    assert first == {0, 1, 2, 3}
+    assert second[0] == 3
+    assert second[-1] == 0, "the image that equals a labelled one comes last"
+
+
+@pytest.mark.parametrize("block", [7, 100, 100_000])
+def test_distances_do_not_depend_on_the_blocks_they_are_computed_in(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distances, "BLOCK", block)
+    pool = make_pool()
+    points, others = pool.features, pool.labelled_features
+    plain = np.array([[distance(a, b) for b in others] for a in points])
+
+    np.testing.assert_allclose(distances.nearest(points, others), plain.min(axis=1) ** 2, rtol=1e-4)
+    found = np.sort(distances.neighbours(points, others, 3), axis=1)
+    np.testing.assert_array_equal(found, np.sort(np.argsort(plain, axis=1)[:, :3], axis=1))
+    library = NearestNeighbors(n_neighbors=6).fit(points).kneighbors(points)[0][:, 1:].mean(axis=1)
+    np.testing.assert_allclose(distances.mean_distance_within(points, 5), library, rtol=1e-4)
+
+
+def test_cal_is_the_mean_divergence_from_the_nearest_labelled() -> None:
+    pool = make_pool(labelled=25)
+    expected = []
+    for row in range(40):
+        order = np.argsort([distance(pool.features[row], other) for other in pool.labelled_features])[:10]
+        p, q = np.exp(pool.log_p[row]), np.exp(pool.labelled_log_p[order])
+        expected.append(rel_entr(q, p).sum(axis=1).mean())
+
+    np.testing.assert_allclose(strategies.get("cal").scores(pool), expected, rtol=1e-4)
+
+
+def test_bald_is_the_entropy_of_the_mean_less_the_mean_entropy() -> None:
+    log_p = log_softmax(rng(), 30 * 6, 4).reshape(30, 6, 4)
+    p = np.exp(log_p)
+    expected = scipy_entropy(p.mean(axis=1), axis=1) - scipy_entropy(p, axis=2).mean(axis=1)
+
+    np.testing.assert_allclose(mutual_information(log_p), expected, atol=1e-6)
+
+
+def test_bald_of_sure_and_opposite_passes_is_log_two_and_of_equal_ones_nothing() -> None:
+    sure = np.array([[0.0, -np.inf], [-np.inf, 0.0]], np.float32)
+
+    assert mutual_information(sure[None])[0] == pytest.approx(np.log(2))
+    assert mutual_information(sure[None, [0, 0]])[0] == 0
+
+
+def embeddings(pool: PoolView) -> np.ndarray:
+    factor = gradient_factor(np.exp(pool.log_p))
+    return np.einsum("nc,nd->ncd", factor, pool.features).reshape(len(factor), -1)
+
+
+def test_badge_draws_as_k_means_pp_on_the_written_out_gradients_would() -> None:
+    pool, n = make_pool(size=30), 12
+    gradients, draws = embeddings(pool), rng(4)
+    row = int(np.argmax((gradients**2).sum(axis=1)))
+    expected = [row]
+    to_nearest = ((gradients - gradients[row]) ** 2).sum(axis=1)
+    while len(expected) < n:
+        to_nearest[expected] = 0
+        bounds = np.cumsum(to_nearest, dtype=np.float64)
+        row = int(np.searchsorted(bounds, draws.random() * bounds[-1], side="right"))
+        expected.append(row)
+        to_nearest = np.minimum(to_nearest, ((gradients - gradients[row]) ** 2).sum(axis=1))
+
+    assert strategies.get("badge").select(pool, n, rng(4)).tolist() == expected
+
+
+def test_badge_asks_the_second_of_two_equal_images_only_when_nothing_else_is_left() -> None:
+    pool = make_pool(size=20)
+    twice = np.concatenate([np.arange(20), np.arange(20)])
+    doubled = replace(
+        pool, ids=np.arange(40), log_p=pool.log_p[twice], td_log_p=pool.log_p[twice], features=pool.features[twice]
+    )
+
+    for name in ("badge", "tidal-badge"):
+        asked = strategies.get(name).select(doubled, 20, rng(1))
+        assert sorted(asked % 20) == list(range(20)), name
+
+
+def test_badge_has_no_ghost_of_the_origin() -> None:
+    """A certain image has a gradient of 0; nothing lies there beforehand, so that it may be drawn as well."""
+    log_p = np.log(np.array([[0.6, 0.4], [1 - 1e-12, 1e-12]])).astype(np.float32)
+
+    assert sorted(diversity.k_means_pp(gradient_factor(np.exp(log_p)), np.ones((2, 3), np.float32), 2, rng())) == [0, 1]
+
+
+def test_badge_never_writes_the_gradients_out() -> None:
+    size, classes, width = 2_000, 100, 768
+    pool = make_pool(size=size, classes=classes, dimensions=width)
+
+    tracemalloc.start()
+    strategies.get("badge").select(pool, 20, rng())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 4 * 4 * size * classes, "a few arrays of (N, C); the gradients are 768 of them"
+
+
+def test_the_spread_strategies_ask_within_the_best_ten_n() -> None:
+    pool = make_pool(size=400)
+    for name, score in (("margin-diverse", "margin"), ("tidal-margin-diverse", "tidal-margin")):
+        candidates = set(strategies.get(score).select(pool, 50, rng()))
+        asked = strategies.get(name).select(pool, 5, rng())
+        assert set(asked) <= candidates, name
+
+
+def groups(sizes: tuple[int, ...], spread: float = 0.02, width: int = 8) -> Float32:
+    """Tight groups in different directions."""
+    draws = rng(7)
+    centres = np.eye(width)[: len(sizes)]
+    points = [
+        centre + spread * draws.standard_normal((size, width)) for centre, size in zip(centres, sizes, strict=True)
+    ]
+    return np.concatenate(points).astype(np.float32)
+
+
+def grouped_pool(sizes: tuple[int, ...], labelled: Float32) -> PoolView:
+    features = groups(sizes)
+    return replace(
+        make_pool(size=len(features), classes=4),
+        features=features,
+        labelled_features=labelled,
+        labelled_log_p=np.zeros((len(labelled), 4), np.float32),
+    )
+
+
+@pytest.mark.parametrize("name", ["typiclust", "probcover"])
+def test_low_budget_strategies_ask_one_image_of_each_group_largest_first(name: str) -> None:
+    pool = grouped_pool((40, 30, 20, 10), np.empty((0, 8), np.float32))
+    group = np.repeat(np.arange(4), (40, 30, 20, 10))
+
+    asked = strategies.get(name).select(pool, 4, rng())
+
+    assert group[asked].tolist() == [0, 1, 2, 3]
+
+
+def test_typiclust_leaves_groups_that_have_a_label() -> None:
+    pool = grouped_pool((40, 30, 20), groups((1, 0, 1)))
+    group = np.repeat(np.arange(3), (40, 30, 20))
+
+    assert group[strategies.get("typiclust").select(pool, 1, rng())] == [1]
+
+
+def test_the_most_typical_has_the_nearest_neighbours() -> None:
+    points = make_pool().features
+    plain = NearestNeighbors(n_neighbors=21).fit(points).kneighbors(points)[0][:, 1:].mean(axis=1)
+
+    assert most_typical_first(points).tolist() == np.argsort(plain).tolist()
+
+
+def test_clusters_are_the_same_for_the_same_seed_and_use_every_point() -> None:
+    points = groups((40, 30, 20))
+
+    first, second = k_means(points, 3, rng(3)), k_means(points, 3, rng(3))
+
+    assert first.tolist() == second.tolist()
+    assert sorted(np.bincount(first)) == [20, 30, 40]
+
+
+def test_cover_takes_the_ball_with_the_most_uncovered_points() -> None:
+    points = make_pool(size=60, seed=10).features
+    near = np.array([[distance(a, b) ** 2 <= 4.0 for b in points] for a in points])
+    covered = near[[0, 1]].any(axis=0)  # two centres
+    expected: list[int] = []
+    for _ in range(6):
+        gains = [(near[row] & ~covered).sum() if row not in expected else -1 for row in range(60)]
+        best = [row for row in range(60) if gains[row] == max(gains)]
+        if len(best) > 1:
+            break  # from a tie on, chance decides
+        expected.append(best[0])
+        covered |= near[best[0]]
+
+    assert len(expected) >= 2
+    assert cover(points, len(expected), 4.0, rng(), points[:2]).tolist() == expected
+
+
+def test_the_radius_is_the_largest_at_which_19_of_20_balls_are_pure() -> None:
+    points = distances.unit_length(make_pool(size=200).features)
+    squared = pure_radius(points, 3, rng(2))
+    cluster = k_means(points, 3, rng(2))
+
+    apart = np.array([[distance(a, b) ** 2 for b in points] for a in points])
+    to_other = np.array([apart[row][cluster != cluster[row]].min() for row in range(200)])
+    assert (to_other > squared).mean() == pytest.approx(0.95, abs=0.01)
+    assert (to_other > squared * 1.05).mean() < (to_other > squared).mean()

@@ -1,0 +1,73 @@
+"""Euclidean distances between many points in little memory: blocks of rows, never an N x N matrix.
+
+Squared distances come from |a|^2 - 2 a.b + |b|^2, one matrix product per block. In float32 that leaves equal points
+up to about 1e-6 of their squared length apart; nothing here relies on a distance of exactly 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tidal_core.records import Float32, Float64, Int64
+
+BLOCK = 16_000_000  # numbers per block: 64 MB in float32
+
+
+def squared_norms(points: Float32) -> Float32:
+    """(N, D) -> (N,)."""
+    return np.asarray(np.einsum("nd,nd->n", points, points))
+
+
+def unit_length(points: Float32) -> Float32:
+    """Each row divided by its length; rows of zeros stay."""
+    lengths = np.sqrt(squared_norms(points))[:, None]
+    return np.asarray(points / np.where(lengths > 0, lengths, 1))
+
+
+def squared_to(points: Float32, norms: Float32, centre: Float32) -> Float32:
+    """Squared distances of N points, with their ``squared_norms``, to one centre (D,): (N,)."""
+    found = norms - 2 * (points @ centre)
+    found += np.dot(centre, centre)
+    return np.maximum(found, 0, out=found)
+
+
+def blocks(points: Float32, others: Float32) -> Iterator[tuple[slice, Float32]]:
+    """Rows of ``points`` and their squared distances to all M ``others``: (rows, M), the last may be short."""
+    norms, other_norms = squared_norms(points), squared_norms(others)
+    rows = max(1, BLOCK // max(1, len(others)))
+    for start in range(0, len(points), rows):
+        part = slice(start, start + rows)
+        found = points[part] @ others.T
+        found *= -2
+        found += norms[part, None]
+        found += other_norms
+        yield part, np.maximum(found, 0, out=found)
+
+
+def nearest(points: Float32, others: Float32) -> Float32:
+    """Squared distance of each point to the nearest of ``others``; infinite where there are none. (N,)."""
+    found = np.full(len(points), np.inf, np.float32)
+    if len(others):
+        for part, squared in blocks(points, others):
+            found[part] = squared.min(axis=1)
+    return found
+
+
+def neighbours(points: Float32, others: Float32, k: int) -> Int64:
+    """Rows of the k nearest of ``others`` for each point, in no order: (N, k), 1 <= k <= M."""
+    found = np.empty((len(points), k), np.int64)
+    for part, squared in blocks(points, others):
+        found[part] = np.argpartition(squared, k - 1, axis=1)[:, :k]
+    return found
+
+
+def mean_distance_within(points: Float32, k: int) -> Float64:
+    """Mean distance of each point to its k nearest among the other points, k < N: (N,)."""
+    found = np.empty(len(points), np.float64)
+    for part, squared in blocks(points, points):
+        rows = np.arange(len(squared))
+        squared[rows, part.start + rows] = np.inf  # itself is no neighbour
+        found[part] = np.sqrt(np.partition(squared, k - 1, axis=1)[:, :k]).mean(axis=1)
+    return found

@@ -1,0 +1,73 @@
+"""ProbCover: with few labels, ask the images whose surroundings hold the most images that no label covers yet."""
+
+import numpy as np
+
+from tidal_core.records import Float32, Int64, PoolView
+from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.clusters import k_means
+from tidal_core.strategies.distances import blocks, nearest, unit_length
+from tidal_core.strategies.diversity import one_of_the_largest
+
+PURITY = 0.95  # of the balls hold one pseudo-class only: the largest radius with it is taken, as in the paper
+PROBED = 2_000  # images whose balls decide on the radius
+
+
+class ProbCover(Strategy):
+    """Greedy maximum coverage by balls of one radius, which is chosen by how pure the balls are."""
+
+    name = "probcover"
+    title = "ProbCover"
+    explanation = "Images with the most unlabelled images close by; meant for the first few dozen labels."
+    paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
+    cost = "Time N^2 D (minutes for 100,000 images), memory N beside the features: the graph is never written out."
+    needs = frozenset({"features", "labelled_features"})
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """n rows by greedy coverage; when everything is covered, any that are left. Features have unit length."""
+        points = unit_length(pool.features)
+        radius = pure_radius(points, max(2, len(pool.class_counts)), rng)
+        return cover(points, n, radius, rng, unit_length(pool.labelled_features))
+
+
+def pure_radius(points: Float32, classes: int, rng: np.random.Generator) -> float:
+    """The largest squared radius at which a share PURITY of the balls holds one cluster of k-means only.
+
+    A ball is pure below the distance to the nearest point of another cluster, so that the radius is a quantile of
+    these distances, taken over at most PROBED images drawn from ``rng``.
+    """
+    cluster = k_means(points, min(classes, len(points)), rng)
+    probed = rng.permutation(len(points))[:PROBED]
+    to_other = np.full(len(probed), np.inf)
+    for c in np.unique(cluster):
+        own = cluster[probed] == c
+        to_other[own] = nearest(points[probed[own]], points[cluster != c])
+    if np.isinf(to_other).all():
+        return 0.0
+    return float(np.quantile(to_other, 1 - PURITY, method="lower"))
+
+
+def cover(points: Float32, n: int, radius: float, rng: np.random.Generator, centres: Float32) -> Int64:
+    """n rows, each with the most points within the squared ``radius`` that are not yet covered.
+
+    Covered at first is what lies within the radius of ``centres``.
+    """
+    covered = nearest(points, centres) <= radius
+    gain = np.zeros(len(points), np.int64)  # points that choosing this one would newly cover
+    _count(points, points[~covered], radius, gain, 1)
+    chosen = np.empty(n, np.int64)
+    for place in range(n):
+        row = one_of_the_largest(gain, rng)
+        chosen[place] = row
+        new = ~covered & (nearest(points, points[row : row + 1]) <= radius)
+        new[row] = not covered[row]
+        covered |= new
+        _count(points, points[new], radius, gain, -1)
+        gain[chosen[: place + 1]] = np.iinfo(np.int64).min
+    return chosen
+
+
+def _count(points: Float32, others: Float32, radius: float, gain: Int64, sign: int) -> None:
+    """Add ``sign`` times the number of ``others`` within the radius of each point to ``gain``."""
+    if len(others):
+        for part, squared in blocks(points, others):
+            gain[part] += sign * (squared <= radius).sum(axis=1)

@@ -1,0 +1,72 @@
+"""TypiClust: with few labels, ask the most typical image of each group that has no label yet."""
+
+from heapq import heapify, heappop, heappush
+
+import numpy as np
+
+from tidal_core.records import Float32, Int64, PoolView
+from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.clusters import k_means
+from tidal_core.strategies.distances import mean_distance_within, unit_length
+
+MOST_CLUSTERS = 500  # as in the authors' experiments
+NEIGHBOURS = 20  # typicality is the inverse mean distance to this many nearest of the cluster
+SMALL = 5  # clusters below this size are asked last: they are outliers
+
+
+class TypiClust(Strategy):
+    """k-means into L + n clusters; of the largest with the fewest labels, the image in the densest place."""
+
+    name = "typiclust"
+    title = "TypiClust"
+    explanation = "The most typical image of each group that has no label yet; meant for the first few dozen labels."
+    paper = "Hacohen, Dekel and Weinshall, Active Learning on a Budget, ICML 2022"
+    cost = "k-means into at most 500 clusters, then the squares of the asked clusters' sizes times D."
+    needs = frozenset({"features", "labelled_features"})
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """One image per cluster in turn, until there are n. Distances are between features of unit length."""
+        labelled = len(pool.labelled_features)
+        points = unit_length(np.concatenate([pool.labelled_features, pool.features]))
+        # In random order, so that equal images and equal clusters are taken in an order drawn from rng.
+        order = rng.permutation(len(points))
+        cluster = np.empty(len(points), np.int64)
+        cluster[order] = k_means(points[order], min(labelled + n, MOST_CLUSTERS, len(points)), rng)
+
+        shuffled = order[order >= labelled]
+        by_cluster = shuffled[np.argsort(cluster[shuffled], kind="stable")]
+        members = dict(_groups(by_cluster, cluster))
+        sizes = np.bincount(cluster)
+        known = np.bincount(cluster[:labelled], minlength=len(sizes))
+        turns = [
+            (bool(sizes[c] < SMALL), int(known[c]), -int(sizes[c]), place, c)
+            for place, c in enumerate(rng.permutation(list(members)).tolist())
+        ]
+        heapify(turns)
+        asked: dict[int, Int64] = {}
+        chosen: list[int] = []
+        while len(chosen) < n:
+            small, count, size, place, c = heappop(turns)
+            if c not in asked:
+                asked[c] = members[c][most_typical_first(points[members[c]])]
+            chosen.append(int(asked[c][0]) - labelled)
+            asked[c] = asked[c][1:]
+            if len(asked[c]):
+                heappush(turns, (small, count + 1, size, place, c))
+        return np.asarray(chosen, np.int64)
+
+
+def most_typical_first(points: Float32) -> Int64:
+    """Rows of one cluster by their mean distance to min(20, half) nearest neighbours, smallest first; ties in order."""
+    if len(points) < 2:
+        return np.arange(len(points))
+    k = min(NEIGHBOURS, max(1, len(points) // 2))
+    return np.argsort(mean_distance_within(points, k), kind="stable")
+
+
+def _groups(rows: Int64, cluster: Int64) -> list[tuple[int, Int64]]:
+    """Rows that are sorted by cluster, as (cluster, its rows)."""
+    found = cluster[rows]
+    starts = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))
+    parts = np.split(rows, starts[1:])
+    return [(int(found[start]), part) for start, part in zip(starts, parts, strict=True)]
