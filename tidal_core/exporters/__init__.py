@@ -1,1 +1,41 @@
 """Where the work goes: one exporter per file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidal_core.errors import InputError
+from tidal_core.exporters.base import Exporter, ExportOptions, ExportReport
+from tidal_core.exporters.csv import CsvExporter
+from tidal_core.exporters.parquet import ParquetExporter
+from tidal_core.projects import Project
+
+EXPORTERS: tuple[Exporter, ...] = (CsvExporter(), ParquetExporter())
+
+
+def find_exporter(target: Path, name: str | None = None) -> Exporter:
+    """The exporter of a name, else of the target's suffix. Raises InputError with those that there are."""
+    for exporter in EXPORTERS:
+        if exporter.name == name or (name is None and exporter.suffix and target.suffix.lower() == exporter.suffix):
+            return exporter
+    known = ", ".join(exporter.name for exporter in EXPORTERS)
+    if name is not None:
+        raise InputError(f"there is no export format {name!r}; there are: {known}.")
+    raise InputError(f"the name {target.name!r} does not tell the format; add --format, one of: {known}.")
+
+
+def export(
+    project: Project, target: Path, name: str | None = None, options: ExportOptions | None = None
+) -> ExportReport:
+    """Write the project's work to ``target``. Raises InputError for what cannot be written, or is there already."""
+    options = options or ExportOptions()
+    exporter = find_exporter(target, name)
+    if options.what not in exporter.whats:
+        able = ", ".join(one.name for one in EXPORTERS if options.what in one.whats)
+        raise InputError(f"{exporter.name} cannot hold {options.what}; formats that can: {able}.")
+    target = Path(target).expanduser().absolute()
+    if target.is_dir() and (exporter.suffix or any(target.iterdir())):
+        raise InputError(f"{target} is a folder that is there already; choose a name that is not taken.")
+    if target.exists() and not target.is_dir() and not options.overwrite:
+        raise InputError(f"{target} is there already; choose another name, or allow to replace it (--overwrite).")
+    return exporter.write(project, target, options)

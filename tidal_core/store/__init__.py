@@ -14,6 +14,7 @@ from tidal_core.store.answers import Answers
 from tidal_core.store.classes import Classes
 from tidal_core.store.curves import CurveTable
 from tidal_core.store.database import Database
+from tidal_core.store.exports import ExportTables
 from tidal_core.store.images import Images
 from tidal_core.store.metrics import Metrics
 from tidal_core.store.queue import Queue
@@ -39,6 +40,7 @@ class Store:
         self.curves = CurveTable(self.database)
         self.scores = Scores(self.database)
         self.metrics = Metrics(self.database)
+        self.exports = ExportTables(self.database)
         self.settings = Settings(self.database)
         self.log = Log(self.database)
 

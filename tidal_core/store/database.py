@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from tidal_core.errors import ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.store.migrations import MIGRATIONS
@@ -104,6 +105,10 @@ class Database:
     def arrays(self, sql: str, params: Params = ()) -> dict[str, Any]:
         """A query as one numpy array per column; for big results of plain numbers."""
         return self.read(sql, params).fetchnumpy()
+
+    def arrow(self, sql: str, params: Params = ()) -> pa.Table:
+        """A query as an Arrow table, for exports of many rows."""
+        return self._connection.cursor().sql(sql, params=list(params)).to_arrow_table()
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,0 +1,143 @@
+"""The command line, as a person types it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.images.photos import save
+from tidal_core import cli
+from tidal_core.projects import open_project, project_slugs
+from tidal_core.records import Answer, AnswerKind
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for seed, name in enumerate(["daisy/1.jpg", "daisy/2.jpg", "rose/3.jpg"]):
+        save(tmp_path / "photos" / name, seed=seed, size=(120, 90))
+    return tmp_path / "photos"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run a command in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["tidal_core", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_a_folder_becomes_a_project(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken[b].jpg").write_bytes(b"\0")
+
+    assert run(monkeypatch, "import", photos, "--name", "My flowers", "--labels", "from-folders") == 0
+
+    printed = capsys.readouterr().out
+    assert "3 images read" in printed
+    assert "broken[b].jpg: it holds only zeros; remove it" in printed
+    project = open_project("my-flowers")
+    assert [record.name for record in project.store.classes.all()] == ["daisy", "rose"]
+    assert project.settings.title == "My flowers"
+    assert project.settings.training_size == 64
+    assert "broken[b].jpg" in (project.folder / "imports" / "import-001.csv").read_text()
+    project.close()
+
+
+def test_importing_again_adds_to_the_project(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "import", photos, "--name", "flowers")
+    save(photos / "new.jpg", seed=9)
+    run(monkeypatch, "import", photos, "--name", "flowers")
+
+    assert "1 image read" in capsys.readouterr().out
+    assert project_slugs() == ["flowers"]
+
+
+def test_labels_are_exported(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "import", photos, "--name", "flowers", "--labels", "from-folders", "--size", 16)
+    project = open_project("flowers")
+    project.store.answers.record([Answer("a", AnswerKind.LABEL, image_id=1, class_id=1, annotator="me")])
+    project.close()
+
+    assert run(monkeypatch, "export", "flowers", "--to", tmp_path / "labels.csv") == 0
+
+    lines = (tmp_path / "labels.csv").read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(f"{photos}/daisy/1.jpg,daisy,me,")
+    assert "1 labels written to" in capsys.readouterr().out
+
+
+def test_status_and_projects_tell_where_things_stand(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "projects") == 0
+    assert "No projects yet" in capsys.readouterr().out
+    run(monkeypatch, "import", photos, "--name", "flowers", "--labels", "from-folders")
+
+    assert run(monkeypatch, "projects") == 0
+    assert run(monkeypatch, "status", "flowers") == 0
+
+    printed = capsys.readouterr().out
+    assert "3 images to label, 0 to test with" in printed
+    assert "0  daisy" in printed
+    assert "no rounds yet" in printed
+
+
+def test_a_source_without_an_image_makes_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("hello")
+
+    assert run(monkeypatch, "import", tmp_path / "texts", "--name", "texts") == 1
+    assert "no project was made" in capsys.readouterr().err
+    assert project_slugs() == []
+
+
+def test_what_cannot_be_done_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "import", tmp_path / "nowhere", "--name", "x") == 1
+    assert run(monkeypatch, "status", "nothing") == 1
+    printed = capsys.readouterr().err
+    assert printed.count("Error:") == 2
+    assert "Traceback" not in printed
+
+
+def test_a_project_owned_by_another_process_is_named_with_its_number(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, "import", photos, "--name", "flowers")
+    project = open_project("flowers")
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tidal_core", "status", "flowers"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    finally:
+        project.close()
+
+    assert ended.returncode == 1
+    assert "is open in another process" in ended.stderr
+    assert "stop it first" in ended.stderr
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "\x1b[2Jwipe.jpg").write_bytes(b"")
+
+    run(monkeypatch, "import", photos, "--name", "flowers")
+
+    assert "\x1b[2J" not in capsys.readouterr().out

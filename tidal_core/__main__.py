@@ -1,0 +1,6 @@
+"""``python -m tidal_core``: see ``cli.py``."""
+
+from tidal_core.cli import main
+
+if __name__ == "__main__":
+    main()

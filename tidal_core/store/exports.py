@@ -1,0 +1,87 @@
+"""The project's content as flat tables for other programs: one query per table, names instead of ids where people read.
+
+Times are naive UTC. ``path`` is the image's URI: an absolute path for files.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tidal_core.store.database import Database
+from tidal_core.store.scores import ESTIMATORS
+
+
+class ExportTables:
+    """Flat tables over all families."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def labels(self) -> pa.Table:
+        """One row per image with a current label, by image id."""
+        return self._db.arrow(
+            """
+            SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
+                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds, l.note
+            FROM current_labels l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+            LEFT JOIN classes k ON k.id = i.known_class
+            ORDER BY i.id
+            """
+        )
+
+    def images(self) -> pa.Table:
+        """One row per image, by id: its current label or null, its known class or null."""
+        return self._db.arrow(
+            """
+            SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
+                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row
+            FROM images i LEFT JOIN current_labels l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
+            LEFT JOIN classes k ON k.id = i.known_class
+            ORDER BY i.id
+            """
+        )
+
+    def history(self) -> pa.Table:
+        """Every event in the server's order, undone ones and undos included."""
+        return self._db.arrow(
+            """
+            SELECT a.seq, a.event_id, a.answered_at AS time, a.kind, i.uri AS path, c.name AS label, a.annotator,
+                   a.undoes, a.reason, a.note, a.mode, s.name AS suggestion, a.suggestion_p, a.suggestion_shown,
+                   a.milliseconds, a.round_id, a.purpose, i.name, i.id AS image_id, i.sha256
+            FROM answers a JOIN images i ON i.id = a.image_id LEFT JOIN classes c ON c.id = a.class_id
+            LEFT JOIN classes s ON s.id = a.suggestion_class
+            ORDER BY a.seq
+            """
+        )
+
+    def predictions(self, round_id: int) -> pa.Table:
+        """One row per image that a round scored: prediction, vectors p and td, estimators, rank, current label.
+
+        ``p`` and ``td`` are in the order of the round's classes, or of ``class_ids`` where that is not null.
+        """
+        names = ", ".join(f"s.{name}" for name in ESTIMATORS)
+        return self._db.arrow(
+            f"""
+            SELECT i.uri AS path, c.name AS label, m.name AS predicted, list_max(s.p) AS predicted_p, s.part, s.rank,
+                   {names}, s.p, s.td, s.class_ids, i.name, i.id AS image_id, i.sha256, k.name AS known_label,
+                   s.round_id
+            FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = s.predicted
+            LEFT JOIN current_labels l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
+            LEFT JOIN classes k ON k.id = i.known_class
+            WHERE s.round_id = ? ORDER BY i.id
+            """,
+            [round_id],
+        )
+
+    def curves(self, round_id: int) -> pa.Table:
+        """The recorded curves of a round, one row per image and epoch: p is the softmax of that epoch."""
+        return self._db.arrow(
+            """
+            SELECT i.uri AS path, u.image_id, u.round_id, u.epoch, c.name AS label, u.p, u.class_ids
+            FROM curves u JOIN images i ON i.id = u.image_id
+            LEFT JOIN round_images r ON r.round_id = u.round_id AND r.image_id = u.image_id
+            LEFT JOIN classes c ON c.id = r.class_id
+            WHERE u.round_id = ? ORDER BY u.image_id, u.epoch
+            """,
+            [round_id],
+        )
