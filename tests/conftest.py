@@ -1,8 +1,11 @@
 """Every test has a home of its own: no test sees a project of the person who runs it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from tidal_core.config import PRESETS, QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +13,9 @@ def tidal_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "tidal-home"
     monkeypatch.setenv("TIDAL_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds of forty steps, for tests that ask whether a round works and not how well it learns."""
+    monkeypatch.setitem(PRESETS, "quick", replace(QUICK, epochs=10, min_steps=40))

@@ -237,6 +237,16 @@ class TrainProgress:
 
 
 @dataclass(frozen=True)
+class RoundProgress:
+    """Where a round is, for people who watch."""
+
+    state: RoundState
+    training: TrainProgress | None = None  # while TRAINING
+    scored: int = 0  # images, while SCORING
+    to_score: int = 0
+
+
+@dataclass(frozen=True)
 class TrainImages:
     """The images of one round as paths and rows, never tensors, so that it can be sent to another machine."""
 

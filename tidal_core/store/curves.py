@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,23 @@ class ImageCurve:
     class_ids: Int64 | None
 
 
+def curve_columns(round_id: int, epoch: int, image_ids: Int64, curves: Curves, class_order: Int64) -> dict[str, Any]:
+    """One epoch's rows of the table, for an insert."""
+    n = len(image_ids)
+    if curves.class_index is None:
+        class_ids = pa.nulls(n, pa.list_(pa.int32()))
+    else:
+        used = curves.class_index >= 0
+        class_ids = int_lists(np.where(used, class_order[np.maximum(curves.class_index, 0)], -1))
+    return {
+        "round_id": np.full(n, round_id, dtype=np.int32),
+        "epoch": np.full(n, epoch, dtype=np.int32),
+        "image_id": image_ids.astype(np.int32),
+        "p": float_lists(curves.p),
+        "class_ids": class_ids,
+    }
+
+
 class CurveTable:
     """The table ``curves``."""
 
@@ -33,26 +51,10 @@ class CurveTable:
     def add(self, round_id: int, epoch: int, image_ids: Int64, curves: Curves, class_order: Int64) -> None:
         """Store one epoch of all training images. ``image_ids`` (N,) ascending; ``class_order`` (C,) class ids.
 
-        Sparse curves are stored with class ids in place of positions, unused places dropped to class id -1.
+        Sparse curves are stored with class ids in place of positions, unused places with class id -1.
         """
-        n = len(image_ids)
-        if curves.class_index is None:
-            class_ids = pa.nulls(n, pa.list_(pa.int32()))
-        else:
-            used = curves.class_index >= 0
-            class_ids = int_lists(np.where(used, class_order[np.maximum(curves.class_index, 0)], -1))
         with self._db.write() as cursor:
-            insert(
-                cursor,
-                "curves",
-                {
-                    "round_id": np.full(n, round_id, dtype=np.int32),
-                    "epoch": np.full(n, epoch, dtype=np.int32),
-                    "image_id": image_ids.astype(np.int32),
-                    "p": float_lists(curves.p),
-                    "class_ids": class_ids,
-                },
-            )
+            insert(cursor, "curves", curve_columns(round_id, epoch, image_ids, curves, class_order))
 
     def of_image(self, round_id: int, image_id: int) -> ImageCurve | None:
         """One image's path in one round; None when the round kept no curve of it."""
@@ -68,6 +70,15 @@ class CurveTable:
             np.array([row[1] for row in rows], dtype=np.float32),
             class_ids,
         )
+
+    def of_epoch(self, round_id: int, epoch: int) -> tuple[Float32, Int64 | None]:
+        """All training images at one epoch, by image id: p (N, C) and None, or p (N, K) and class ids (N, K)."""
+        rows = self._db.rows(
+            "SELECT p, class_ids FROM curves WHERE round_id = ? AND epoch = ? ORDER BY image_id", [round_id, epoch]
+        )
+        p = np.array([row[0] for row in rows], dtype=np.float32)
+        sparse = bool(rows) and rows[0][1] is not None
+        return p, np.array([row[1] for row in rows], dtype=np.int64) if sparse else None
 
     def of_label(self, round_id: int) -> tuple[Int64, Int64, Float32]:
         """p^(t)(label | x) of every training image of a round: image ids (N,), epochs (T,), p (N, T).

@@ -13,6 +13,7 @@ import pyarrow as pa
 from tidal_core.errors import NotFound, RoundStateError
 from tidal_core.records import ACTIVE_STATES, ROUND_MOVES, EpochRecord, Float32, Int64, RoundRecord, RoundState
 from tidal_core.store.columns import float_lists, insert, int_lists, one, utc_now
+from tidal_core.store.curves import curve_columns
 from tidal_core.store.database import Database
 
 _COLUMNS = (
@@ -121,11 +122,6 @@ class Rounds:
             )
         return self.get(round_id)
 
-    def heartbeat(self, round_id: int) -> None:
-        """Note that the worker is alive and at this round."""
-        with self._db.write() as cursor:
-            cursor.execute("UPDATE rounds SET heartbeat_at = ? WHERE id = ?", [utc_now(), round_id])
-
     def set_checkpoint(self, round_id: int, name: str) -> None:
         """Note the file below ``checkpoints/`` that holds the round's weights."""
         with self._db.write() as cursor:
@@ -159,10 +155,11 @@ class Rounds:
         return _round(row) if row else None
 
     def last_claimed_seq(self) -> int:
-        """The last answer that any round which was not cancelled or failed has taken into account."""
-        return int(
-            self._db.value("SELECT coalesce(max(last_seq), 0) FROM rounds WHERE state NOT IN ('cancelled', 'failed')")
-        )
+        """The last answer that any round has taken into account.
+
+        Failed and cancelled rounds count: the next one waits for new labels instead of failing again at once.
+        """
+        return int(self._db.value("SELECT coalesce(max(last_seq), 0) FROM rounds"))
 
     def images(self, round_id: int) -> tuple[Int64, Int64]:
         """Images a round trains on, by id, and the class ids it trains them with."""
@@ -211,8 +208,14 @@ class Epochs:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, round_id: int, record: EpochRecord) -> None:
-        """Store one epoch's numbers (its curves go to ``store.curves``)."""
+    def add(
+        self, round_id: int, record: EpochRecord, image_ids: Int64 | None = None, class_order: Int64 | None = None
+    ) -> None:
+        """Store one epoch and, where the record has them, its curves, in one transaction; a sign of life as well.
+
+        ``image_ids`` (N,) says which image each row of the curves is, ``class_order`` (C,) what its positions mean.
+        """
+        now = utc_now()
         with self._db.write() as cursor:
             cursor.execute(
                 "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -229,9 +232,12 @@ class Epochs:
                     record.images_per_second,
                     record.batch_size,
                     record.note,
-                    utc_now(),
+                    now,
                 ],
             )
+            if record.curves is not None and image_ids is not None and class_order is not None:
+                insert(cursor, "curves", curve_columns(round_id, record.epoch, image_ids, record.curves, class_order))
+            cursor.execute("UPDATE rounds SET heartbeat_at = ? WHERE id = ?", [now, round_id])
 
     def of(self, round_id: int) -> list[StoredEpoch]:
         """The epochs of a round, in order."""

@@ -1,0 +1,70 @@
+"""What the queue holds: a ranking with audit images among it, and what is asked before there is a ranking.
+
+Every ``1 / audit_share``-th place is the next image of the audit reserve: a random order over the whole collection,
+fixed at import, whose images are never ranked and never trained on. Their labels therefore estimate the accuracy on
+the whole collection without bias, whatever the strategy asks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tidal_core.projects import Project
+from tidal_core.records import Float32, Int64, Purpose, QueueItem
+
+SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a top-up
+
+
+def plan_queue(
+    ranked: Int64,
+    audit: Int64,
+    audit_share: float,
+    *,
+    purpose: Purpose = Purpose.QUERY,
+    round_id: int | None = None,
+    scores: Float32 | None = None,
+) -> list[QueueItem]:
+    """A queue of ``ranked`` image ids (N,) in their order with ``audit`` ids woven in.
+
+    ``scores`` (N,) are the strategy's, for showing. With a share of 0.1, places 10, 20, ... (from 1) are audit images
+    for as long as there are any.
+    """
+    every = math.ceil(1 / audit_share) if audit_share > 0 else 0
+    items: list[QueueItem] = []
+    waiting = iter(audit.tolist())
+    for row, image_id in enumerate(ranked.tolist()):
+        if every and (len(items) + 1) % every == 0:
+            following = next(waiting, None)
+            if following is not None:
+                items.append(QueueItem(len(items), following, Purpose.AUDIT, None, round_id))
+        score = None if scores is None else float(scores[row])
+        items.append(QueueItem(len(items), image_id, purpose, score, round_id))
+    return items
+
+
+def audit_images(project: Project, asked: int) -> Int64:
+    """The audit images to weave into a queue of ``asked`` others, in their order."""
+    share = project.settings.audit_share
+    return project.store.images.next_audit(math.ceil(asked * share), project.audit_reserve()) if share else _none()
+
+
+def fill_queue(project: Project) -> int:
+    """Put images in the queue that no round has ranked, behind those that wait; returns how many were added.
+
+    For a new project, after an import, and when a ranking has been worked through before the next one is ready.
+    """
+    store, settings = project.store, project.settings
+    pool = store.images.unlabelled_ids(project.audit_reserve())
+    rng = np.random.default_rng((settings.seed, store.answers.last_seq()))
+    chosen = rng.permutation(pool)[:SEED_IMAGES]
+    before = store.queue.count()
+    purpose = Purpose.SEED if store.rounds.latest() is None else Purpose.QUERY
+    audit = audit_images(project, len(chosen))
+    store.queue.append(plan_queue(chosen, audit, settings.audit_share, purpose=purpose))
+    return store.queue.count() - before
+
+
+def _none() -> Int64:
+    return np.empty(0, dtype=np.int64)
