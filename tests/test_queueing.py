@@ -8,11 +8,11 @@ from tidal_core.records import Purpose
 
 
 def test_every_tenth_place_is_an_audit_image() -> None:
-    items = plan_queue(np.arange(100, 118), np.array([1, 2, 3]), 0.1, round_id=4)
+    items = plan_queue(np.arange(100, 119), np.array([1, 2, 3]), 0.1, round_id=4)
     audit = [item.position for item in items if item.purpose is Purpose.AUDIT]
     assert audit == [9, 19]
     assert [items[9].image_id, items[19].image_id] == [1, 2]
-    assert [item.position for item in items] == list(range(20))
+    assert [item.position for item in items] == list(range(21))
 
 
 def test_without_a_share_nothing_is_woven_in() -> None:

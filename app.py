@@ -1,0 +1,66 @@
+"""TiDAL Studio's front door: ``streamlit run app.py``.
+
+Streamlit finds ``app`` here and serves it: the pages, and beside them the routes of the labelling component. The same
+file is the script of every page view, where it lists the pages and draws the sidebar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+ROOT = Path(__file__).parent
+
+
+def build() -> st.App:
+    """The server: pages, routes, and a studio that lives as long as the server does."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from tidal_core import api
+    from tidal_core.ui.runtime import get_studio
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        studio = get_studio()
+        studio.open_all()
+        try:
+            yield
+        finally:
+            studio.close()
+
+    # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
+    return st.App(ROOT / "app.py", routes=api.routes(get_studio), lifespan=lifespan, middleware=[hosts])
+
+
+def main() -> None:
+    """One page view: which pages there are, the sidebar, the page."""
+    from tidal_core.ui.sidebar import sidebar
+
+    st.set_page_config(page_title="TiDAL Studio", page_icon=":material/waves:", layout="wide")
+    pages = {
+        "Work": [
+            st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
+            st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
+        ],
+        "Look": [
+            st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
+            st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
+        ],
+        "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
+    }
+    page = st.navigation(pages)
+    sidebar()
+    page.run()
+
+
+if get_script_run_ctx() is None:
+    app = build()
+else:
+    main()

@@ -1,0 +1,103 @@
+"""The running studio: the projects that are open in this process, and the worker that trains for them.
+
+There is one in a process, made by ``ui.runtime.get_studio``: project files belong to one process, and two workers
+would train the same round twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+
+from tidal_core import projects
+from tidal_core.config import ProjectSettings
+from tidal_core.errors import ProjectExists, ProjectInUse
+from tidal_core.projects import Project
+from tidal_core.queueing import fill_queue
+from tidal_core.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+DEMO = "digits"
+DEMO_SETTINGS = ProjectSettings(title="Handwritten digits", training_size=16, audit_share=0.0)
+
+
+class Studio:
+    """Open projects and their worker. Thread-safe."""
+
+    def __init__(self, *, with_worker: bool = True) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._lock = threading.RLock()
+        self._open: dict[str, Project] = {}
+        self._closed = False
+        self.worker = Worker(self.open_projects)
+        if with_worker:
+            self.worker.start()
+
+    def open_projects(self) -> list[Project]:
+        """The projects that are open now."""
+        with self._lock:
+            return list(self._open.values())
+
+    def project(self, slug: str) -> Project:
+        """An open project, opened now if need be.
+
+        Raises ProjectNotFound, or ProjectInUse when another process owns its file.
+        """
+        with self._lock:
+            found = self._open.get(slug)
+            if found is None:
+                found = projects.open_project(slug)
+                if found.store.queue.count() == 0:
+                    fill_queue(found)
+                self._open[slug] = found
+                self.worker.wake()
+            return found
+
+    def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
+        """Make a project and open it. Raises ProjectExists."""
+        with self._lock:
+            made = projects.create_project(name, settings, classes)
+            self._open[made.slug] = made
+            return made
+
+    def demo(self) -> Project:
+        """The demo project of handwritten digits, made when it is opened for the first time."""
+        with self._lock:
+            if DEMO not in projects.project_slugs():
+                make_demo().close()
+            return self.project(DEMO)
+
+    def open_all(self) -> None:
+        """Open every project whose round was interrupted goes on only when it is open; skip those in use elsewhere."""
+        for slug in projects.project_slugs():
+            try:
+                self.project(slug)
+            except ProjectInUse as error:
+                logger.warning("%s", error)
+
+    def close(self) -> None:
+        """Stop the worker and let every project's file go; within about five seconds."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if not self.worker.stop():
+            logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")
+        with self._lock:
+            for project in self._open.values():
+                project.close()
+            self._open.clear()
+
+
+def make_demo() -> Project:
+    """Make the demo project: scikit-learn's 1,797 handwritten digits, 500 of them the test split."""
+    from tidal_core.images.ingest import ingest
+
+    try:
+        project = projects.create_project(DEMO, DEMO_SETTINGS)
+    except ProjectExists:
+        return projects.open_project(DEMO)
+    ingest(project, "digits", labels="known")
+    return project

@@ -1,0 +1,46 @@
+"""The one studio of this process, and which of its projects a browser looks at."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core import projects
+from tidal_core.errors import ProjectError
+from tidal_core.projects import Project
+from tidal_core.studio import DEMO, Studio
+
+PROJECT_KEY = "project"
+ANNOTATOR_KEY = "annotator"
+
+
+@st.cache_resource(show_spinner=False)
+def get_studio() -> Studio:
+    """The process's studio, made at the first call.
+
+    Cached by Streamlit and not held in a module: an edited module is imported again, and a second worker would train
+    the same rounds.
+    """
+    return Studio()
+
+
+def current_slug() -> str:
+    """The project this browser looks at: the one in the address, else the one chosen before, else the demo."""
+    asked = st.query_params.get(PROJECT_KEY) or st.session_state.get(PROJECT_KEY)
+    known = {*projects.project_slugs(), DEMO}
+    return asked if asked in known else DEMO
+
+
+def current_project() -> Project:
+    """The project that this browser looks at, opened. Shows why and ends the page if it cannot be opened."""
+    slug = current_slug()
+    try:
+        studio = get_studio()
+        return studio.demo() if slug == DEMO else studio.project(slug)
+    except ProjectError as error:
+        st.error(str(error), icon=":material/lock:")
+        st.stop()
+
+
+def annotator() -> str:
+    """Who answers in this browser."""
+    return str(st.session_state.get(ANNOTATOR_KEY) or current_project().settings.annotator)

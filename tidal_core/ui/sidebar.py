@@ -1,0 +1,65 @@
+"""What every page shows at its side: the project, who answers, and how the round is doing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core import projects, rounds
+from tidal_core.records import RoundProgress, RoundState
+from tidal_core.studio import DEMO
+from tidal_core.ui.runtime import ANNOTATOR_KEY, PROJECT_KEY, current_project, current_slug, get_studio
+
+STATE_WORDS = {
+    RoundState.WAITING: "about to start",
+    RoundState.TRAINING: "training",
+    RoundState.SCORING: "scoring the pool",
+    RoundState.RANKING: "ranking",
+    RoundState.DONE: "done",
+    RoundState.FAILED: "failed",
+    RoundState.CANCELLED: "cancelled",
+}
+
+
+def sidebar() -> None:
+    """Draw the sidebar of one page view."""
+    with st.sidebar:
+        slugs = sorted({*projects.project_slugs(), DEMO})
+        chosen = st.selectbox("Project", slugs, index=slugs.index(current_slug()), key="project-choice")
+        if chosen != current_slug():
+            st.query_params[PROJECT_KEY] = chosen
+        st.session_state[PROJECT_KEY] = chosen
+        name = st.text_input("Who answers", value=current_project().settings.annotator, max_chars=60, key="who")
+        st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
+        round_status()
+
+
+@st.fragment(run_every=2.0)
+def round_status() -> None:
+    """The round in a line or two; asked again every two seconds."""
+    project = current_project()
+    worker = get_studio().worker
+    active = project.store.rounds.active()
+    if active is not None:
+        st.caption(f"Round {active.id} is {STATE_WORDS[active.state]}")
+        share, text = progress_of(worker.progress(project.slug))
+        st.progress(share, text=text)
+        return
+    latest = project.store.rounds.latest()
+    if latest is not None and latest.state is RoundState.FAILED:
+        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+    elif latest is not None:
+        st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
+    st.caption(rounds.due(project).sentence)
+
+
+def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
+    """Share done from 0 to 1 and a line for people."""
+    if progress is None:
+        return 0.0, "The model is being loaded"
+    if progress.training is not None:
+        t = progress.training
+        done = (t.epoch - 1 + t.batch / max(t.batches, 1)) / max(t.epochs, 1)
+        return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {max(t.seconds_left, 0):.0f} s left"
+    if progress.to_score:
+        return min(progress.scored / progress.to_score, 1.0), f"{progress.scored:,} of {progress.to_score:,} images"
+    return 0.0, ""
