@@ -21,6 +21,7 @@ from tidal_core.store.queue import Queue
 from tidal_core.store.rounds import Epochs, Rounds
 from tidal_core.store.scores import Scores
 from tidal_core.store.settings import Log, Settings
+from tidal_core.store.views import Views
 
 
 class Store:
@@ -43,6 +44,7 @@ class Store:
         self.exports = ExportTables(self.database)
         self.settings = Settings(self.database)
         self.log = Log(self.database)
+        self.views = Views(self.database)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file: at the end of a round, before a copy."""

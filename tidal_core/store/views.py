@@ -1,0 +1,264 @@
+"""Questions that pages ask over several tables at once. Reads only; every answer is arrays or small records.
+
+Measured on 120,000 scored images and ten million curve rows (``benchmarks.pages``): what would bring millions of rows
+to Python is counted inside DuckDB instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidal_core.records import Float32, Int64
+from tidal_core.store.database import Database
+from tidal_core.store.scores import ESTIMATORS
+
+BAND_BINS = 200  # p(label) is counted in steps of 0.005
+GROUPS = ("labelled", "asked", "remaining")
+
+
+class MapRows(NamedTuple):
+    """The labelled images of one round and the statistics of their curves; arrays are (N,), by image id."""
+
+    image_ids: Int64
+    names: NDArray[np.object_]
+    class_ids: Int64  # the label that the round trained with
+    annotators: NDArray[np.object_]  # "" where the answer was taken back since
+    purposes: NDArray[np.object_]  # "query", "seed", or "" when not known
+    answered: Int64  # the answer's sequence number, 0 when taken back since
+    statistics: dict[str, Float32]  # confidence, variability, correctness, margin_area, first_learnt, forgetting
+
+
+class ImageInRound(NamedTuple):
+    """One image among those a round trained on."""
+
+    round_id: int
+    class_id: int
+    td_bar: Float32 | None  # observed p-bar; None while the round runs
+    td_classes: Int64 | None  # class ids of td_bar's places; None: the round's order
+    statistics: dict[str, float]
+
+
+class Foresight(NamedTuple):
+    """Images that one round asked and a later one trained on; lists are row-aligned."""
+
+    observed: list[Any]  # p-bar lists
+    observed_classes: list[Any]  # class ids or None
+    predicted: list[Any]  # the module's, when it was asked
+    snapshot: list[Any]  # the classifier's, when it was asked
+    predicted_classes: list[Any]
+    observed_rounds: Int64  # the round that trained on it first
+
+
+_STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
+
+
+class Views:
+    """Reads over several tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def map(self, round_id: int) -> MapRows:
+        """The images a finished round trained on, with the statistics of their curves."""
+        table = self._db.arrays(
+            f"""
+            SELECT r.image_id, i.name, r.class_id, coalesce(a.annotator, '') AS annotator,
+                   coalesce(a.purpose, '') AS purpose, coalesce(a.seq, 0) AS seq,
+                   {", ".join(f"r.{name}::FLOAT AS {name}" for name in _STATISTICS)}
+            FROM round_images r JOIN images i ON i.id = r.image_id
+            LEFT JOIN current_answers a ON a.image_id = r.image_id
+            WHERE r.round_id = ? AND r.split = 'train' AND r.confidence IS NOT NULL
+            ORDER BY r.image_id
+            """,
+            [round_id],
+        )
+        return MapRows(
+            np.asarray(table["image_id"], dtype=np.int64),
+            np.asarray(table["name"], dtype=object),
+            np.asarray(table["class_id"], dtype=np.int64),
+            np.asarray(table["annotator"], dtype=object),
+            np.asarray(table["purpose"], dtype=object),
+            np.asarray(table["seq"], dtype=np.int64),
+            {name: _floats(table[name]) for name in _STATISTICS},
+        )
+
+    def rounds_of_image(self, image_id: int) -> list[ImageInRound]:
+        """The rounds that trained on an image, oldest first."""
+        rows = self._db.rows(
+            f"SELECT round_id, class_id, td_bar, td_classes, {', '.join(_STATISTICS)} FROM round_images "
+            "WHERE image_id = ? AND split = 'train' ORDER BY round_id",
+            [image_id],
+        )
+        return [
+            ImageInRound(
+                row[0],
+                row[1],
+                None if row[2] is None else np.array(row[2], dtype=np.float32),
+                None if row[3] is None else np.array(row[3], dtype=np.int64),
+                {name: float(value) for name, value in zip(_STATISTICS, row[4:], strict=True) if value is not None},
+            )
+            for row in rows
+        ]
+
+    def bands(
+        self, round_id: int, image_ids: Int64, places: Int64, class_ids: Int64, groups: Int64
+    ) -> tuple[Int64, Int64]:
+        """How p(label) is spread over images, per group and epoch: epochs (T,), counts (G, T, 200).
+
+        Row-aligned (N,): the images, the position of each one's label in the round's class order, its class id, and
+        its group 0..G-1. Bin b counts images with 0.005 b <= p(label) < 0.005 (b + 1).
+        """
+        n_groups = int(groups.max()) + 1 if len(groups) else 0
+        cursor = self._db.read("SELECT 1")
+        cursor.fetchall()  # an unfinished result would block the cursor
+        cursor.register(
+            "band_groups",
+            pa.table(
+                {
+                    "image_id": pa.array(image_ids, pa.int32()),
+                    "place": pa.array(places + 1, pa.int32()),
+                    "class_id": pa.array(class_ids, pa.int32()),
+                    "grp": pa.array(groups, pa.int32()),
+                }
+            ),
+        )
+        table = cursor.execute(
+            f"""
+            SELECT grp, epoch, least(floor(p * {BAND_BINS}), {BAND_BINS - 1})::INTEGER AS bin, count(*) AS n
+            FROM (
+                SELECT g.grp, c.epoch,
+                       CASE WHEN c.class_ids IS NULL THEN c.p[g.place]
+                            ELSE coalesce(c.p[list_position(c.class_ids, g.class_id)], 0) END AS p
+                FROM curves c JOIN band_groups g ON g.image_id = c.image_id
+                WHERE c.round_id = ?
+            )
+            GROUP BY ALL
+            """,
+            [round_id],
+        ).fetchnumpy()
+        epochs = np.unique(np.asarray(table["epoch"], dtype=np.int64))
+        counts = np.zeros((n_groups, len(epochs), BAND_BINS), dtype=np.int64)
+        counts[table["grp"], np.searchsorted(epochs, table["epoch"]), table["bin"]] = table["n"]
+        return epochs, counts
+
+    def histogram(
+        self, round_id: int, estimator: str, low: float, high: float, bins: int, *, next_batch: int = 0
+    ) -> Int64:
+        """How one estimator is spread in one round: counts (3, bins) of the images labelled, asked and remaining.
+
+        Asked: answered out of this round's ranking, or among its first ``next_batch``. Raises KeyError for a name
+        that is no estimator.
+        """
+        if estimator not in ESTIMATORS:
+            raise KeyError(estimator)
+        table = self._db.arrays(
+            f"""
+            SELECT CASE WHEN s.part = 'labelled' THEN 0 WHEN a.image_id IS NOT NULL OR s.rank <= ? THEN 1 ELSE 2
+                   END AS grp,
+                   greatest(least(floor((s.{estimator} - ?) * ?), ? - 1), 0)::INTEGER AS bin, count(*) AS n
+            FROM scores s
+            LEFT JOIN (
+                SELECT DISTINCT image_id FROM standing_answers WHERE round_id = ? AND purpose = 'query'
+            ) a ON a.image_id = s.image_id
+            WHERE s.round_id = ? AND s.part IN ('pool', 'labelled') AND s.{estimator} IS NOT NULL
+            GROUP BY ALL
+            """,
+            [next_batch, low, bins / (high - low), bins, round_id, round_id],
+        )
+        counts = np.zeros((len(GROUPS), bins), dtype=np.int64)
+        counts[table["grp"], table["bin"]] = table["n"]
+        return counts
+
+    def asked(self, round_id: int) -> Int64:
+        """Images answered out of one round's ranking, audit images aside."""
+        table = self._db.arrays(
+            "SELECT DISTINCT image_id FROM standing_answers WHERE round_id = ? AND purpose = 'query' ORDER BY image_id",
+            [round_id],
+        )
+        return np.asarray(table["image_id"], dtype=np.int64)
+
+    def confusion(self, round_id: int, part: str) -> tuple[Int64, Int64, Int64]:
+        """Known class, predicted class and images of every pair that occurs; ``part`` is "test" or "audit"."""
+        table = self._db.arrays(
+            f"SELECT truth, predicted, count(*) AS n FROM ({self._checked(part)}) GROUP BY ALL ORDER BY ALL",
+            [round_id, part],
+        )
+        return (
+            np.asarray(table["truth"], dtype=np.int64),
+            np.asarray(table["predicted"], dtype=np.int64),
+            np.asarray(table["n"], dtype=np.int64),
+        )
+
+    def cell(self, round_id: int, part: str, truth: int, predicted: int, limit: int = 48) -> list[int]:
+        """Images of one cell of the confusion matrix, the surest first."""
+        rows = self._db.rows(
+            f"SELECT image_id FROM ({self._checked(part)}) WHERE truth = ? AND predicted = ? "
+            "ORDER BY confidence DESC, image_id LIMIT ?",
+            [round_id, part, truth, predicted, limit],
+        )
+        return [int(row[0]) for row in rows]
+
+    def _checked(self, part: str) -> str:
+        truth = "i.known_class" if part == "test" else "l.class_id"
+        join = "" if part == "test" else "JOIN current_labels l ON l.image_id = s.image_id"
+        return f"""
+            SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence
+            FROM scores s JOIN images i ON i.id = s.image_id {join}
+            WHERE s.round_id = ? AND s.part = ? AND {truth} IS NOT NULL
+        """
+
+    def changed_share(self, round_id: int, before: int) -> float | None:
+        """Share of the pool images of both rounds whose predicted class changed; None without common images."""
+        share = self._db.value(
+            """
+            SELECT avg((now.predicted <> before.predicted)::INTEGER)
+            FROM scores now JOIN scores before ON before.image_id = now.image_id
+            WHERE now.round_id = ? AND now.part = 'pool' AND before.round_id = ? AND before.part = 'pool'
+            """,
+            [round_id, before],
+        )
+        return None if share is None else float(share)
+
+    def pool_mean(self, round_id: int, estimator: str) -> float | None:
+        """Mean of one estimator over the pool that a round left; None when there is none."""
+        if estimator not in ESTIMATORS:
+            raise KeyError(estimator)
+        mean = self._db.value(f"SELECT avg({estimator}) FROM scores WHERE round_id = ? AND part = 'pool'", [round_id])
+        return None if mean is None else float(mean)
+
+    def foresight(self, round_id: int, limit: int = 500) -> Foresight:
+        """What a round predicted of images it asked, beside what the next round that trained on them observed.
+
+        At most ``limit`` images, the same ones each time.
+        """
+        found = self._db.read(
+            """
+                WITH asked AS (
+                    SELECT DISTINCT image_id FROM standing_answers WHERE round_id = ? AND purpose = 'query'
+                    ORDER BY hash(image_id) LIMIT ?
+                ), after AS (
+                    SELECT r.image_id, r.round_id, r.td_bar, r.td_classes
+                    FROM round_images r JOIN asked USING (image_id)
+                    WHERE r.round_id > ? AND r.split = 'train' AND r.td_bar IS NOT NULL
+                    QUALIFY row_number() OVER (PARTITION BY r.image_id ORDER BY r.round_id) = 1
+                )
+                SELECT a.td_bar, a.td_classes, s.td, s.p, s.class_ids, a.round_id
+                FROM after a JOIN scores s ON s.image_id = a.image_id
+                WHERE s.round_id = ? AND s.part = 'pool' AND s.td IS NOT NULL
+                """,
+            [round_id, limit, round_id, round_id],
+        ).fetchall()
+        columns: list[list[Any]] = [list(column) for column in zip(*found, strict=True)] or [[] for _ in range(6)]
+        observed, observed_classes, predicted, snapshot, predicted_classes, rounds = columns
+        return Foresight(
+            observed, observed_classes, predicted, snapshot, predicted_classes, np.array(rounds, dtype=np.int64)
+        )
+
+
+def _floats(column: Any) -> Float32:
+    """A column that may hold NULL, as float32 with NaN there."""
+    return np.ma.filled(np.ma.asarray(column, dtype=np.float32), np.nan).astype(np.float32)
