@@ -9,13 +9,19 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from typing import TYPE_CHECKING
 
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import ProjectExists, ProjectInUse
+from tidal_core.errors import InputError, ProjectExists, ProjectInUse
+from tidal_core.jobs import ImportJob
 from tidal_core.projects import Project
 from tidal_core.queueing import fill_queue
 from tidal_core.worker import Worker
+
+if TYPE_CHECKING:
+    from tidal_core.images.importers.base import ImportOptions
+    from tidal_core.images.ingest import LabelUse
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +36,7 @@ class Studio:
         self.token = secrets.token_urlsafe(32)
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
+        self._imports: dict[str, ImportJob] = {}
         self._closed = False
         self.worker = Worker(self.open_projects)
         if with_worker:
@@ -69,8 +76,39 @@ class Studio:
                 make_demo().close()
             return self.project(DEMO)
 
+    def start_import(
+        self,
+        project: Project,
+        source: str,
+        *,
+        labels: LabelUse = "none",
+        options: ImportOptions | None = None,
+        hide_near_duplicates: bool = False,
+    ) -> ImportJob:
+        """Import a source into a project in a thread of its own. Raises InputError while another import runs."""
+        with self._lock:
+            running = self._imports.get(project.slug)
+            if running is not None and running.running:
+                raise InputError(f"An import into {project.title!r} is under way; wait for its end, or cancel it.")
+            job = ImportJob(
+                project,
+                source,
+                labels=labels,
+                options=options,
+                hide_near_duplicates=hide_near_duplicates,
+                when_done=self.worker.wake,
+            )
+            self._imports[project.slug] = job
+            job.start()
+            return job
+
+    def import_job(self, slug: str) -> ImportJob | None:
+        """The last import into a project since the studio started, running or ended."""
+        with self._lock:
+            return self._imports.get(slug)
+
     def open_all(self) -> None:
-        """Open every project whose round was interrupted goes on only when it is open; skip those in use elsewhere."""
+        """Open every project, so that interrupted rounds go on; those that another process owns are left to it."""
         for slug in projects.project_slugs():
             try:
                 self.project(slug)
@@ -83,6 +121,11 @@ class Studio:
             if self._closed:
                 return
             self._closed = True
+            imports = list(self._imports.values())
+        for job in imports:
+            job.cancel()
+        for job in imports:
+            job.join(2.0)
         if not self.worker.stop():
             logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import streamlit as st
 
 from tidal_core import projects
@@ -11,6 +13,7 @@ from tidal_core.studio import DEMO, Studio
 
 PROJECT_KEY = "project"
 ANNOTATOR_KEY = "annotator"
+GO_TO_KEY = "go-to-project"  # a wish; the sidebar fulfils it before it draws the choice of projects
 
 
 @st.cache_resource(show_spinner=False)
@@ -24,10 +27,18 @@ def get_studio() -> Studio:
 
 
 def current_slug() -> str:
-    """The project this browser looks at: the one in the address, else the one chosen before, else the demo."""
-    asked = st.query_params.get(PROJECT_KEY) or st.session_state.get(PROJECT_KEY)
+    """The project this browser looks at: the one chosen in it, else the one in the address, else the demo."""
     known = {*projects.project_slugs(), DEMO}
-    return asked if asked in known else DEMO
+    for asked in (st.session_state.get(PROJECT_KEY), st.query_params.get(PROJECT_KEY)):
+        if asked in known:
+            return str(asked)
+    return DEMO
+
+
+def go_to(slug: str) -> NoReturn:
+    """Look at another project from now on; draws the page again."""
+    st.session_state[GO_TO_KEY] = slug
+    st.rerun()
 
 
 def current_project() -> Project:

@@ -7,7 +7,7 @@ import streamlit as st
 from tidal_core import projects, rounds
 from tidal_core.records import RoundProgress, RoundState
 from tidal_core.studio import DEMO
-from tidal_core.ui.runtime import ANNOTATOR_KEY, PROJECT_KEY, current_project, current_slug, get_studio
+from tidal_core.ui.runtime import ANNOTATOR_KEY, GO_TO_KEY, PROJECT_KEY, current_project, current_slug, get_studio
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -24,10 +24,9 @@ def sidebar() -> None:
     """Draw the sidebar of one page view."""
     with st.sidebar:
         slugs = sorted({*projects.project_slugs(), DEMO})
-        chosen = st.selectbox("Project", slugs, index=slugs.index(current_slug()), key="project-choice")
-        if chosen != current_slug():
-            st.query_params[PROJECT_KEY] = chosen
-        st.session_state[PROJECT_KEY] = chosen
+        st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
+        st.selectbox("Project", slugs, key=PROJECT_KEY)
+        st.query_params[PROJECT_KEY] = current_slug()
         name = st.text_input("Who answers", value=current_project().settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()

@@ -1,0 +1,18 @@
+"""Pages run in this process against a real studio, a fresh one per test."""
+
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+
+from tidal_core.studio import Studio
+from tidal_core.ui.runtime import get_studio
+
+
+@pytest.fixture
+def studio() -> Iterator[Studio]:
+    st.cache_resource.clear()
+    made = get_studio()
+    yield made
+    made.close()
+    st.cache_resource.clear()

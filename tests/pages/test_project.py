@@ -1,0 +1,105 @@
+"""The Project page: images in, classes, settings, labels out."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from tests.tiny import tiny_project
+from tidal_core.studio import Studio
+
+PAGE = Path(__file__).parents[2] / "pages/project.py"
+
+
+def page(slug: str = "tiny") -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    test.session_state["project"] = slug
+    return test.run()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name, colour in (("cat", "red"), ("dog", "blue")):
+        (folder / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (40 + i, 30), colour).save(folder / name / f"{i}.png")
+    (folder / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff not a photo")
+    return folder
+
+
+def test_the_demo_is_made_when_it_is_opened_for_the_first_time(studio: Studio) -> None:
+    shown = page("digits")
+    assert not shown.exception
+    assert [m.value for m in shown.metric[:2]] == ["1,297", "500"]
+
+
+def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: Studio, photos: Path) -> None:
+    tiny_project().close()
+    shown = page()
+    shown.text_input[-2].set_value("flowers")
+    shown.text_input(key="new-source").set_value(str(photos))
+    shown.selectbox(key="new-labels").set_value("known")
+    next(b for b in shown.button if b.label == "Create").click()
+    shown.run()
+    assert not shown.exception
+    job = studio.import_job("flowers")
+    assert job is not None
+    wait_for(lambda: not job.running)
+    assert job.error is None
+    assert job.report is not None
+    assert job.report.read == 6
+    assert any("broken.jpg" in problem.name for problem in job.report.problems)
+    project = studio.project("flowers")
+    assert [record.name for record in project.store.classes.all()] == ["cat", "dog"]
+    assert project.store.answers.count() == 0
+    assert project.store.queue.count() > 0
+
+
+def test_classes_are_added_and_a_bad_name_is_explained(studio: Studio) -> None:
+    tiny_project().close()
+    shown = page()
+    shown.text_area[0].set_value("owl\nowl\n" + "x" * 300)
+    next(b for b in shown.button if b.label == "Add classes").click()
+    shown.run()
+    assert len(studio.project("tiny").store.classes.all()) == 3
+    shown.text_area[0].set_value("owl\ncrow")
+    next(b for b in shown.button if b.label == "Add classes").click()
+    shown.run()
+    assert [c.name for c in studio.project("tiny").store.classes.all()] == ["red", "green", "blue", "owl", "crow"]
+
+
+def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
+    tiny_project().close()
+    shown = page()
+    shown.number_input[0].set_value(50)
+    next(s for s in shown.selectbox if s.label == "Ask next for").set_value("tidal-margin")
+    next(b for b in shown.button if b.label == "Save").click()
+    shown.run()
+    assert not shown.exception
+    settings = studio.project("tiny").settings
+    assert (settings.labels_per_round, settings.strategy) == (50, "tidal-margin")
+    assert settings.training_size == 8
+
+
+def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
+    tiny_project().close()
+    shown = page()
+    shown.text_input[0].set_value("/no/such/folder")
+    next(b for b in shown.button if b.label == "Import").click()
+    shown.run()
+    job = studio.import_job("tiny")
+    assert job is not None
+    wait_for(lambda: not job.running)
+    assert job.error is not None
+    assert "/no/such/folder" in job.error

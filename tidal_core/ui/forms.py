@@ -1,0 +1,29 @@
+"""Small helpers for forms: choices in words, and errors shown where they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import streamlit as st
+
+from tidal_core.errors import TidalError
+
+T = TypeVar("T")
+
+
+def choice(label: str, words: Mapping[str, str], now: str, *, key: str | None = None, help: str | None = None) -> str:
+    """A select box over the keys of ``words``, shown in their words; the chosen key."""
+    keys = list(words)
+    index = keys.index(now) if now in keys else 0
+    picked = st.selectbox(label, keys, index=index, format_func=lambda k: words[k], key=key, help=help)
+    return picked or now
+
+
+def attempt(action: Callable[[], T]) -> T | None:
+    """The action's answer, or None after showing why it could not be done."""
+    try:
+        return action()
+    except TidalError as error:
+        st.error(str(error))
+        return None

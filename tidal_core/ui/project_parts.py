@@ -1,0 +1,268 @@
+"""The parts of the Project page: import, classes, settings, export, a new project."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+
+from tidal_core import strategies
+from tidal_core.config import Augmentation, ProjectSettings, SuggestionMode
+from tidal_core.errors import TidalError
+from tidal_core.exporters import export
+from tidal_core.exporters.base import ExportOptions
+from tidal_core.projects import Project
+from tidal_core.queueing import fill_queue
+from tidal_core.records import Split
+from tidal_core.ui.forms import attempt, choice
+from tidal_core.ui.runtime import get_studio, go_to
+
+if TYPE_CHECKING:
+    from tidal_core.images.ingest import LabelUse
+
+LABEL_USES = {
+    "none": "Ignore them: I type the classes and label everything",
+    "known": "Keep them aside as known labels (for testing and demos, never trained on)",
+    "answers": "Take them as labels",
+}
+PRESET_WORDS = {
+    "quick": "Quick: seconds to a minute per round on a laptop",
+    "paper": "Paper: ResNet-18, 200 epochs, for a GPU",
+}
+AUGMENTATION_WORDS = {
+    "crop": "Shift images a little",
+    "flip-crop": "Shift and mirror images (not for letters and digits)",
+    "none": "Leave images as they are",
+}
+SUGGESTION_WORDS = {
+    "after": "after my answer",
+    "always": "before my answer",
+    "never": "never",
+}
+
+
+def counts(project: Project) -> None:
+    """How many images there are, and of which kind."""
+    store = project.store
+    pool, test = store.images.count(Split.POOL), store.images.count(Split.TEST)
+    columns = st.columns(4)
+    columns[0].metric("Images to label", f"{pool:,}")
+    columns[1].metric("Test images", f"{test:,}", help="Images whose class is known beforehand: they measure, only.")
+    columns[2].metric("Labelled", f"{sum(store.answers.counts_by_class().values()):,}")
+    columns[3].metric("Training size", f"{project.settings.training_size} px", help="Side of what the model sees.")
+
+
+def import_form(project: Project) -> None:
+    """Where images come from and what becomes of labels that come along."""
+    with st.form("import", border=True):
+        source = st.text_input(
+            "Folder or file with images",
+            placeholder="/home/me/photos",
+            help="A path on the machine that runs the studio. Your files are read where they lie and never changed.",
+        )
+        labels = choice("Labels that come along (names of sub-folders, columns)", LABEL_USES, "none")
+        hide = st.checkbox("Do not ask about images that look almost like another one", value=True)
+        if st.form_submit_button("Import", type="primary", icon=":material/download:"):
+            try:
+                if not source.strip():
+                    st.warning("Type the path of a folder with images first.")
+                else:
+                    get_studio().start_import(
+                        project, source.strip(), labels=cast("LabelUse", labels), hide_near_duplicates=hide
+                    )
+            except TidalError as error:
+                st.error(str(error))
+
+
+def import_status(project: Project) -> None:
+    """The import under way, or how the last one ended."""
+    job = get_studio().import_job(project.slug)
+    if job is None:
+        return
+    if job.running and st.button("Cancel the import", key="cancel-import"):
+        job.cancel()
+    _import_progress(project.slug)
+
+
+@st.fragment(run_every=1.0)
+def _import_progress(slug: str) -> None:
+    from tidal_core.images.reports import summary
+
+    job = get_studio().import_job(slug)
+    if job is None:
+        return
+    if job.running:
+        p = job.progress
+        if p is None:
+            st.progress(0.0, text="Looking through the source")
+        else:
+            share = p.done / p.total if p.total else 0.0
+            left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
+            st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
+        return
+    if job.error:
+        st.error(job.error)
+    elif job.report is not None:
+        st.success(summary(job.report))
+        if job.report.problems:
+            st.dataframe(
+                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in job.report.problems],
+                hide_index=True,
+                width="stretch",
+            )
+
+
+def class_editor(project: Project) -> None:
+    """Names, keys, colours; new classes; merging."""
+    store = project.store
+    known, labelled = store.classes.all(), store.answers.counts_by_class()
+    if not known:
+        st.info("No classes yet. Type at least two below: a model cannot tell one class from nothing.")
+    table = [
+        {"id": c.id, "Name": c.name, "Key": c.key, "Colour": c.colour, "Labels": labelled.get(c.id, 0)} for c in known
+    ]
+    if table:
+        edited = st.data_editor(
+            table,
+            hide_index=True,
+            width="stretch",
+            disabled=["id", "Labels"],
+            column_config={
+                "id": None,
+                "Key": st.column_config.TextColumn(max_chars=1, help="The key that answers this class."),
+                "Colour": st.column_config.TextColumn(
+                    validate="^#[0-9a-fA-F]{6}$", help="As #rrggbb, used in every figure."
+                ),
+            },
+            key=f"classes-{len(table)}",
+        )
+        for record, before, after in zip(known, table, edited, strict=True):
+            changed = {
+                column.lower(): after[column] or ""
+                for column in ("Name", "Key", "Colour")
+                if after[column] != before[column]
+            }
+            if changed:
+                attempt(functools.partial(store.classes.change, record.id, **changed))
+    with st.form("new-classes", clear_on_submit=True):
+        names = st.text_area("New classes, one a line", placeholder="cat\ndog", height=100)
+        if st.form_submit_button("Add classes") and names.strip():
+            attempt(lambda: store.classes.add([line for line in names.splitlines() if line.strip()]))
+            st.rerun()
+    if len(known) > 1:
+        with st.form("merge"):
+            by_id = {str(c.id): c.name for c in known}
+            left, right = st.columns(2)
+            with left:
+                source = choice("Count every", by_id, str(known[0].id))
+            with right:
+                into = choice("as", by_id, str(known[1].id))
+            if st.form_submit_button("Merge"):
+                attempt(lambda: store.classes.merge(int(source), int(into)))
+                st.rerun()
+
+
+def settings_form(project: Project) -> None:
+    """What a person can set; the next round follows it."""
+    now = project.settings
+    with st.form("settings"):
+        title = st.text_input("Title", now.title, max_chars=100)
+        enabled = st.toggle("Train while I label", now.rounds_enabled)
+        per_round = st.number_input("Labels per round", 1, 100_000, now.labels_per_round, step=5)
+        strategy = choice(
+            "Ask next for",
+            {name: f"{strategies.get(name).title} ({name})" for name in strategies.names()},
+            now.strategy,
+            help="How the images to ask are chosen; tidal-entropy is the method this studio is named after.",
+        )
+        preset = choice("Training", PRESET_WORDS, now.preset)
+        augmentation = choice("While training", AUGMENTATION_WORDS, now.augmentation)
+        suggestions = choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions)
+        audit = st.slider(
+            "Share of audit images",
+            0.0,
+            0.5,
+            now.audit_share,
+            0.05,
+            help="So many of the asked images are drawn at random and never trained on: they measure the accuracy on "
+            "your whole collection honestly. Not needed where test images are known.",
+        )
+        if st.form_submit_button("Save", type="primary"):
+            changed = attempt(
+                lambda: dataclasses.replace(
+                    now,
+                    title=title.strip(),
+                    rounds_enabled=enabled,
+                    labels_per_round=int(per_round),
+                    strategy=strategy,
+                    preset=preset,
+                    augmentation=cast("Augmentation", augmentation),
+                    suggestions=cast("SuggestionMode", suggestions),
+                    audit_share=float(audit),
+                )
+            )
+            if changed is not None:
+                project.store.settings.save(changed)
+                get_studio().worker.wake()
+                st.toast("Saved; the next round follows it.")
+
+
+def export_downloads(project: Project) -> None:
+    """Everything that was answered, as files to take away."""
+    st.write("Every label with its image, class, annotator and time.")
+    columns = st.columns(2)
+    for column, (name, suffix, mime) in zip(
+        columns,
+        (("csv", ".csv", "text/csv"), ("parquet", ".parquet", "application/vnd.apache.parquet")),
+        strict=True,
+    ):
+        column.download_button(
+            f"Download labels as {name.upper() if name == 'csv' else name.title()}",
+            data=functools.partial(_exported, project, suffix),
+            file_name=f"{project.slug}-labels{suffix}",
+            mime=mime,
+            key=f"export-{name}",
+        )
+
+
+def _exported(project: Project, suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"labels{suffix}"
+        export(project, target, None, ExportOptions())
+        return target.read_bytes()
+
+
+def new_project_form() -> None:
+    """A name, classes, a folder: the way to own photos."""
+    with st.form("new-project"):
+        name = st.text_input("Name", placeholder="flowers", max_chars=60)
+        source = st.text_input("Folder or file with images", placeholder="/home/me/photos", key="new-source")
+        labels = choice("Labels that come along", LABEL_USES, "none", key="new-labels")
+        classes = st.text_area("Classes, one a line (may be added later)", placeholder="cat\ndog", height=100)
+        submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
+    if not submitted:
+        return
+    if not name.strip():
+        st.warning("Give the project a name first.")
+        return
+    made = attempt(lambda: _create(name, source.strip(), labels, classes))
+    if made is not None:
+        go_to(made.slug)
+
+
+def _create(name: str, source: str, labels: str, classes: str) -> Project:
+    from tidal_core.images.suggest import suggest_settings
+
+    studio = get_studio()
+    settings = suggest_settings(source, name.strip()) if source else ProjectSettings(title=name.strip())
+    wanted = tuple(line for line in classes.splitlines() if line.strip())
+    project = studio.create(name, settings, wanted)
+    if source:
+        studio.start_import(project, source, labels=cast("LabelUse", labels))
+    else:
+        fill_queue(project)
+    return project
