@@ -17,8 +17,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 ROOT = Path(__file__).parent
 
 
-def build() -> st.App:
-    """The server: pages, routes, and a studio that lives as long as the server does."""
+def parts() -> dict[str, Any]:
+    """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -36,7 +36,7 @@ def build() -> st.App:
 
     # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
-    return st.App(ROOT / "app.py", routes=api.routes(get_studio), lifespan=lifespan, middleware=[hosts])
+    return {"routes": api.routes(get_studio), "lifespan": lifespan, "middleware": [hosts]}
 
 
 def main() -> None:
@@ -61,6 +61,7 @@ def main() -> None:
 
 
 if get_script_run_ctx() is None:
-    app = build()
+    # Streamlit looks for this very assignment in the source, without running it.
+    app = st.App(ROOT / "app.py", **parts())
 else:
     main()

@@ -11,9 +11,11 @@ import math
 
 import numpy as np
 
+from tidal_core import seeding
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, Purpose, QueueItem
 
+SEED_BATCH_AT_MOST = 500  # images chosen to cover the collection
 SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a top-up
 
 
@@ -60,10 +62,26 @@ def fill_queue(project: Project) -> int:
     rng = np.random.default_rng((settings.seed, store.answers.last_seq()))
     chosen = rng.permutation(pool)[:SEED_IMAGES]
     before = store.queue.count()
-    purpose = Purpose.SEED if store.rounds.latest() is None else Purpose.QUERY
+    purpose = Purpose.QUERY
+    if store.rounds.latest() is None:
+        purpose = Purpose.SEED
+        first = seed_batch(project, pool, rng)
+        chosen = np.concatenate([first, chosen[~np.isin(chosen, first)]])[:SEED_IMAGES]
     audit = audit_images(project, len(chosen))
     store.queue.append(plan_queue(chosen, audit, settings.audit_share, purpose=purpose))
     return store.queue.count() - before
+
+
+def seed_batch(project: Project, pool: Int64, rng: np.random.Generator) -> Int64:
+    """Images of ``pool`` (N,) that cover it, for the first round; none that looks like one answered before."""
+    store = project.store
+    if not project.pixels.exists() or not len(pool):
+        return _none()
+    wanted = max(project.settings.labels_per_round, 2 * len(store.classes.all()))
+    answered = store.answers.answered_images()
+    asked = seeding.thumbnails(project.pixels, store.images.pixel_rows(answered))
+    small = seeding.thumbnails(project.pixels, store.images.pixel_rows(pool))
+    return pool[seeding.covering(small, asked, min(wanted, SEED_BATCH_AT_MOST), rng)]
 
 
 def _none() -> Int64:

@@ -169,6 +169,11 @@ class Answers:
             np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64), last
         )
 
+    def answered_images(self) -> Int64:
+        """Images with a label or skip that stands, by id."""
+        table = self._db.arrays("SELECT image_id FROM current_answers ORDER BY image_id")
+        return np.asarray(table["image_id"], dtype=np.int64)
+
     def audit_labels(self) -> Labels:
         """Current labels of audit images: an unbiased sample of the collection."""
         table = self._db.arrays(

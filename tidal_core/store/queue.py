@@ -13,6 +13,9 @@ from tidal_core.records import Purpose, QueueItem
 from tidal_core.store.columns import insert, one, utc_now
 from tidal_core.store.database import Database
 
+# A lease that ends later than this was made before the clock was moved back: it must not hold an image for hours.
+_NO_LEASE_IS_LONGER = timedelta(minutes=10)
+
 _COLUMNS = "position, image_id, purpose, score, round_id, holder, lease_until"
 
 
@@ -90,11 +93,11 @@ class Queue:
             rows = cursor.execute(
                 f"""
                 SELECT {_COLUMNS} FROM queue
-                WHERE (holder IS NULL OR holder = ? OR lease_until < ?)
+                WHERE (holder IS NULL OR holder = ? OR lease_until < ? OR lease_until > ?)
                   AND image_id NOT IN (SELECT unnest(?::INTEGER[]))
                 ORDER BY position LIMIT ?
                 """,
-                [holder, now, [int(i) for i in exclude], n],
+                [holder, now, now + _NO_LEASE_IS_LONGER, [int(i) for i in exclude], n],
             ).fetchall()
             until = now + timedelta(seconds=seconds)
             if rows:
@@ -111,6 +114,19 @@ class Queue:
                 "UPDATE queue SET lease_until = ? WHERE holder = ?", [utc_now() + timedelta(seconds=seconds), holder]
             )
 
+    def hold(self, holder: str, image_ids: Iterable[int], seconds: float = 60.0) -> None:
+        """As ``renew``, and take up again what a tab has on screen but an earlier process or ranking had leased."""
+        now = utc_now()
+        with self._db.write() as cursor:
+            cursor.execute(
+                """
+                UPDATE queue SET holder = ?, lease_until = ?
+                WHERE holder = ?
+                   OR (image_id IN (SELECT unnest(?::INTEGER[])) AND (holder IS NULL OR lease_until < ?))
+                """,
+                [holder, now + timedelta(seconds=seconds), holder, [int(i) for i in image_ids], now],
+            )
+
     def release(self, holder: str) -> None:
         """Give back what a tab has: it was closed."""
         with self._db.write() as cursor:
@@ -120,6 +136,16 @@ class Queue:
         """The first n images, whoever holds them."""
         rows = self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position LIMIT ?", [n])
         return [_item(row) for row in rows]
+
+    def release_all(self) -> None:
+        """Give back everything: no tab of this process has been served yet."""
+        with self._db.write() as cursor:
+            cursor.execute("UPDATE queue SET holder = NULL, lease_until = NULL WHERE holder IS NOT NULL")
+
+    def find(self, image_id: int) -> QueueItem | None:
+        """An image's place in the queue, or None when it does not wait."""
+        row = self._db.row(f"SELECT {_COLUMNS} FROM queue WHERE image_id = ?", [image_id])
+        return _item(row) if row else None
 
     def count(self, purpose: Purpose | None = None) -> int:
         """How many images wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidal_core.records import Float32, Int64
-from tidal_core.store.columns import float_lists, insert, int_lists
+from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
 from tidal_core.store.database import Database
 
 ESTIMATORS = (
@@ -136,6 +137,34 @@ class Scores:
             [value, round_id],
         )
         return float(share or 0.0)
+
+    def guesses(self, round_id: int, image_ids: Iterable[int]) -> dict[int, tuple[int, float]]:
+        """What a round says of images: image id to (class id, probability); images it did not score are left out."""
+        rows = self._db.rows(
+            "SELECT image_id, predicted, list_max(p) FROM scores "
+            "WHERE round_id = ? AND image_id IN (SELECT unnest(?::INTEGER[]))",
+            [round_id, [int(i) for i in image_ids]],
+        )
+        return {row[0]: (row[1], float(row[2])) for row in rows}
+
+    def unanswered(self, round_id: int, audit_reserve: int, holder: str) -> list[tuple[int, int, float]]:
+        """Pool images a sweep may show: (image id, predicted class id, its probability), most certain first.
+
+        Without images that are answered, hidden, kept back for the audit or leased by another tab than ``holder``.
+        """
+        return self._db.rows(
+            """
+            SELECT s.image_id, s.predicted, list_max(s.p)::DOUBLE
+            FROM scores s JOIN images i ON i.id = s.image_id
+            WHERE s.round_id = ? AND s.part = 'pool' AND i.status = 'ready' AND coalesce(i.audit_order, ?) >= ?
+              AND s.image_id NOT IN (SELECT image_id FROM current_answers)
+              AND s.image_id NOT IN (
+                  SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> ? AND lease_until > ?
+              )
+            ORDER BY 3 DESC, 1
+            """,
+            [round_id, audit_reserve, audit_reserve, holder, utc_now()],
+        )
 
     def pool_size(self, round_id: int) -> int:
         """How many pool images a round scored."""

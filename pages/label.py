@@ -1,0 +1,26 @@
+"""Label: the page people sit in front of. The work is done by the labelling component and its routes."""
+
+import streamlit as st
+
+from tidal_core.labeling import desk_of
+from tidal_core.ui.labeller import labeller
+from tidal_core.ui.plain import plain_labeller
+from tidal_core.ui.runtime import annotator, current_project, get_studio
+
+# The image gets the room: less of Streamlit's margin above and below than other pages have.
+st.html("<style>.stMainBlockContainer { padding-top: 3.75rem; padding-bottom: 1rem; max-width: 100rem; }</style>")
+
+project = current_project()
+desk = desk_of(project)
+
+if st.query_params.get("plain") == "1":
+    st.caption("Plain widgets: one answer at a time, for screen readers and for browsers without scripts.")
+    plain_labeller(desk, annotator())
+    if st.button("Use the fast labeller", key="fast"):
+        del st.query_params["plain"]
+        st.rerun()
+else:
+    labeller(slug=project.slug, project_id=desk.project_id(), token=get_studio().token, annotator=annotator())
+    if st.button("Use plain widgets instead", key="plain", type="tertiary"):
+        st.query_params["plain"] = "1"
+        st.rerun()

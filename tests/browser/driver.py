@@ -1,0 +1,134 @@
+"""Driving the labelling page: open it, press keys, and keep a record of what was painted at each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, Playwright
+
+LAUNCH = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+# Registered before the component: sees every key first, and notes which image is painted at that moment. The pixels
+# of the canvas are noted too, so that "painted" is not only the component's own word.
+WITNESS = """
+window.tidalKeys = [];
+window.tidalRoot = () => {
+  const look = (node) => {
+    for (const each of node.querySelectorAll("*")) {
+      if (!each.shadowRoot) continue;
+      const found = each.shadowRoot.querySelector(".labeller") || look(each.shadowRoot);
+      if (found) return found;
+    }
+    return null;
+  };
+  if (!window.tidalFound || !window.tidalFound.isConnected) window.tidalFound = look(document);
+  return window.tidalFound;
+};
+window.addEventListener("keydown", (event) => {
+  const root = window.tidalRoot();
+  if (!root) return;
+  const canvas = root.querySelector(".stage canvas");
+  let pixels = null;
+  if (window.tidalPixels && canvas && canvas.width <= 64) {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    pixels = [...data].filter((_, i) => i % 4 === 0);
+  }
+  window.tidalKeys.push({ key: event.key, image: Number(root.dataset.painted) || null, at: event.timeStamp, pixels });
+}, true);
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key that was pressed, and the image that was painted then."""
+
+    key: str
+    image: int | None
+    pixels: list[int] | None
+
+
+def launch(playwright: Playwright) -> Browser:
+    """The Chromium of this machine, without a window."""
+    from tests.browser.chromium import find
+
+    return playwright.chromium.launch(executable_path=find(), args=LAUNCH)
+
+
+class Labelling:
+    """The labelling page in one tab."""
+
+    def __init__(self, page: Page, url: str, slug: str = "digits", *, pixels: bool = False) -> None:
+        self.page, self.url, self.slug = page, url, slug
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.add_init_script(WITNESS + (f"window.tidalPixels = {'true' if pixels else 'false'};"))
+
+    @property
+    def root(self) -> Locator:
+        """The component."""
+        return self.page.locator(".labeller")
+
+    def open(self) -> Labelling:
+        """Load the page and wait for the first painted image."""
+        self.page.goto(f"{self.url}/?project={self.slug}", wait_until="commit")
+        self.wait_painted()
+        return self
+
+    def wait_painted(self, timeout: float = 30_000) -> int:
+        """Wait until an image is on screen; its id."""
+        self.page.wait_for_function("() => Number(window.tidalRoot()?.dataset.painted) > 0", timeout=timeout)
+        painted = self.painted()
+        assert painted is not None
+        return painted
+
+    def painted(self) -> int | None:
+        """The image on screen, or None while there is none."""
+        value = self.page.evaluate("() => Number(window.tidalRoot()?.dataset.painted) || null")
+        return None if value is None else int(value)
+
+    def press(self, key: str) -> int | None:
+        """Wait for an image, press a key, wait until another image is on screen; the image that was there before."""
+        before = self.wait_painted()
+        self.page.keyboard.press(key)
+        self.wait_other_than(before)
+        return before
+
+    def wait_other_than(self, image: int) -> None:
+        """Wait until another image is on screen."""
+        self.page.wait_for_function(
+            "(image) => { const now = Number(window.tidalRoot().dataset.painted); return now > 0 && now !== image; }",
+            arg=image,
+        )
+
+    def keys(self) -> list[Key]:
+        """Every key so far, with the image that was painted."""
+        found: list[dict[str, Any]] = self.page.evaluate("() => window.tidalKeys")
+        return [Key(each["key"], each["image"], each["pixels"]) for each in found]
+
+    def wait_saved(self, timeout: float = 30_000) -> None:
+        """Wait until the outbox is empty."""
+        self.page.wait_for_function(
+            "() => !Object.keys(localStorage).some((key) => key.startsWith('tidal:outbox:'))", timeout=timeout
+        )
+
+    def queue(self) -> list[int]:
+        """The images that come next in this tab."""
+        found: list[int] = self.page.evaluate(
+            "() => window.tidalRoot().getRootNode().__tidalLabeller.single.items.map((item) => item.image)"
+        )
+        return found
+
+    def waiting(self) -> int:
+        """How many answers are in the outbox."""
+        return int(
+            self.page.evaluate(
+                "() => Object.keys(localStorage).filter((key) => key.startsWith('tidal:outbox:')).length"
+            )
+        )
+
+    def wait_ranking(self, round_id: int, timeout: float = 120_000) -> None:
+        """Wait until the queue is the ranking of a round."""
+        self.page.wait_for_function(
+            "(id) => Number(window.tidalRoot().dataset.ranking) >= id", arg=round_id, timeout=timeout
+        )

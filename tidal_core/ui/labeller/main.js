@@ -1,0 +1,299 @@
+// The labeller: one object per mounted component, wiring keys, modes, outbox and status together.
+//
+// Streamlit calls the default export again whenever its data or the theme changes, without a clean-up in between: the
+// object lives on the root and is only told of new data (after a restart of the server, a new token).
+
+const STATUS_MS = 1500;
+const STATUS_TRAINING_MS = 700;
+const PREFERENCES = "tidal:preferences";
+
+class Labeller {
+  constructor(shadow, data) {
+    this.root = shadow.querySelector(".labeller");
+    this.data = data;
+    this.classes = [];
+    this.byKey = new Map();
+    this.byId = new Map();
+    this.settings = { suggestions: "after" };
+    this.status = null;
+    this.mode = "single";
+    this.popover = null;
+    this.unseen = new Map(); // label events that the last status does not count yet -> sequence number or null
+    this.closed = false;
+    try {
+      this.preferences = JSON.parse(localStorage.getItem(PREFERENCES)) || {};
+    } catch {
+      this.preferences = {};
+    }
+    this.pictures = new Pictures();
+    const light = { brightness: 1, contrast: 1, pixelated: null, ...this.preferences.light };
+    this.stage = new Stage(this.root, light);
+    this.single = new Single(this);
+    this.stage.onCloser = (item) => this.single.sharpen(item);
+    this.panel = new Panel(this);
+    this.grid = new Grid(this);
+    this.popovers = new Popovers(this);
+    this.stage.onResize = () => this.popovers.arrange();
+    this.outbox = outboxOf(data.project);
+    this.listener = {
+      changed: () => this.panel.outbox(),
+      settled: (event, result) => this.settled(event, result),
+    };
+    this.outbox.listeners.add(this.listener);
+    this.onKey = (event) => this.key(event);
+    window.addEventListener("keydown", this.onKey, true);
+    this.listen();
+    this.connect(data);
+    this.open();
+  }
+
+  connect(data) {
+    const renewed = this.api && this.api.token !== data.token;
+    this.data = data;
+    this.api = new Api(data);
+    this.pictures.api = this.api;
+    this.outbox.connect(this.api);
+    if (renewed) this.poll();
+  }
+
+  async open() {
+    try {
+      const answer = await this.api.json("open", { tab: TAB, n: QUEUE_FULL, held: this.outboxImages() });
+      if (this.closed) return;
+      this.setClasses(answer.classes, answer.status.classes_version);
+      this.setStatus(answer.status);
+      this.single.ranking = answer.status.ranking;
+      this.root.dataset.ranking = answer.status.ranking ?? "";
+      this.single.accept(answer.items);
+      this.single.next();
+      this.opened = true;
+      this.root.dataset.open = "yes";
+    } catch (error) {
+      this.showEmpty("The studio does not answer", `${error.message}. Trying again.`);
+      if (!this.closed) setTimeout(() => this.open(), 1000);
+      return;
+    }
+    this.schedule();
+  }
+
+  schedule() {
+    clearTimeout(this.pollTimer);
+    if (this.closed) return;
+    const pause = this.status?.round ? STATUS_TRAINING_MS : STATUS_MS;
+    this.pollTimer = setTimeout(() => this.poll(), document.hidden ? pause * 4 : pause);
+  }
+
+  async poll() {
+    if (!this.opened || this.closed) return;
+    try {
+      this.setStatus(await this.api.json("status", { tab: TAB, held: this.single.held() }));
+      if (this.outbox.failures) this.outbox.flush();
+    } catch {
+      this.panel.outbox();
+    }
+    this.schedule();
+  }
+
+  setStatus(status) {
+    this.status = status;
+    this.settings = status.settings;
+    for (const [id, seq] of this.unseen) if (seq !== null && seq <= status.seq) this.unseen.delete(id);
+    if (status.classes_version !== this.classesVersion) this.fetchClasses();
+    this.panel.progress();
+    this.panel.outbox();
+    this.showMissingClasses();
+    if (this.opened && status.ranking !== this.single.ranking) this.single.rerank(status.ranking);
+    else if (this.opened) this.single.topUp(!this.single.current);
+  }
+
+  async fetchClasses() {
+    const answer = await this.api.json("classes").catch(() => null);
+    if (answer) this.setClasses(answer.classes, answer.version);
+  }
+
+  setClasses(classes, version) {
+    this.classes = classes;
+    this.classesVersion = version;
+    this.byId = new Map(classes.map((each) => [each.id, each]));
+    this.byKey = new Map(classes.filter((each) => each.key).map((each) => [each.key, each]));
+    this.popovers.showClasses();
+  }
+
+  className(id) {
+    return this.byId.get(id)?.name ?? "another class";
+  }
+
+  // --- answers
+
+  event(kind, item, more) {
+    const { suggestions } = this.settings;
+    const shown = !item.suggestion || suggestions === "never" ? "never" : suggestions === "always" ? "before" : "after";
+    return {
+      id: randomId(),
+      kind,
+      image: item.image,
+      annotator: this.data.annotator,
+      mode: "single",
+      purpose: item.purpose,
+      round: item.round,
+      suggestion: item.suggestion || null,
+      shown: kind === "label" ? shown : "never",
+      ...more,
+    };
+  }
+
+  answered(item, event) {
+    if (event.kind === "label") {
+      if (event.purpose !== "audit") this.unseen.set(event.id, null);
+      this.panel.count();
+      this.flash(event.class);
+    }
+    this.panel.showLast(item, event);
+    if (this.settings.suggestions !== "always") this.panel.explain(item);
+    this.panel.progress();
+    this.refresh();
+  }
+
+  takenBack(event) {
+    this.unseen.delete(event.id);
+    this.panel.progress();
+  }
+
+  settled(event, result) {
+    if (this.unseen.has(event.id)) {
+      if (result.seq === null) this.unseen.delete(event.id);
+      else this.unseen.set(event.id, result.seq);
+    }
+    if (result.refused) this.notify(`An answer was refused: ${result.refused}`);
+  }
+
+  unseenLabels() {
+    return this.unseen.size;
+  }
+
+  outboxImages() {
+    return [...this.outbox.pending.values()].filter((event) => event.kind !== "undo").map((event) => event.image);
+  }
+
+  // --- what is on screen
+
+  showCaption(item) {
+    const find = (selector) => this.root.querySelector(selector);
+    find(".empty").hidden = true;
+    find(".caption .file").textContent = item.name;
+    const chip = (node, text) => {
+      node.hidden = !text;
+      node.textContent = text || "";
+    };
+    const { cursor } = this.single;
+    const was = item.prior ? this.className(item.prior) : null;
+    chip(find(".prior"), was ? (cursor === null ? `Was ${was}` : `Your answer: ${was}`) : cursor === null ? null : "Skipped");
+    chip(find(".flagged"), item.flag ? `⚑ ${item.flag}` : null);
+    const guess = this.settings.suggestions === "always" && item.suggestion;
+    chip(find(".guess"), guess ? `${this.className(guess[0])}? ${percent(guess[1])} · Enter accepts` : null);
+    find("canvas").setAttribute("aria-label", `Image ${item.name}`);
+    for (const button of this.root.querySelectorAll(".single .classes button")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.class) === item.prior));
+    }
+  }
+
+  afterShown(item) {
+    if (this.settings.suggestions === "always") this.panel.explain(item);
+  }
+
+  showWaiting() {
+    if (!this.stage.item) this.showEmpty("Loading the image", "");
+  }
+
+  showEmpty(title, text) {
+    const empty = this.root.querySelector(".empty");
+    if (title === undefined) {
+      if (!this.opened && !this.status) return;
+      [title, text] = this.emptyText();
+    }
+    empty.hidden = false;
+    empty.querySelector(".empty-title").textContent = title;
+    empty.querySelector(".empty-text").textContent = text;
+  }
+
+  emptyText() {
+    if (this.status && !this.status.images) return ["There are no images yet", "Import a folder on the Project page."];
+    if (this.single.fetching) return ["Loading the next images", ""];
+    if (this.status?.waiting) {
+      return ["Every image left is open in another tab", "They come here when that tab is closed."];
+    }
+    return ["Everything is labelled", "Go through your answers with ←, or look at Review."];
+  }
+
+  showMissingClasses() {
+    const { without_label: without, labelled } = this.status;
+    const node = this.root.querySelector(".without");
+    if (node) node.remove();
+    if (!without || !without.length || labelled + this.unseenLabels() < 5) return;
+    const names = without.slice(0, 4).map((id) => this.className(id));
+    const more = without.length > 4 ? ` and ${without.length - 4} more` : "";
+    const text = `No label yet for ${names.join(", ")}${more}: the model cannot learn ${without.length === 1 ? "it" : "them"}.`;
+    this.root.querySelector(".after").prepend(element("p", { className: "without", textContent: text }));
+  }
+
+  notify(text, tone = "warn") {
+    const notice = this.root.querySelector(".notice");
+    notice.textContent = text;
+    notice.dataset.tone = tone;
+    notice.hidden = false;
+    clearTimeout(this.noticeTimer);
+    this.noticeTimer = setTimeout(() => (notice.hidden = true), tone === "good" ? 1800 : 7000);
+  }
+
+  flash(classId) {
+    const button = this.root.querySelector(`.single .classes [data-class="${classId}"]`);
+    if (!button) return;
+    this.flashed?.classList.remove("hit");
+    this.flashed = button;
+    button.classList.add("hit");
+    clearTimeout(this.flashTimer);
+    this.flashTimer = setTimeout(() => button.classList.remove("hit"), 220);
+  }
+
+  refresh() {
+    const find = (name) => this.root.querySelector(`[data-do="${name}"]`);
+    find("forward").disabled = this.single.cursor === null;
+  }
+
+  setMode(mode, page = null) {
+    this.mode = mode;
+    this.root.dataset.mode = mode;
+    this.root.querySelector(".single").hidden = mode !== "single";
+    this.root.querySelector(".grid").hidden = mode !== "grid";
+    for (const button of this.root.querySelectorAll("[data-mode]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    }
+    if (mode === "grid") {
+      if (page) this.grid.show(page);
+      else this.grid.load();
+    } else {
+      this.root.dataset.sheet = "";
+      if (!this.single.current) this.single.next();
+      else this.single.show(this.single.current);
+    }
+  }
+
+  prefer(values) {
+    Object.assign(this.preferences, values);
+    try {
+      localStorage.setItem(PREFERENCES, JSON.stringify(this.preferences));
+    } catch {
+      // Preferences last for this page only.
+    }
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.pollTimer);
+    window.removeEventListener("keydown", this.onKey, true);
+    this.outbox.listeners.delete(this.listener);
+    this.stage.close();
+    this.grid.observer.disconnect();
+    this.api.json("release", { tab: TAB }).catch(() => {});
+  }
+}

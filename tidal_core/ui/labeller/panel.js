@@ -1,0 +1,202 @@
+// What stands around the image: progress, what was saved, the last answer, and why an image is asked.
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "data") Object.assign(made.dataset, value);
+    else if (name in made) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+const percent = (p) => (p === null || p === undefined ? "–" : `${(100 * p).toFixed(p > 0 && p < 0.01 ? 1 : 0)} %`);
+const several = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min left`;
+  return `${(seconds / 3600).toFixed(1)} h left`;
+}
+
+function roundText(round) {
+  if (!round) return "";
+  const name = `Round ${round.id}`;
+  if (round.state === "waiting") return `${name} is about to start`;
+  if (round.state === "training") {
+    if (!round.epoch) return `${name} is starting`;
+    return [`${name}: epoch ${round.epoch} of ${round.epochs}`, duration(round.seconds_left)].filter(Boolean).join(", ");
+  }
+  if (round.state === "scoring") return `${name}: scoring the images`;
+  if (round.state === "ranking") return `${name}: ranking`;
+  return "";
+}
+
+class Panel {
+  constructor(lab) {
+    this.lab = lab;
+    const find = (selector) => lab.root.querySelector(selector);
+    this.track = find(".track");
+    this.fill = find(".fill");
+    this.text = find(".progress-text");
+    this.saved = find(".saved");
+    this.pace = find(".pace");
+    this.last = find(".last");
+    this.why = find(".why");
+    this.times = []; // of the last answers, milliseconds of the page's own clock
+    this.whyFor = null;
+    this.whyTimer = null;
+  }
+
+  progress() {
+    const { status } = this.lab;
+    if (!status) return;
+    const fresh = status.new_labels + this.lab.unseenLabels();
+    const missing = Math.max(0, status.labels_per_round - fresh);
+    const active = roundText(status.round);
+    let next = "";
+    if (status.blocked) next = status.blocked;
+    else if (!status.rounds_enabled) next = `${several(status.labelled + this.lab.unseenLabels(), "label", "labels")}, rounds are off`;
+    else if (missing) next = `${missing} more to ${active ? "the one after" : `round ${status.next_round}`}`;
+    else next = active ? "the next round follows at once" : `round ${status.next_round} is about to start`;
+    const text = [active, next].filter(Boolean).join(" · ");
+    if (this.text.textContent !== text) this.text.textContent = text;
+    const share = Math.min(1, fresh / status.labels_per_round);
+    this.fill.style.transform = `scaleX(${share})`;
+    this.track.setAttribute("aria-valuemax", status.labels_per_round);
+    this.track.setAttribute("aria-valuenow", Math.min(fresh, status.labels_per_round));
+  }
+
+  outbox() {
+    const { outbox } = this.lab;
+    const waiting = outbox.pending.size;
+    // A round trip takes some 20 ms: only what has failed once, or piles up, is worth a word.
+    const late = outbox.failures > 0 || waiting > 5;
+    this.saved.dataset.state = late && waiting ? "waiting" : "saved";
+    const text = late && waiting ? `${waiting} not saved yet` : "All saved";
+    if (this.saved.textContent !== text) this.saved.textContent = text;
+    this.saved.title = late && waiting ? "They are kept in this browser and sent again until the server has them." : "";
+  }
+
+  count() {
+    this.times.push(performance.now());
+    if (this.times.length > 40) this.times.shift();
+    if (this.times.length < 6) return;
+    let spent = 0;
+    for (let i = 1; i < this.times.length; i++) spent += Math.min(this.times[i] - this.times[i - 1], 60000);
+    const pace = ((this.times.length - 1) / spent) * 3600e3;
+    this.pace.textContent = `${Math.round(pace).toLocaleString("en")} / h`;
+  }
+
+  showLast(item, event) {
+    this.last.hidden = false;
+    const said =
+      event.kind === "label" ? `You said ${this.lab.className(event.class)}` : `Skipped: ${event.reason || "no reason"}`;
+    const parts = [element("strong", { textContent: said })];
+    if (item.suggestion && this.lab.settings.suggestions !== "never") {
+      const [guess, p] = item.suggestion;
+      const agrees = guess === event.class;
+      parts.push(
+        element("span", {
+          className: agrees ? "agrees" : "differs",
+          textContent: agrees
+            ? `✓ the model agrees (${percent(p)})`
+            : `≠ the model said ${this.lab.className(guess)} (${percent(p)})`,
+        }),
+      );
+    }
+    this.last.replaceChildren(...parts);
+  }
+
+  // Fetched once the person has stopped for a moment: it must never cost a key.
+  explain(item) {
+    clearTimeout(this.whyTimer);
+    this.whyFor = item;
+    if (!this.lab.preferences.why || !item) {
+      this.why.hidden = true;
+      return;
+    }
+    this.whyTimer = setTimeout(async () => {
+      const answer = await this.lab.api.json(`why/${item.image}`).catch(() => null);
+      if (this.whyFor !== item || !this.lab.preferences.why) return;
+      this.why.hidden = false;
+      this.why.replaceChildren(...(answer ? this.explanation(item, answer) : ["The reasons cannot be fetched right now."]));
+    }, 250);
+  }
+
+  explanation(item, why) {
+    const before = this.lab.settings.suggestions === "always" && item === this.lab.single.current;
+    const parts = [
+      element("h3", { textContent: before ? "Why this image?" : "Why was the last image asked?" }),
+      element("p", { textContent: why.reason }),
+    ];
+    if (why.facts.length) {
+      parts.push(
+        element(
+          "dl",
+          { className: "facts" },
+          ...why.facts.map(([name, value]) =>
+            element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: value })),
+          ),
+        ),
+      );
+    }
+    if (why.classes.length) parts.push(this.bars(why));
+    if (why.age) parts.push(element("p", { className: "age", textContent: why.age }));
+    if (why.rivals.length) {
+      const names = why.rivals.map((id) => this.lab.className(id)).join(" and ");
+      const button = element("button", { type: "button", textContent: `Compare with labelled ${names}` });
+      button.addEventListener("click", () => this.neighbours(item, button));
+      parts.push(button);
+    }
+    return parts;
+  }
+
+  bars(why) {
+    const rows = why.classes.map(({ class: id, p, td }) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row", textContent: this.lab.className(id) }),
+        ...[td, p].map((value, i) => {
+          const bar = element("span", { className: i ? "bar-p" : "bar-td" });
+          bar.style.width = `${Math.round(100 * (value ?? 0))}%`;
+          return element("td", {}, element("span", { className: "bar-box" }, bar), percent(value));
+        }),
+      ),
+    );
+    const heads = ["Class", "Predicted dynamics", "Snapshot"].map((text) => element("th", { scope: "col", textContent: text }));
+    return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
+  }
+
+  async neighbours(item, button) {
+    button.disabled = true;
+    const answer = await this.lab.api.json(`neighbours/${item.image}`).catch(() => ({ groups: [] }));
+    const groups = await Promise.all(
+      answer.groups.map(async ({ class: id, items }) => {
+        const pictures = await Promise.all(
+          items.map(async (near) => {
+            const bitmap = await this.lab.pictures.get(near, PREVIEW_SIZES[0]).catch(() => null);
+            if (!bitmap) return null;
+            const canvas = element("canvas", { width: bitmap.width, height: bitmap.height, role: "img" });
+            canvas.setAttribute("aria-label", `${near.name}, labelled ${this.lab.className(id)}`);
+            canvas.style.imageRendering = Math.max(bitmap.width, bitmap.height) <= TINY ? "pixelated" : "auto";
+            canvas.getContext("2d").drawImage(bitmap, 0, 0);
+            return canvas;
+          }),
+        );
+        return element(
+          "div",
+          { className: "rival" },
+          element("h4", { textContent: this.lab.className(id) }),
+          element("div", { className: "near" }, ...pictures.filter(Boolean)),
+        );
+      }),
+    );
+    button.replaceWith(
+      ...(groups.length ? groups : [element("p", { textContent: "No labelled image of these classes has features yet." })]),
+    );
+  }
+}

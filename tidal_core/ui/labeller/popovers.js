@@ -1,0 +1,177 @@
+// Class buttons, and the small boxes: why skip, a note for a flag, find a class, the keys.
+
+const BUTTONS_AT_MOST = 60; // more classes than this are found by typing
+const FOUND_AT_MOST = 8;
+const REASONS = { 1: "unclear", 2: "not in the list", 3: "bad image" };
+
+class Popovers {
+  constructor(lab) {
+    this.lab = lab;
+    this.open = null;
+    const find = (selector) => lab.root.querySelector(selector);
+    this.boxes = { skip: find(".skip-box"), flag: find(".flag-box"), find: find(".find-box"), help: find(".help-box") };
+    this.finder = find(".find-box input");
+    this.list = find(".find-box ul");
+    this.found = [];
+    this.active = 0;
+  }
+
+  listen() {
+    const { root, single } = this.lab;
+    for (const button of root.querySelectorAll("[data-close]")) button.addEventListener("click", () => this.close());
+    for (const button of root.querySelectorAll("[data-reason]")) {
+      button.addEventListener("click", () => this.skip(button.dataset.reason));
+    }
+    this.boxes.flag.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const { note } = this.boxes.flag.elements;
+      const text = note.value.trim();
+      note.value = "";
+      this.close();
+      single.flag(text);
+    });
+    for (const box of [this.boxes.flag, this.boxes.find]) {
+      box.addEventListener("keydown", (event) => {
+        event.stopPropagation();
+        if (event.key === "Escape") this.close();
+      });
+    }
+    this.finder.addEventListener("input", () => this.filter());
+    this.finder.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        this.active += event.key === "ArrowDown" ? 1 : -1;
+        this.showFound();
+      } else if (event.key === "Enter" && !event.isComposing && this.found[this.active]) {
+        event.preventDefault();
+        this.choose(this.found[this.active]);
+      }
+    });
+    this.showWhyState();
+  }
+
+  toggle(name) {
+    if (this.open === name) {
+      this.close();
+      return;
+    }
+    this.close();
+    this.open = name;
+    this.boxes[name].hidden = false;
+    this.lab.root.querySelector(`[data-do="${name}"]`).setAttribute("aria-expanded", "true");
+    if (name === "find") {
+      this.finder.value = "";
+      this.filter();
+    }
+    this.boxes[name].querySelector("input")?.focus();
+  }
+
+  close() {
+    if (!this.open) return;
+    const box = this.boxes[this.open];
+    const inside = box.contains(box.getRootNode().activeElement);
+    box.hidden = true;
+    this.lab.root.querySelector(`[data-do="${this.open}"]`).setAttribute("aria-expanded", "false");
+    this.open = null;
+    if (inside) this.lab.root.focus({ preventScroll: true });
+  }
+
+  // What a key does while a box is open; nothing is answered behind it.
+  meaning(key) {
+    if (key === "Escape") return () => this.close();
+    if (this.open === "skip" && REASONS[key]) return () => this.skip(REASONS[key]);
+    if (this.open === "skip" && key === "s") return () => this.close();
+    if (this.open === "help" && key === "?") return () => this.close();
+    return key.length === 1 ? () => {} : null;
+  }
+
+  skip(reason) {
+    this.close();
+    this.lab.single.skip(reason);
+  }
+
+  // --- classes
+
+  showClasses() {
+    const { lab } = this;
+    const few = lab.classes.length <= BUTTONS_AT_MOST;
+    for (const group of lab.root.querySelectorAll(".classes")) {
+      const grid = group.classList.contains("small");
+      const shown = few ? lab.classes : lab.classes.filter((each) => each.key);
+      group.replaceChildren(...shown.map((each) => this.classButton(each, grid)));
+      if (!lab.classes.length) group.append(element("p", { textContent: "There are no classes yet: add some on the Project page." }));
+      if (!grid) this.arrange();
+      if (!few) group.append(element("p", { className: "more", textContent: `${several(lab.classes.length, "class", "classes")}: press / and type a few letters.` }));
+    }
+  }
+
+  // Rows of equal length: ten classes stand in one row of ten or two of five, never eight and two.
+  arrange() {
+    const group = this.lab.root.querySelector(".single .classes");
+    const buttons = group.querySelectorAll("button").length;
+    const letters = Math.max(1, ...this.lab.classes.slice(0, BUTTONS_AT_MOST).map((each) => each.name.length));
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const narrowest = Math.min(12, 4.1 + 0.55 * letters) * rem;
+    const most = Math.max(1, Math.floor(group.clientWidth / narrowest));
+    const rows = Math.ceil(buttons / most) || 1;
+    group.style.setProperty("--columns", Math.ceil(buttons / rows) || 1);
+  }
+
+  classButton(each, grid) {
+    const dot = element("span", { className: "dot" });
+    dot.style.background = each.colour;
+    const button = element(
+      "button",
+      { type: "button", data: { class: each.id } },
+      each.key ? element("kbd", { textContent: each.key }) : null,
+      dot,
+      element("span", { className: "name", textContent: each.name }),
+    );
+    button.title = each.name;
+    button.setAttribute("aria-label", each.key ? `${each.name}, key ${each.key}` : each.name);
+    button.addEventListener("click", () => (grid ? this.lab.grid : this.lab.single).label(each.id));
+    return button;
+  }
+
+  filter() {
+    const text = this.finder.value.trim().toLowerCase();
+    const starts = [];
+    const words = [];
+    const within = [];
+    for (const each of this.lab.classes) {
+      const name = each.name.toLowerCase();
+      const place = name.indexOf(text);
+      if (place === 0) starts.push(each);
+      else if (place > 0) (/[\s_\-./]/.test(name[place - 1]) ? words : within).push(each);
+    }
+    this.found = [...starts, ...words, ...within].slice(0, FOUND_AT_MOST);
+    this.active = 0;
+    this.showFound();
+  }
+
+  showFound() {
+    this.active = Math.max(0, Math.min(this.active, this.found.length - 1));
+    this.list.replaceChildren(
+      ...this.found.map((each, place) => {
+        const row = element("li", { id: `tidal-found-${place}`, role: "option", textContent: each.name });
+        row.setAttribute("aria-selected", String(place === this.active));
+        row.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          this.choose(each);
+        });
+        return row;
+      }),
+    );
+    if (!this.found.length) this.list.append(element("li", { className: "none", textContent: "No class has these letters." }));
+    this.finder.setAttribute("aria-activedescendant", this.found.length ? `tidal-found-${this.active}` : "");
+  }
+
+  choose(each) {
+    this.close();
+    (this.lab.mode === "grid" ? this.lab.grid : this.lab.single).label(each.id);
+  }
+
+  showWhyState() {
+    this.lab.root.querySelector('[data-do="why"]').setAttribute("aria-expanded", String(Boolean(this.lab.preferences.why)));
+  }
+}

@@ -1,0 +1,294 @@
+// Single mode: the queue, the painted image, what was answered and the way back.
+
+const QUEUE_FULL = 24;
+const QUEUE_LOW = 14;
+
+class Single {
+  constructor(lab) {
+    this.lab = lab;
+    this.items = []; // what comes next; never the current one
+    this.current = null;
+    this.painted = false; // whether the current image has been on screen: only then can it be answered
+    this.paintedAt = 0;
+    this.showing = 0;
+    this.ranking = null;
+    this.trail = []; // answered images in order: {item, event}
+    this.undoable = []; // {entries: [{item, event, earlier}]}, newest last
+    this.cursor = null; // place in the trail while looking back
+    this.gone = new Set(); // images answered here, until undone
+    this.broken = new Set();
+    this.fetching = false;
+    this.exhausted = false;
+    this.oldest = null; // sequence number of the oldest entry fetched from the server
+  }
+
+  get size() {
+    return this.lab.stage.previewSize();
+  }
+
+  held() {
+    return [...(this.current ? [this.current.image] : []), ...this.items.map((item) => item.image)];
+  }
+
+  accept(batch) {
+    const held = new Set(this.held());
+    for (const item of batch) {
+      if (held.has(item.image) || this.gone.has(item.image) || this.broken.has(item.image)) continue;
+      this.items.push(item);
+      this.lab.pictures.get(item, this.size).catch(() => {});
+    }
+  }
+
+  async topUp(force = false) {
+    if (this.fetching || (!force && this.items.length >= QUEUE_LOW)) return;
+    this.fetching = true;
+    try {
+      const answer = await this.lab.api.json("queue", {
+        tab: TAB,
+        n: QUEUE_FULL - this.items.length,
+        held: [...this.held(), ...this.lab.outboxImages(), ...this.broken],
+      });
+      this.exhausted = !answer.items.length;
+      this.accept(answer.items);
+    } catch {
+      // The status poll tries again.
+    } finally {
+      this.fetching = false;
+    }
+    if (!this.current && this.items.length) this.next();
+    else if (!this.current) this.lab.showEmpty();
+  }
+
+  // A new ranking replaces everything but the image on screen. The old queue serves until the first new image has been
+  // decoded, so that a person who is quick never waits.
+  async rerank(ranking) {
+    if (this.fetching) return;
+    this.fetching = true;
+    try {
+      const keep = this.current ? [this.current.image] : [];
+      const answer = await this.lab.api.json("queue", {
+        tab: TAB,
+        n: QUEUE_FULL,
+        held: [...keep, ...this.lab.outboxImages(), ...this.broken],
+        fresh: true,
+      });
+      const first = answer.items.find((item) => !this.gone.has(item.image) && !keep.includes(item.image));
+      this.lab.pictures.dropWaiting();
+      if (first) await this.lab.pictures.get(first, this.size, true).catch(() => {});
+      const undone = this.items.filter((item) => item.front);
+      this.items = [];
+      this.accept([...undone, ...answer.items]);
+      this.ranking = ranking;
+      this.lab.root.dataset.ranking = ranking ?? "";
+    } catch {
+      // The next poll sees the same difference and comes back.
+    } finally {
+      this.fetching = false;
+    }
+    if (!this.current && this.items.length) this.next();
+  }
+
+  next() {
+    // The order stands; only when its first image is not decoded yet does one that is go before it.
+    const size = this.size;
+    let place = this.items.findIndex((item) => this.lab.pictures.ready(item, size));
+    if (place < 0) place = 0;
+    const item = this.items.splice(place, 1)[0] || null;
+    this.cursor = null;
+    if (item) this.show(item);
+    else this.showNothing();
+    this.topUp();
+  }
+
+  showNothing() {
+    this.current = null;
+    this.painted = false;
+    this.lab.root.dataset.painted = "";
+    this.lab.stage.clear();
+    this.lab.showEmpty();
+  }
+
+  show(item) {
+    const showing = ++this.showing;
+    const lab = this.lab;
+    this.current = item;
+    this.painted = false;
+    lab.root.dataset.painted = "";
+    const draw = (bitmap) => {
+      if (showing !== this.showing) return;
+      lab.stage.show(item, bitmap);
+      lab.showCaption(item);
+      afterPaint((at) => {
+        if (showing !== this.showing) return;
+        this.painted = true;
+        this.paintedAt = at;
+        lab.root.dataset.painted = item.image;
+        lab.afterShown(item);
+      });
+    };
+    const bitmap = lab.pictures.ready(item, this.size);
+    if (bitmap) {
+      draw(bitmap);
+      return;
+    }
+    lab.showWaiting();
+    lab.pictures.get(item, this.size, true).then(draw, (error) => {
+      if (showing !== this.showing) return;
+      if (error instanceof Refused && [404, 410, 422].includes(error.status)) {
+        this.broken.add(item.image);
+        lab.notify(`${item.name} cannot be shown (${error.message}). It is passed over.`);
+        this.next();
+      } else {
+        setTimeout(() => showing === this.showing && this.show(item), 1000);
+      }
+    });
+  }
+
+  // The larger picture, once someone has zoomed in so far that it matters.
+  async sharpen(item) {
+    const bitmap = await this.lab.pictures.get(item, PREVIEW_SIZES.at(-1), true).catch(() => null);
+    if (bitmap && this.current === item) this.lab.stage.draw(bitmap);
+  }
+
+  label(classId) {
+    const item = this.current;
+    if (!item || !this.painted) return false;
+    const event = this.lab.event("label", item, {
+      class: classId,
+      ms: Math.round(performance.now() - this.paintedAt),
+    });
+    this.commit(item, event);
+    return true;
+  }
+
+  skip(reason) {
+    if (!this.current || !this.painted) return;
+    this.commit(this.current, this.lab.event("skip", this.current, { reason }));
+  }
+
+  flag(note) {
+    if (!this.current || !this.painted) return;
+    const item = this.current;
+    const event = this.lab.event("flag", item, { note });
+    item.flag = note || "flagged";
+    this.undoable.push({ entries: [{ item, event, earlier: null }] });
+    this.lab.outbox.add(event);
+    this.lab.showCaption(item);
+    this.lab.refresh();
+  }
+
+  commit(item, event) {
+    const earlier = this.cursor === null ? null : this.trail[this.cursor].event;
+    if (earlier) this.trail[this.cursor].event = event;
+    else this.trail.push({ item, event });
+    this.undoable.push({ entries: [{ item, event, earlier }] });
+    this.gone.add(item.image);
+    item.front = false;
+    if (earlier) this.forward();
+    else this.next();
+    this.lab.answered(item, event);
+    this.lab.outbox.add(event);
+  }
+
+  undo() {
+    const last = this.undoable.pop();
+    if (!last) {
+      this.undoOlder();
+      return;
+    }
+    for (const entry of last.entries) {
+      this.lab.outbox.add(this.lab.event("undo", entry.item, { undoes: entry.event.id, mode: entry.event.mode }));
+      this.takeBack(entry);
+    }
+    if (last.page) {
+      this.lab.grid.restore(last.page);
+      return;
+    }
+    const { item, event } = last.entries[0];
+    if (event.kind === "flag") {
+      item.flag = null;
+      if (this.current === item) {
+        this.lab.showCaption(item);
+        this.lab.refresh();
+        return;
+      }
+    } else {
+      item.prior = event.kind === "label" ? event.class : null;
+    }
+    this.toFront(item);
+    this.lab.refresh();
+  }
+
+  takeBack({ item, event, earlier }) {
+    this.gone.delete(item.image);
+    const place = this.trail.findIndex((entry) => entry.event === event);
+    if (place >= 0) {
+      if (earlier) this.trail[place].event = earlier;
+      else this.trail.splice(place, 1);
+    }
+    this.lab.takenBack(event);
+  }
+
+  toFront(item) {
+    if (this.current && this.cursor === null && this.current !== item) this.items.unshift(this.current);
+    this.items = this.items.filter((other) => other.image !== item.image);
+    this.cursor = null;
+    item.front = true;
+    this.show(item);
+  }
+
+  // What was answered before this page was loaded can be taken back as well.
+  async undoOlder() {
+    await this.fetchOlder();
+    const entry = this.trail.length ? this.trail[this.trail.length - 1] : null;
+    if (!entry) {
+      this.lab.notify("There is nothing to undo.");
+      return;
+    }
+    this.undoable.push({ entries: [{ item: entry.item, event: entry.event, earlier: null }] });
+    this.undo();
+  }
+
+  async fetchOlder() {
+    const answer = await this.lab.api
+      .json("history", { annotator: this.lab.data.annotator, before: this.oldest, limit: 50 })
+      .catch(() => ({ entries: [] }));
+    const known = new Set(this.trail.map((entry) => entry.item.image));
+    const found = answer.entries.filter((entry) => !known.has(entry.item.image)).reverse();
+    if (answer.entries.length) this.oldest = answer.entries.at(-1).seq;
+    this.trail.unshift(...found.map(({ item, event }) => ({ item, event })));
+    for (const { item } of found) this.gone.add(item.image);
+    return found.length;
+  }
+
+  async back() {
+    let place = this.cursor === null ? this.trail.length - 1 : this.cursor - 1;
+    if (place < 0) {
+      const found = await this.fetchOlder();
+      if (!found) {
+        this.lab.notify("There is no earlier answer of yours.");
+        return;
+      }
+      place += found;
+    }
+    if (this.cursor === null && this.current) this.items.unshift(this.current);
+    this.cursor = place;
+    const { item, event } = this.trail[place];
+    item.prior = event.kind === "label" ? event.class : null;
+    this.show(item);
+    this.lab.refresh();
+  }
+
+  forward() {
+    if (this.cursor === null) return;
+    if (this.cursor + 1 >= this.trail.length) {
+      this.next();
+    } else {
+      this.cursor += 1;
+      const { item, event } = this.trail[this.cursor];
+      item.prior = event.kind === "label" ? event.class : null;
+      this.show(item);
+    }
+    this.lab.refresh();
+  }
+}

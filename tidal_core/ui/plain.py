@@ -1,0 +1,129 @@
+"""Labelling with Streamlit's own widgets: for screen readers, for browsers that refuse scripts, for tests.
+
+The same desk serves it, so leases, audit images and undo work as in the component. One answer is one rerun: this is
+the safe way, not the fast one. An answer names the image its button was drawn for.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from tidal_core.errors import ImageUnreadable
+from tidal_core.images.pixels import cached_png
+from tidal_core.images.previews import SCREEN_SIZE, preview
+from tidal_core.labeling import Asked, Desk
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
+
+REASONS = ("unclear", "not in the list", "bad image")
+_TAB, _DONE, _SAID = "plain-tab", "plain-done", "plain-said"
+BUTTONS_AT_MOST = 30
+
+
+def plain_labeller(desk: Desk, annotator: str) -> None:
+    """Draw the next image with a button for each class, skip, flag and undo."""
+    tab = st.session_state.setdefault(_TAB, f"plain-{uuid.uuid4().hex[:12]}")
+    if st.session_state.get(_SAID):
+        st.caption(st.session_state[_SAID])
+    asked = desk.next(tab, 1)
+    if not asked:
+        st.info("Everything is labelled, or open in another tab.", icon=":material/check_circle:")
+    else:
+        _one(desk, asked[0], tab, annotator)
+    done: list[Answer] = st.session_state.get(_DONE, [])
+    st.button("Undo", key="plain-undo", disabled=not done, on_click=_undo, args=(desk, tab))
+
+
+def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
+    image = asked.image
+    try:
+        body, _ = preview(image, SCREEN_SIZE, desk.project.previews)
+    except ImageUnreadable:
+        body = cached_png(desk.project.pixels, image.pixel_row)
+    st.image(body, width=max(224, min(image.width, 720)))
+    # Names are text, never markup.
+    st.text(image.name)
+    classes = desk.project.store.classes.all()
+    if not classes:
+        st.info("There are no classes yet: add some on the Project page.", icon=":material/category:")
+    elif len(classes) <= BUTTONS_AT_MOST:
+        with st.container(horizontal=True):
+            for each in classes:
+                st.button(
+                    _plain(each.name),
+                    key=f"plain-{image.id}-{each.id}",
+                    on_click=_label,
+                    args=(desk, asked, tab, annotator, each.id, each.name),
+                )
+    else:
+        names = {each.id: each.name for each in classes}
+        chosen = st.selectbox("Class", list(names), index=None, format_func=names.__getitem__, key=f"plain-{image.id}")
+        if chosen is not None:
+            st.button(
+                "Answer", type="primary", on_click=_label, args=(desk, asked, tab, annotator, chosen, names[chosen])
+            )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        reason = st.selectbox("Reason to skip", REASONS, key="plain-reason", width=220)
+        st.button("Skip", key="plain-skip", on_click=_skip, args=(desk, asked, tab, annotator, reason))
+        note = st.text_input("Note for a discussion", key=f"plain-note-{image.id}", max_chars=500)
+        st.button("Flag", key="plain-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
+
+
+def _plain(name: str) -> str:
+    """A name for a button's label, which Streamlit would read as markdown."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~:$<>&" else letter for letter in name)
+
+
+def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]:
+    return {
+        "event_id": uuid.uuid4().hex,
+        "kind": kind,
+        "image_id": asked.image.id,
+        "annotator": annotator,
+        "mode": AnswerMode.WIDGETS,
+        "suggestion_shown": Shown.NEVER,
+        "round_id": asked.round_id,
+        "purpose": asked.purpose,
+    }
+
+
+def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
+    outcome = desk.record([answer], tab)[0]
+    st.session_state[_SAID] = outcome.refused or said
+    if outcome.refused is None and answer.kind is not AnswerKind.UNDO:
+        st.session_state[_DONE] = [*st.session_state.get(_DONE, []), answer]
+
+
+def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
+    answer = Answer(**_answer(asked, AnswerKind.LABEL, annotator), class_id=class_id)  # type: ignore[arg-type]
+    _record(desk, answer, tab, f"{_plain(asked.image.name)}: {_plain(name)}")
+
+
+def _skip(desk: Desk, asked: Asked, tab: str, annotator: str, reason: str) -> None:
+    answer = Answer(**_answer(asked, AnswerKind.SKIP, annotator), reason=reason)  # type: ignore[arg-type]
+    _record(desk, answer, tab, f"{_plain(asked.image.name)}: skipped, {reason}")
+
+
+def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None:
+    answer = Answer(**_answer(asked, AnswerKind.FLAG, annotator), note=note.strip() or None)  # type: ignore[arg-type]
+    _record(desk, answer, tab, f"{_plain(asked.image.name)}: flagged")
+
+
+def _undo(desk: Desk, tab: str) -> None:
+    done: list[Answer] = st.session_state.get(_DONE, [])
+    if not done:
+        return
+    last = done[-1]
+    undo = Answer(
+        event_id=uuid.uuid4().hex,
+        kind=AnswerKind.UNDO,
+        image_id=last.image_id,
+        undoes=last.event_id,
+        annotator=last.annotator,
+        mode=AnswerMode.WIDGETS,
+        round_id=last.round_id,
+        purpose=last.purpose,
+    )
+    st.session_state[_DONE] = done[:-1]
+    _record(desk, undo, tab, "Taken back; the image is asked again.")
