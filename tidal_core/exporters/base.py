@@ -97,4 +97,4 @@ def spreadsheet_safe(text: str) -> str:
 
 def from_spreadsheet(text: str) -> str:
     """What ``spreadsheet_safe`` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text

@@ -206,6 +206,8 @@ class _Import:
         """Give a file to a worker, unless it is known from an earlier import and was not touched since."""
         if isinstance(item, ImportProblem):
             return item
+        if item.sha256 is not None and item.sha256 in self._ids:
+            return _Examined(item, item.sha256)
         before = self._files.get(item.uri)
         if before is not None and unchanged_since(item.uri, before.bytes, before.imported_at):
             return _Examined(item, known_id=before.id)
@@ -306,7 +308,9 @@ class _Import:
         self._batch = []
         if self._book is not None:
             self._book.flush()
-        if self._next_id - 1 > 2 * self._ordered:  # now and then, so that an early training has its audit images
+        if self._next_id > max(
+            1_000, 2 * self._ordered
+        ):  # now and then, so that an early training has its audit images
             draw_audit_order(self._project)
             self._ordered = self._next_id - 1
 

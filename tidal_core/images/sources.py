@@ -1,8 +1,8 @@
 """The bytes behind an image's URI. Original files are read where they lie and never changed.
 
 A URI is an absolute path, or has a scheme: ``file:`` (a path whose name is not valid text, percent-encoded),
-``digits:17`` (an image of scikit-learn's digits), ``parquet:PATH#ROW/COLUMN`` (bytes embedded in a Parquet file).
-URIs come from the store, never from a web request.
+``digits:17`` (an image of scikit-learn's digits), ``parquet:PATH#ROW/COLUMN`` (bytes embedded in a Parquet file; path
+and column percent-encoded). URIs come from the store, never from a web request.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ def read_uri(uri: str, name: str | None = None) -> bytes:
     scheme, colon, _ = uri.partition(":")
     if colon and len(scheme) > 1 and "/" not in scheme and scheme in _READERS:
         return _READERS[scheme](uri, name or uri)
+    if "://" in uri:
+        raise ImageUnreadable(
+            name or uri, f"images are not read over {scheme}://", "download them and import the folder"
+        )
     return read_file(Path(uri), name or uri)
 
 
@@ -50,14 +54,15 @@ def uri_path(uri: str) -> Path | None:
 def unchanged_since(uri: str, size: int, when: datetime) -> bool:
     """Whether an image imported at ``when`` (naive UTC) with ``size`` bytes is still the same, without reading it."""
     path = uri_path(uri)
-    if path is None:
+    if path is None and not uri.startswith("parquet:"):
         return uri.startswith("digits:")
     try:
-        facts = path.stat()
-    except OSError:
+        facts = (path or parquet_place(uri)[0]).stat()
+    except (OSError, ValueError):
         return False
     changed = datetime.fromtimestamp(facts.st_mtime, UTC).replace(tzinfo=None)
-    return stat.S_ISREG(facts.st_mode) and facts.st_size == size and changed <= when
+    same_size = path is None or facts.st_size == size
+    return stat.S_ISREG(facts.st_mode) and same_size and changed <= when
 
 
 def shown_name(path: str | PurePath) -> str:
@@ -82,6 +87,8 @@ def read_file(path: Path, name: str) -> bytes:
         raise ImageUnreadable(name, "the file is not there", "put it back where it was, or remove the image") from None
     except PermissionError:
         raise ImageUnreadable(name, "this user may not read it", "change its permissions") from None
+    except ValueError:
+        raise ImageUnreadable(name, "its name holds a zero byte", "correct the name") from None
     except OSError as error:
         if path.is_symlink() and "symbolic links" in str(error):
             raise ImageUnreadable(name, "it is a link to itself", "remove the link") from None
@@ -103,4 +110,31 @@ def _read_digit(uri: str, name: str) -> bytes:
     return digit_png(int(number))
 
 
-_READERS: dict[str, Callable[[str, str], bytes]] = {"file": _read_file_uri, "digits": _read_digit}
+def parquet_uri(path: Path, row: int, column: str) -> str:
+    """The URI of the image in one row and column of a Parquet file."""
+    place = urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(path)))
+    return f"parquet:{place}#{row}/{urllib.parse.quote(column, safe='')}"
+
+
+def parquet_place(uri: str) -> tuple[Path, int, str]:
+    """File, row and column of a ``parquet:`` URI. Raises ValueError when it is none."""
+    place, _, cell = uri.removeprefix("parquet:").rpartition("#")
+    row, _, column = cell.partition("/")
+    return Path(os.fsdecode(urllib.parse.unquote_to_bytes(place))), int(row), urllib.parse.unquote(column)
+
+
+def _read_parquet(uri: str, name: str) -> bytes:
+    from tidal_core.images.importers.parquet import read_cell
+
+    try:
+        path, row, column = parquet_place(uri)
+    except ValueError:
+        raise ImageUnreadable(name, f"{uri!r} names no row of a Parquet file") from None
+    return read_cell(path, row, column, name)
+
+
+_READERS: dict[str, Callable[[str, str], bytes]] = {
+    "file": _read_file_uri,
+    "digits": _read_digit,
+    "parquet": _read_parquet,
+}

@@ -8,8 +8,10 @@ from tidal_core.errors import InputError
 from tidal_core.images.importers.base import Importer, ImportOptions, Scan
 from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.parquet import ParquetImporter
+from tidal_core.images.importers.table import TableImporter
 
-IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), FolderImporter())
+IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), ParquetImporter(), TableImporter(), FolderImporter())
 """In the order in which they are asked: the particular before the general."""
 
 

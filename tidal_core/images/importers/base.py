@@ -25,6 +25,7 @@ class FoundImage:
     label: str | None = None  # a class name that came along
     split: Split | None = None  # None where the source does not say
     annotator: str | None = None  # who gave the label, where the source says so
+    sha256: str | None = None  # of its content, where the source says so: finds images that lie elsewhere now
     opener: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
 
     def read(self) -> bytes:
@@ -48,6 +49,7 @@ class Columns:
     label: str | None = None
     split: str | None = None
     annotator: str | None = None
+    sha256: str | None = None  # of the image's content, in tables that this studio wrote
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources import file_uri, shown_name
 from tidal_core.records import ImportProblem, Split
 
-_SPLITS = {
+SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -47,7 +47,7 @@ class FolderImporter:
                 f"the folder {source} cannot be read ({error.strerror}); check its name and permissions."
             ) from error
         folders = [name for name in top if (root / name).is_dir()]
-        splits = {name: _SPLITS[name.lower()] for name in folders if name.lower() in _SPLITS}
+        splits = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
         labels = [name for name in folders if name not in splits]
         for name in splits:
             below = root / name
@@ -55,7 +55,8 @@ class FolderImporter:
                 [inner for inner in _entries(below) if (below / inner).is_dir()] if os.access(below, os.R_OK) else []
             )
         classes = tuple(FoundClass(shown_name(name)) for name in sorted(set(labels), key=natural_key))
-        return Scan(str(root), self.name, _walk(root, _split_of(splits)), classes=classes, title=shown_name(root.name))
+        kinds = split_folders(splits, only=len(splits) == len(folders))
+        return Scan(str(root), self.name, _walk(root, kinds), classes=classes, title=shown_name(root.name))
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -78,9 +79,16 @@ def image_of(root: Path, relative: PurePath, splits: dict[str, Split]) -> FoundI
     )
 
 
-def _split_of(splits: dict[str, str]) -> dict[str, Split]:
-    """Which split each folder is: validation images are the test split where there is no other."""
-    test = "test" if "test" in splits.values() else "val"
+def split_folders(splits: dict[str, str], only: bool) -> dict[str, Split]:
+    """Which split each folder is, by its kind (train, val or test).
+
+    Validation images are the test split where there is no other. A test folder with nothing beside it (``only``) is
+    the pool: images that are all for testing leave none to label.
+    """
+    kinds = set(splits.values())
+    if only and len(kinds) == 1:
+        return dict.fromkeys(splits, Split.POOL)
+    test = "test" if "test" in kinds else "val"
     return {name: Split.TEST if kind == test else Split.POOL for name, kind in splits.items()}
 
 

@@ -1,0 +1,180 @@
+"""Parquet files with images embedded in the Hugging Face layout, or with paths; one file, or a folder of shards.
+
+The image column is a struct of ``bytes`` and ``path``, plain bytes, or text. Whole-number labels get their names from
+the schema's metadata where it has them. Images are read from where they lie in the file, also later: nothing is
+unpacked. In a folder, files whose names begin with train, val or test say the split.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
+from tidal_core.images.importers.guess import guess_columns, split_of
+from tidal_core.images.importers.rows import Row
+from tidal_core.images.importers.table import images_of_rows, label_of
+from tidal_core.images.sources import parquet_uri, shown_name
+from tidal_core.records import ImportProblem, Split
+
+_BATCH_ROWS = 128
+
+
+class ParquetImporter:
+    """Parquet files with an image column."""
+
+    name = "parquet"
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source is such a file, or a folder with such files in it or in its ``data`` folder."""
+        path = Path(source).expanduser()
+        return bool(_shards(path))
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """Read the schemas, list the rows. Raises InputError when the first file has no column of images."""
+        path = Path(os.path.abspath(os.path.expanduser(source)))
+        shards = _shards(path)
+        total = 0
+        for shard in shards:
+            with _opened(shard) as file:
+                total += file.metadata.num_rows
+        with _opened(shards[0]) as file:
+            columns = guess_columns(file.schema_arrow.names, _samples(file), options.columns)
+            names = _class_names(file.schema_arrow, columns.label)
+        splits = _splits(shards) if path.is_dir() else {}
+        items = (item for shard in shards for item in _images(shard, columns, names, splits.get(shard.name)))
+        classes = tuple(FoundClass(name) for name in names)
+        return Scan(str(path), self.name, items, classes, total, title=path.stem, columns=columns)
+
+
+def read_cell(path: Path, row: int, column: str, name: str) -> bytes:
+    """The bytes of one image, reading no more than its row group. Raises ImageUnreadable."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if column not in file.schema_arrow.names:
+                raise ImageUnreadable(name, f"{path} has no column {column!r} any more", "import the file again")
+            first = 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if first <= row < first + rows:
+                    for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
+                        if row < first + batch.num_rows:
+                            return _bytes(batch.column(0)[row - first].as_py(), name)
+                        first += batch.num_rows
+                first += rows
+    except FileNotFoundError:
+        raise ImageUnreadable(name, f"the file {path} is not there", "put it back where it was") from None
+    except (OSError, pa.ArrowException) as error:
+        raise ImageUnreadable(name, f"{path} cannot be read ({error})", "import the file again") from error
+    raise ImageUnreadable(name, f"{path} has no row {row} any more", "import the file again")
+
+
+def _shards(path: Path) -> list[Path]:
+    """The Parquet files of a source, in natural order."""
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        return [path]
+    for folder in (path, path / "data"):
+        if folder.is_dir():
+            found = [one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith(".")]
+            if found:
+                return sorted(found, key=lambda one: natural_key(one.name))
+    return []
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error}); copy it again.") from error
+
+
+def _samples(file: pq.ParquetFile) -> list[Row]:
+    """A few rows."""
+    for batch in file.iter_batches(8):
+        return list(batch.to_pylist())
+    return []
+
+
+def _class_names(schema: pa.Schema, column: str | None) -> list[str]:
+    """Names of whole-number labels, as ``datasets`` keeps them in the schema's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _splits(shards: list[Path]) -> dict[str, Split]:
+    """Split by file name: ``train-00000-of-00002.parquet`` is of the kind train."""
+    kinds = {shard.name: SPLIT_FOLDERS.get(shard.stem.lower().replace("_", "-").split("-")[0]) for shard in shards}
+    known = {name: kind for name, kind in kinds.items() if kind is not None}
+    return split_folders(known, only=len(known) == len(kinds))
+
+
+def _images(
+    path: Path, columns: Columns, class_names: list[str], split: Split | None
+) -> Iterator[FoundImage | ImportProblem]:
+    """The rows of one file."""
+    assert columns.image is not None  # guess_columns raises otherwise
+    wanted = [column for column in (columns.image, columns.label, columns.split, columns.annotator) if column]
+    wanted += [columns.sha256] if columns.sha256 else []
+    try:
+        with pq.ParquetFile(path) as file:
+            missing = sorted(set(wanted) - set(file.schema_arrow.names))
+            if missing:
+                yield ImportProblem(path.name, f"it has no column {missing[0]!r}", "its rows were left out")
+                return
+            row = 0
+            for batch in file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(wanted))):
+                for values in batch.to_pylist():
+                    yield from _row(path, row, values, columns, class_names, split)
+                    row += 1
+    except (OSError, pa.ArrowException) as error:
+        yield ImportProblem(path.name, f"it is damaged ({error})", "copy it again; what came before was read")
+
+
+def _row(
+    path: Path, row: int, values: Row, columns: Columns, class_names: list[str], split: Split | None
+) -> Iterator[FoundImage | ImportProblem]:
+    column = columns.image or ""
+    where = f"{path.name} row {row}"
+    cell = values.get(column)
+    data, inner = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+    if data is None and isinstance(inner, str):
+        data = inner
+    if isinstance(data, str):
+        yield from images_of_rows([(where, {**values, column: data})], columns, path.parent, class_names)
+        return
+    if not isinstance(data, bytes):
+        yield ImportProblem(where, f"it has no image in the column {column!r}", "it was left out")
+        return
+    problem, label = label_of(values.get(columns.label) if columns.label else None, class_names)
+    name = f"{path.stem}/{shown_name(inner)}" if inner else f"{path.stem}/{row}"
+    if problem:
+        yield ImportProblem(where, problem, "it was read without a label")
+    said = values.get(columns.split) if columns.split else None
+    annotator = values.get(columns.annotator) if columns.annotator else None
+    yield FoundImage(
+        name=name,
+        uri=parquet_uri(path, row, column),
+        label=label,
+        split=split_of(str(said)) if said is not None else split,
+        annotator=str(annotator) if annotator else None,
+        opener=lambda: data,
+    )
+
+
+def _bytes(cell: Any, name: str) -> bytes:
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(data, bytes):
+        raise ImageUnreadable(name, "its row holds no image any more", "import the file again")
+    return data

@@ -1,0 +1,112 @@
+"""Tables that name image files: CSV, TSV and JSON lines, with label, split and annotator where they have them.
+
+Paths are absolute, or relative to the table's own folder. Columns are guessed by name and content; a person can say
+otherwise. What is wrong with a row is reported with its line number.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import urllib.parse
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.guess import guess_columns, split_of
+from tidal_core.images.importers.rows import Row, clean, read_rows
+from tidal_core.images.sources import file_uri
+from tidal_core.records import ImportProblem
+
+SUFFIXES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson"}
+
+
+class TableImporter:
+    """A text table with a column of paths."""
+
+    name = "table"
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source is a file with the suffix of such a table."""
+        path = Path(source).expanduser()
+        return path.suffix.lower() in SUFFIXES and path.is_file()
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """Guess the columns, list the rows."""
+        path = Path(os.path.abspath(os.path.expanduser(source)))
+        table = read_rows(path)
+        columns = guess_columns(table.names, table.samples, options.columns)
+        items = images_of_rows(table.rows, columns, path.parent)
+        return Scan(str(path), self.name, items, title=path.stem, columns=columns)
+
+
+def images_of_rows(
+    rows: Iterable[tuple[str, Row] | ImportProblem],
+    columns: Columns,
+    root: Path,
+    class_names: Sequence[str] = (),
+) -> Iterator[FoundImage | ImportProblem]:
+    """Each row as an image, or as a problem that says what it lacks."""
+    assert columns.image is not None  # guess_columns raises otherwise
+    folder = str(root)
+    for one in rows:
+        if isinstance(one, ImportProblem):
+            yield one
+            continue
+        where, row = one
+        cell = row.get(columns.image)
+        if not isinstance(cell, str) or not cell.strip():
+            yield ImportProblem(where, f"it has no path in the column {columns.image!r}", "fill it in")
+            continue
+        problem, label = label_of(row.get(columns.label) if columns.label else None, class_names)
+        if problem:
+            yield ImportProblem(where, problem, "it was read without a label")
+        text = clean(cell.strip())
+        yield FoundImage(
+            name=text,
+            uri=locate(text, folder),
+            label=label,
+            split=split_of(_text(row, columns.split)),
+            annotator=_text(row, columns.annotator),
+            sha256=_text(row, columns.sha256),
+        )
+
+
+def label_of(cell: Any, class_names: Sequence[str] = ()) -> tuple[str | None, str | None]:
+    """``(problem, label)`` of a cell: whole numbers are positions in ``class_names`` where there are such names."""
+    if isinstance(cell, str):
+        return None, " ".join(clean(cell).split()) or None
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None, None
+    if isinstance(cell, (list, tuple)):
+        if len(cell) == 1:
+            return label_of(cell[0], class_names)
+        return (f"it has {len(cell)} labels where one is needed", None) if cell else (None, None)
+    if isinstance(cell, (dict, bytes)):
+        return "its label is not a name", None
+    if class_names and isinstance(cell, int) and not isinstance(cell, bool):
+        if cell == -1:  # what the Hugging Face layout writes for "no label"
+            return None, None
+        if not 0 <= cell < len(class_names):
+            return f"its label {cell} is none of the {len(class_names)} classes", None
+        return None, class_names[cell]
+    return None, str(cell)
+
+
+def locate(text: str, root: str) -> str:
+    """The URI of what a cell names: absolute, relative to ``root``, or a URI already."""
+    if ":" in text:
+        if text.startswith("file://"):
+            return file_uri(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
+        if text.startswith(("digits:", "parquet:", "file:")) or "://" in text:
+            return text
+    path = os.path.join(root, text)
+    if "\\" in text and os.sep == "/" and not os.path.lexists(path):
+        path = os.path.join(root, text.replace("\\", "/"))  # written on another system
+    return file_uri(path)
+
+
+def _text(row: Row, column: str | None) -> str | None:
+    value = row.get(column) if column else None
+    return str(clean(value)).strip() or None if value is not None else None

@@ -1,0 +1,81 @@
+"""An import in the background, for pages: start it, look at it, cancel it, read its report.
+
+The thread is the importer's own; a page polls ``progress`` and never waits. Leaving the page does not end the import,
+closing the studio does (``stop``), and importing again goes on where it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from tidal_core.errors import TidalError
+from tidal_core.images.importers.base import ImportOptions
+from tidal_core.images.ingest import ImportProgress, LabelUse, ingest
+from tidal_core.images.reports import keep_problems
+from tidal_core.projects import Project
+from tidal_core.records import ImportReport
+
+
+@dataclass
+class ImportJob:
+    """One import. ``report`` or ``error`` is set when it has ended."""
+
+    project: Project
+    source: str
+    labels: LabelUse = "none"
+    hide_near_duplicates: bool = False
+    options: ImportOptions = field(default_factory=ImportOptions)
+    progress: ImportProgress | None = None
+    report: ImportReport | None = None
+    error: str | None = None  # for people
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _thread: threading.Thread | None = field(default=None, repr=False)
+
+    def start(self) -> ImportJob:
+        """Begin; returns at once."""
+        self._thread = threading.Thread(target=self._run, name="import")
+        self._thread.start()
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """Ask it to end after the files at hand; what was read stays."""
+        self._stop.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end; returns whether it has ended."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return not self.running
+
+    def stop(self, seconds: float = 5.0) -> bool:
+        """Cancel and wait: for the studio's shutdown."""
+        self.cancel()
+        return self.wait(seconds)
+
+    def _run(self) -> None:
+        def show(step: ImportProgress) -> None:
+            self.progress = step
+
+        try:
+            report = ingest(
+                self.project,
+                self.source,
+                labels=self.labels,
+                hide_near_duplicates=self.hide_near_duplicates,
+                options=self.options,
+                progress=show,
+                should_stop=self._stop.is_set,
+            )
+            keep_problems(self.project, report)
+            self.report = report
+        except TidalError as error:
+            self.error = str(error)
+        except Exception as error:  # a page must show that it ended, whatever ended it
+            self.error = f"the import ended by a fault of the program: {type(error).__name__}: {error}"
+            raise
