@@ -81,6 +81,8 @@ def read_file(path: Path, name: str) -> bytes:
         if facts.st_size > MAX_FILE_BYTES:
             raise ImageUnreadable(name, f"it has {facts.st_size / 1e9:.1f} GB, more than any photo", "save it smaller")
         return path.read_bytes()
+    except ImageUnreadable:  # is a ValueError too
+        raise
     except FileNotFoundError:
         if path.is_symlink():
             raise ImageUnreadable(name, "it is a link to a file that is not there", "restore the file") from None
