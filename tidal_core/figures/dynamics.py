@@ -33,6 +33,7 @@ class LifeInfo(NamedTuple):
     m_bar: float  # of the whole observed p-bar; NaN with one class
     h_bar_predicted: float  # NaN without a prediction
     m_bar_predicted: float
+    last_error: float  # EL2N at the last epoch
     window: str  # which epochs p-bar averages
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -98,6 +99,7 @@ def life_info(
         m_bar_predicted=float("nan")
         if guess is None or not many
         else float(dynamics.margin(guess, None if predicted_top is None else np.asarray(predicted_top))),
+        last_error=float(dynamics.el2n(curves[-1:], [label])[0]),
         window="the second half of the epochs" if second_half else "all epochs",
     )
 
@@ -375,6 +377,23 @@ def bands_info(epoch: ArrayLike, groups: Sequence[ClassStyle], images: ArrayLike
         np.asarray(images, dtype=np.int64),
         np.asarray(quantiles, dtype=np.float64),
     )
+
+
+def quartiles(counts: ArrayLike) -> Floats:
+    """Quartiles (G, T, 3) of values between 0 and 1 from their histograms (G, T, B), interpolated within a bin."""
+    images = np.asarray(counts, dtype=np.float64)
+    bins = images.shape[-1]
+    below = np.cumsum(images, axis=-1)  # (G, T, B)
+    total = below[..., -1:]
+    found = np.full((*images.shape[:-1], 3), np.nan)
+    for place, share in enumerate((0.25, 0.5, 0.75)):
+        wanted = share * total  # (G, T, 1)
+        bin_of = (below < wanted).sum(axis=-1, keepdims=True).clip(max=bins - 1)
+        here = np.take_along_axis(images, bin_of, axis=-1)
+        before = np.take_along_axis(below, bin_of, axis=-1) - here
+        inside = np.divide(wanted - before, here, out=np.full_like(here, 0.5), where=here > 0)
+        found[..., place] = ((bin_of + inside) / bins)[..., 0]
+    return np.where(total > 0, found, np.nan)
 
 
 def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:

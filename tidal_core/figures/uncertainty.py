@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BINS = 60
+GROUP_NAMES = tuple(GROUP_COLOURS)
 
 ESTIMATORS: dict[str, str] = {
     "td_entropy": EXPLANATIONS["h_bar"].title,

@@ -1,0 +1,94 @@
+"""Dynamics: the life of one image, the map of all, the curves of groups."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core.errors import NotFound
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord
+from tidal_core.ui import groups, life, looking
+from tidal_core.ui.runtime import current_project
+from tidal_core.ui.thumbnails import thumbnails
+
+VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups"}
+
+
+def asked_image(project: Project) -> ImageRecord | None:
+    """The image of the address; says so when there is none of this number."""
+    text = st.query_params.get("image", "")
+    if not text:
+        return None
+    try:
+        return project.store.images.get(int(text))
+    except (NotFound, ValueError, OverflowError):
+        st.warning(f"There is no image {text[:40]!r} in this project. Search for it below.")
+        return None
+
+
+def find(project: Project) -> ImageRecord | None:
+    """The image to show: searched for, in the address, or the one that the model changed its mind about most."""
+
+    def searched() -> None:
+        st.session_state["found"] = st.session_state["find"].strip()
+
+    st.text_input(
+        "Find an image",
+        key="find",
+        placeholder="Its number, or a part of its file name",
+        icon=":material/search:",
+        on_change=searched,
+        width=420,
+    )
+    text = st.session_state.get("found", "")
+    if text:
+        matches = project.store.images.find(text, limit=24)
+        if not matches:
+            st.info("No image has this number or name.")
+        elif len(matches) == 1 or str(matches[0].id) == text:
+            st.session_state["found"] = ""
+            st.query_params["image"] = str(matches[0].id)
+            return matches[0]
+        else:
+            st.caption(f"{len(matches)} images, pick one" if len(matches) < 24 else "The first 24 images, pick one")
+            picked = thumbnails(project, [one.id for one in matches], "matches")
+            if picked is not None:
+                st.session_state["found"] = ""
+                st.query_params["image"] = str(picked)
+                st.rerun()
+    return asked_image(project) or groups.most_variable(project)
+
+
+def show_life(project: Project) -> None:
+    image = find(project)
+    if image is None:
+        looking.empty_state(project, "the life of an image, as the model learnt it epoch by epoch")
+        return
+    if "image" not in st.query_params:
+        st.caption("Shown is the image that the model changed its mind about most. Search for any other.")
+    life.show(project, image)
+
+
+project = current_project()
+st.title("Dynamics")
+st.caption("How the model came to believe what it believes, image by image.")
+default = st.query_params.get("view", "life")
+view = st.segmented_control(
+    "View",
+    list(VIEWS),
+    default=default if default in VIEWS else "life",
+    required=True,
+    format_func=VIEWS.__getitem__,
+    key="view-choice",
+    label_visibility="collapsed",
+)
+st.query_params["view"] = str(view)
+if view == "life":
+    show_life(project)
+elif not looking.done_rounds(project):
+    looking.empty_state(project, "a map of all labelled images" if view == "map" else "the curves of groups of images")
+elif view == "map":
+    groups.data_map(project)
+else:
+    groups.bands(project)
+looking.watch(project, looking.state_of(project))

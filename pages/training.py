@@ -1,0 +1,71 @@
+"""Training: the round as it runs, the accuracy over rounds, the history, the worker's log."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core.config import RoundConfig
+from tidal_core.projects import Project
+from tidal_core.ui import looking, rounds_view
+from tidal_core.ui.runtime import current_project, get_studio
+from tidal_core.ui.wording import config_in_words
+
+
+def controls(project: Project) -> None:
+    """Train now, cancel, try again. Outside the polled part: clicks get lost there."""
+    worker = get_studio().worker
+    active = project.store.rounds.active()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        startable, why_not = rounds_view.startable(project)
+        if st.button(
+            "Train now",
+            icon=":material/play_arrow:",
+            type="primary",
+            disabled=not startable,
+            help=why_not or "Starts a round with the labels of now, without waiting for more.",
+            key="train-now",
+        ):
+            worker.ask(project.slug)
+            st.toast("The next round starts in a moment.")
+        if active is not None and st.button(
+            "Cancel this round",
+            icon=":material/stop:",
+            key="cancel",
+            help="Ends the round. Its labels stay and belong to the next one.",
+        ):
+            worker.cancel(project.slug)
+            st.toast(f"Round {active.id} is being cancelled.")
+        if not worker.alive:
+            st.error("The worker does not run: restart the studio.", icon=":material/error:")
+
+
+def one_round(project: Project) -> None:
+    """The epochs of one round: the running one by itself, else the chosen one."""
+    records = project.store.rounds.all()
+    active = project.store.rounds.active()
+    if active is not None:
+        rounds_view.live(project, active.id)
+        chosen = active
+    else:
+        ids = [one.id for one in records][::-1]
+        by_id = {one.id: one for one in records}
+        number = st.selectbox("Round", ids, format_func=lambda one: rounds_view.title_of(by_id[one]), width=320)
+        chosen = by_id[int(number or ids[0])]
+        rounds_view.finished(project, chosen)
+    with st.expander("What this round does, in words", icon=":material/notes:"):
+        for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels):
+            st.markdown(f"- {line}")
+
+
+project = current_project()
+st.title("Training")
+st.caption("The model learns from the labels in rounds, while people go on labelling.")
+controls(project)
+if not project.store.rounds.all():
+    looking.empty_state(project, "the model at work, live, and how often it is right")
+else:
+    one_round(project)
+    rounds_view.accuracy(project)
+    rounds_view.history(project)
+rounds_view.log(project)
+looking.watch(project, looking.state_of(project))

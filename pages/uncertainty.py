@@ -1,0 +1,64 @@
+"""Uncertainty: what the model is unsure of, by its snapshot and by its training dynamics, round by round."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from tidal_core.figures import uncertainty as figures
+from tidal_core.ui import charts, looking, pool_view
+from tidal_core.ui.runtime import current_project
+
+RIDGE_HELP = (
+    "How the score is spread over the images, a ridge for each round. Blue: already labelled. Magenta: asked out of "
+    "this round's ranking (in the newest round also the next batch). Grey: the rest. Each group is scaled to its own "
+    "size, so that a small one can be seen. "
+)
+
+project = current_project()
+st.title("Uncertainty")
+st.caption("Which images the model has not settled on, and whether its training dynamics tell more than its last word.")
+done = looking.done_rounds(project)
+if not done:
+    looking.empty_state(project, "how unsure the model is of every image")
+else:
+    newest = done[-1]
+    table = looking.pool_table(project, newest.id, looking.key_of(project, newest))
+    known = [name for name in figures.ESTIMATORS if pool_view.has(table, name)]
+    if not known:
+        st.info("This project has a single class: there is nothing to be unsure about. Add a second one.")
+        st.stop()
+    names = {name: figures.ESTIMATORS[name] for name in known}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        estimator = st.segmented_control(
+            "Score", known, default=known[0], required=True, format_func=names.__getitem__, key="estimator"
+        )
+    estimator = str(estimator or known[0])
+    theme = charts.page_theme()
+    shown = done[-pool_view.ROUNDS_SHOWN :]
+    low, high = figures.bounds(estimator, len(newest.class_ids))
+    ridge = figures.ridge_info(
+        estimator,
+        [one.id for one in shown],
+        list(figures.GROUP_NAMES),
+        looking.histograms(project, shown, estimator),
+        low,
+        high,
+    )
+    charts.chart(
+        f"{names[estimator]}, round by round",
+        RIDGE_HELP + pool_view.explained(estimator),
+        f"ridge-{estimator}",
+        lambda: (ridge, figures.ridge_figure(ridge, theme)),
+    )
+    if len(np.asarray(table["image_id"])) == 0:
+        st.info("Every image is labelled: nothing is left to be unsure about.")
+        st.stop()
+    pool_view.extremes(project, newest, table, estimator)
+    left, right = st.columns(2, gap="large")
+    with left:
+        pool_view.scatter(project, newest, table)
+    with right:
+        pool_view.agreement(project, table, known)
+        pool_view.by_class(project, newest, table, estimator)
+looking.watch(project, looking.state_of(project))

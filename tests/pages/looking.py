@@ -1,0 +1,76 @@
+"""The pages that look at rounds, opened as people open them: through the app, on a project made up for the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.made_up import Size, make
+from tidal_core import rounds
+from tidal_core.config import RoundConfig, Seeds, TrainConfig
+from tidal_core.projects import Project
+from tidal_core.records import EpochRecord, RoundState
+from tidal_core.studio import Studio
+
+ROOT = Path(__file__).parents[2]
+SMALL = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5)
+
+
+def made_up(studio: Studio, size: Size = SMALL, class_names: tuple[str, ...] = ()) -> Project:
+    """A made-up project, open in the studio."""
+    project = make("made-up", size, class_names=class_names)
+    project.close()
+    return studio.project("made-up")
+
+
+def open_page(name: str, slug: str = "made-up", **query: str) -> AppTest:
+    """One page of the app; fails on any exception."""
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test.session_state["project"] = slug
+    for key, value in query.items():
+        test.query_params[key] = value
+    test.switch_page(f"pages/{name}.py").run()
+    assert test.title[0].value.lower() == name
+    assert not test.exception, test.exception
+    return test
+
+
+def texts(test: AppTest) -> str:
+    """Everything that a page says."""
+    kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.error, test.warning)
+    return "\n".join(str(one.value) for kind in kinds for one in kind)
+
+
+def charts(test: AppTest) -> int:
+    """How many figures a page shows."""
+    return len(test.get("plotly_chart"))
+
+
+def start_round(project: Project, labels: int = 20) -> int:
+    """A round in state TRAINING, as if the worker had just begun it."""
+    ids = np.arange(1, labels + 1, dtype=np.int64)
+    class_ids = [one.id for one in project.store.classes.all()]
+    config = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
+    record = project.store.rounds.create(
+        config=config.to_json(),
+        strategy="tidal-entropy",
+        class_ids=class_ids,
+        last_seq=labels,
+        started_by="labels",
+        image_ids=ids,
+        image_class_ids=np.array([class_ids[one % len(class_ids)] for one in range(labels)], dtype=np.int64),
+    )
+    project.store.rounds.move(record.id, RoundState.WAITING, RoundState.TRAINING)
+    return record.id
+
+
+def fail_round(project: Project, round_id: int, message: str) -> None:
+    """End a round as FAILED."""
+    rounds.stop(project, round_id, RoundState.FAILED, message)
+
+
+def an_epoch(epoch: int, epochs: int = 40) -> EpochRecord:
+    """One epoch's numbers."""
+    return EpochRecord(epoch, epochs, 2.5, 2.0, 0.5, 0.4, 2e-3, 0.1, 300.0, 32)

@@ -1,0 +1,137 @@
+"""Training, Dynamics and Uncertainty in their states: empty, live, full, failed, odd projects."""
+
+import pytest
+
+from benchmarks.made_up import Size
+from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
+from tidal_core.studio import Studio
+
+PAGES = ("training", "dynamics", "uncertainty")
+NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
+
+
+@pytest.fixture
+def quiet(studio: Studio) -> Studio:
+    """A studio whose worker has ended: the test decides what rounds there are."""
+    studio.worker.stop()
+    return studio
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_project_says_how_many_labels_are_missing(quiet: Studio, page: str) -> None:
+    made_up(quiet, NO_ROUND)
+
+    shown = open_page(page)
+
+    assert "Label 20 more images to see this." in texts(shown)
+    assert charts(shown) == 0
+
+
+@pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4)])
+def test_a_project_of_some_rounds_shows_its_figures(quiet: Studio, page: str, figures: int) -> None:
+    made_up(quiet)
+
+    assert charts(open_page(page)) == figures
+
+
+@pytest.mark.parametrize("page", ["dynamics", "uncertainty"])
+def test_while_the_first_round_runs_a_page_says_so(quiet: Studio, page: str) -> None:
+    project = made_up(quiet, NO_ROUND)
+    start_round(project)
+
+    said = texts(open_page(page, view="map"))
+
+    assert "Round 1 is running" in said
+
+
+def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> None:
+    project = made_up(quiet)
+    round_id = start_round(project)
+    project.store.epochs.add(round_id, an_epoch(1))
+
+    shown = open_page("training")
+
+    assert charts(shown) == 3
+    assert shown.button(key="cancel").label == "Cancel this round"
+    assert shown.button(key="train-now").disabled
+    assert f"Round {round_id} is training" in shown.get("progress")[-1].proto.text
+
+
+def test_a_failed_round_keeps_its_message_and_what_to_do(quiet: Studio) -> None:
+    project = made_up(quiet, NO_ROUND)
+    fail_round(project, start_round(project), "Not even a batch of one fits on the device.")
+
+    said = texts(open_page("training"))
+
+    assert "Not even a batch of one fits on the device." in said
+    assert "Train now" in said
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_failed_first_round_leaves_every_page_readable(quiet: Studio, page: str) -> None:
+    project = made_up(quiet, NO_ROUND)
+    fail_round(project, start_round(project), "The disk is full.")
+
+    assert "The disk is full." in texts(open_page(page))
+
+
+def test_an_image_is_found_by_the_address(quiet: Studio) -> None:
+    made_up(quiet)
+
+    said = texts(open_page("dynamics", image="7"))
+
+    assert "**Image 7**" in said
+    assert "Asked" in said
+
+
+def test_an_image_that_does_not_exist_is_no_error(quiet: Studio) -> None:
+    made_up(quiet)
+
+    assert "There is no image '99999'" in texts(open_page("dynamics", image="99999"))
+
+
+def test_an_image_is_found_by_its_file_name(quiet: Studio) -> None:
+    made_up(quiet)
+    shown = open_page("dynamics")
+
+    shown.text_input(key="find").input("digit 000011").run()
+
+    assert not shown.exception
+    assert "**Image 12**" in texts(shown)
+
+
+def test_a_label_can_be_changed_from_the_life_of_its_image(quiet: Studio) -> None:
+    project = made_up(quiet)
+    before = project.store.answers.current(7)
+    assert before is not None
+    shown = open_page("dynamics", image="7")
+    other = next(one.id for one in project.store.classes.all() if one.id != before.answer.class_id)
+
+    shown.selectbox(key="relabel-7").select(other).run()
+    shown.button(key="relabel-save-7").click().run()
+
+    after = project.store.answers.current(7)
+    assert after is not None
+    assert after.answer.class_id == other
+    assert after.answer.purpose == before.answer.purpose
+
+
+@pytest.mark.parametrize("view", ["map", "groups"])
+def test_the_other_views_of_dynamics_are_reached_by_the_address(quiet: Studio, view: str) -> None:
+    made_up(quiet)
+
+    assert charts(open_page("dynamics", view=view)) == 1
+
+
+def test_two_hundred_classes_fit_every_page(quiet: Studio) -> None:
+    names = tuple(f"species {one}" for one in range(200))
+    made_up(quiet, Size(labelled=60, pool=80, test=40, rounds=2, epochs=4, classes=200), names)
+
+    for page in PAGES:
+        assert charts(open_page(page)) > 0
+
+
+def test_one_class_is_said_to_be_too_few(quiet: Studio) -> None:
+    made_up(quiet, Size(labelled=0, pool=20, test=0, rounds=0, classes=1), ("thing",))
+
+    assert "at least two classes" in texts(open_page("uncertainty"))

@@ -1,0 +1,119 @@
+"""A figure on a page: its title with an explanation one hover away, the drawing, and its downloads.
+
+The camera in the figure's own tool bar saves PNG or SVG in the browser; the menu beside the title saves the figure as
+a web page of its own and its numbers as CSV, both made only when asked for. No button may stand in a polled fragment
+(clicks get lost there), so such a figure draws itself with ``draw`` and has its menu outside.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from tidal_core.figures.palettes import Info, Theme, theme_of
+
+Mode = Literal["points", "box", "lasso"]
+Build = Callable[[], tuple[Info, go.Figure]]
+
+
+def page_theme() -> Theme:
+    """The colours of the theme that this browser shows."""
+    return theme_of(st.context.theme.type)
+
+
+def heading(title: str, explanation: str, key: str, build: Build | None = None) -> None:
+    """The title of a figure, its explanation on hover, and the menu of downloads if ``build`` can make it again."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}-heading"):
+        st.subheader(title, help=explanation, anchor=False, width="content")
+        if build is not None:
+            with st.popover("", icon=":material/download:", type="tertiary", help="Save this figure or its numbers"):
+                _downloads(title, key, build)
+
+
+def _downloads(title: str, key: str, build: Build) -> None:
+    name = file_name(title)
+    st.segmented_control(
+        "Picture",
+        ["PNG", "SVG"],
+        default="PNG",
+        required=True,
+        key=f"{key}-format",
+        help="What the camera saves that appears above the figure.",
+    )
+    st.download_button(
+        "Web page that stays interactive",
+        lambda: as_html(title, build()[1]),
+        f"{name}.html",
+        "text/html",
+        on_click="ignore",
+        key=f"{key}-html",
+        icon=":material/html:",
+    )
+    st.download_button(
+        "Numbers as CSV",
+        lambda: as_csv(build()[0]),
+        f"{name}.csv",
+        "text/csv",
+        on_click="ignore",
+        key=f"{key}-csv",
+        icon=":material/table:",
+    )
+
+
+def draw(
+    figure: go.Figure, title: str, key: str, *, select: bool = False, modes: tuple[Mode, ...] = ("points",)
+) -> Any:
+    """The figure itself; returns the selection if ``select``."""
+    config: dict[str, Any] = {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["select2d", "autoScale2d", *([] if "lasso" in modes else ["lasso2d"])],
+        "toImageButtonOptions": {
+            "format": str(st.session_state.get(f"{key}-format") or "PNG").lower(),
+            "filename": file_name(title),
+            "scale": 2,
+        },
+    }
+    if not select:
+        return st.plotly_chart(figure, theme=None, key=key, config=config, alt=title)
+    return st.plotly_chart(
+        figure, theme=None, key=key, config=config, alt=title, on_select="rerun", selection_mode=modes
+    )
+
+
+def chart(title: str, explanation: str, key: str, build: Build) -> None:
+    """A figure with everything around it, for places that are not polled."""
+    heading(title, explanation, key, build)
+    draw(build()[1], title, key)
+
+
+def picked(selection: Any) -> list[Any]:
+    """The custom data of the points that are selected in a figure."""
+    points = (selection or {}).get("selection", {}).get("points", [])
+    return [point["customdata"] for point in points if "customdata" in point]
+
+
+def file_name(title: str) -> str:
+    """A title as a file name."""
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in title.lower()).split())
+
+
+def as_csv(info: Info) -> bytes:
+    """The numbers of a figure; UTF-8 with a mark at its start, so that spreadsheets read it as such."""
+    table = info.table()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*table.values(), strict=True))
+    return text.getvalue().encode("utf-8-sig")
+
+
+def as_html(title: str, figure: go.Figure) -> bytes:
+    """The figure as a web page that needs no network."""
+    figure = go.Figure(figure)
+    figure.update_layout(title={"text": title, "font": {"size": 18}}, margin={"t": 80}, height=None, autosize=True)
+    return figure.to_html(include_plotlyjs=True, config={"displaylogo": False}).encode()  # type: ignore[no-any-return]

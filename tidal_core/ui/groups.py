@@ -1,0 +1,207 @@
+"""Many labelled images at once: the data map with its selection, and the curves of groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from tidal_core.figures import dynamics as figures
+from tidal_core.figures.palettes import ClassStyle, class_colour
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord, Int64, RoundRecord
+from tidal_core.store.views import MapRows
+from tidal_core.ui import charts, life, looking
+from tidal_core.ui.thumbnails import thumbnails
+
+MAP = "Data map"
+MAP_HELP = (
+    "Each point is a labelled image. Up: the model was sure of its label over the epochs (confidence). To the right: "
+    "it changed its mind (variability). Top left is easy, right is ambiguous, bottom left is hard or wrongly labelled. "
+    "Click a point, or draw around some, to see them. (Swayamdipta et al. 2020)"
+)
+BANDS = "Curves of groups"
+BANDS_HELP = (
+    "The line is the median probability of the label in each group, the band holds the middle half of its images. "
+    "A class that stays low for long is hard to learn or unclear to the people who label it."
+)
+COLOURS = {"correctness": "How often it was right", "class": "Class", "annotator": "Who labelled it"}
+GROUPS = {
+    "class": "By class",
+    "annotator": "By who labelled it",
+    "time": "Labelled early or late",
+    "purpose": "Asked by the model or at the start",
+}
+PICKED_AT_MOST = 48
+
+
+def most_variable(project: Project) -> ImageRecord | None:
+    """The image whose label's probability moved most in the newest finished round; else one that trains now."""
+    done = looking.done_rounds(project)
+    store = project.store
+    if done:
+        rows = _rows(project, done[-1])
+        if len(rows.image_ids):
+            return store.images.get(int(rows.image_ids[np.nanargmax(rows.statistics["variability"])]))
+    active = store.rounds.active()
+    if active is not None:
+        ids, _ = store.rounds.images(active.id)
+        if len(ids):
+            return store.images.get(int(ids[0]))
+    return None
+
+
+def _rows(project: Project, record: RoundRecord) -> MapRows:
+    return looking.map_rows(project, record.id, looking.key_of(project, record), project.store.answers.last_seq())
+
+
+def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundRecord | None:
+    """The finished round to look at, the newest unless chosen."""
+    done = looking.done_rounds(project)
+    if with_curves:
+        kept = set(project.store.curves.rounds_kept())
+        done = [one for one in done if one.id in kept]
+    if not done:
+        return None
+    records = {one.id: one for one in done}
+    chosen = st.selectbox(
+        "Round",
+        list(records)[::-1],
+        format_func=lambda one: f"Round {one}, {records[one].labels:,} labels",
+        key=key,
+        width=240,
+    )
+    return records[int(chosen or done[-1].id)]
+
+
+@st.fragment
+def data_map(project: Project) -> None:
+    """The map, and below it whatever is selected there."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        record = _choose_round(project, "map-round", with_curves=False)
+        by = st.segmented_control(
+            "Colour", list(COLOURS), default="correctness", required=True, format_func=COLOURS.__getitem__, key="map-by"
+        )
+    if record is None:
+        return
+    rows = _rows(project, record)
+    styles = looking.class_styles(project)
+    group, members = _by_annotator(rows) if by == "annotator" else _by_class(rows, record, styles)
+    found = figures.map_info(
+        rows.image_ids,
+        list(rows.names),
+        rows.statistics["confidence"],
+        rows.statistics["variability"],
+        rows.statistics["correctness"],
+        group,
+        members,
+    )
+    figure = figures.map_figure(found, charts.page_theme(), by="correctness" if by == "correctness" else "group")
+    charts.heading(MAP, MAP_HELP, "map", lambda: (found, figure))
+    key = f"map-{project.slug}-{record.id}-{by}"
+    selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
+    picked = [int(one) for one in charts.picked(selection)]
+    _selected(project, picked)
+
+
+def _selected(project: Project, picked: list[int]) -> None:
+    if not picked:
+        st.caption("Click a point, or draw around some, to see the images.")
+        return
+    chosen = picked[0]
+    if len(picked) > 1:
+        shown = picked[:PICKED_AT_MOST]
+        more = f", the first {PICKED_AT_MOST} are shown" if len(picked) > PICKED_AT_MOST else ""
+        st.caption(f"{len(picked):,} images{more}. Click one for its life.")
+        clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get("map-chosen"))
+        if clicked is not None:
+            st.session_state["map-chosen"] = clicked
+        before = st.session_state.get("map-chosen")
+        chosen = before if before in shown else shown[0]
+    st.page_link(
+        looking.DYNAMICS_PAGE,
+        label=f"Link to image {chosen}",
+        icon=":material/link:",
+        query_params={"image": str(chosen), "view": "life"},
+    )
+    life.show(project, project.store.images.get(chosen))
+
+
+def _by_class(rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]) -> tuple[Int64, list[ClassStyle]]:
+    members = looking.styles_of(record, styles)
+    return positions(rows.class_ids, record), members
+
+
+def positions(class_ids: Int64, record: RoundRecord) -> Int64:
+    """Class ids (N,) as positions in the round's class order."""
+    order = np.array(record.class_ids, dtype=np.int64)
+    by_id = np.argsort(order)
+    return by_id[np.searchsorted(order, class_ids, sorter=by_id)].astype(np.int64)
+
+
+def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
+    names, group = np.unique(rows.annotators.astype(str), return_inverse=True)
+    members = [
+        ClassStyle(place, str(one) or "taken back since", class_colour(place)) for place, one in enumerate(names)
+    ]
+    return group.astype(np.int64), members
+
+
+def _grouped(
+    by: str, rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]
+) -> tuple[Int64, list[ClassStyle]]:
+    """Group of each row, and how groups are shown."""
+    if by == "annotator":
+        return _by_annotator(rows)
+    if by == "time":
+        late = rows.answered > np.median(rows.answered)
+        return late.astype(np.int64), [
+            ClassStyle(0, "labelled early", class_colour(0)),
+            ClassStyle(1, "labelled late", class_colour(6)),
+        ]
+    if by == "purpose":
+        asked = rows.purposes == "query"
+        return asked.astype(np.int64), [
+            ClassStyle(0, "asked at the start", class_colour(0)),
+            ClassStyle(1, "asked by the model", class_colour(9)),
+        ]
+    return _by_class(rows, record, styles)
+
+
+def bands(project: Project) -> None:
+    """Median and quartiles of p(label) per group and epoch."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        record = _choose_round(project, "bands-round", with_curves=True)
+        by = st.selectbox("Groups", list(GROUPS), format_func=GROUPS.__getitem__, key="bands-by", width=300)
+    if record is None:
+        st.info("The curves of all rounds were dropped to save space. They are kept again from the next round on.")
+        return
+    answers = project.store.answers.last_seq()
+    rows = _rows(project, record)
+    group, members = _grouped(str(by), rows, record, looking.class_styles(project))
+    counted = np.arange(len(rows.image_ids))
+    if len(counted) > looking.BAND_IMAGES:
+        counted = np.sort(np.random.default_rng(0).choice(counted, looking.BAND_IMAGES, replace=False))
+    epochs, counts = looking.band_counts(
+        project,
+        record.id,
+        looking.key_of(project, record),
+        positions(rows.class_ids, record)[counted],
+        group[counted],
+        counted,
+        answers,
+    )
+    present = np.flatnonzero(counts.sum(axis=(1, 2)))
+    if len(present) > 10:
+        present = present[np.argsort(-np.bincount(group, minlength=len(members))[present], kind="stable")[:10]]
+    found = figures.bands_info(
+        epochs,
+        [members[place] for place in present],
+        np.bincount(group, minlength=len(members))[present],
+        figures.quartiles(counts[present]),
+    )
+    theme = charts.page_theme()
+    charts.chart(BANDS, BANDS_HELP, "bands", lambda: (found, figures.bands_figure(found, theme)))
+    if len(counted) < len(rows.image_ids):
+        st.caption(f"From {len(counted):,} of {len(rows.image_ids):,} images, chosen at random.")
+    if len(present) < len(members):
+        st.caption(f"The {len(present)} largest of {len(members)} groups.")

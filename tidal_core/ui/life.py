@@ -1,0 +1,315 @@
+"""The life of one image: its picture, its curves in a round, its way through the rounds, and its label to change."""
+
+from __future__ import annotations
+
+import html
+import math
+import uuid
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from tidal_core.config import RoundConfig
+from tidal_core.dynamics import EXPLANATIONS
+from tidal_core.figures import dynamics as figures
+from tidal_core.figures.palettes import ClassStyle
+from tidal_core.progress import dense
+from tidal_core.projects import Project
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.store.scores import ImageScore
+from tidal_core.store.views import ImageInRound
+from tidal_core.ui import charts
+from tidal_core.ui.looking import class_styles, styles_of
+from tidal_core.ui.runtime import annotator, get_studio
+from tidal_core.ui.thumbnails import picture
+
+LIFE = "Its curves while the model trained"
+LIFE_HELP = (
+    "At each epoch (one pass over all labels) the model gave this image a probability for each class. The filled area "
+    "is the mean probability of its label over the epochs: the training dynamics, p-bar."
+)
+AREAS = "Observed and predicted dynamics"
+AREAS_HELP = (
+    "Solid: the mean probability of each class over the epochs, as it was observed. Pale: what the dynamics module "
+    "predicts of it from the picture alone. The module is used to judge images that nobody has labelled yet."
+)
+ROUNDS = "Its way through the rounds"
+ROUNDS_HELP = (
+    "For each round the probability of its label (without a label: of the class the model says now): as the module "
+    "predicts its training dynamics, as the classifier says at the end (snapshot), and as it was observed while the "
+    "image was trained on."
+)
+STRATEGY_SCORES = {
+    "tidal-entropy": ("td_entropy", "dynamics entropy", True),
+    "tidal-margin": ("td_margin", "dynamics margin", False),
+    "entropy": ("entropy", "snapshot entropy", True),
+    "margin": ("margin", "snapshot margin", False),
+}
+
+
+class Life(NamedTuple):
+    """What is known of one image."""
+
+    image: ImageRecord
+    label: int | None  # class id that stands
+    trained: list[ImageInRound]
+    scores: list[ImageScore]
+    records: dict[int, RoundRecord]
+    styles: dict[int, ClassStyle]
+
+
+def load(project: Project, image: ImageRecord) -> Life:
+    """Everything the store has of an image."""
+    store = project.store
+    answer = store.answers.current(image.id)
+    return Life(
+        image,
+        answer.answer.class_id if answer else None,
+        store.views.rounds_of_image(image.id),
+        store.scores.of_image(image.id),
+        {one.id: one for one in store.rounds.all()},
+        class_styles(project),
+    )
+
+
+def show(project: Project, image: ImageRecord) -> None:
+    """The whole life; for a place that is not polled."""
+    life = load(project, image)
+    side, main = st.columns([1, 3], gap="large")
+    with side:
+        _portrait(project, life)
+        _relabel(project, life)
+    with main:
+        kept_rounds = set(project.store.curves.rounds_kept())
+        kept = [one.round_id for one in life.trained if one.round_id in kept_rounds or _runs(life, one.round_id)]
+        if kept:
+            round_id = next((one for one in reversed(kept) if not _runs(life, one)), kept[-1])
+            if len(kept) > 1:
+                chosen = st.segmented_control(
+                    "Round",
+                    kept,
+                    default=round_id,
+                    required=True,
+                    format_func=lambda one: f"{one}, running" if _runs(life, one) else str(one),
+                    key=f"life-round-{image.id}",
+                )
+                round_id = int(chosen or round_id)
+            if _runs(life, round_id):
+                _growing(project, image, round_id)
+            else:
+                _curves(project, life, round_id)
+        elif life.trained:
+            st.info("The curves of its rounds were dropped to save space; their statistics are kept below.")
+        elif life.label is not None:
+            st.info("It is labelled, and its curves appear once a round has trained on it.")
+        else:
+            st.info("Not labelled yet. Curves are recorded of images that a round trains on.")
+        _statistics(life)
+    _over_rounds(project, life)
+
+
+def _portrait(project: Project, life: Life) -> None:
+    found = picture(project, life.image, 512)
+    if found is None:
+        st.warning("This picture's file is gone, and no copy is left.", icon=":material/broken_image:")
+    else:
+        st.image(found[0], width="stretch", alt=life.image.name)
+    st.markdown(f"**Image {life.image.id}**")
+    st.caption(_as_text(life.image.name))
+    if life.label is not None:
+        one = life.styles[life.label]
+        st.html(
+            f'<span style="display:inline-block;width:.8em;height:.8em;border-radius:50%;background:{one.colour}">'
+            f"</span> labelled <b>{html.escape(one.name)}</b>"
+        )
+    if life.scores:
+        said = life.styles[life.scores[-1].predicted].name
+        st.caption(f"The model says {_as_text(said)} (round {life.scores[-1].round_id}).")
+    reason = asked_because(project, life)
+    if reason:
+        st.caption(reason)
+
+
+def _as_text(name: str) -> str:
+    """A name from outside as markdown that shows it as it is."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|<>~$:&" else letter for letter in name)
+
+
+def asked_because(project: Project, life: Life) -> str:
+    """Why the image was asked, in one sentence; "" when nobody knows."""
+    answers = [one.answer for one in project.store.answers.of_image(life.image.id) if one.answer.purpose]
+    if not answers:
+        return ""
+    first = answers[0]
+    if first.purpose is Purpose.SEED:
+        return "Asked before the first round, to give the model something to start from."
+    if first.purpose is Purpose.AUDIT:
+        return "Asked at random, to measure how often the model is right; it is never trained on."
+    record = life.records.get(first.round_id or 0)
+    score = next((one for one in life.scores if one.round_id == first.round_id), None)
+    if record is None or score is None:
+        return f"Asked after round {first.round_id}."
+    name, words, high = STRATEGY_SCORES.get(record.strategy, ("", "", True))
+    value = score.estimators.get(name)
+    place = f"number {score.rank:,} of {project.store.scores.pool_size(record.id):,} images" if score.rank else ""
+    if value is None:
+        return f"Asked after round {record.id}" + (f": {place}." if place else ".")
+    below = project.store.scores.percentile(record.id, name, value)
+    share = below if high else 1 - below
+    compared = f"{'higher' if high else 'lower'} than {share:.0%} of the images left"
+    return f"Asked after round {record.id}: {place + ', ' if place else ''}{words} {value:.2f}, {compared}."
+
+
+def _relabel(project: Project, life: Life) -> None:
+    classes = [one.id for one in project.store.classes.all()]
+    if life.label is None or len(classes) < 2:
+        return
+    with st.popover("Change the label", icon=":material/edit:", width="stretch"):
+        chosen = st.selectbox(
+            "Label",
+            classes,
+            index=classes.index(life.label) if life.label in classes else None,
+            format_func=lambda one: life.styles[one].name,
+            key=f"relabel-{life.image.id}",
+        )
+        if st.button("Save", key=f"relabel-save-{life.image.id}", type="primary", disabled=chosen == life.label):
+            before = project.store.answers.current(life.image.id)
+            answer = Answer(
+                uuid.uuid4().hex,
+                AnswerKind.LABEL,
+                life.image.id,
+                class_id=chosen,
+                annotator=annotator(),
+                mode=AnswerMode.REVIEW,
+                purpose=before.answer.purpose if before else None,
+                round_id=before.answer.round_id if before else None,
+            )
+            refused = project.store.answers.record([answer])[0].refused
+            if refused:
+                st.error(refused)
+            else:
+                get_studio().worker.wake()
+                st.toast(f"Image {life.image.id} is now {life.styles[int(chosen or 0)].name}.")
+                st.rerun()
+
+
+def _runs(life: Life, round_id: int) -> bool:
+    return life.records[round_id].state.is_active
+
+
+@st.fragment(run_every=1.5)
+def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
+    """The curves of a round that still trains: they grow epoch by epoch. No buttons here."""
+    found = _life_info(project, load(project, image), round_id)
+    charts.heading(LIFE, LIFE_HELP, "life-live")
+    if found is None:
+        st.info("The round has just begun: the curves appear with its first epoch.")
+        return
+    charts.draw(figures.life_figure(found, charts.page_theme()), LIFE, "life-live-figure")
+    st.caption(f"Round {round_id} is running: {len(found.epoch)} epochs so far.")
+
+
+def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo | None:
+    """The numbers of one image in one round; None before its first epoch."""
+    curve = project.store.curves.of_image(round_id, life.image.id)
+    record = life.records.get(round_id)
+    trained = next((one for one in life.trained if one.round_id == round_id), None)
+    if curve is None or record is None or trained is None:
+        return None
+    order = list(record.class_ids)
+    rows = curve.p if curve.class_ids is None else dense(list(curve.p), list(curve.class_ids), order)
+    score = next((one for one in life.scores if one.round_id == round_id), None)
+    predicted, top = None, None
+    if score is not None and score.td is not None:
+        predicted = dense([score.td], [score.class_ids], order)[0]
+        top = order.index(score.predicted)
+    window = RoundConfig.from_json(record.config).train.td_window
+    return figures.life_info(
+        curve.epochs,
+        rows,
+        styles_of(record, life.styles),
+        order.index(trained.class_id),
+        predicted=predicted,
+        predicted_top=top,
+        second_half=window == "second-half" and len(curve.epochs) > 1,
+    )
+
+
+def _curves(project: Project, life: Life, round_id: int) -> None:
+    found = _life_info(project, life, round_id)
+    if found is None:
+        st.info("This round kept no curve of the image.")
+        return
+    theme = charts.page_theme()
+    charts.chart(LIFE, LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme)))
+    charts.chart(AREAS, AREAS_HELP, "areas", lambda: (found, figures.areas_figure(found, theme)))
+    shown = [
+        ("h_bar", _number(found.h_bar), _said(found.h_bar_predicted)),
+        ("m_bar", _number(found.m_bar), _said(found.m_bar_predicted)),
+        ("el2n", f"{found.last_error:.2f}", f"at epoch {found.epoch[-1]}"),
+    ]
+    with st.container(horizontal=True):
+        for name, value, beside in shown:
+            one = EXPLANATIONS[name]
+            st.metric(one.title, value, beside, delta_color="off", delta_arrow="off", help=one.help, width=210)
+    st.caption(f"The area is the mean over {found.window}.")
+
+
+def _said(value: float) -> str | None:
+    return None if math.isnan(value) else f"predicted {value:.2f}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _statistics(life: Life) -> None:
+    finished = [one for one in life.trained if one.statistics]
+    if not finished:
+        return
+    last = finished[-1]
+    values = last.statistics
+    never = not values.get("first_learnt")
+    shown: list[tuple[str, Any]] = [
+        ("confidence", f"{values['confidence']:.2f}"),
+        ("variability", f"{values['variability']:.2f}"),
+        ("correctness", f"{values['correctness']:.0%}"),
+        ("first_learnt", "never" if never else f"epoch {values['first_learnt']:.0f}"),
+        ("forgetting", "never learnt" if never else f"{values['forgetting']:.0f}"),
+        ("aum", f"{values['margin_area']:.2f}"),
+    ]
+    with st.container(horizontal=True):
+        for name, text in shown:
+            st.metric(EXPLANATIONS[name].title, text, help=EXPLANATIONS[name].help, width=140)
+    st.caption(f"Statistics of its curve in round {last.round_id}.")
+
+
+def _over_rounds(project: Project, life: Life) -> None:
+    if len(life.scores) < 2:
+        return
+    target = life.label if life.label is not None else life.scores[-1].predicted
+    trained = {one.round_id: one for one in life.trained if one.td_bar is not None}
+    module, snapshot, observed = [], [], []
+    for score in life.scores:
+        order = list(life.records[score.round_id].class_ids)
+        if target not in order:
+            order.append(target)
+        place = order.index(target)
+        snapshot.append(_at(score.p, score.class_ids, order, place))
+        module.append(_at(score.td, score.class_ids, order, place))
+        after = trained.get(score.round_id)
+        observed.append(math.nan if after is None else _at(after.td_bar, after.td_classes, order, place))
+    rounds = [one.round_id for one in life.scores]
+    before = [one for one in rounds if one not in {each.round_id for each in life.trained}]
+    labelled_after = max(before) if before and life.trained else None
+    found = figures.rounds_of_image_info(rounds, module, snapshot, observed, labelled_after)
+    theme = charts.page_theme()
+    charts.chart(ROUNDS, ROUNDS_HELP, "way", lambda: (found, figures.rounds_of_image_figure(found, theme)))
+
+
+def _at(values: Any, class_ids: Any, order: list[int], place: int) -> float:
+    if values is None:
+        return math.nan
+    row: Float64 = dense([np.asarray(values)], [class_ids], order)[0]
+    return float(row[place])

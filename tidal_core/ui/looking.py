@@ -1,0 +1,127 @@
+"""What the pages that look at rounds share: class colours, cached reads of finished rounds, empty states.
+
+A finished round never changes, so what was read of it is kept for everybody. The key holds the project's folder and
+the round's time stamp: a project made anew under an old name has other rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from tidal_core import rounds
+from tidal_core.figures.palettes import ClassStyle
+from tidal_core.figures.uncertainty import BINS, bounds
+from tidal_core.projects import Project
+from tidal_core.records import Int64, RoundRecord, RoundState
+from tidal_core.store.views import MapRows
+
+LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
+BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
+
+
+def class_styles(project: Project) -> dict[int, ClassStyle]:
+    """Name and colour of every class, retired ones too, by id."""
+    return {one.id: ClassStyle(one.id, one.name, one.colour) for one in project.store.classes.all(include_retired=True)}
+
+
+def styles_of(record: RoundRecord, styles: dict[int, ClassStyle]) -> list[ClassStyle]:
+    """The classes of a round in its order."""
+    return [styles[one] for one in record.class_ids]
+
+
+def done_rounds(project: Project) -> list[RoundRecord]:
+    """Finished rounds, oldest first."""
+    return [one for one in project.store.rounds.all() if one.state is RoundState.DONE]
+
+
+def empty_state(project: Project, what: str) -> None:
+    """Say what a page will show and what is missing, with the way there. Nothing else is drawn then."""
+    store = project.store
+    latest = store.rounds.latest()
+    active = store.rounds.active()
+    st.markdown(f"### :material/hourglass_empty: Not yet: {what}")
+    if active is not None:
+        st.info(f"Round {active.id} is running. This page fills in by itself when the round is done.")
+        st.page_link(TRAINING_PAGE, label="Watch it train", icon=":material/model_training:")
+        return
+    if latest is not None and latest.state is RoundState.FAILED:
+        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+        st.page_link(TRAINING_PAGE, label="See what happened and try again", icon=":material/model_training:")
+    due = rounds.due(project)
+    if due.why_not:
+        st.info(due.why_not)
+        return
+    missing = due.missing
+    st.info(f"Label {missing} more image{'s' if missing != 1 else ''} to see this." if missing else due.sentence)
+    st.page_link(LABEL_PAGE, label="Label images", icon=":material/sell:")
+
+
+@st.fragment(run_every=3.0)
+def watch(project: Project, seen: tuple[int, int]) -> None:
+    """Run the page again when a round has ended since ``seen`` (see ``state_of``); draws nothing."""
+    if state_of(project) != seen:
+        st.rerun(scope="app")
+
+
+def state_of(project: Project) -> tuple[int, int]:
+    """Changes when a round begins or ends: the newest round, and the newest finished one."""
+    latest, done = project.store.rounds.latest(), project.store.rounds.latest(RoundState.DONE)
+    return latest.id if latest else 0, done.id if done else 0
+
+
+def key_of(project: Project, record: RoundRecord) -> str:
+    """Names a finished round among all projects of this process."""
+    return f"{project.folder}|{record.id}|{record.created_at.isoformat()}"
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def map_rows(_project: Project, round_id: int, key: str, answers: int) -> MapRows:
+    """The data map's rows; ``answers`` (the last answer) because annotators can change by an undo."""
+    return _project.store.views.map(round_id)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _histogram(_project: Project, round_id: int, key: str, estimator: str, classes: int, batch: int, asked: int) -> Any:
+    low, high = bounds(estimator, classes)
+    return _project.store.views.histogram(round_id, estimator, low, high, BINS, next_batch=batch)
+
+
+def histograms(project: Project, records: Sequence[RoundRecord], estimator: str) -> Int64:
+    """Counts (R, 3, BINS) of finished rounds; those whose ranking no longer serves come from the cache."""
+    batch = project.settings.labels_per_round
+    newest = records[-1].id
+    last_answer = project.store.answers.last_seq()
+    found = []
+    for record in records:
+        serves = record.id == newest
+        found.append(
+            _histogram(
+                project,
+                record.id,
+                key_of(project, record),
+                estimator,
+                len(record.class_ids),
+                batch if serves else 0,
+                last_answer if serves else 0,
+            )
+        )
+    return np.array(found, dtype=np.int64)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def pool_table(_project: Project, round_id: int, key: str) -> dict[str, Any]:
+    """All estimators of a finished round's pool."""
+    return _project.store.scores.table(round_id)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def band_counts(
+    _project: Project, round_id: int, key: str, places: Int64, groups: Int64, rows: Int64, answers: int
+) -> tuple[Int64, Int64]:
+    """Spread of p(label) per group; ``rows`` of the map are counted, ``places`` and ``groups`` are theirs."""
+    found = map_rows(_project, round_id, key, answers)
+    return _project.store.views.bands(round_id, found.image_ids[rows], places, found.class_ids[rows], groups)

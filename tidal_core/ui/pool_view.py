@@ -1,0 +1,121 @@
+"""The pool of unlabelled images on a page: the extremes, snapshot against dynamics, agreement, classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from tidal_core.dynamics import EXPLANATIONS
+from tidal_core.figures import uncertainty as figures
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord, RoundRecord
+from tidal_core.ui import charts, looking
+from tidal_core.ui.groups import positions
+from tidal_core.ui.thumbnails import thumbnails
+
+ROUNDS_SHOWN = 12
+EXTREMES = 12
+_EXPLAINED = {"td_entropy": "h_bar", "td_margin": "m_bar", "entropy": "entropy", "margin": "margin"}
+
+SCATTER = "Snapshot against dynamics"
+SCATTER_HELP = (
+    "Each point is an unlabelled image. To the right: the classifier is unsure at the end of training. Up: it was "
+    "unsure on the way there, as the dynamics module predicts. Images high above the line look settled and were not: "
+    "they are what asking by training dynamics finds. Click a point for its life."
+)
+AGREEMENT = "Would they ask for the same images?"
+AGREEMENT_HELP = (
+    "How many images of the next batch two scores have in common. Hover for the rank correlation: 1 means that they "
+    "put all images in the same order, 0 that their orders have nothing to do with each other."
+)
+BY_CLASS = "By the class that the model says"
+BY_CLASS_HELP = (
+    "For each class the spread of the score among unlabelled images: the box holds the middle half, the line within "
+    "is the median, the whiskers reach from 5 % to 95 %. Least settled classes come first."
+)
+
+
+def has(table: dict[str, Any], name: str) -> bool:
+    """Whether a round scored its pool by this estimator."""
+    values = np.ma.asarray(table[name])
+    return len(values) == 0 or bool(values.count())
+
+
+def explained(estimator: str) -> str:
+    """What an estimator means."""
+    return EXPLANATIONS[_EXPLAINED[estimator]].help
+
+
+def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
+    """The least and the most certain images of the pool; a click opens a life."""
+    values = np.asarray(table[estimator])
+    order = np.argsort(-values if estimator in figures.ASK_HIGHEST else values, kind="stable")
+    ids = np.asarray(table["image_id"])
+    ends = np.concatenate([order[:EXTREMES], order[::-1][:EXTREMES]])
+    by_id = dict(zip(ids[ends].tolist(), values[ends].tolist(), strict=True))
+
+    def caption(image: ImageRecord) -> str:
+        return f"{by_id[image.id]:.2f}"
+
+    title = "Least and most certain images"
+    st.subheader(title, help=f"By {figures.ESTIMATORS[estimator].lower()}. Click one for its life.", anchor=False)
+    for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
+        st.caption(words)
+        picked = thumbnails(
+            project,
+            ids[places].tolist(),
+            f"extremes-{words}-{estimator}",
+            captions=caption,
+        )
+        open_life(picked)
+
+
+def open_life(image_id: int | None) -> None:
+    """Go to the life of an image, if one was picked."""
+    if image_id is not None:
+        st.switch_page(looking.DYNAMICS_PAGE, query_params={"image": str(image_id), "view": "life"})
+
+
+def scatter(project: Project, record: RoundRecord, table: dict[str, Any]) -> None:
+    """Snapshot entropy against dynamics entropy."""
+    if not has(table, "td_entropy"):
+        return
+    ranks = np.ma.filled(np.ma.asarray(table["rank"]), 0)
+    asked = np.isin(table["image_id"], project.store.views.asked(record.id))
+    asked |= (ranks > 0) & (ranks <= project.settings.labels_per_round)
+    info = figures.scatter_info(table["image_id"], table["entropy"], table["td_entropy"], asked)
+    figure = figures.scatter_figure(info, charts.page_theme())
+    charts.heading(SCATTER, SCATTER_HELP, "scatter", lambda: (info, figure))
+    selection = charts.draw(figure, SCATTER, f"scatter-{project.slug}-{record.id}", select=True)
+    if not np.isnan(info.correlation):
+        drawn = "" if len(info.image) == info.pool else f"; {len(info.image):,} of them are drawn"
+        st.caption(f"Rank correlation {info.correlation:.2f} over {info.pool:,} images{drawn}.")
+    picked = charts.picked(selection)
+    if picked and st.session_state.get("scatter-opened") != picked[0]:
+        st.session_state["scatter-opened"] = picked[0]
+        open_life(int(picked[0]))
+
+
+def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None:
+    """Overlap of the next batches."""
+    if len(known) < 2:
+        return
+    batch = project.settings.labels_per_round
+    info = figures.agreement_info({name: np.asarray(table[name]) for name in known}, batch)
+    theme = charts.page_theme()
+    charts.chart(AGREEMENT, AGREEMENT_HELP, "agreement", lambda: (info, figures.agreement_figure(info, theme)))
+
+
+def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
+    """Spread of an estimator per predicted class."""
+    styles = looking.styles_of(record, looking.class_styles(project))
+    place = positions(np.asarray(table["predicted"], dtype=np.int64), record)
+    values = np.asarray(table[estimator], dtype=np.float64)
+    present = np.unique(place)
+    spread = [np.quantile(values[place == one], [0.05, 0.25, 0.5, 0.75, 0.95]) for one in present]
+    images = [int((place == one).sum()) for one in present]
+    info = figures.by_class_info(estimator, [styles[one] for one in present], images, spread)
+    theme = charts.page_theme()
+    charts.chart(BY_CLASS, BY_CLASS_HELP, "by-class", lambda: (info, figures.by_class_figure(info, theme)))

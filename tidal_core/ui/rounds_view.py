@@ -1,0 +1,203 @@
+"""Rounds on a page: one as it runs, one that ended, the accuracy over all of them, their history, the log."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core import rounds
+from tidal_core.dynamics import Interval
+from tidal_core.figures import progress as progress_figures
+from tidal_core.figures import training as figures
+from tidal_core.projects import Project
+from tidal_core.records import RoundRecord, RoundState
+from tidal_core.store.metrics import Metric
+from tidal_core.ui import charts
+from tidal_core.ui.runtime import get_studio
+from tidal_core.ui.sidebar import STATE_WORDS, progress_of
+from tidal_core.ui.wording import seconds_in_words, took
+
+ROUND = "Losses, accuracy and learning rate"
+ROUND_HELP = (
+    "Loss: how far the model's probabilities are from the labels; lower is better. The dynamics module's loss is how "
+    "far its predictions are from the training dynamics. Accuracy: the share of labelled images that the model gets "
+    "right while it learns from them (not a measure of how good it is on others). Rate: how big its steps are."
+)
+ACCURACY = "Accuracy over the rounds"
+ACCURACY_HELP = (
+    "The share of images that the model gets right among those kept apart for measuring: it never trains on them. "
+    "The band is the 95 % interval (Wilson): with few images kept apart it is wide. Balanced accuracy counts every "
+    "class alike, however rare."
+)
+DURATIONS = "How long the rounds took"
+DURATIONS_HELP = "Training, scoring and ranking together."
+_ICONS = {
+    RoundState.DONE: "✓ done",
+    RoundState.FAILED: "✗ failed",
+    RoundState.CANCELLED: "– cancelled",
+}
+
+
+def startable(project: Project) -> tuple[bool, str]:
+    """Whether a person may start a round now; if not, why."""
+    due = rounds.due(project)
+    if due.startable:
+        return True, ""
+    if due.why_not:
+        return False, due.why_not
+    if project.store.rounds.active() is not None:
+        return False, "A round is running."
+    return False, "Label at least one image first."
+
+
+def title_of(record: RoundRecord) -> str:
+    """A round in a list."""
+    return f"Round {record.id}, {STATE_WORDS[record.state]}, {record.labels:,} labels"
+
+
+def _info(project: Project, round_id: int) -> figures.RoundInfo | None:
+    epochs = [one.record for one in project.store.epochs.of(round_id)]
+    if not epochs:
+        return None
+    return figures.round_info(
+        [one.epoch for one in epochs],
+        epochs[-1].epochs,
+        [one.class_loss for one in epochs],
+        [one.td_loss for one in epochs],
+        [one.train_accuracy for one in epochs],
+        [one.learning_rate for one in epochs],
+        [one.images_per_second for one in epochs],
+    )
+
+
+@st.fragment(run_every=1.0)
+def live(project: Project, round_id: int) -> None:
+    """A running round, asked again every second. No buttons here: clicks get lost in polled parts."""
+    record = project.store.rounds.get(round_id)
+    share, text = progress_of(get_studio().worker.progress(project.slug))
+    words = STATE_WORDS[record.state]
+    st.progress(share, text=f"Round {record.id} is {words} on {record.labels:,} labels. {text}")
+    info = _info(project, round_id)
+    speed = info.images_per_second[-1] if info else None
+    progress = get_studio().worker.progress(project.slug)
+    training = progress.training if progress else None
+    with st.container(horizontal=True):
+        st.metric("Epoch", "–" if info is None else f"{info.epoch[-1]} of {info.epochs}", width=150)
+        st.metric("Time left", seconds_in_words(training.seconds_left) if training else "–", width=130)
+        st.metric("Images per second", "–" if speed is None else f"{speed:,.0f}", width=170)
+        st.metric("Accuracy on the labels", "–" if info is None else f"{info.accuracy[-1]:.0%}", width=190)
+    charts.heading(ROUND, ROUND_HELP, "live-round")
+    if info is None:
+        st.caption("The curves begin with the first epoch.")
+    else:
+        charts.draw(figures.round_figure(info, charts.page_theme()), ROUND, "live-round-figure")
+
+
+def finished(project: Project, record: RoundRecord) -> None:
+    """A round that has ended."""
+    if record.state is RoundState.FAILED:
+        st.error(
+            f"Round {record.id} failed: {record.error}  \nWhat it had recorded is below. The labels are safe; "
+            "“Train now” starts another round with them.",
+            icon=":material/error:",
+        )
+    elif record.state is RoundState.CANCELLED:
+        st.info(f"Round {record.id} was cancelled. Its labels belong to the next round.")
+    info = _info(project, record.id)
+    if info is None:
+        st.caption("It ended before its first epoch.")
+        return
+    theme = charts.page_theme()
+    charts.chart(ROUND, ROUND_HELP, "round", lambda: (info, figures.round_figure(info, theme)))
+    notes = [one.record.note for one in project.store.epochs.of(record.id) if one.record.note]
+    for note in notes:
+        st.caption(note)
+
+
+def interval_of(metric: Metric | None) -> Interval | None:
+    """A stored metric as a value with its interval."""
+    if metric is None:
+        return None
+    low = metric.value if metric.low is None else metric.low
+    return Interval(metric.value, low, metric.value if metric.high is None else metric.high)
+
+
+def accuracy_info(project: Project) -> progress_figures.AccuracyInfo | None:
+    """Accuracy and balanced accuracy of the finished rounds; None before one was tested."""
+    records = [one for one in project.store.rounds.all() if one.state is RoundState.DONE]
+    plain = {one.round_id: one for one in project.store.metrics.series("accuracy")}
+    even = {one.round_id: one for one in project.store.metrics.series("balanced_accuracy")}
+    if not plain or not records:
+        return None
+    return progress_figures.accuracy_info(
+        [one.id for one in records],
+        [one.labels for one in records],
+        [plain[one.id].n if one.id in plain else 0 for one in records],
+        [interval_of(plain.get(one.id)) for one in records],
+        [interval_of(even.get(one.id)) for one in records],
+    )
+
+
+def accuracy(project: Project) -> None:
+    """Accuracy over the rounds, or why there is none."""
+    info = accuracy_info(project)
+    if info is None:
+        charts.heading(ACCURACY, ACCURACY_HELP, "accuracy")
+        st.caption("Nothing to measure on yet: it comes with the first finished round that had images kept apart.")
+        return
+    theme = charts.page_theme()
+    charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, progress_figures.accuracy_figure(info, theme)))
+
+
+def history(project: Project) -> None:
+    """All rounds as a table, newest first, and how long they took."""
+    records = project.store.rounds.all()
+    accuracies = {one.round_id: one for one in project.store.metrics.series("accuracy")}
+    st.subheader("History", anchor=False)
+    rows = [
+        {
+            "Round": one.id,
+            "State": _ICONS.get(one.state, STATE_WORDS[one.state]),
+            "Labels": one.labels,
+            "Accuracy": accuracies[one.id].value if one.id in accuracies else None,
+            "Took": seconds_in_words(took(one.started_at, one.finished_at)),
+            "Started by": "a person" if one.started_by == "person" else "enough labels",
+            "Began (UTC)": one.started_at,
+            "What went wrong": one.error or "",
+        }
+        for one in reversed(records)
+    ]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Accuracy": st.column_config.NumberColumn(format="percent"),
+            "Began (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
+        },
+    )
+    lasted = [took(one.started_at, one.finished_at) for one in records]
+    if len(records) > 1:
+        info = figures.durations_info(
+            [one.id for one in records],
+            [one.labels for one in records],
+            [float("nan") if one is None else one for one in lasted],
+            [one.state.value for one in records],
+        )
+        theme = charts.page_theme()
+        charts.chart(DURATIONS, DURATIONS_HELP, "durations", lambda: (info, figures.durations_figure(info, theme)))
+
+
+def log(project: Project) -> None:
+    """The worker's log, newest first."""
+    with st.expander("Log of the worker", icon=":material/receipt_long:"):
+        lines = project.store.log.last(200)
+        if not lines:
+            st.caption("Nothing has happened yet.")
+            return
+        st.dataframe(
+            [
+                {"When (UTC)": one.logged_at, "Round": one.round_id, "Kind": one.level, "What": one.message}
+                for one in lines
+            ],
+            hide_index=True,
+            column_config={"When (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss")},
+        )

@@ -1,0 +1,101 @@
+"""A grid of small images that can be picked: one component, so that fifty of them cost one message."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+from tidal_core.errors import ImageUnreadable
+from tidal_core.images.pixels import cached_png
+from tidal_core.images.previews import preview, thumbnail
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord
+
+HTML = '<div class="grid" role="list"></div>'
+
+CSS = """
+.grid { display: flex; flex-wrap: wrap; gap: 8px; }
+button { all: unset; box-sizing: border-box; width: 84px; cursor: pointer; border-radius: 8px; padding: 4px;
+  border: 1px solid var(--st-border-color); background: var(--st-secondary-background-color); text-align: center;
+  font: 12px/1.3 var(--st-font); color: var(--st-text-color); }
+button:hover, button:focus-visible { border-color: var(--st-primary-color); }
+button[aria-pressed="true"] { outline: 2px solid var(--st-primary-color); }
+img { display: block; width: 74px; height: 74px; object-fit: contain; image-rendering: auto; margin: 0 auto 3px; }
+img.tiny { image-rendering: pixelated; }
+.gone { width: 74px; height: 74px; display: grid; place-items: center; margin: 0 auto 3px; opacity: 0.7; }
+span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+"""
+
+JS = """
+export default function ({ parentElement, data, setTriggerValue }) {
+  const grid = parentElement.querySelector(".grid");
+  grid.replaceChildren(...data.items.map((item) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.title = item.title;
+    button.setAttribute("aria-pressed", String(item.id === data.chosen));
+    let picture;
+    if (item.src) {
+      picture = document.createElement("img");
+      picture.src = item.src;
+      picture.alt = item.title;
+      if (item.tiny) picture.className = "tiny";
+    } else {
+      picture = document.createElement("div");
+      picture.className = "gone";
+      picture.textContent = "gone";
+    }
+    const caption = document.createElement("span");
+    caption.textContent = item.caption;
+    button.append(picture, caption);
+    button.onclick = () => setTriggerValue("picked", item.id);
+    return button;
+  }));
+}
+"""
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component("tidal_thumbnails", html=HTML, css=CSS, js=JS)
+
+
+def picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str] | None:
+    """An image for the screen, from the training cache if its file has gone; None if nothing is left."""
+    try:
+        return preview(image, size, project.previews)
+    except ImageUnreadable:
+        pass
+    try:
+        return cached_png(project.pixels, image.pixel_row, size), "image/png"
+    except (OSError, ImageUnreadable, ValueError, IndexError):
+        return None
+
+
+def thumbnails(
+    project: Project,
+    image_ids: Sequence[int],
+    key: str,
+    *,
+    captions: Callable[[ImageRecord], str] | None = None,
+    chosen: int | None = None,
+) -> int | None:
+    """A grid of images by id; returns the one that was just clicked."""
+    items = []
+    for image in project.store.images.many(image_ids):
+        try:
+            body, kind = thumbnail(image, project.previews)
+            source = f"data:{kind};base64,{base64.b64encode(body).decode()}"
+        except ImageUnreadable:
+            left = picture(project, image, 96)
+            source = f"data:{left[1]};base64,{base64.b64encode(left[0]).decode()}" if left else ""
+        caption = captions(image) if captions else f"#{image.id}"
+        tiny = max(image.width, image.height) <= 64
+        items.append({"id": image.id, "src": source, "title": image.name, "caption": caption, "tiny": tiny})
+    result = _component()(key=key, data={"items": items, "chosen": chosen}, on_picked_change=lambda: None)
+    found = getattr(result, "picked", None)
+    return None if found is None else int(found)
