@@ -80,11 +80,18 @@ def restore(path: Path, mark: str, model: Model, optimizer: Optimizer, tracker: 
         prefix = f"optimizer.{i}."
         for name, value in tensors.items():
             if name.startswith(prefix):
-                optimizer.state[parameter][name.removeprefix(prefix)] = value.to(parameter.device)
+                optimizer.state[parameter][name.removeprefix(prefix)] = _as_laid_out(value, parameter)
     if tracker is not None:
         tracker.total.copy_(tensors["tracker.total"])
         tracker.visits.copy_(tensors["tracker.visits"])
     return Checkpoint(int(metadata["epoch"]), int(metadata["batch_size"]))
+
+
+def _as_laid_out(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """``value`` where and as ``parameter`` lies: fused optimisers go through both memories side by side."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _parameters(optimizer: Optimizer) -> list[torch.nn.Parameter]:

@@ -36,6 +36,7 @@ class Model:
         self.backbone = backbone
         self.companions = companions
         self.n_classes = n_classes
+        self.channels_last = True  # how batches lie in memory; the round's configuration decides
         self.mean = torch.full((3,), 0.5)  # of pixels in 0..1, for each channel
         self.std = torch.full((3,), 0.25)
 
@@ -70,8 +71,12 @@ class Model:
         return self.train(False)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1."""
-        x = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1.
+
+        Channels last costs no copy here: it is how pixels lie in the file.
+        """
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        x = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
         scale = (1 / (255 * self.std)).view(1, 3, 1, 1)
         return x.mul_(scale).sub_((self.mean / self.std).view(1, 3, 1, 1))
 
@@ -103,6 +108,7 @@ class Model:
             "backbone": self.backbone_name,
             "companions": json.dumps(list(self.companions)),
             "n_classes": str(self.n_classes),
+            "channels_last": json.dumps(self.channels_last),
         }
         write_tensors(path, self.state(), metadata)
 
@@ -115,6 +121,7 @@ class Model:
         companions = tuple(json.loads(metadata["companions"]))
         model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds())
         model.load_state(tensors)
+        model.channels_last = json.loads(metadata["channels_last"])
         return model.to(device or pick_device())
 
     @classmethod
@@ -136,7 +143,9 @@ def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch
     """
     if n_classes < 1:
         raise InputError(f"a model needs at least one class and got {n_classes}; add a class first.")
-    return Model.build(config.backbone, config.companions, n_classes, seeds).to(device or pick_device())
+    model = Model.build(config.backbone, config.companions, n_classes, seeds)
+    model.channels_last = config.channels_last
+    return model.to(device or pick_device())
 
 
 def load_weights(

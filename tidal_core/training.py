@@ -221,8 +221,8 @@ class Training(Iterator[EpochRecord]):
         try:
             mean, std = pixels.moments()
             model.mean, model.std = mean.to(self.device), std.to(self.device)
-            if config.channels_last:
-                model.backbone.to(memory_format=torch.channels_last)
+            model.channels_last = config.channels_last
+            model.backbone.to(memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
             model.train()
             tracker = TDTracker(self.n_images, model.n_classes, self.device) if self._tracks else None
             optimizer = build_optimizer(config, model.parameters(), self.device)
@@ -349,8 +349,6 @@ class _Loop:
         """Forward, p-bar, loss, backward, update, for the images at ``index`` (B,)."""
         t = self.t
         x = t.model.normalise(augment(self.pixels.take(index, following), t.config, draws))  # (B, 3, H, W)
-        if t.config.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
         index = index.to(t.device, non_blocking=True)
         labels = self.labels.index_select(0, index)
         for norm in self.norms if len(index) == 1 else ():
