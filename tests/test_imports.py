@@ -23,7 +23,7 @@ RULES = {
     "scoring.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     **{
         name: (METHOD | {"psutil"}, {"store", "ui", "figures", "rounds", "worker", "strategies"})
-        for name in ("model.py", "batches.py", "checkpoints.py", "curves.py", "devices.py")
+        for name in ("model.py", "batches.py", "checkpoints.py", "curves.py", "devices.py", "optimizers.py")
     },
     "companions": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     "strategies": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training", "scoring", "tidal"}),

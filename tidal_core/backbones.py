@@ -53,26 +53,33 @@ class Block(nn.Module):
 
 
 class Small(Backbone):
-    """Four stages of one block each, 16-32-64-128 channels: 0.31 million parameters."""
+    """Four stages of one block each, 24-48-96-128 channels: 0.45 million parameters.
 
-    stage_channels = (16, 32, 64, 128)
+    The first stage works on 8 to 31 pixels whatever the image: small images pass at their own size, 32 to 63 pixels are
+    halved by the stem, larger ones are averaged down to about 40 before. Half the channels cost two points of accuracy
+    on CIFAR-10 with 300 labels, the whole resolution in the first stage three times the time (EXPERIMENTS.md).
+    """
+
+    stage_channels = (24, 48, 96, 128)
     class_rows = ("classifier.weight", "classifier.bias")
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.norm = nn.BatchNorm2d(16)
-        widths = (16, *self.stage_channels)
+        widths = (self.stage_channels[0], *self.stage_channels)
+        self.stem = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.ModuleList(
             Block(widths[i], widths[i + 1], stride=1 if i == 0 else 2) for i in range(len(self.stage_channels))
         )
         self.classifier = nn.Linear(self.stage_channels[-1], n_classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As ``Backbone.forward``; images above 32 pixels are averaged down to 32 to 63 first."""
-        if x.shape[-1] >= 64:
-            x = F.avg_pool2d(x, x.shape[-1] // 32)
-        x = F.relu(self.norm(self.stem(x)), inplace=True)
+        """As ``Backbone.forward``."""
+        side = x.shape[-1]
+        if side >= 64:
+            x = F.avg_pool2d(x, round(side / 40))
+        x = F.conv2d(x, self.stem.weight, stride=2 if side >= 32 else 1, padding=1)
+        x = F.relu(self.norm(x), inplace=True)
         features = []
         for stage in self.stages:
             x = stage(x)

@@ -10,16 +10,17 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Generator
-from torch.optim import Optimizer
 
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.errors import InputError
 from tidal_core.model import Model, read_tensors, write_tensors
+from tidal_core.optimizers import Optimizer
 from tidal_core.records import TrainImages
 from tidal_core.tidal import TDTracker
+
+OPTIMIZER = "optimizer."
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
@@ -59,9 +60,7 @@ def write_checkpoint(
 ) -> None:
     """Write everything that the rest of the round depends on; ``mark`` is the training's ``fingerprint``."""
     tensors = model.state()
-    for i, parameter in enumerate(_parameters(optimizer)):
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{i}.{key}"] = value
+    tensors |= {OPTIMIZER + name: value for name, value in optimizer.state().items()}
     if tracker is not None:
         tensors |= {"tracker.total": tracker.total, "tracker.visits": tracker.visits}
     write_tensors(path, tensors, {"epoch": str(state.epoch), "batch_size": str(state.batch_size), "mark": mark})
@@ -76,23 +75,8 @@ def restore(path: Path, mark: str, model: Model, optimizer: Optimizer, tracker: 
             "delete it and train again."
         )
     model.load_state(tensors)
-    for i, parameter in enumerate(_parameters(optimizer)):
-        prefix = f"optimizer.{i}."
-        for name, value in tensors.items():
-            if name.startswith(prefix):
-                optimizer.state[parameter][name.removeprefix(prefix)] = _as_laid_out(value, parameter)
+    optimizer.load_state({k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)})
     if tracker is not None:
         tracker.total.copy_(tensors["tracker.total"])
         tracker.visits.copy_(tensors["tracker.visits"])
     return Checkpoint(int(metadata["epoch"]), int(metadata["batch_size"]))
-
-
-def _as_laid_out(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """``value`` where and as ``parameter`` lies: fused optimisers go through both memories side by side."""
-    if value.shape != parameter.shape:
-        return value.to(parameter.device)
-    return torch.empty_like(parameter, requires_grad=False).copy_(value)
-
-
-def _parameters(optimizer: Optimizer) -> list[torch.nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

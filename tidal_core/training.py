@@ -25,7 +25,6 @@ from typing import Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from tidal_core.batches import PixelBatches, Place, augment, open_pixels
 from tidal_core.checkpoints import (
@@ -41,6 +40,7 @@ from tidal_core.curves import CurveRecorder
 from tidal_core.devices import free_bytes, use_threads
 from tidal_core.errors import InputError, OutOfMemory, TrainingDiverged
 from tidal_core.model import Model, build_model, load_weights
+from tidal_core.optimizers import Optimizer
 from tidal_core.records import EpochRecord, Float32, TrainImages, TrainProgress
 from tidal_core.tidal import TDTracker, tidal_loss
 
@@ -104,16 +104,6 @@ def learning_rate(config: TrainConfig, epoch: int, progress: float) -> float:
 
 def _half_cosine(x: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(x, 1.0)))
-
-
-def build_optimizer(config: TrainConfig, parameters: list[nn.Parameter], device: torch.device) -> Optimizer:
-    """The configured optimiser over all parameters, f's and its companions' alike."""
-    fused = device.type in ("cpu", "cuda")  # one pass over all weights instead of five small ones for each
-    lr, decay = config.learning_rate, config.weight_decay
-    if config.optimizer == "sgd":
-        return SGD(parameters, lr=lr, momentum=config.momentum, weight_decay=decay, fused=fused)
-    kind = AdamW if config.optimizer == "adamw" else Adam
-    return kind(parameters, lr=lr, weight_decay=decay, fused=fused)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -225,7 +215,7 @@ class Training(Iterator[EpochRecord]):
             model.backbone.to(memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
             model.train()
             tracker = TDTracker(self.n_images, model.n_classes, self.device) if self._tracks else None
-            optimizer = build_optimizer(config, model.parameters(), self.device)
+            optimizer = Optimizer(config, model.parameters())
             mark = fingerprint(config, self.images, self.seeds)
             first = 1
             if self.checkpoint is not None and self.checkpoint.exists():
@@ -329,7 +319,7 @@ class _Loop:
         else:
             return True
         # Outside the except clause: until it ends, the error's frames hold the tensors that are in the way.
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         if self.counted is not None and self.tracker is not None:
             self.tracker.withdraw(*self.counted)
         self.counted = None
@@ -368,11 +358,9 @@ class _Loop:
         else:
             loss = class_loss = F.cross_entropy(logits.float(), labels)
             td_loss = torch.zeros_like(loss)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(rate)
+        self.optimizer.zero_grad()
         self.counted = None
         if curves is not None:
             curves.add(index, p, labels)
