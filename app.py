@@ -28,7 +28,7 @@ def parts() -> dict[str, Any]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         studio = get_studio()
-        studio.open_all()
+        studio.open_in_background()
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectExists, ProjectInUse
+from tidal_core.errors import InputError, ProjectExists, StoreError
 from tidal_core.jobs import ImportJob
 from tidal_core.projects import Project
 from tidal_core.queueing import fill_queue
@@ -37,6 +37,7 @@ class Studio:
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
         self._imports: dict[str, ImportJob] = {}
+        self._opener: threading.Thread | None = None
         self._closed = False
         self.worker = Worker(self.open_projects)
         if with_worker:
@@ -50,9 +51,11 @@ class Studio:
     def project(self, slug: str) -> Project:
         """An open project, opened now if need be.
 
-        Raises ProjectNotFound, or ProjectInUse when another process owns its file.
+        Raises ProjectNotFound, ProjectInUse when another process owns its file, or StoreError once the studio closes.
         """
         with self._lock:
+            if self._closed:
+                raise StoreError("The studio is closing; start it again.")
             found = self._open.get(slug)
             if found is None:
                 found = projects.open_project(slug)
@@ -107,13 +110,23 @@ class Studio:
         with self._lock:
             return self._imports.get(slug)
 
-    def open_all(self) -> None:
-        """Open every project, so that interrupted rounds go on; those that another process owns are left to it."""
-        for slug in projects.project_slugs():
+    def open_in_background(self) -> None:
+        """Open the demo and every other project in a thread, while the browser is still loading the first page.
+
+        Open projects are those whose interrupted rounds go on; what another process owns is left to it.
+        """
+        self._opener = threading.Thread(target=self._open_all, name="tidal-opener")
+        self._opener.start()
+
+    def _open_all(self) -> None:
+        for slug in (DEMO, *projects.project_slugs()):
+            if self._closed:
+                return
             try:
-                self.project(slug)
-            except ProjectInUse as error:
-                logger.warning("%s", error)
+                self.demo() if slug == DEMO else self.project(slug)
+            except Exception as error:
+                # One broken project must not keep the others closed; whoever opens it is told then.
+                logger.warning("The project %s was not opened: %s", slug, error)
 
     def close(self) -> None:
         """Stop the worker and let every project's file go; within about five seconds."""
@@ -122,6 +135,8 @@ class Studio:
                 return
             self._closed = True
             imports = list(self._imports.values())
+        if self._opener is not None:
+            self._opener.join(2.0)
         for job in imports:
             job.cancel()
         for job in imports:

@@ -87,6 +87,11 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def has_loaded(self, library: str) -> bool:
+        """Whether the process has a shared library of this name mapped (Linux)."""
+        assert self._process is not None
+        return library in Path(f"/proc/{self._process.pid}/maps").read_text()
+
     def pause(self) -> None:
         """SIGSTOP: connections hang, as on a lost network."""
         if self._process is not None:
