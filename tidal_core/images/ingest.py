@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -96,6 +96,9 @@ def ingest(
     """
     with _only_one(project.folder):
         started = time.monotonic()
+        options = options or ImportOptions()
+        if options.workspace is None:
+            options = replace(options, workspace=project.folder / "originals")
         found = scan(source, options)
         run = _Import(project, found, labels, progress, started)
         with PixelCache(project.pixels, project.settings.training_size) as cache:

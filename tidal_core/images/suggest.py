@@ -7,7 +7,7 @@ from statistics import median
 
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.importers import scan
+from tidal_core.images.importers import peek
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.reading import open_image
 
@@ -24,7 +24,7 @@ def suggest_settings(source: str, title: str, options: ImportOptions | None = No
     at 32 without, because a flipped letter is another letter. Raises InputError when the source cannot be read.
     """
     sides, colour, seen = [], False, 0
-    for item in itertools.islice(scan(source, options).items, _LOOKED_THROUGH):
+    for item in itertools.islice(peek(source, options), _LOOKED_THROUGH):
         if not isinstance(item, FoundImage):
             continue
         try:

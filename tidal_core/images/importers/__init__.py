@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tidal_core.errors import InputError
-from tidal_core.images.importers.base import Importer, ImportOptions, Scan
+from tidal_core.images.importers.archive import ArchiveImporter
+from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.table import TableImporter
+from tidal_core.records import ImportProblem
 
-IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), ParquetImporter(), TableImporter(), FolderImporter())
+_DATA_SETS: tuple[Importer, ...] = (ParquetImporter(),)
+_ARCHIVE = ArchiveImporter(_DATA_SETS)
+IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), *_DATA_SETS, TableImporter(), _ARCHIVE, FolderImporter())
 """In the order in which they are asked: the particular before the general."""
 
 
@@ -29,3 +34,10 @@ def find_importer(source: str) -> Importer:
 def scan(source: str, options: ImportOptions | None = None) -> Scan:
     """List what a source holds. Raises InputError when it cannot be read at all."""
     return find_importer(source).scan(source, options or ImportOptions())
+
+
+def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:
+    """The first images of a source, with nothing unpacked to the disk. Raises InputError as ``scan`` does."""
+    if find_importer(source) is _ARCHIVE:
+        return _ARCHIVE.peek(source)
+    return scan(source, options).items

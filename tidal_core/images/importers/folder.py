@@ -92,8 +92,13 @@ def split_folders(splits: dict[str, str], only: bool) -> dict[str, Split]:
     return {name: Split.TEST if kind == test else Split.POOL for name, kind in splits.items()}
 
 
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or was made by a system."""
+    return name.startswith(".") or name.lower() in _LEFT_OUT
+
+
 def _entries(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if not name.startswith(".") and name.lower() not in _LEFT_OUT]
+    return [name for name in os.listdir(folder) if not is_left_out(name)]
 
 
 def _walk(root: Path, splits: dict[str, Split]) -> Iterator[FoundImage | ImportProblem]:

@@ -1,0 +1,275 @@
+"""Zip and tar archives."""
+
+import io
+import os
+import stat
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.images.importers.listing import listed
+from tests.images.importers.test_parquet import hugging_face
+from tests.images.photos import encoded, picture
+from tidal_core.errors import InputError
+from tidal_core.images.importers import archive, peek, scan
+from tidal_core.images.importers.archive import safe_path
+from tidal_core.images.importers.base import FoundImage
+from tidal_core.images.ingest import ingest
+from tidal_core.projects import Project
+from tidal_core.records import Split
+
+PHOTO = encoded(picture(), "JPEG")
+KINDS = ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"]
+
+
+def packed(path: Path, members: dict[str, bytes]) -> Path:
+    """An archive of the kind that its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, data in members.items():
+                file.writestr(zipfile.ZipInfo(name), data)
+        return path
+    with tarfile.open(path, "w:" + path.suffix[1:].replace("tar", "")) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def photo(seed: int) -> bytes:
+    return encoded(picture(seed=seed), "JPEG")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_archive_reads_like_the_folder_it_holds(name: str, tmp_path: Path) -> None:
+    members = {f"flowers/{part}": photo(i) for i, part in enumerate(["daisy/1.jpg", "rose/2.jpg", "rose/3.jpg"])}
+    source = packed(tmp_path / "in" / name, {**members, "flowers/.hidden.jpg": b"", "__MACOSX/x.jpg": b""})
+
+    images, problems = listed(source)
+
+    assert [(image.name, image.label, image.read()) for image in images] == [
+        (key.removeprefix("flowers/"), key.split("/")[1], data) for key, data in members.items()
+    ]
+    assert problems == []
+    assert [found.name for found in scan_classes(source)] == ["daisy", "rose"]
+
+
+def scan_classes(source: Path):  # type: ignore[no-untyped-def]
+    from tidal_core.images.importers.base import ImportOptions
+
+    return scan(str(source), ImportOptions(workspace=source.parent / "workspace")).classes
+
+
+def test_train_and_test_folders_are_the_split(tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "a.zip", {"d/train/a/1.jpg": photo(1), "d/test/a/2.jpg": photo(2)})
+
+    images, _ = listed(source)
+
+    assert [(image.label, image.split) for image in images] == [("a", Split.POOL), ("a", Split.TEST)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_nothing_is_written_outside_the_folder(name: str, tmp_path: Path) -> None:
+    bad = ["../out.jpg", "/tmp/abs.jpg", "a/../../out.jpg", "..\\out.jpg", "C:\\out.jpg", "\\\\host\\out.jpg"]
+    source = packed(tmp_path / "in" / name, {**dict.fromkeys(bad, PHOTO), "good.jpg": PHOTO})
+    before = {path for path in tmp_path.rglob("*") if "workspace" not in path.parts}
+
+    images, problems = listed(source)
+
+    assert [image.name for image in images] == ["good.jpg"]
+    assert len(problems) == len(bad)
+    assert all("leads out of" in problem.reason and problem.remedy for problem in problems)
+    assert {path for path in tmp_path.rglob("*") if "workspace" not in path.parts} == before
+    assert not Path("/tmp/abs.jpg").exists()
+
+
+def test_links_and_devices_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "in" / "a.tar", "w") as tar:
+        for name, kind in [("sym.jpg", tarfile.SYMTYPE), ("hard.jpg", tarfile.LNKTYPE), ("pipe.jpg", tarfile.FIFOTYPE)]:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/hostname"
+            tar.addfile(info)
+        info = tarfile.TarInfo("good.jpg")
+        info.size = len(PHOTO)
+        tar.addfile(info, io.BytesIO(PHOTO))
+    with zipfile.ZipFile(tmp_path / "in" / "a.zip", "w") as file:
+        entry = zipfile.ZipInfo("sym.jpg")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        file.writestr(entry, "/etc/hostname")
+        file.writestr("good.jpg", PHOTO)
+
+    for name, refused in [("a.tar", ["sym.jpg", "hard.jpg", "pipe.jpg"]), ("a.zip", ["sym.jpg"])]:
+        images, problems = listed(tmp_path / "in" / name)
+        assert [image.name for image in images] == ["good.jpg"]
+        assert [problem.name for problem in problems] == refused
+
+
+class Zeros(io.RawIOBase):
+    """Ten gigabytes of nothing, made as they are read."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def read(self, n: int = -1) -> bytes:
+        n = min(n if n >= 0 else self.left, self.left)
+        self.left -= n
+        return bytes(n)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_a_bomb_is_refused_before_it_is_unpacked(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 400_000_000  # as 10 GB would be, but made in a second
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 100_000_000)
+    source = tmp_path / "in" / name
+    source.parent.mkdir()
+    if name == "a.zip":
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+            file.writestr("good.jpg", PHOTO)
+            with file.open("zeros.jpg", "w", force_zip64=True) as member:
+                for _ in range(size // 4_000_000):
+                    member.write(bytes(4_000_000))
+    else:
+        with tarfile.open(source, "w:gz", compresslevel=1) as tar:
+            for member_name, data in (("good.jpg", io.BytesIO(PHOTO)), ("zeros.jpg", Zeros(size))):
+                info = tarfile.TarInfo(member_name)
+                info.size = len(PHOTO) if member_name == "good.jpg" else size
+                tar.addfile(info, data)  # type: ignore[arg-type]
+    started = time.monotonic()
+
+    images, problems = listed(source)
+
+    assert [image.name for image in images] == ["good.jpg"]
+    assert [problem.name for problem in problems] == ["zeros.jpg"]
+    assert "GB" in problems[0].reason
+    assert problems[0].remedy
+    assert sum(path.stat().st_size for path in (source.parent / "workspace").rglob("*") if path.is_file()) < 10_000
+    assert time.monotonic() - started < 60
+
+
+def test_many_members_that_are_much_together_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "ALWAYS_ALLOWED_BYTES", 5 * len(PHOTO))
+    monkeypatch.setattr(archive, "MAX_EXPANSION", 0)
+    source = packed(tmp_path / "in" / "a.zip", {f"{i}.jpg": PHOTO for i in range(9)})
+
+    images, problems = listed(source)
+
+    assert len(images) == 5
+    assert [problem.name for problem in problems] == ["5.jpg"]
+    assert "the rest was left out" in problems[0].reason
+
+
+def test_archives_within_archives_and_other_files_are_named(tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "a.zip", {"inner.zip": b"PK", "notes.txt": b"hi", "labels.csv": b"a", "1": PHOTO})
+
+    images, problems = listed(source)
+
+    assert [image.name for image in images] == ["1"]
+    assert {problem.name: problem.reason for problem in problems} == {
+        "inner.zip": "it is an archive within the archive",
+        "notes.txt": "it is not an image",
+        "labels.csv": "it is not an image",
+    }
+
+
+def test_an_encrypted_member_is_named(tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "a.zip", {"secret.jpg": PHOTO, "open.jpg": PHOTO})
+    data = bytearray(source.read_bytes())
+    entry = data.index(b"PK\x01\x02")  # the first member in the central directory
+    data[entry + 8] |= 1
+    source.write_bytes(data)
+
+    images, problems = listed(source)
+
+    assert [image.name for image in images] == ["open.jpg"]
+    assert [(problem.name, problem.reason) for problem in problems] == [("secret.jpg", "it is encrypted")]
+
+
+def test_a_member_with_damaged_data_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    source = tmp_path / "in" / "a.zip"
+    source.parent.mkdir()
+    with zipfile.ZipFile(source, "w") as file:
+        file.writestr("bad.jpg", PHOTO)
+        file.writestr("good.jpg", PHOTO)
+    data = bytearray(source.read_bytes())
+    data[data.index(b"bad.jpg") + 200] ^= 0xFF
+    source.write_bytes(data)
+
+    images, problems = listed(source)
+
+    assert [image.name for image in images] == ["good.jpg"]
+    assert "cannot be unpacked (Bad CRC-32" in problems[0].reason
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
+def test_an_archive_that_is_cut_off_gives_what_it_has_or_is_refused(name: str, tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / name, {f"{i}.jpg": os.urandom(20_000) for i in range(9)})
+    source.write_bytes(source.read_bytes()[:100_000])
+
+    if name == "a.zip":
+        with pytest.raises(InputError, match="cannot be read as an archive"):
+            listed(source)
+        return
+    images, problems = listed(source)
+    assert len(images) >= 3
+    assert any("cut off" in problem.reason for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["empty.zip", "text.tar.gz"])
+def test_what_is_no_archive_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"not an archive" if "text" in name else b"")
+
+    with pytest.raises(InputError, match="cannot be read as an archive"):
+        listed(tmp_path / name)
+
+
+def test_a_data_set_inside_is_read_by_its_own_importer(tmp_path: Path) -> None:
+    shard = hugging_face(tmp_path / "train.parquet")
+    source = packed(tmp_path / "in" / "a.zip", {"ds/data/train.parquet": shard.read_bytes()})
+
+    images, _ = listed(source)
+
+    assert [image.label for image in images] == ["cat", "dog", "cat", "dog", "cat"]
+
+
+def test_importing_an_archive_twice_adds_nothing_and_keeps_its_images(project: Project, tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "a.tar.gz", {f"x/{i}.jpg": photo(i) for i in range(4)})
+    first = ingest(project, str(source), labels="answers")
+    second = ingest(project, str(source), labels="answers")
+    source.unlink()
+
+    assert (first.read, second.read, second.known, second.labels) == (4, 0, 4, 0)
+    assert all(Path(image.uri).is_relative_to(project.folder) for image in project.store.images.all())
+    assert all(Path(image.uri).exists() for image in project.store.images.all())
+
+
+def test_a_look_inside_writes_nothing(tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "a.tar.gz", {f"x/{i}.jpg": photo(i) for i in range(4)})
+
+    (first, *_rest) = peek(str(source))
+
+    assert isinstance(first, FoundImage)
+    assert first.read() == photo(0)
+    assert list(tmp_path.iterdir()) == [tmp_path / "in"]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("a//./b.jpg", "a/b.jpg"),
+        ("a\\b.jpg", "a/b.jpg"),
+        ("..", None),
+        ("", None),
+        ("a/..", None),
+    ],
+)
+def test_a_members_name_is_a_path_below_or_nothing(name: str, safe: str | None) -> None:
+    path = safe_path(name)
+
+    assert (path.as_posix() if path else None) == safe

@@ -1,0 +1,292 @@
+"""Zip and tar archives of images, unpacked into the project's own folder as they are read.
+
+Nothing is written outside that folder: absolute names, names with ``..`` and links are refused by name. Nothing is
+unpacked without bound: a member may have 1 GB, all of them a hundred times the archive and what the disk has left;
+archives within archives are named, not opened. What is inside is then read like a folder of the same content, also
+when it is a data set that another importer knows (CVAT, ``metadata.csv``, Parquet).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.folder import SPLIT_FOLDERS, image_of, is_left_out, natural_key, split_folders
+from tidal_core.images.reading import SUFFIXES, looks_like_an_image
+from tidal_core.images.sources import MAX_FILE_BYTES, shown_name
+from tidal_core.records import ImportProblem, Split
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+OTHER_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
+MAX_EXPANSION = 100  # times the archive's size; photos hardly compress, drawings saved as BMP do
+ALWAYS_ALLOWED_BYTES = 100_000_000  # whatever the archive's size
+SPARE_BYTES = 500_000_000  # left free on the disk
+MAX_MEMBERS = 2_000_000
+DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl"}
+_TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
+
+
+@dataclass
+class _Listing:
+    """What an archive says it holds: where each member goes, by its name in the archive, and what is wrong."""
+
+    members: dict[str, PurePosixPath] = field(default_factory=dict)
+    paths: set[PurePosixPath] = field(default_factory=set)
+    problems: list[ImportProblem] = field(default_factory=list)
+    bytes: int = 0
+
+    def refuse(self, name: str, reason: str, remedy: str) -> None:
+        self.problems.append(ImportProblem(shown_name(name), reason, remedy))
+
+
+class ArchiveImporter:
+    """A zip or tar file. ``others`` are the importers for data sets that may be inside."""
+
+    name = "archive"
+
+    def __init__(self, others: tuple[Importer, ...] = ()) -> None:
+        self._others = others
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source is a file named like an archive, or a zip under another name."""
+        path = Path(source).expanduser()
+        return path.is_file() and (path.name.lower().endswith(ARCHIVE_SUFFIXES) or zipfile.is_zipfile(path))
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """Read the archive's list; its images are unpacked one by one as they are gone through."""
+        path = Path(os.path.abspath(os.path.expanduser(source)))
+        if options.workspace is None:
+            raise InputError(f"{path} is an archive and there is no folder to unpack it to; unpack it yourself.")
+        listing = _list(path, _budget(path, options.workspace))
+        root = _common_root(listing)
+        below = [member.relative_to(root) for member in listing.members.values()]
+        folder = options.workspace / _folder_name(path)
+        title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
+        if any(one.name.lower() in DATA_SET_FILES or one.suffix.lower() == ".parquet" for one in below):
+            unpacked = [one for one in _unpack(path, listing, folder) if isinstance(one, ImportProblem)]
+            importer = next((one for one in self._others if one.sniff(str(folder / root))), None)
+            if importer is not None:
+                found = importer.scan(str(folder / root), options)
+                items = (one for part in (unpacked, found.items) for one in part)
+                return Scan(str(path), self.name, items, found.classes, found.total, title, found.columns)
+        splits, classes = _meaning(below)
+        total = len(below) + len(listing.problems)
+        return Scan(str(path), self.name, _images(path, listing, folder, root, splits), classes, total, title)
+
+    def peek(self, source: str) -> Iterator[FoundImage]:
+        """The first images, with nothing written to the disk."""
+        path = Path(os.path.abspath(os.path.expanduser(source)))
+        for one in _contents(path, _list(path, ALWAYS_ALLOWED_BYTES)):
+            if isinstance(one, tuple) and one[0].suffix.lower() in SUFFIXES:
+                data = one[1].read(MAX_FILE_BYTES)
+                yield FoundImage(one[0].name, one[0].as_posix(), opener=_Bytes(data))
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    data: bytes
+
+    def __call__(self) -> bytes:
+        return self.data
+
+
+def safe_path(name: str) -> PurePosixPath | None:
+    """A member's name as a path below the folder it is unpacked to; None when it leads elsewhere."""
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or re.match(r"[A-Za-z]:", plain) or "\0" in plain:
+        return None
+    path = PurePosixPath(plain)
+    return path if path.parts and ".." not in path.parts else None
+
+
+def _budget(path: Path, workspace: Path) -> int:
+    """How many bytes an archive may unpack to."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(workspace).free - SPARE_BYTES
+    return max(0, min(free, max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION * path.stat().st_size)))
+
+
+def _folder_name(path: Path) -> str:
+    """The same for the same archive, so that importing it again finds its files where they were."""
+    facts = path.stat()
+    digest = hashlib.sha256(f"{facts.st_size}:".encode())
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem)[:40].strip("-")
+    return f"{stem or 'archive'}-{digest.hexdigest()[:12]}"
+
+
+def _list(path: Path, budget: int) -> _Listing:
+    """What can be unpacked. Raises InputError when the archive cannot be opened at all."""
+    listing = _Listing()
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for info in archive.infolist():
+                    mode = info.external_attr >> 16
+                    kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
+                    kind = "locked" if info.flag_bits & 1 else kind
+                    if not _note(listing, info.filename, kind, info.file_size, budget):
+                        break
+        else:
+            with tarfile.open(path) as tar:
+                for member in tar:
+                    link = member.issym() or member.islnk()
+                    kind = "file" if member.isreg() else "folder" if member.isdir() else "link" if link else "other"
+                    if not _note(listing, member.name, kind, member.size, budget):
+                        break
+    except _DAMAGE as error:
+        if not listing.members:
+            raise InputError(f"{path} cannot be read as an archive ({error}); copy it again.") from error
+        listing.refuse(path.name, f"it is cut off or damaged ({error})", "copy it again; what came before was read")
+    return listing
+
+
+def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bool:
+    """Take down one member; returns whether to go on."""
+    path = safe_path(name)
+    if kind == "folder" or (path is not None and any(is_left_out(part) for part in path.parts)):
+        return True
+    listing.bytes += size
+    lower = name.lower()
+    if listing.bytes > budget or len(listing.members) >= MAX_MEMBERS:
+        listing.refuse(
+            name,
+            f"from here on the archive would unpack to more than {budget / 1e9:.1f} GB; the rest was left out",
+            "unpack it yourself and import the folder",
+        )
+        return False
+    if path is None:
+        listing.refuse(name, "its name leads out of the archive's folder", "pack the archive again without it")
+    elif kind == "link":
+        listing.refuse(name, "it is a link, and links in archives are not followed", "pack the file itself")
+    elif kind == "other":
+        listing.refuse(name, "it is no regular file", "pack the archive again without it")
+    elif kind == "locked":
+        listing.refuse(name, "it is encrypted", "unpack it yourself and import the folder")
+    elif lower.endswith(ARCHIVE_SUFFIXES + OTHER_ARCHIVES):
+        listing.refuse(name, "it is an archive within the archive", "unpack it and import it by itself")
+    elif size > MAX_FILE_BYTES:
+        listing.refuse(name, f"it would unpack to {size / 1e9:.1f} GB, more than any photo", "save it smaller")
+    elif path in listing.paths:
+        listing.refuse(name, "the archive holds it twice", "the first one was read")
+    elif any(len(os.fsencode(part)) > 255 for part in path.parts):
+        listing.refuse(name, "its name is longer than 255 bytes", "give it a shorter name")
+    else:
+        listing.members[name] = path
+        listing.paths.add(path)
+    return True
+
+
+def _common_root(listing: _Listing) -> PurePosixPath:
+    """The folder that holds everything: ``flowers/daisy/1.jpg`` beside ``flowers/rose/2.jpg`` are below flowers."""
+    root = PurePosixPath()
+    parents = [path.parent.parts for path in listing.members.values()]
+    while parents:
+        depth = len(root.parts)
+        heads = {parts[depth] if len(parts) > depth else "" for parts in parents}
+        below = {parts[depth + 1] if len(parts) > depth + 1 else "" for parts in parents}
+        head = next(iter(heads))
+        if len(heads) > 1 or head == "" or head.lower() in SPLIT_FOLDERS or below == {""}:
+            return root
+        root = root / head
+    return root
+
+
+def _meaning(paths: list[PurePosixPath]) -> tuple[dict[str, Split], tuple[FoundClass, ...]]:
+    """What the folders say: which are splits, which are labels."""
+    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
+    kinds = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
+    labels = folders - set(kinds) | {path.parts[1] for path in paths if len(path.parts) > 2 and path.parts[0] in kinds}
+    classes = tuple(FoundClass(shown_name(name)) for name in sorted(labels, key=natural_key))
+    return split_folders(kinds, only=len(kinds) == len(folders)), classes
+
+
+def _images(
+    path: Path, listing: _Listing, folder: Path, root: PurePosixPath, splits: dict[str, Split]
+) -> Iterator[FoundImage | ImportProblem]:
+    for one in _unpack(path, listing, folder):
+        yield one if isinstance(one, ImportProblem) else image_of(folder / root, one.relative_to(root), splits)
+
+
+def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPath | ImportProblem]:
+    """Write members below ``folder``; yields each that is an image once it lies there."""
+    yield from listing.problems
+    for one in _contents(path, listing):
+        if isinstance(one, ImportProblem):
+            yield one
+            continue
+        member, file = one
+        name = shown_name(member)
+        try:
+            start = file.read(16)
+            suffix = member.suffix.lower()
+            if suffix not in SUFFIXES and suffix not in _TABLES and not looks_like_an_image(start):
+                yield ImportProblem(name, "it is not an image", "it was left out")
+                continue
+            _write(folder / member, start, file)
+        except _DAMAGE as error:
+            yield ImportProblem(name, f"it cannot be unpacked ({error})", "pack the archive again")
+            continue
+        if suffix in SUFFIXES or looks_like_an_image(start):
+            yield member
+        elif member.name.lower() not in DATA_SET_FILES and suffix != ".parquet":
+            yield ImportProblem(name, "it is not an image", "it was left out")
+
+
+def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO[bytes]] | ImportProblem]:
+    """The listed members, open, one after another."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name, member in listing.members.items():
+                    try:
+                        with archive.open(name) as file:
+                            yield member, file
+                    except _DAMAGE as error:
+                        yield ImportProblem(shown_name(name), f"it cannot be unpacked ({error})", "pack it again")
+            return
+        left = dict(listing.members)
+        with tarfile.open(path, "r|*") as tar:  # as a stream: compressed archives cannot be read backwards
+            for info in tar:
+                wanted = left.pop(info.name, None)
+                found = tar.extractfile(info) if wanted is not None and info.isreg() else None
+                if wanted is not None and found is not None:
+                    yield wanted, found
+                if not left:
+                    return
+    except _DAMAGE as error:
+        yield ImportProblem(path.name, f"it is cut off or damaged ({error})", "copy it again; the rest was read")
+
+
+def _write(target: Path, start: bytes, file: IO[bytes]) -> None:
+    """Write beside and rename, so that a file that is there is whole; no more than a file may have."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{hashlib.sha256(target.name.encode(errors='replace')).hexdigest()[:16]}.part")
+    try:
+        with beside.open("wb") as out:
+            out.write(start)
+            written = len(start)
+            while chunk := file.read(1 << 20):
+                written += len(chunk)
+                if written > MAX_FILE_BYTES:
+                    raise RuntimeError("it is larger than it says")
+                out.write(chunk)
+        if target.exists() and target.stat().st_size == written:
+            return  # unpacked by an earlier import: left as it is, so that it is known to be unchanged
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Files that a browser sends, kept in the project's own folder and imported from there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from tidal_core.projects import Project
+
+_COPIED_AT_ONCE = 1 << 20
+
+
+def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
+    """Store uploaded files under safe names; returns the sources to import: the folder of images, and each archive.
+
+    Only the last part of a name counts, whatever path a browser claims. A file sent again is the same file: it goes by
+    its content where its name is taken.
+    """
+    folder = project.folder / "originals" / "uploads"
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    sources: list[Path] = []
+    for name, file in files:
+        safe = _safe_name(name)
+        suffix = Path(safe).suffix.lower()
+        is_image_or_unknown = suffix not in {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".csv", ".jsonl", ".parquet"}
+        place = folder / "images" if is_image_or_unknown else folder
+        target = _store(place, safe, file)
+        source = folder / "images" if is_image_or_unknown else target
+        if source not in sources:
+            sources.append(source)
+    return sources
+
+
+def _safe_name(name: str) -> str:
+    last = re.split(r"[/\\]", name)[-1]
+    plain = re.sub(r"[\x00-\x1f\x7f]", "_", last).lstrip(".").strip()
+    plain = plain.encode("utf-8", "replace").decode("utf-8")
+    stem, suffix = Path(plain).stem, Path(plain).suffix
+    while len((stem + suffix).encode()) > 200:
+        stem = stem[:-1] if stem else stem
+        suffix = suffix if stem else suffix[:20]
+    return (stem + suffix) or "unnamed"
+
+
+def _store(folder: Path, name: str, file: BinaryIO) -> Path:
+    """Write beside and rename; equal content under an equal name stays as it is."""
+    beside = folder / f".{name[:50]}.part"
+    digest = hashlib.sha256()
+    try:
+        with beside.open("wb") as out:
+            while chunk := file.read(_COPIED_AT_ONCE):
+                digest.update(chunk)
+                out.write(chunk)
+        target = folder / name
+        if target.exists():
+            if target.stat().st_size == beside.stat().st_size and _digest(target) == digest.digest():
+                return target
+            target = folder / f"{target.stem}-{digest.hexdigest()[:8]}{target.suffix}"
+        shutil.move(beside, target)
+        return target
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
