@@ -47,6 +47,11 @@ def main() -> None:
     pages = {
         "Work": [
             st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
+            st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
+        ],
+        "Look": [
+            st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
+            st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
         ],
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, StoreError
-from tidal_core.jobs import ImportJob
 from tidal_core.projects import Project
 from tidal_core.queueing import fill_queue
 from tidal_core.worker import Worker
@@ -22,6 +21,7 @@ from tidal_core.worker import Worker
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
     from tidal_core.images.ingest import LabelUse
+    from tidal_core.images.jobs import ImportJob
 
 logger = logging.getLogger(__name__)
 
@@ -90,19 +90,27 @@ class Studio:
     ) -> ImportJob:
         """Import a source into a project in a thread of its own. Raises InputError while another import runs."""
         with self._lock:
+            # Decoders come in here, not with the first page.
+            from tidal_core.images.importers.base import ImportOptions
+            from tidal_core.images.jobs import ImportJob
+
             running = self._imports.get(project.slug)
             if running is not None and running.running:
                 raise InputError(f"An import into {project.title!r} is under way; wait for its end, or cancel it.")
+
+            def when_done() -> None:
+                fill_queue(project)
+                self.worker.wake()
+
             job = ImportJob(
                 project,
                 source,
                 labels=labels,
-                options=options,
                 hide_near_duplicates=hide_near_duplicates,
-                when_done=self.worker.wake,
+                options=options or ImportOptions(),
+                when_done=when_done,
             )
-            self._imports[project.slug] = job
-            job.start()
+            self._imports[project.slug] = job.start()
             return job
 
     def import_job(self, slug: str) -> ImportJob | None:
@@ -140,7 +148,7 @@ class Studio:
         for job in imports:
             job.cancel()
         for job in imports:
-            job.join(2.0)
+            job.wait(2.0)
         if not self.worker.stop():
             logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")
         with self._lock:

@@ -7,6 +7,7 @@ closing the studio does (``stop``), and importing again goes on where it was.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tidal_core.errors import TidalError
@@ -26,6 +27,7 @@ class ImportJob:
     labels: LabelUse = "none"
     hide_near_duplicates: bool = False
     options: ImportOptions = field(default_factory=ImportOptions)
+    when_done: Callable[[], None] | None = None  # called in the import's thread at its end, however it ended
     progress: ImportProgress | None = None
     report: ImportReport | None = None
     error: str | None = None  # for people
@@ -79,3 +81,6 @@ class ImportJob:
         except Exception as error:  # a page must show that it ended, whatever ended it
             self.error = f"the import ended by a fault of the program: {type(error).__name__}: {error}"
             raise
+        finally:
+            if self.when_done is not None:
+                self.when_done()
