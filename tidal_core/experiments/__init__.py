@@ -1,1 +1,5 @@
-"""Comparing strategies where the labels are known."""
+"""Comparing strategies where the labels are known: the same training, scoring and asking as in the studio.
+
+``datasets`` prepares images, ``protocol`` says how a comparison goes, ``runs`` plays one run of one arm, ``running``
+plays many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
+"""

@@ -1,0 +1,79 @@
+"""Data sets from wherever they are."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tidal_core.errors import InputError
+from tidal_core.experiments import datasets
+
+
+def write_parquet(path: Path, labels: list[int], side: tuple[int, int] = (6, 6), shade: int = 0) -> None:
+    cells = []
+    for label in labels:
+        data = io.BytesIO()
+        Image.new("L", side, shade + label).save(data, "PNG")
+        cells.append({"bytes": data.getvalue(), "path": ""})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"image": cells, "label": labels}), path)
+
+
+def test_the_digits_come_along_and_are_prepared_once(tmp_path: Path) -> None:
+    first = datasets.load("digits", tmp_path)
+    changed = (tmp_path / "digits" / "pixels.npy").stat().st_mtime_ns
+    again = datasets.load("digits", tmp_path)
+
+    assert (tmp_path / "digits" / "pixels.npy").stat().st_mtime_ns == changed
+    assert np.load(first.pixels).shape == (1797, 8, 8, 3)
+    assert len(first.test_rows) == 500
+    assert len(first.pool_rows) == 1297
+    assert first.fingerprint() == again.fingerprint()
+    assert np.bincount(first.labels[first.test_rows]).min() > 45
+
+
+def test_parquet_files_keep_their_own_test_part(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", [0, 1, 2, 1])
+    write_parquet(tmp_path / "b.parquet", [2, 0], side=(9, 12))
+
+    found = datasets.load(f"parquet:{tmp_path}/a.parquet,{tmp_path}/b.parquet", tmp_path / "cache")
+
+    assert found.labels.tolist() == [0, 1, 2, 1, 2, 0]
+    assert found.test_rows.tolist() == [4, 5]
+    assert np.load(found.pixels)[:, 0, 0, 0].tolist() == [0, 1, 2, 1, 2, 0]
+    assert found.class_names == ("0", "1", "2")
+
+
+def test_one_parquet_file_gives_a_fifth_to_the_test(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "data/mnist/test.parquet", list(range(10)) * 5)
+
+    found = datasets.load("mnist", tmp_path / "cache", tmp_path / "data")
+
+    assert np.bincount(found.labels[found.test_rows]).tolist() == [1] * 10
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("imagenet", "no data set 'imagenet'; choose digits"),
+        ("mnist", "mnist/test.parquet with --data"),
+        ("fashion-mnist", "--download"),
+        ("parquet:nowhere.parquet", "nowhere.parquet is not there"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        datasets.load(name, tmp_path / "cache", tmp_path)
+
+
+def test_a_stratified_draw_takes_the_same_share_of_every_class() -> None:
+    labels = np.repeat([0, 1, 2], [100, 50, 10])
+
+    drawn = datasets.stratified(labels, 32, np.random.default_rng(0))
+
+    assert np.bincount(labels[drawn]).tolist() == [20, 10, 2]
+    assert (np.diff(drawn) > 0).all()

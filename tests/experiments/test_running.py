@@ -1,0 +1,90 @@
+"""Many runs in one folder."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.made import TINY, make_dataset
+from tidal_core.errors import InputError
+from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments, owning
+from tidal_core.experiments.running import finished_rounds, play_all, runs_of
+
+SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
+
+
+def test_all_runs_are_played_and_nothing_twice(tmp_path: Path) -> None:
+    experiment, dataset, said = begin(tmp_path, "first", SPEC), make_dataset(tmp_path), list[str]()
+
+    assert play_all(experiment, dataset, say=said.append) == 4
+    assert done_share(experiment) == 1
+    assert play_all(experiment, dataset, say=said.append) == 0
+    assert len(said) == 12
+    assert "random--ir1--run0 round 1/3" in said[0]
+    assert "margin--ir1--run0" in said[3], "all arms of a run before the next run"
+
+
+def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -> None:
+    spec = replace(SPEC, runs=1)
+    alone, beside = begin(tmp_path, "alone", spec), begin(tmp_path, "beside", spec)
+    dataset = make_dataset(tmp_path)
+
+    play_all(alone, dataset, say=lambda _: None)
+    play_all(beside, dataset, jobs=2)
+
+    for one, other in zip(runs_of(alone, dataset), runs_of(beside, dataset), strict=True):
+        assert finished_rounds(other) == 3
+        for a, b in zip(*(map(json.loads, run.file.read_text().splitlines()) for run in (one, other)), strict=True):
+            for key in a.keys() - {"seconds", "peak_gb"}:
+                assert a[key] == b[key], key
+
+
+def test_arms_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Path) -> None:
+    begin(tmp_path, "first", SPEC)
+    more = begin(tmp_path, "first", Spec("made", TINY, ("badge",), (10.0,), 1))
+
+    assert more.spec == Spec("made", TINY, ("random", "margin", "badge"), (1.0, 10.0), 2)
+    with pytest.raises(InputError, match="another data set or protocol"):
+        begin(tmp_path, "first", Spec("made", TINY.changed(rounds=2), ("random",)))
+
+
+def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no strategy 'guess'"):
+        begin(tmp_path, "first", Spec("made", TINY, ("guess",)))
+    with pytest.raises(InputError, match="at least one"):
+        begin(tmp_path, "first", Spec("made", TINY, ()))
+
+    assert experiments(tmp_path) == []
+
+
+def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
+    experiment = begin(tmp_path, "first", SPEC)
+    code = (
+        "import sys, pathlib; from tidal_core.experiments.files import Experiment, owning\n"
+        "with owning(Experiment(pathlib.Path(sys.argv[1]))): print('mine', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(experiment.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        assert experiment.owner == other.pid
+        with pytest.raises(InputError, match=f"Process {other.pid} is playing 'first'"), owning(experiment):
+            pass
+        other.communicate()
+    assert experiment.owner is None
+
+
+def test_an_owner_that_is_gone_holds_nothing(tmp_path: Path) -> None:
+    experiment = begin(tmp_path, "first", SPEC)
+    (experiment.folder / "owner.json").write_text(json.dumps({"pid": 2**22 - 1, "created": 0}))
+
+    assert experiment.owner is None
+
+
+def test_what_was_never_begun_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no experiment 'nothing'"):
+        _ = Experiment(tmp_path / "nothing").spec

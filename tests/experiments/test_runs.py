@@ -1,0 +1,139 @@
+"""One run: what it keeps, how it goes on, that it can be repeated."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.experiments.made import TINY, WARM, make_dataset
+from tidal_core.errors import InputError
+from tidal_core.experiments.files import read
+from tidal_core.experiments.protocol import Arm, Protocol
+from tidal_core.experiments.runs import TIMES, Run, play, repeat
+
+
+def make_run(folder: Path, arm: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
+    return Run(make_dataset(folder), protocol, Arm.parse(arm), 1.0, number, folder / "runs")
+
+
+def lasting(lines: list[dict]) -> list[dict]:
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def test_a_run_asks_new_images_every_round_and_keeps_what_it_was(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    lines = list(play(run))
+
+    assert [line["labels"] for line in lines] == [6, 10, 14]
+    assert [len(line["asked"]) for line in lines] == [4, 4, 0]
+    asked = [row for line in lines for row in line["asked"]]
+    assert len(set(asked)) == 8
+    assert min(asked) >= 20, "test images are never asked"
+    kept = read(run.file)
+    assert kept is not None
+    assert kept.rounds == lines
+    assert kept.header["versions"]["torch"]
+    for line in lines:
+        assert sum(line["trained_classes"]) == line["trained_on"] == line["labels"]
+        assert line["balanced_accuracy"] == pytest.approx(np.mean(line["recalls"]))
+        assert 0 <= line["validation_accuracy"] <= 1
+        assert line["peak_gb"] > 0
+
+
+@pytest.mark.parametrize("arm", ["tidal-entropy/plain", "random+td"])
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path, arm: str, warm: bool) -> None:
+    protocol = WARM if warm else TINY
+    whole = list(play(make_run(tmp_path / "whole", arm, protocol)))
+    run = make_run(tmp_path / "killed", arm, protocol)
+    next(iter(play(run)))
+    with run.file.open("a") as file:
+        file.write('{"round": 2, "lab')  # killed while it wrote
+
+    rest = list(play(run))
+
+    assert [line["round"] for line in rest] == [2, 3]
+    kept = read(run.file)
+    assert kept is not None
+    assert lasting(kept.rounds) == lasting(whole)
+    assert [path.name for path in run.folder.iterdir()] == [run.file.name], "weights are tidied away"
+
+
+def test_a_finished_run_is_repeated_bit_for_bit(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "badge")
+    list(play(run))
+
+    assert repeat(run, tmp_path / "again") == []
+
+
+def test_a_repetition_that_differs_says_where(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    list(play(run))
+    text = run.file.read_text().replace('"round": 2, "labels": 10', '"round": 2, "labels": 11')
+    run.file.write_text(text)
+
+    assert repeat(run, tmp_path / "again") == ["round 2: labels"]
+
+
+def test_a_finished_run_is_not_played_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    list(play(run))
+
+    assert list(play(run)) == []
+
+
+def test_all_arms_of_a_run_start_from_the_same_images(tmp_path: Path) -> None:
+    first = [next(iter(play(make_run(tmp_path / arm, arm))))["trained_classes"] for arm in ("random", "coreset")]
+
+    assert first[0] == first[1]
+
+
+def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    list(play(make_run(tmp_path)))
+
+    with pytest.raises(InputError, match=r"begun with other settings \(protocol\)"):
+        list(play(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
+
+
+def test_to_stop_leaves_the_round_to_be_done_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+
+    assert list(play(run, should_stop=lambda: True)) == []
+    assert len(list(play(run))) == 3
+
+
+def test_the_studios_delay_answers_each_batch_from_the_ranking_before(tmp_path: Path) -> None:
+    prompt = list(play(make_run(tmp_path / "prompt", protocol=replace(TINY, rounds=4))))
+    run = make_run(tmp_path / "stale", protocol=replace(TINY, rounds=4, stale=True, audit_share=0.25))
+    stale = list(play(run))
+
+    assert len(prompt[0]["asked"]) == 4
+    assert [len(line["asked"]) for line in stale] == [3, 3, 3, 0]
+    assert [line["labels"] for line in stale] == [6, 10, 14, 18]
+    assert [line["trained_on"] for line in stale] == [6, 9, 12, 15]
+    waiting = [row for row in stale[0]["waiting"] if row >= 0]
+    assert stale[1]["asked"] == waiting, "ranked after the first round, answered after the second"
+    everything = [row for line in stale for row in line["asked"] + line["audited"]]
+    assert len(set(everything)) == len(everything)
+
+
+def test_a_stale_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    protocol = replace(TINY, stale=True, audit_share=0.25)
+    whole = list(play(make_run(tmp_path / "whole", protocol=protocol)))
+    run = make_run(tmp_path / "killed", protocol=protocol)
+    next(iter(play(run)))
+
+    assert lasting(list(play(run))) == lasting(whole[1:])
+
+
+def test_an_arm_that_cannot_be_trained_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidal_core.experiments.runs.COMPANIONS", {})
+
+    with pytest.raises(InputError, match="needs the companion 'td'"):
+        list(play(make_run(tmp_path, "tidal-entropy")))
+
+
+def test_repeating_what_was_never_played_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="only a run that was played"):
+        repeat(make_run(tmp_path), tmp_path / "again")

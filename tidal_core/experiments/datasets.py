@@ -1,0 +1,217 @@
+"""Images with known labels as one pixel file, from wherever they are.
+
+    digits                          scikit-learn's handwritten digits, 8 x 8; come with the package
+    cifar10, mnist                  <data>/cifar10/{train,test}.parquet, <data>/mnist/test.parquet, in the layout of
+                                    Hugging Face: ``image`` = struct(bytes, path), ``label``; cifar10 also from
+                                    torchvision's files
+    cifar100, fashion-mnist, svhn   torchvision's files below <data>
+    parquet:TRAIN[,TEST]            any parquet files of that layout
+    project:NAME                    the labelled images of a project
+
+Prepared once into a folder of the cache. Where there is no test part, a fifth of the images becomes one, drawn with a
+fixed seed and the same share of every class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from tidal_core.errors import InputError
+from tidal_core.records import Int64, Split, UInt8
+
+TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST", "svhn": "SVHN"}
+PARQUET = {"cifar10": ("cifar10/train.parquet", "cifar10/test.parquet"), "mnist": ("mnist/test.parquet",)}
+NAMES = ("digits", "mnist", "cifar10", "cifar100", "fashion-mnist", "svhn")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+_SPLIT_SEED = 2023
+_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images by their rows in a pixel file. Everything in it can be sent to another process."""
+
+    name: str
+    pixels: Path  # pixels.npy, uint8 (rows, H, H, 3)
+    labels: Int64  # (rows,) positions in class_names; -1 where unknown
+    pool_rows: Int64  # what may be asked
+    test_rows: Int64
+    class_names: tuple[str, ...]
+
+    @property
+    def n_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+    def fingerprint(self) -> str:
+        """Changes when the images' labels, order or number change."""
+        digest = hashlib.sha256()
+        for array in (self.labels, self.pool_rows, self.test_rows):
+            digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def load(name: str, cache: Path, data: Path | None = None, *, download: bool = False) -> Dataset:
+    """The data set of this name, prepared in ``cache`` unless it is there. ``data``: where its files are.
+
+    Raises InputError when there is no such name or its files are missing.
+    """
+    if name.startswith("project:"):
+        return _project(name)
+    folder = cache / name.replace(":", "-").replace("/", "-").replace(",", "-").replace(".", "-")
+    if not (folder / "about.json").exists():
+        _write(folder, name, *_read(name, data, download))
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    labels = np.load(folder / "labels.npy")
+    test = np.load(folder / "test.npy")
+    pool = np.setdiff1d(np.arange(len(labels)), test)
+    return Dataset(name, folder / "pixels.npy", labels, pool, test, tuple(about["class_names"]))
+
+
+def stratified(labels: Int64, n: int, rng: np.random.Generator) -> Int64:
+    """n positions of ``labels``, the same share of every class up to rounding, in ascending order."""
+    order = rng.permutation(len(labels))
+    shuffled = labels[order]
+    # The k-th of m images of a class stands at (k + a draw) / m: taking the n smallest takes all classes evenly.
+    place = np.empty(len(labels))
+    for c in np.unique(labels):
+        own = shuffled == c
+        place[own] = (np.arange(own.sum()) + rng.random()) / own.sum()
+    return np.sort(order[np.argsort(place, kind="stable")[:n]])
+
+
+def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    """Pixels (N, H, H, 3), labels (N,), test rows and class names."""
+    if name == "digits":
+        return _digits()
+    if name.startswith("parquet:"):
+        return _parquet([Path(part) for part in name.removeprefix("parquet:").split(",")], None)
+    if name not in NAMES:
+        raise InputError(f"There is no data set {name!r}; choose {', '.join(NAMES)}, parquet:FILE or project:NAME.")
+    root = data or Path()
+    files = [root / part for part in PARQUET.get(name, ())]
+    if files and all(file.exists() for file in files):
+        return _parquet(files, CIFAR10 if name == "cifar10" else None)
+    if name in TORCHVISION:
+        return _torchvision(name, root, download)
+    raise InputError(f"{files[0]} is not there; give the folder that holds {PARQUET[name][0]} with --data.")
+
+
+def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    from tidal_core.images.importers.digits import load_digits, split_indices
+
+    pixels, labels = load_digits()  # (1797, 8, 8)
+    return _colour(pixels), labels, split_indices(), tuple("0123456789")
+
+
+def _parquet(files: list[Path], names: tuple[str, ...] | None) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    import pyarrow.parquet as pq
+
+    images: list[UInt8] = []
+    labels: list[int] = []
+    starts: list[int] = []
+    for file in files:
+        if not file.exists():
+            raise InputError(f"{file} is not there; give the parquet files as parquet:TRAIN,TEST.")
+        table = pq.read_table(file, columns=["image", "label"])
+        starts.append(len(labels))
+        labels += table["label"].to_pylist()
+        for cell in table["image"].to_pylist():
+            pixels = np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB"))
+            images.append(_square(pixels, len(images[0]) if images else min(pixels.shape[:2])))
+    found = np.asarray(labels, np.int64)
+    n_classes = int(found.max()) + 1
+    test = np.arange(starts[1], len(found)) if len(files) > 1 else _hold_out(found)
+    return np.stack(images), found, test, names or tuple(str(c) for c in range(n_classes))
+
+
+def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    from torchvision import datasets
+
+    kind: Callable[..., Any] = getattr(datasets, TORCHVISION[name])
+    pixels: list[UInt8] = []
+    labels: list[Int64] = []
+    class_names: tuple[str, ...] = tuple("0123456789")
+    for train in (True, False):
+        which = {"split": "train" if train else "test"} if name == "svhn" else {"train": train}
+        try:
+            part = kind(root, download=download, **which)
+        except RuntimeError as error:
+            raise InputError(
+                f"torchvision finds no {name} below {root} ({error}); give its folder with --data, or add --download."
+            ) from error
+        array = np.asarray(part.data)
+        array = array.transpose(0, 2, 3, 1) if name == "svhn" else array
+        pixels.append(array if array.ndim == 4 else _colour(array))
+        labels.append(np.asarray(part.labels if name == "svhn" else part.targets, np.int64))
+        class_names = tuple(getattr(part, "classes", class_names))
+    test = np.arange(len(labels[0]), len(labels[0]) + len(labels[1]))
+    return np.concatenate(pixels), np.concatenate(labels), test, class_names
+
+
+def _project(name: str) -> Dataset:
+    from tidal_core.projects import open_project
+
+    project = open_project(name.removeprefix("project:"))
+    try:
+        classes = [c for c in project.store.classes.all() if c.merged_into is None]
+        position = {c.id: place for place, c in enumerate(classes)}
+        images = project.store.images.all()
+        given = project.store.answers.training_labels()
+        known = dict(zip(given.image_ids.tolist(), given.class_ids.tolist(), strict=True))
+        known |= {image.id: image.known_class for image in images if image.known_class is not None}
+        pixels = project.pixels
+    finally:
+        project.close()
+    rows = max((image.pixel_row for image in images), default=-1) + 1
+    labels = np.full(rows, -1, np.int64)
+    test = []
+    for image in images:
+        labels[image.pixel_row] = position.get(known.get(image.id, -1), -1)
+        if image.split is Split.TEST and labels[image.pixel_row] >= 0:
+            test.append(image.pixel_row)
+    labelled = np.flatnonzero(labels >= 0)
+    if len(labelled) < 20 or len(classes) < 2:
+        raise InputError(
+            f"{name} has {len(labelled)} images with labels in {len(classes)} classes; a comparison needs 20 and 2."
+        )
+    test_rows = np.sort(np.asarray(test, np.int64)) if test else labelled[_hold_out(labels[labelled])]
+    return Dataset(name, pixels, labels, np.setdiff1d(labelled, test_rows), test_rows, tuple(c.name for c in classes))
+
+
+def _hold_out(labels: Int64) -> Int64:
+    return stratified(labels, round(_TEST_SHARE * len(labels)), np.random.default_rng(_SPLIT_SEED))
+
+
+def _colour(grey: NDArray[np.uint8]) -> UInt8:
+    """(N, H, W) -> (N, H, W, 3)."""
+    return np.repeat(grey[..., None], 3, axis=3)
+
+
+def _square(pixels: UInt8, side: int) -> UInt8:
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels), (side, side)))
+
+
+def _write(folder: Path, name: str, pixels: UInt8, labels: Int64, test: Int64, class_names: tuple[str, ...]) -> None:
+    """``about.json`` comes last: with it, the folder is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out = open_memmap(folder / "pixels.npy", "w+", np.uint8, pixels.shape)
+    out[:] = pixels
+    out.flush()
+    np.save(folder / "labels.npy", labels)
+    np.save(folder / "test.npy", test)
+    (folder / "about.json").write_text(json.dumps({"name": name, "class_names": class_names}), encoding="utf-8")

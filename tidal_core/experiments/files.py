@@ -1,0 +1,156 @@
+"""What an experiment is on disk. No torch: pages read it while another process plays.
+
+experiments/<name>/spec.json     what is compared
+experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
+experiments/<name>/owner.json    who plays it now
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from tidal_core.errors import InputError
+from tidal_core.experiments.protocol import Arm, Protocol
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an experiment compares."""
+
+    dataset: str
+    protocol: Protocol
+    arms: tuple[str, ...]
+    imbalances: tuple[float, ...] = (1.0,)
+    runs: int = 5
+
+    def to_json(self) -> str:
+        """Readable JSON, equal for equal specifications."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Spec:
+        """What ``to_json`` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        return cls(
+            values["dataset"],
+            Protocol.from_dict(values["protocol"]),
+            tuple(values["arms"]),
+            tuple(values["imbalances"]),
+            values["runs"],
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named comparison in its folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def spec(self) -> Spec:
+        """What it compares; InputError where nothing was begun."""
+        try:
+            return Spec.from_json((self.folder / "spec.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"There is no experiment {self.name!r} in {self.folder.parent}.") from error
+
+    @property
+    def owner(self) -> int | None:
+        """The process that plays it now; None when nobody does."""
+        try:
+            found = json.loads((self.folder / "owner.json").read_text(encoding="utf-8"))
+            process = psutil.Process(found["pid"])
+            same = abs(process.create_time() - found["created"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return int(found["pid"]) if same else None
+
+
+def experiments(home: Path) -> list[Experiment]:
+    """All experiments below ``home``, by name."""
+    return [Experiment(path.parent) for path in sorted((home / "experiments").glob("*/spec.json"))]
+
+
+def begin(home: Path, name: str, spec: Spec) -> Experiment:
+    """The experiment of this name, made or extended: arms, imbalance ratios and runs may be added later.
+
+    Raises InputError for an unknown arm, and when it was begun with another data set or protocol.
+    """
+    for arm in spec.arms:
+        Arm.parse(arm)
+    if not spec.arms or spec.runs < 1 or not spec.imbalances:
+        raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
+    experiment = Experiment(home / "experiments" / name)
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    file = experiment.folder / "spec.json"
+    if file.exists():
+        before = experiment.spec
+        if (before.dataset, before.protocol) != (spec.dataset, spec.protocol):
+            raise InputError(
+                f"The experiment {name!r} was begun with another data set or protocol; choose another name."
+            )
+        spec = Spec(
+            spec.dataset,
+            spec.protocol,
+            tuple(dict.fromkeys(before.arms + spec.arms)),
+            tuple(dict.fromkeys(before.imbalances + spec.imbalances)),
+            max(before.runs, spec.runs),
+        )
+    beside = file.with_suffix(".part")
+    beside.write_text(spec.to_json(), encoding="utf-8")
+    beside.replace(file)
+    return experiment
+
+
+@contextmanager
+def owning(experiment: Experiment) -> Iterator[None]:
+    """Hold the experiment: two that write into the same runs would spoil them."""
+    if experiment.owner not in (None, os.getpid()):
+        raise InputError(f"Process {experiment.owner} is playing {experiment.name!r}; stop it, or wait for it.")
+    file = experiment.folder / "owner.json"
+    me = psutil.Process()
+    file.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def done_share(experiment: Experiment) -> float:
+    """Rounds that are finished, of all that the specification asks for; 0 to 1."""
+    spec = experiment.spec
+    total = len(spec.arms) * len(spec.imbalances) * spec.runs * spec.protocol.rounds
+    files = (experiment.folder / "runs").glob("*.jsonl")
+    lines = sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files)
+    return min(1.0, lines / total)
+
+
+class Lines(NamedTuple):
+    """A run's file as far as it goes."""
+
+    header: dict[str, Any]
+    rounds: list[dict[str, Any]]
+
+
+def read(file: Path) -> Lines | None:
+    """The file's whole lines; None where there is none. A last line that was cut off is left out."""
+    if not file.exists():
+        return None
+    whole = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line end was cut off
+    if not whole:
+        return None
+    header, *rounds = (json.loads(line) for line in whole)
+    return Lines(header, rounds)

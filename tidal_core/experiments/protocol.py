@@ -1,0 +1,187 @@
+"""How a comparison goes: presets, arms, seeds, imbalance. Explicit values only; no torch, so that pages can show them.
+
+Seeds are apart for each source of chance. The first labelled set, the weights and the scored subset depend on the run
+alone, so that all arms of a run start alike and comparisons are paired; the order of batches, augmentation and the
+strategy's own draws depend on the arm as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from tidal_core import strategies
+from tidal_core.config import PAPER as PAPER_TRAIN
+from tidal_core.config import QUICK as QUICK_TRAIN
+from tidal_core.config import JsonConfig, Seeds, TrainConfig
+from tidal_core.errors import InputError
+from tidal_core.records import Int64
+
+Tail = Literal["exponential", "step"]
+
+
+@dataclass(frozen=True)
+class Protocol(JsonConfig):
+    """Everything that decides how a run of an arm comes out, beside data, arm, run and imbalance ratio."""
+
+    train: TrainConfig
+    first: int  # labels of the first round, drawn at random
+    per_round: int
+    rounds: int
+    subset: int = 0  # pool images scored per round, drawn at random; 0 for all
+    validation: int = 0  # images taken from the pool to watch, never to train on
+    test_limit: int = 0  # of the test images, the same for all runs; 0 for all
+    tail: Tail = "exponential"
+    stale: bool = False  # the studio's delay: a batch is answered from the ranking before the last
+    audit_share: float = 0.0  # of each batch, labels that go to the audit sample and are not trained on
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.first, self.per_round, self.rounds, self.threads) < 1:
+            raise InputError(
+                f"{self.first} first labels, {self.per_round} a round, {self.rounds} rounds, {self.threads} threads: "
+                "each must be at least 1."
+            )
+        if not 0 <= self.audit_share <= 0.5:
+            raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """As the base class, with the training configuration rebuilt."""
+        return super().from_dict({**values, "train": TrainConfig.from_dict(values["train"])})
+
+    def changed(self, **values: Any) -> Protocol:
+        """A copy with the values that are not None."""
+        return dataclasses.replace(self, **{key: value for key, value in values.items() if value is not None})
+
+
+PRESETS: dict[str, Protocol] = {
+    # The studio's own settings, at the budgets of a person: minutes a run on two CPU cores.
+    "human": Protocol(QUICK_TRAIN, first=20, per_round=20, rounds=10, subset=2_000, validation=100, test_limit=2_000),
+    # TiDAL (ICCV 2023): a round of 200 epochs with ResNet-18; needs a GPU.
+    "paper": Protocol(PAPER_TRAIN, first=1_000, per_round=1_000, rounds=10, subset=10_000, validation=1_000),
+    # For tests and for trying a command: seconds.
+    "quick": Protocol(
+        dataclasses.replace(QUICK_TRAIN, epochs=2, min_steps=0, warm_start=False, augmentation="none"),
+        first=20,
+        per_round=10,
+        rounds=3,
+        subset=100,
+        validation=20,
+        test_limit=100,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: a strategy, with or without the TD module, judged by its own classifier or by a plain one.
+
+    ``entropy``: a plain classifier. ``random+td``: asks at random, the TD module is trained along.
+    ``tidal-entropy/plain``: asks as TiDAL does; the accuracy is that of a plain classifier trained on what was asked.
+    """
+
+    strategy: str
+    td: bool = False
+    plain: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Arm:
+        """The arm of this name. Raises InputError for a strategy that is not there or cannot be trained for."""
+        found = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
+        if found is None:
+            raise InputError(f"{text!r} is no arm; write a strategy, a strategy+td, or a strategy/plain.")
+        strategy = strategies.get(found[1])
+        arm = cls(strategy.name, bool(found[2]) or "td" in strategy.companions, bool(found[3]))
+        if arm.plain and not arm.td:
+            raise InputError(f"{text!r}: {strategy.name} is asked by a plain classifier already; leave /plain out.")
+        return arm
+
+    @property
+    def name(self) -> str:
+        """What ``parse`` reads."""
+        own = "td" in strategies.get(self.strategy).companions
+        return self.strategy + ("+td" if self.td and not own else "") + ("/plain" if self.plain else "")
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        own = "td" in strategies.get(self.strategy).companions
+        title = strategies.get(self.strategy).title + (", TD module attached" if self.td and not own else "")
+        return title + (", judged by a plain classifier" if self.plain else "")
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """What is trained beside the classifier that asks."""
+        return tuple(sorted(strategies.get(self.strategy).companions | ({"td"} if self.td else set())))
+
+    def train_config(self, protocol: Protocol, *, asks: bool = True) -> TrainConfig:
+        """How its classifier that asks, or the plain one, is trained."""
+        return dataclasses.replace(protocol.train, companions=self.companions if asks else ())
+
+
+def seed_of(*parts: object) -> int:
+    """A seed for a purpose: the same parts always give the same, others an unrelated one. 0 to 2^62."""
+    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8]) >> 2
+
+
+def seeds_of(arm: Arm, run: int, round_number: int) -> Seeds:
+    """Weights by run and round; order, augmentation and selection by arm too."""
+    return Seeds(
+        weights=seed_of("weights", run, round_number),
+        order=seed_of("order", arm.name, run, round_number),
+        augmentation=seed_of("augmentation", arm.name, run, round_number),
+        selection=seed_of("selection", arm.name, run, round_number),
+    )
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: rows of the pixel file, the same for all its arms."""
+
+    pool: Int64  # what may be asked, the first set included
+    validation: Int64
+    first: Int64
+
+
+def start_of(labels: Int64, pool_rows: Int64, protocol: Protocol, imbalance: float, run: int) -> Start:
+    """Draw the tail, the validation images and the first set of a run.
+
+    Raises InputError when the pool is too small for the labels that the protocol asks.
+    """
+    rng = np.random.default_rng(seed_of("start", run))
+    order = rng.permutation(pool_rows)
+    validation, rest = order[: protocol.validation], order[protocol.validation :]
+    pool = rest[keep_tail(labels[rest], imbalance, protocol.tail)]
+    asked = protocol.first + protocol.per_round * (protocol.rounds - 1)
+    if asked > len(pool):
+        raise InputError(
+            f"{protocol.rounds} rounds ask {asked:,} labels and the pool has {len(pool):,} images"
+            + (f" at imbalance {imbalance:g}" if imbalance > 1 else "")
+            + "; ask fewer rounds or fewer labels a round."
+        )
+    return Start(np.sort(pool), np.sort(validation), pool[: protocol.first])
+
+
+def keep_tail(labels: Int64, ratio: float, tail: Tail) -> Int64:
+    """Positions to keep of ``labels``, which are in random order: the first of each class, in their order.
+
+    Exponential: class k keeps n * ratio^(-k / (C - 1)), n being the size of the largest class. Step: the second half
+    of the classes keep n / ratio. Classes that are smaller already keep what they have.
+    """
+    if ratio < 1:
+        raise InputError(f"the imbalance ratio is {ratio:g}; 1 is balanced, 10 leaves the last class a tenth.")
+    counts = np.bincount(labels[labels >= 0])
+    classes = len(counts)
+    if tail == "exponential":
+        share = ratio ** -(np.arange(classes) / max(1, classes - 1))
+    else:
+        share = np.where(np.arange(classes) < (classes + 1) // 2, 1, 1 / ratio)
+    most = np.maximum(1, np.rint(counts.max() * share)).astype(np.int64)
+    kept = [np.flatnonzero(labels == c)[: most[c]] for c in range(classes)]
+    return np.sort(np.concatenate(kept))

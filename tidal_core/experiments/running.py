@@ -1,0 +1,56 @@
+"""Plays the runs of an experiment that are not finished, as many processes at once as wanted.
+
+Runs are played run number by run number, so that all arms have the same number of runs whenever one looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tidal_core.experiments.datasets import Dataset
+from tidal_core.experiments.files import Experiment, owning, read
+from tidal_core.experiments.protocol import Arm
+from tidal_core.experiments.runs import Run, play
+
+Say = Callable[[str], None]
+
+
+def runs_of(experiment: Experiment, dataset: Dataset) -> list[Run]:
+    """All its runs, finished or not, in the order to play them."""
+    spec = experiment.spec
+    return [
+        Run(dataset, spec.protocol, Arm.parse(arm), imbalance, number, experiment.folder / "runs")
+        for number in range(spec.runs)
+        for imbalance in spec.imbalances
+        for arm in spec.arms
+    ]
+
+
+def finished_rounds(run: Run) -> int:
+    """How many rounds the run's file holds."""
+    lines = read(run.file)
+    return len(lines.rounds) if lines else 0
+
+
+def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
+    """Play every run that is not finished, ``jobs`` at once; how many were played."""
+    with owning(experiment):
+        rounds = experiment.spec.protocol.rounds
+        left = [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
+        if jobs == 1 or len(left) < 2:
+            for run in left:
+                _play(run, say)
+        else:
+            from joblib import Parallel, delayed
+
+            Parallel(n_jobs=jobs)(delayed(_play)(run, say) for run in left)
+        return len(left)
+
+
+def _play(run: Run, say: Say) -> None:
+    for line in play(run):
+        took = sum(line["seconds"].values())
+        say(
+            f"{run.stem} round {line['round']}/{run.protocol.rounds}: {line['accuracy']:.1%} with {line['labels']:,} "
+            f"labels, {took:.1f} s"
+        )

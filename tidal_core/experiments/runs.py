@@ -1,0 +1,338 @@
+"""One run of one arm: train, test, ask, round after round, each kept as a line of a file as soon as it is done.
+
+The file goes on where it ends: a run that was killed repeats the round it was in, from its training's checkpoint, and
+comes out as if nothing had happened. On a CPU a run is the same bit for bit each time, whatever runs beside it. The
+test images are looked at once per round and decide nothing; neither do the validation images, which are only kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tidal_core import strategies
+from tidal_core.companions import COMPANIONS
+from tidal_core.config import TrainConfig
+from tidal_core.devices import pick_device
+from tidal_core.errors import InputError
+from tidal_core.experiments.datasets import Dataset, stratified
+from tidal_core.experiments.files import read
+from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
+from tidal_core.model import Model, build_model, load_weights
+from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
+from tidal_core.scoring import score
+from tidal_core.training import train
+
+TIMES = ("seconds", "peak_gb")  # the only entries of a line that differ when a run is repeated
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run: everything that is needed to play it, on this machine or another."""
+
+    dataset: Dataset
+    protocol: Protocol
+    arm: Arm
+    imbalance: float
+    number: int
+    folder: Path
+
+    @property
+    def stem(self) -> str:
+        """Its file's name without the ending."""
+        arm = self.arm.name.replace("/", "-by-").replace("+", "-with-")
+        return f"{arm}--ir{self.imbalance:g}--run{self.number}"
+
+    @property
+    def file(self) -> Path:
+        """A header line, then a line per round."""
+        return self.folder / f"{self.stem}.jsonl"
+
+    def header(self) -> dict[str, Any]:
+        """What decides how the rounds come out; a file with another one is not gone on with."""
+        return {
+            "dataset": self.dataset.name,
+            "data": self.dataset.fingerprint(),
+            "protocol": asdict(self.protocol),
+            "arm": self.arm.name,
+            "imbalance": self.imbalance,
+            "run": self.number,
+        }
+
+
+def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
+    """Play what is left of a run; one line a round, after it is in the file.
+
+    Ends early when ``should_stop`` says so. Raises InputError when the file was begun with other settings.
+    """
+    missing = [name for name in run.arm.companions if name not in COMPANIONS]
+    if missing:
+        raise InputError(f"{run.arm.name} needs the companion {missing[0]!r}, which this version cannot train.")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    state = _State(run)
+    for number in range(len(state.rounds) + 1, run.protocol.rounds + 1):
+        line = state.play(number, should_stop)
+        if line is None:
+            return
+        yield line
+    state.tidy()
+
+
+class _State:
+    """A run under way."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.device = run, pick_device()
+        data, protocol = run.dataset, run.protocol
+        self.start = start_of(data.labels, data.pool_rows, protocol, run.imbalance, run.number)
+        self.test = data.test_rows
+        if protocol.test_limit and protocol.test_limit < len(self.test):
+            draws = np.random.default_rng(seed_of("test", data.name))
+            self.test = self.test[stratified(data.labels[self.test], protocol.test_limit, draws)]
+        self.trained, self.spent = self.start.first, self.start.first  # labels to train on; all that were asked
+        self.waiting: Int64 | None = None  # with ``stale``: the batch that the ranking before the last asks
+        self.rounds: list[dict[str, Any]] = []
+        lines = read(run.file)
+        if lines is None:
+            about = {**run.header(), **_machine(self.device)}
+            run.file.write_text(json.dumps(about) + "\n", encoding="utf-8")
+            if protocol.stale:
+                self.waiting = self._audited(*self._random_batch())
+            return
+        changed = sorted(key for key, value in run.header().items() if lines.header.get(key) != _plain(value))
+        if changed:
+            raise InputError(
+                f"{run.file.name} was begun with other settings ({', '.join(changed)}); give this experiment another "
+                "name, or delete the file."
+            )
+        # A line that was cut off would spoil the next one.
+        whole = "".join(json.dumps(line) + "\n" for line in (lines.header, *lines.rounds))
+        run.file.write_text(whole, encoding="utf-8")
+        for line in lines.rounds:
+            self._take(line)
+
+    def play(self, number: int, should_stop: Callable[[], bool] | None) -> dict[str, Any] | None:
+        """One round; None if it was stopped."""
+        run, protocol = self.run, self.run.protocol
+        seconds: dict[str, float] = {}
+        began = time.perf_counter()
+        model = self._train(number, "asks", run.arm.train_config(protocol), should_stop)
+        judged = model
+        if model is not None and run.arm.plain:
+            judged = self._train(number, "plain", run.arm.train_config(protocol, asks=False), should_stop)
+        if model is None or judged is None:
+            return None
+        seconds["train"] = time.perf_counter() - began
+        began = time.perf_counter()
+        line: dict[str, Any] = {
+            "round": number,
+            "labels": len(self.spent),
+            "trained_on": len(self.trained),
+            "trained_classes": self._counts(self.trained),
+            **self._tested(judged, self.test, ""),
+            **self._tested(judged, self.start.validation, "validation_"),
+        }
+        seconds["test"] = time.perf_counter() - began
+        line |= self._ask(model, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
+        line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
+        line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
+        with run.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._take(line)
+        for kept in run.folder.glob(f"{run.stem}.*.round{number - 1}.safetensors"):
+            kept.unlink()
+        for kept in run.folder.glob(f"{run.stem}.*.checkpoint"):
+            kept.unlink()
+        return line
+
+    def tidy(self) -> None:
+        """Delete the weights that only served to go on."""
+        for kept in self.run.folder.glob(f"{self.run.stem}.*"):
+            if kept != self.run.file:
+                kept.unlink()
+
+    def _train(
+        self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
+    ) -> Model | None:
+        run, data = self.run, self.run.dataset
+        seeds = seeds_of(run.arm, run.number, number)
+        model = build_model(config, data.n_classes, seeds, self.device)
+        weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
+        if config.warm_start and number > 1:
+            load_weights(model, weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors"))
+        images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes)
+        training = train(
+            config,
+            images,
+            model,
+            seeds,
+            checkpoint=run.folder / f"{run.stem}.{role}{number}.checkpoint",
+            checkpoint_seconds=60,
+            curves=False,
+            should_stop=should_stop,
+            threads=run.protocol.threads,
+        )
+        for _ in training:
+            pass
+        if training.result is None:
+            return None
+        if config.warm_start and number < run.protocol.rounds:
+            model.save(weights)
+        return model
+
+    def _tested(self, model: Model, rows: Int64, prefix: str) -> dict[str, Any]:
+        """Accuracy, and the recall of each class (None where it has no image)."""
+        if not len(rows):
+            return {}
+        labels, classes = self.run.dataset.labels[rows], self.run.dataset.n_classes
+        right = self._score(model, rows).log_p.argmax(axis=1) == labels
+        counts = np.bincount(labels, minlength=classes)
+        hits = np.bincount(labels[right], minlength=classes)
+        recalls = [float(hit / count) if count else None for hit, count in zip(hits, counts, strict=True)]
+        found = [recall for recall in recalls if recall is not None]
+        return {
+            f"{prefix}accuracy": float(right.mean()),
+            f"{prefix}balanced_accuracy": float(np.mean(found)),
+            f"{prefix}recalls": recalls,
+        }
+
+    def _score(self, model: Model, rows: Int64) -> PoolScores:
+        return score(model, self.run.dataset.pixels, rows, threads=self.run.protocol.threads)
+
+    def _ask(self, model: Model, number: int, seconds: dict[str, float]) -> dict[str, Any]:
+        """Rank what is not yet asked; with ``stale`` the batch before this ranking's is the one that is answered."""
+        run, protocol = self.run, self.run.protocol
+        began = time.perf_counter()
+        taken = self.spent if self.waiting is None else np.concatenate([self.spent, self.waiting])
+        free = np.setdiff1d(self.start.pool, taken)
+        wanted = min(protocol.per_round, len(free))
+        rows = self._subset(free, wanted, number)
+        strategy = strategies.get(run.arm.strategy)
+        pool = self._view(model, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
+        seconds["score"] = time.perf_counter() - began
+        began = time.perf_counter()
+        draws = np.random.default_rng(seeds_of(run.arm, run.number, number).selection)
+        audited = round(protocol.audit_share * wanted)
+        ranked = rows[strategy.select(pool, wanted - audited, draws)]
+        batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
+        seconds["choose"] = time.perf_counter() - began
+        if protocol.stale and self.waiting is not None:
+            batch, self.waiting = self.waiting, batch
+        asked, audit = batch[batch >= 0], -1 - batch[batch < 0]
+        line = {"asked": asked.tolist(), "asked_classes": self._counts(asked), "audited": audit.tolist()}
+        if self.waiting is not None:
+            line["waiting"] = self.waiting.tolist()
+        return line
+
+    def _subset(self, free: Int64, wanted: int, number: int) -> Int64:
+        """The free rows that are scored: the first in an order of all images that the arms of a run share."""
+        limit = max(self.run.protocol.subset, wanted)
+        if not self.run.protocol.subset or limit >= len(free):
+            return free
+        draws = np.random.default_rng(seed_of("subset", self.run.number, number))
+        place = np.empty(len(self.run.dataset.labels))
+        place[draws.permutation(len(place))] = np.arange(len(place))
+        return np.sort(free[np.argsort(place[free])[:limit]])
+
+    def _view(self, model: Model, rows: Int64) -> PoolView:
+        data = self.run.dataset
+        scores = self._score(model, np.concatenate([rows, self.trained]))
+        n = len(rows)
+        return PoolView(
+            ids=rows,
+            log_p=scores.log_p[:n],
+            td_log_p=None if scores.td_log_p is None else scores.td_log_p[:n],
+            features=scores.features[:n],
+            labelled_features=scores.features[n:],
+            labelled_log_p=scores.log_p[n:],
+            labelled_classes=data.labels[self.trained],
+            class_counts=np.bincount(data.labels[self.trained], minlength=data.n_classes),
+            extra={name: value[:n] for name, value in scores.extra.items()},
+        )
+
+    def _random_batch(self) -> tuple[Int64, Int64]:
+        protocol = self.run.protocol
+        draws = np.random.default_rng(seed_of("stale", self.run.number))
+        free = draws.permutation(np.setdiff1d(self.start.pool, self.spent))[: protocol.per_round]
+        audited = round(protocol.audit_share * len(free))
+        return free[audited:], free[:audited]
+
+    def _audited(self, asked: Int64, audit: Int64) -> Int64:
+        """One batch in one array: rows to train on, and rows for the audit sample as -1 - row."""
+        return np.concatenate([asked, -1 - audit])
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """What a finished round leaves for the next one."""
+        asked, audited = np.asarray(line["asked"], np.int64), np.asarray(line["audited"], np.int64)
+        self.trained = np.concatenate([self.trained, asked])
+        self.spent = np.concatenate([self.spent, asked, audited])
+        self.waiting = np.asarray(line["waiting"], np.int64) if "waiting" in line else self.waiting
+        self.rounds.append(line)
+
+    def _counts(self, rows: Int64) -> list[int]:
+        counts: list[int] = np.bincount(self.run.dataset.labels[rows], minlength=self.run.dataset.n_classes).tolist()
+        return counts
+
+
+def repeat(run: Run, scratch: Path) -> list[str]:
+    """Play a finished run again in ``scratch`` and name what came out differently: nothing, on the same machine."""
+    before = read(run.file)
+    if before is None:
+        raise InputError(f"{run.file.name} is not there; only a run that was played can be repeated.")
+    again = Run(run.dataset, run.protocol, run.arm, run.imbalance, run.number, scratch)
+    differences = []
+    for old, new in zip(before.rounds, play(again), strict=False):
+        names = sorted(key for key in old | new if key not in TIMES and old.get(key) != new.get(key))
+        differences += [f"round {old['round']}: {name}" for name in names]
+    return differences
+
+
+def _blind_view(rows: Int64, classes: int) -> PoolView:
+    """A pool for strategies that look at nothing."""
+    nothing = np.empty((0, 0), np.float32)
+    return PoolView(
+        ids=rows,
+        log_p=np.empty((len(rows), classes), np.float32),
+        td_log_p=None,
+        features=np.empty((len(rows), 0), np.float32),
+        labelled_features=nothing,
+        labelled_log_p=nothing,
+        labelled_classes=np.empty(0, np.int64),
+        class_counts=np.zeros(classes, np.int64),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": device.type,
+        "hardware": name,
+        "cores": os.cpu_count(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """The most memory that was in use: of the device, or of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
