@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tidal_core.errors import ProjectInUse, TidalError
+from tidal_core.experiments.command import experiment
 from tidal_core.records import ImportReport, RoundState, Split
 
 app = typer.Typer(
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+app.command()(experiment)
 
 SHOWN_PROBLEMS = 20
 

@@ -1,0 +1,139 @@
+"""From the files of runs to tables, and the command that does it all."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.experiments.made import TINY
+from tidal_core import cli
+from tidal_core.experiments.files import Experiment, Spec, begin
+from tidal_core.experiments.report import markdown, points, summary, write
+from tidal_core.experiments.results import load
+
+
+def made_up(home: Path, accuracies: dict[str, list[list[float]]], imbalance: float = 1.0) -> Experiment:
+    """An experiment whose runs came to these accuracies: by arm, by run, by round."""
+    spec = Spec("made", TINY, tuple(accuracies), (imbalance,), max(map(len, accuracies.values())))
+    experiment = begin(home, "made-up", spec)
+    (experiment.folder / "runs").mkdir(exist_ok=True)
+    for arm, runs in accuracies.items():
+        for number, rounds in enumerate(runs):
+            header = {"arm": arm, "imbalance": imbalance, "run": number, "device": "cpu", "hardware": "made up"}
+            header |= {"cores": 2, "versions": {"torch": "2"}}
+            lines = [
+                {
+                    "round": place + 1,
+                    "labels": 6 + 4 * place,
+                    "trained_on": 6 + 4 * place,
+                    "accuracy": value,
+                    "balanced_accuracy": value - 0.1,
+                    "asked": [1, 2],
+                    "seconds": {"train": 2.0 + number},
+                    "peak_gb": 1.0,
+                }
+                for place, value in enumerate(rounds)
+            ]
+            text = "".join(json.dumps(line) + "\n" for line in (header, *lines))
+            (experiment.folder / "runs" / f"{arm}--ir{imbalance:g}--run{number}.jsonl").write_text(text)
+    return experiment
+
+
+RANDOM = [[0.2, 0.4, 0.6], [0.2, 0.5, 0.6], [0.2, 0.45, 0.6]]
+BETTER = [[0.2, 0.61, 0.8], [0.2, 0.7, 0.81]]
+
+
+def test_runs_keep_their_number_and_what_is_missing_is_nan(tmp_path: Path) -> None:
+    experiment = made_up(tmp_path, {"random": RANDOM, "margin": [[0.3], [0.4, 0.5, 0.6]]})
+
+    results = load(experiment)
+
+    np.testing.assert_array_equal(results.values("margin", 1.0), [[0.3, np.nan, np.nan], [0.4, 0.5, 0.6]])
+    assert results.labels.tolist() == [6, 10, 14]
+    assert (results.finished("margin", 1.0), results.finished("random", 1.0)) == (1, 3)
+    assert results.seconds("random", 1.0, "train") == 3.0
+
+
+def test_a_summary_says_how_much_better_than_random_and_by_which_test(tmp_path: Path) -> None:
+    random, better = summary(load(made_up(tmp_path, {"random": RANDOM, "margin": BETTER})), 1.0)
+
+    assert "gain" not in random
+    assert better["runs"] == 2
+    assert better["final"][0] == pytest.approx(0.805)
+    assert better["gain"][0] > 0.1
+    assert better["comparisons"] == 3
+    # at 10 labels the arm has 0.655, more than random ever; at 6 both have 0.2
+    np.testing.assert_allclose(better["ratio"], [1, np.nan, np.nan])
+
+
+def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
+    results = load(made_up(tmp_path, {"random": RANDOM, "margin": BETTER}))
+
+    report, csv, parquet, rounds = write(results, tmp_path / "out")
+
+    assert "| margin | 2 | 80.5 ± 6.4 |" in report.read_text()
+    assert "Wins, row against column: of 3 points" in report.read_text()
+    table = pacsv.read_csv(csv)
+    assert table.num_rows == 6
+    assert table.column_names == pq.read_table(parquet).column_names == list(points(results))
+    assert pq.read_table(rounds).num_rows == 15
+
+
+def test_an_experiment_without_runs_has_an_empty_report(tmp_path: Path) -> None:
+    experiment = begin(tmp_path, "empty", Spec("made", TINY, ("random",)))
+
+    assert "No run yet." in markdown(load(experiment))
+    assert len(write(load(experiment), tmp_path / "out")) == 4
+
+
+def test_the_comparison_with_random_is_left_out_where_it_was_not_played(tmp_path: Path) -> None:
+    text = markdown(load(made_up(tmp_path, {"margin": BETTER}, imbalance=10.0)))
+
+    assert "Imbalance ratio 10" in text
+    assert "nan" not in text
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["tidal_core", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_the_command_plays_reports_goes_on_and_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    command = ("experiment", "digits", "--preset", "quick", "--strategies", "random,margin", "--rounds", 2, "--runs", 1)
+
+    assert run(monkeypatch, *command) == 0
+    assert "2 runs played." in capsys.readouterr().out
+    assert run(monkeypatch, *command) == 0
+    assert "0 runs played." in capsys.readouterr().out
+    assert run(monkeypatch, *command, "--check") == 0
+    assert "the same again, bit for bit" in capsys.readouterr().out
+    assert run(monkeypatch, "experiment", "digits", "--name", "digits-quick", "--report-only") == 0
+    assert "| margin | 1 |" in (tmp_path / "experiments/digits-quick/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--preset", "slow"), "no preset 'slow'"),
+        (("--tail", "long"), "no tail 'long'"),
+        (("--imbalance", "1;10"), "are no imbalance ratios"),
+        (("--strategies", "guess"), "no strategy 'guess'"),
+        (("--name", "nothing", "--report-only"), "no experiment 'nothing'"),
+    ],
+)
+def test_the_command_says_what_it_cannot_use(
+    options: tuple, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+
+    assert run(monkeypatch, "experiment", "digits", *options) == 1
+    assert message in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,116 @@
+"""The statistics of a comparison, by hand and against scipy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tidal_core.errors import InputError
+from tidal_core.experiments import statistics as st
+
+LABELS = np.array([20, 40, 60, 80])
+NAN = np.nan
+
+
+def test_a_band_is_the_t_interval_of_the_runs() -> None:
+    values = np.array([[0.5, 0.7], [0.6, 0.8], [0.7, NAN]])
+
+    found = st.band(values)
+
+    low, high = stats.t.interval(0.95, 2, 0.6, stats.sem(values[:, 0]))
+    np.testing.assert_allclose(found.mean, [0.6, 0.75])
+    np.testing.assert_allclose([found.low[0], found.high[0]], [low, high])
+    assert found.n.tolist() == [3, 2]
+
+
+def test_one_run_has_a_mean_and_no_interval() -> None:
+    found = st.band(np.array([[0.5, NAN]]))
+
+    assert found.mean[0] == 0.5
+    assert np.isnan([found.low[0], found.high[0], found.mean[1]]).all()
+
+
+def test_relative_improvement_is_taken_run_by_run() -> None:
+    found = st.relative(np.array([[0.6], [0.5], [0.9]]), np.array([[0.5], [0.5]]))
+
+    np.testing.assert_allclose(found, [[20], [0]])
+
+
+def test_the_area_is_the_mean_height_of_the_curve() -> None:
+    values = np.array([[0.0, 1.0, 1.0, 1.0], [0.5, 0.5, 0.5, NAN]])
+
+    found = st.area_under(LABELS, values)
+
+    assert found[0] == pytest.approx(2.5 / 3)
+    assert np.isnan(found[1])
+
+
+def test_label_efficiency_worked_by_hand() -> None:
+    arm, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.6, 0.8, 0.9])
+
+    found = st.label_efficiency(LABELS, arm, random)
+
+    # 0.7 lies half way between 0.6 at 40 and 0.8 at 60: random needs 50 labels for what the arm has at 40
+    np.testing.assert_allclose(found.ratio, [1, 50 / 40, 1, NAN])
+    np.testing.assert_allclose(found.saved, [0, 10, 0, NAN])
+
+
+def test_a_dip_does_not_undo_what_random_reached() -> None:
+    found = st.label_efficiency(LABELS, np.array([0.2, 0.6, 0.6, 0.6]), np.array([0.3, 0.6, 0.5, 0.7]))
+
+    np.testing.assert_allclose(found.ratio, [NAN, 1, 40 / 60, 40 / 80])
+
+
+def test_the_sentence_for_an_audience() -> None:
+    arm, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.55, 0.6, 0.8])
+
+    assert st.same_accuracy(LABELS, arm, random) == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
+    assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, arm))
+    assert "as many labels" in str(st.same_accuracy(LABELS, arm, arm))
+    assert st.same_accuracy(LABELS, arm + 1, random) is None
+
+
+def test_paired_tests_are_scipys_and_say_how_many_there_are() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.random((6, 4)), rng.random((5, 4))
+
+    found = st.paired_tests(one, other)
+
+    expected = [stats.ttest_rel(one[:5, place], other[:, place]).pvalue for place in range(4)]
+    np.testing.assert_allclose(found.p, expected)
+    assert found.comparisons == 4
+    assert found.n.tolist() == [5] * 4
+
+
+def test_too_few_pairs_are_no_test_and_equal_arms_do_not_differ() -> None:
+    values = np.array([[0.5, 0.5], [0.5, NAN]])
+
+    found = st.paired_tests(values, values)
+
+    assert found.p[0] == 1
+    assert np.isnan(found.p[1])
+    assert found.comparisons == 1
+
+
+def test_holm_worked_by_hand() -> None:
+    # sorted 0.01, 0.02, 0.04: times 3, 2, 1, never falling
+    np.testing.assert_allclose(st.holm(np.array([0.04, 0.01, NAN, 0.02])), [0.04, 0.03, NAN, 0.04])
+
+
+def test_the_win_matrix_counts_for_the_row() -> None:
+    rng = np.random.default_rng(0)
+    low = rng.random((8, 4)) * 0.01
+    better = {"good": low + 0.5, "bad": low}
+
+    found = st.win_matrix([better, better])
+
+    assert found.arms == ("good", "bad")
+    assert found.points == 8
+    assert found.matrix.tolist() == [[0, 1], [0, 0]]
+
+
+def test_arms_of_different_experiments_are_not_compared() -> None:
+    assert st.check_same_labels([LABELS[:2], LABELS]).tolist() == LABELS.tolist()
+    with pytest.raises(InputError, match="different numbers of labels"):
+        st.check_same_labels([LABELS, np.array([10, 20])])
+    with pytest.raises(InputError, match="nothing to compare"):
+        st.check_same_labels([])

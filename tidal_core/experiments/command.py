@@ -1,0 +1,104 @@
+"""``python -m tidal_core experiment``: compare strategies on images with known labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from tidal_core.errors import InputError
+from tidal_core.experiments.files import Experiment
+from tidal_core.projects import home, slugify
+
+DEFAULT_ARMS = "random,margin,tidal-margin"
+
+
+def experiment(
+    dataset: Annotated[str, Argument(help="digits, mnist, cifar10, cifar100, svhn, parquet:FILE, project:NAME, ...")],
+    strategies: Annotated[str, Option(help="Arms with commas: margin,margin+td,tidal-entropy/plain")] = DEFAULT_ARMS,
+    preset: Annotated[str, Option(help="human (as the studio), paper (as published) or quick")] = "human",
+    imbalance: Annotated[str, Option(help="Imbalance ratios with commas; 1 is balanced")] = "1",
+    tail: Annotated[str, Option(help="How classes thin out: exponential or step")] = "exponential",
+    runs: Annotated[int, Option(min=1, help="Runs of each arm, each with its own first labels and weights")] = 5,
+    rounds: Annotated[int | None, Option(min=1, help="Rounds of each run")] = None,
+    first: Annotated[int | None, Option(min=1, help="Labels of the first round, drawn at random")] = None,
+    per_round: Annotated[int | None, Option(min=1, help="Labels asked after each round")] = None,
+    subset: Annotated[int | None, Option(min=0, help="Pool images scored per round; 0 for all")] = None,
+    warm: Annotated[bool | None, Option("--warm/--cold", help="Carry weights over, or start afresh")] = None,
+    stale: Annotated[bool, Option(help="As in the studio: answer the ranking before the last")] = False,
+    audit_share: Annotated[float, Option(help="Share of labels for an audit, not for training")] = 0.0,
+    name: Annotated[str | None, Option(help="The experiment's name; the same name goes on where it was")] = None,
+    data: Annotated[Path | None, Option(help="The folder with the data set's files")] = None,
+    download: Annotated[bool, Option(help="Let torchvision fetch missing files")] = False,
+    jobs: Annotated[int, Option(min=1, help="Runs at the same time")] = 1,
+    threads: Annotated[int | None, Option(min=1, help="Threads of each run on a CPU")] = None,
+    report_only: Annotated[bool, Option("--report-only", help="Play nothing, write the tables anew")] = False,
+    check: Annotated[bool, Option("--check", help="Play the first run again: is it the same?")] = False,
+) -> None:
+    """Compare strategies on images with known labels; goes on where it was when it is started again."""
+    from tidal_core.experiments.files import Experiment, Spec, begin
+    from tidal_core.experiments.protocol import PRESETS
+    from tidal_core.experiments.report import write
+    from tidal_core.experiments.results import load
+
+    if preset not in PRESETS:
+        raise InputError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    if tail not in ("exponential", "step"):
+        raise InputError(f"There is no tail {tail!r}; choose exponential or step.")
+    found = PRESETS[preset].changed(
+        first=first,
+        per_round=per_round,
+        rounds=rounds,
+        subset=subset,
+        threads=threads,
+        tail=tail,
+        stale=stale,
+        audit_share=audit_share,
+    )
+    if warm is not None:
+        found = dataclasses.replace(found, train=dataclasses.replace(found.train, warm_start=warm))
+    name = name or slugify(f"{dataset} {preset}")
+    if report_only:
+        comparison = Experiment(home() / "experiments" / name)
+    else:
+        spec = Spec(dataset, found, _names(strategies), _numbers(imbalance), runs)
+        comparison = begin(home(), name, spec)
+        _play(comparison, data, download, jobs, check)
+    for file in write(load(comparison), comparison.folder):
+        typer.echo(str(file))
+
+
+def _play(comparison: Experiment, data: Path | None, download: bool, jobs: int, check: bool) -> None:
+    import tempfile
+
+    from tidal_core.experiments import datasets
+    from tidal_core.experiments.running import finished_rounds, play_all, runs_of
+    from tidal_core.experiments.runs import repeat
+
+    prepared = datasets.load(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
+    if not check:
+        played = play_all(comparison, prepared, jobs=jobs, say=typer.echo)
+        typer.echo(f"{played} runs played.")
+        return
+    run = next((run for run in runs_of(comparison, prepared) if finished_rounds(run)), None)
+    if run is None:
+        raise InputError(f"{comparison.name} has no run yet; play one before it is checked.")
+    with tempfile.TemporaryDirectory() as scratch:
+        differences = repeat(run, Path(scratch))
+    typer.echo(f"{run.stem}: " + ("; ".join(differences) or "the same again, bit for bit"))
+    if differences:
+        raise typer.Exit(1)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _names(text))
+    except ValueError as error:
+        raise InputError(f"{text!r} are no imbalance ratios; write numbers with commas: 1,10,100.") from error

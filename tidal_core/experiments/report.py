@@ -1,0 +1,193 @@
+"""Tables of an experiment: Markdown to read, CSV and Parquet to go on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidal_core.experiments.results import Results
+from tidal_core.experiments.statistics import area_under, band, label_efficiency, paired_tests, relative, win_matrix
+
+BASELINE = "random"
+
+
+def points(results: Results) -> dict[str, list[Any]]:
+    """A row per arm, imbalance ratio and number of labels, as columns."""
+    rows: list[dict[str, Any]] = []
+    for imbalance in results.imbalances:
+        setting = results.setting(imbalance)
+        baseline = setting.get(BASELINE)
+        for arm, values in setting.items():
+            found, even = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
+            against = band(relative(values, baseline)) if baseline is not None else None
+            tests = paired_tests(values, baseline) if baseline is not None and arm != BASELINE else None
+            for place, labels in enumerate(results.labels.tolist()):
+                if found.n[place] == 0:
+                    continue
+                rows.append(
+                    {
+                        "arm": arm,
+                        "imbalance": imbalance,
+                        "labels": labels,
+                        "runs": int(found.n[place]),
+                        "accuracy": found.mean[place],
+                        "accuracy_low": found.low[place],
+                        "accuracy_high": found.high[place],
+                        "balanced_accuracy": even.mean[place],
+                        "relative_percent": against.mean[place] if against else np.nan,
+                        "relative_low": against.low[place] if against else np.nan,
+                        "relative_high": against.high[place] if against else np.nan,
+                        "p_paired": tests.p[place] if tests else np.nan,
+                        "p_holm": tests.adjusted[place] if tests else np.nan,
+                    }
+                )
+    names = rows[0] if rows else ("arm", "imbalance", "labels")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def rounds_table(results: Results) -> dict[str, list[Any]]:
+    """A row per run and round as it was measured, as columns."""
+    rows = [
+        {
+            "arm": arm,
+            "imbalance": imbalance,
+            "run": number,
+            "round": line["round"],
+            "labels": line["labels"],
+            "trained_on": line["trained_on"],
+            "accuracy": line["accuracy"],
+            "balanced_accuracy": line["balanced_accuracy"],
+            "validation_accuracy": line.get("validation_accuracy", np.nan),
+            "train_s": line["seconds"].get("train", np.nan),
+            "score_s": line["seconds"].get("score", np.nan),
+            "choose_s": line["seconds"].get("choose", np.nan),
+            "peak_gb": line["peak_gb"],
+            "asked": line["asked"],
+        }
+        for (arm, imbalance), runs in results.rounds.items()
+        for number, rounds in enumerate(runs)
+        for line in rounds
+    ]
+    names = rows[0] if rows else ("arm", "imbalance", "run", "round")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
+    """A row per arm: accuracy at the end, area under the curve, labels saved, tests against random."""
+    setting = results.setting(imbalance)
+    baseline = setting.get(BASELINE)
+    rows = []
+    for arm, values in setting.items():
+        areas = area_under(results.labels, values)
+        row: dict[str, Any] = {
+            "arm": arm,
+            "runs": results.finished(arm, imbalance),
+            "final": _at(band(values), -1),
+            "area": _at(band(areas[:, None]), 0),
+            "even": _at(band(results.values(arm, imbalance, "balanced_accuracy")), -1),
+            "train_s": results.seconds(arm, imbalance, "train"),
+            "choose_s": results.seconds(arm, imbalance, "choose"),
+        }
+        if baseline is not None and arm != BASELINE:
+            tests = paired_tests(values, baseline)
+            pairs = min(len(areas), len(baseline))
+            gain = areas[:pairs] - area_under(results.labels, baseline)[:pairs]
+            efficiency = label_efficiency(results.labels, band(values).mean, band(baseline).mean)
+            row |= {
+                "gain": _at(band(gain[:, None]), 0),
+                "ratio": efficiency.ratio,
+                "better": int(((tests.adjusted < 0.05) & (tests.difference > 0)).sum()),
+                "worse": int(((tests.adjusted < 0.05) & (tests.difference < 0)).sum()),
+                "comparisons": tests.comparisons,
+            }
+        rows.append(row)
+    return rows
+
+
+def markdown(results: Results) -> str:
+    """Summary tables and the win matrix; every figure with the number of runs that it rests on."""
+    lines = [f"Data: {results.dataset}. {_machine(results)}", ""]
+    for imbalance in results.imbalances:
+        if len(results.imbalances) > 1 or imbalance != 1:
+            lines += [f"Imbalance ratio {imbalance:g}", ""]
+        last = f"{results.labels[-1]:,}" if len(results.labels) else "?"
+        lines += [
+            f"| arm | finished runs | accuracy at {last} labels, % | balanced, % | mean over the labels, % "
+            "| more than random, points | labels random needs for it | better / worse than random | train, s a round |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in summary(results, imbalance):
+            compared = "gain" in row
+            lines.append(
+                f"| {row['arm']} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
+                f"| {_percent(row['area'])} | {_percent(row['gain'], '+') if compared else ''} "
+                f"| {_times(row['ratio']) if compared else ''} "
+                f"| {_tests(row) if compared else ''} | {row['train_s']:.1f} |"
+            )
+        lines.append("")
+    wins = win_matrix([results.setting(imbalance) for imbalance in results.imbalances])
+    if len(wins.arms) > 1:
+        lines += [
+            f"Wins, row against column: of {wins.points} points (numbers of labels times imbalance ratios) the share "
+            "at which the row is better with a paired p < 0.05, not adjusted.",
+            "",
+            "| | " + " | ".join(wins.arms) + " |",
+            "|---" * (len(wins.arms) + 1) + "|",
+        ]
+        for name, row in zip(wins.arms, wins.matrix, strict=True):
+            cells = ["" if name == other else f"{value:.2f}" for other, value in zip(wins.arms, row, strict=True)]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append("")
+    lines.append(
+        "Means with 95 % intervals (Student's t over runs). Labels random needs: a multiple of the arm's own, from the "
+        "mean curves, median over the points; tests: paired, per number of labels, adjusted by Holm for the number "
+        "stated."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def write(results: Results, folder: Path) -> list[Path]:
+    """``report.md``, ``points.csv``, ``points.parquet`` and ``rounds.parquet`` in the folder."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table(points(results))
+    files = [folder / name for name in ("report.md", "points.csv", "points.parquet", "rounds.parquet")]
+    files[0].write_text(markdown(results), encoding="utf-8")
+    pacsv.write_csv(table, files[1])
+    pq.write_table(table, files[2])
+    pq.write_table(pa.table(rounds_table(results)), files[3])
+    return files
+
+
+def _at(found: Any, place: int) -> tuple[float, float]:
+    """Mean and half width at one point."""
+    return float(found.mean[place]), float(found.high[place] - found.mean[place])
+
+
+def _percent(value: tuple[float, float], sign: str = "") -> str:
+    mean, half = (100 * part for part in value)
+    if np.isnan(mean):
+        return "-"
+    return f"{mean:{sign}.1f}" if np.isnan(half) else f"{mean:{sign}.1f} ± {half:.1f}"
+
+
+def _times(ratio: Any) -> str:
+    known = ratio[~np.isnan(ratio)]
+    return f"{np.median(known):.2f} times ({len(known)} points)" if len(known) else "-"
+
+
+def _tests(row: dict[str, Any]) -> str:
+    return f"{row['better']} / {row['worse']} of {row['comparisons']}" if row["comparisons"] else "-"
+
+
+def _machine(results: Results) -> str:
+    if not results.machine:
+        return "No run yet."
+    versions = ", ".join(f"{name} {number}" for name, number in (results.machine["versions"] or {}).items())
+    machine = results.machine
+    return f"Machine: {machine['hardware']}, {machine['cores']} cores, on {machine['device']}; {versions}."

@@ -1,0 +1,84 @@
+"""What the runs of an experiment came to: arrays per arm and imbalance ratio, read from the runs' files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tidal_core.experiments.files import Experiment, read
+from tidal_core.experiments.statistics import check_same_labels
+from tidal_core.records import Float64, Int64
+
+Metric = Literal["accuracy", "balanced_accuracy", "validation_accuracy"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything measured so far."""
+
+    name: str
+    dataset: str
+    labels: Int64  # (P,) of each round
+    arms: tuple[str, ...]  # in the order of the specification, those that have at least one round
+    imbalances: tuple[float, ...]
+    rounds: Mapping[tuple[str, float], tuple[tuple[dict[str, Any], ...], ...]]  # by run, by round
+    machine: Mapping[str, Any]
+
+    def values(self, arm: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
+        """(R, P), NaN where a run has not come that far; runs keep their number, so that rows pair between arms."""
+        runs = self.rounds.get((arm, imbalance), ())
+        found = np.full((len(runs), len(self.labels)), np.nan)
+        for row, rounds in enumerate(runs):
+            for place, line in enumerate(rounds):
+                found[row, place] = line.get(metric, np.nan)
+        return found
+
+    def setting(self, imbalance: float, metric: Metric = "accuracy") -> dict[str, Float64]:
+        """Every arm's values at one imbalance ratio."""
+        return {arm: self.values(arm, imbalance, metric) for arm in self.arms if (arm, imbalance) in self.rounds}
+
+    def finished(self, arm: str, imbalance: float) -> int:
+        """Runs that have all their rounds."""
+        return sum(len(rounds) == len(self.labels) for rounds in self.rounds.get((arm, imbalance), ()))
+
+    def seconds(self, arm: str, imbalance: float, part: str) -> float:
+        """Median seconds a round for "train", "score", "choose" or "test"; NaN where it was not done."""
+        found = [
+            line["seconds"][part]
+            for rounds in self.rounds.get((arm, imbalance), ())
+            for line in rounds
+            if part in line["seconds"]
+        ]
+        return float(np.median(found)) if found else float("nan")
+
+
+def load(experiment: Experiment) -> Results:
+    """What is there now, finished or not. Runs that have not begun are empty."""
+    spec = experiment.spec
+    found: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
+    machine: dict[str, Any] = {}
+    for file in sorted((experiment.folder / "runs").glob("*.jsonl")):
+        lines = read(file)
+        if lines is None:
+            continue
+        machine = machine or {key: lines.header.get(key) for key in ("device", "hardware", "cores", "versions")}
+        runs = found.setdefault((lines.header["arm"], lines.header["imbalance"]), [])
+        number = lines.header["run"]
+        runs.extend([()] * (number + 1 - len(runs)))
+        runs[number] = tuple(lines.rounds)
+    labels = [
+        np.array([line["labels"] for line in rounds], np.int64) for runs in found.values() for rounds in runs if rounds
+    ]
+    begun = {key: tuple(runs) for key, runs in found.items() if any(runs)}
+    return Results(
+        experiment.name,
+        spec.dataset,
+        check_same_labels(labels) if labels else np.empty(0, np.int64),
+        tuple(arm for arm in spec.arms if any(key[0] == arm for key in begun)),
+        tuple(ratio for ratio in spec.imbalances if any(key[1] == ratio for key in begun)),
+        begun,
+        machine,
+    )
