@@ -7,6 +7,7 @@ would train the same round twice.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ class Studio:
     """Open projects and their worker. Thread-safe."""
 
     def __init__(self, *, with_worker: bool = True) -> None:
-        self.token = secrets.token_urlsafe(32)
+        # Chosen by whoever starts the server where a program is to call the routes, else new for each process.
+        self.token = os.environ.get("TIDAL_TOKEN") or secrets.token_urlsafe(32)
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
         self._imports: dict[str, ImportJob] = {}
