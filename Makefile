@@ -46,5 +46,8 @@ check: lint types
 test: lint types chromium
 	$(BIN)/python -m pytest -n 2
 
+screenshots: chromium
+	$(BIN)/python -m tests.browser.screenshots screenshots
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

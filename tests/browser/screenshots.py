@@ -1,0 +1,119 @@
+"""Every page as a person sees it: ``python -m tests.browser.screenshots [FOLDER]`` (``make screenshots``).
+
+Three projects (empty, a round that trains, many rounds), two widths, two themes; one picture each of the whole page,
+named state-page-width-theme.png. For looking at: it checks nothing but that pages open without an exception.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.made_up import Size, make
+from tests.browser.driver import launch
+from tests.browser.server import ROOT, Server
+from tidal_core.images.ingest import ingest
+from tidal_core.projects import Project, create_project
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Split
+from tidal_core.studio import DEMO_SETTINGS, make_demo
+
+FULL = Size(labelled=300, pool=900, test=300, rounds=8, epochs=40)
+VIEWS = {"dynamics": ("life", "map", "groups")}
+STATES = ("empty", "live", "full")
+WIDTHS = (1440, 390)  # pixels: a laptop, a phone
+TALLEST = 6_000  # pixels
+
+
+def prepare(home: Path) -> dict[str, str]:
+    """The three projects below one home: state to slug."""
+    os.environ["TIDAL_HOME"] = str(home)
+    make_demo().close()
+    make("handwriting", FULL).close()
+    training_for_long().close()
+    return {"empty": "digits", "live": "live", "full": "handwriting"}
+
+
+def training_for_long() -> Project:
+    """Digits with labels for a round that takes minutes: the worker begins it when the studio opens."""
+    project = create_project("live", dataclasses.replace(DEMO_SETTINGS, title="Live", preset="paper"))
+    ingest(project, "digits", labels="known")
+    images = [one for one in project.store.images.all(Split.POOL) if one.known_class is not None][:300]
+    project.store.answers.import_labels(
+        [
+            Answer(f"seed-{one.id}", AnswerKind.LABEL, one.id, one.known_class, mode=AnswerMode.AUTOPILOT)
+            for one in images
+        ]
+    )
+    return project
+
+
+def places() -> Iterator[tuple[str, str]]:
+    """Name and address of every page and of its views."""
+    for path in sorted((ROOT / "pages").glob("*.py")):
+        address = "" if path.stem == "label" else path.stem
+        for view in VIEWS.get(path.stem, ("",)):
+            yield (f"{path.stem}-{view}" if view else path.stem), address + (f"?view={view}" if view else "")
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has ended and figures have been drawn."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+    page.wait_for_timeout(1_200)
+
+
+def picture(page: Page, url: str, width: int, path: Path) -> None:
+    """One page, as tall as it is."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(url, wait_until="commit")
+    settle(page)
+    tall = page.evaluate("() => document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 900")
+    page.set_viewport_size({"width": width, "height": min(max(int(tall) + 10, 700), TALLEST)})
+    page.wait_for_timeout(700)
+    page.screenshot(path=path)
+    if page.locator('[data-testid="stException"]').count():
+        print(f"an exception on {path.name}", flush=True)
+
+
+def take(browser: Browser, server: Server, slugs: dict[str, str], folder: Path, only: str) -> None:
+    """All pictures."""
+    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for theme in themes:
+        for width in WIDTHS:
+            context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
+            page = context.new_page()
+            for state in STATES:
+                for name, address in places():
+                    if only and only not in f"{state}-{name}-{width}-{theme}":
+                        continue
+                    joint = "&" if "?" in address else "?"
+                    url = f"{server.url}/{address}{joint}project={slugs[state]}"
+                    picture(page, url, width, folder / f"{state}-{name}-{width}-{theme}.png")
+            context.close()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", default="screenshots", type=Path)
+    parser.add_argument("--only", default="", help="only pictures whose name holds this")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "home"
+        slugs = prepare(home)
+        with Server(home) as server, sync_playwright() as playwright:
+            browser = launch(playwright)
+            take(browser, server, slugs, given.folder, given.only)
+            browser.close()
+    print(f"{len(list(given.folder.glob('*.png')))} pictures in {given.folder}")
+
+
+if __name__ == "__main__":
+    main()
