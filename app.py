@@ -21,9 +21,14 @@ def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from streamlit.runtime.pages_manager import PagesManager
 
     from tidal_core import api
     from tidal_core.ui.runtime import get_studio
+
+    # A folder of this name makes Streamlit run a page's file by itself, without ours, for the first visitor who comes
+    # by the address of a page: it knows of st.navigation only after the first run.
+    PagesManager.uses_pages_directory = False
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -52,6 +57,7 @@ def main() -> None:
         "Look": [
             st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
             st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
+            st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         ],
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }

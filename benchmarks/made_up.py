@@ -8,6 +8,7 @@ was trained.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from tidal_core import dynamics, strategies
 from tidal_core.config import ProjectSettings, RoundConfig, Seeds, TrainConfig
+from tidal_core.images.importers.digits import digit_png
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Purpose, QueueItem, RoundState
 from tidal_core.store.columns import float_lists, insert, utc_now
@@ -65,11 +67,12 @@ def _add_images(project: Project, size: Size, truth: np.ndarray) -> None:
     n = len(truth)
     first_test = size.labelled + size.pool
     class_ids = np.array([one.id for one in project.store.classes.all()])
+    hashes = [hashlib.sha256(digit_png(one)).hexdigest() for one in range(min(n, DIGITS))]
     columns = {
         "id": np.arange(1, n + 1, dtype=np.int32),
         "uri": [f"digits:{one % DIGITS}" for one in range(n)],
         "name": [f"scans/page {one // 40:04d}/digit {one:06d}.png" for one in range(n)],
-        "sha256": [f"{one % DIGITS:064x}" for one in range(n)],
+        "sha256": [hashes[one % DIGITS] for one in range(n)],
         "width": np.full(n, 8, dtype=np.int32),
         "height": np.full(n, 8, dtype=np.int32),
         "bytes": np.full(n, 200, dtype=np.int64),

@@ -6,7 +6,7 @@ from benchmarks.made_up import Size
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
 from tidal_core.studio import Studio
 
-PAGES = ("training", "dynamics", "uncertainty")
+PAGES = ("training", "dynamics", "uncertainty", "progress")
 NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
 
 
@@ -27,7 +27,7 @@ def test_an_empty_project_says_how_many_labels_are_missing(quiet: Studio, page: 
     assert charts(shown) == 0
 
 
-@pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4)])
+@pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4), ("progress", 4)])
 def test_a_project_of_some_rounds_shows_its_figures(quiet: Studio, page: str, figures: int) -> None:
     made_up(quiet)
 
@@ -121,6 +121,16 @@ def test_the_other_views_of_dynamics_are_reached_by_the_address(quiet: Studio, v
     made_up(quiet)
 
     assert charts(open_page("dynamics", view=view)) == 1
+
+
+def test_progress_shows_each_rule_of_its_advice(quiet: Studio) -> None:
+    made_up(quiet)
+
+    said = texts(open_page("progress"))
+
+    assert "Rule: the last 100 labels brought less than 1 point of accuracy." in said
+    assert "No forecast to 95%" in said
+    assert "30 images of the test split" in said
 
 
 def test_two_hundred_classes_fit_every_page(quiet: Studio) -> None:

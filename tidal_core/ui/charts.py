@@ -29,7 +29,7 @@ def page_theme() -> Theme:
 def heading(title: str, explanation: str, key: str, build: Build | None = None) -> None:
     """The title of a figure, its explanation on hover, and the menu of downloads if ``build`` can make it again."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}-heading"):
-        st.subheader(title, help=explanation, anchor=False, width="content")
+        st.markdown(f"#### {title}", help=explanation, width="content")
         if build is not None:
             with st.popover("", icon=":material/download:", type="tertiary", help="Save this figure or its numbers"):
                 _downloads(title, key, build)

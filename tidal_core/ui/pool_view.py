@@ -60,7 +60,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
         return f"{by_id[image.id]:.2f}"
 
     title = "Least and most certain images"
-    st.subheader(title, help=f"By {figures.ESTIMATORS[estimator].lower()}. Click one for its life.", anchor=False)
+    st.markdown(f"#### {title}", help=f"By {figures.ESTIMATORS[estimator].lower()}. Click one for its life.")
     for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
         st.caption(words)
         picked = thumbnails(

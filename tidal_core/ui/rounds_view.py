@@ -152,7 +152,7 @@ def history(project: Project) -> None:
     """All rounds as a table, newest first, and how long they took."""
     records = project.store.rounds.all()
     accuracies = {one.round_id: one for one in project.store.metrics.series("accuracy")}
-    st.subheader("History", anchor=False)
+    st.markdown("#### History")
     rows = [
         {
             "Round": one.id,

@@ -1,0 +1,30 @@
+"""Progress: is it working, and is it enough?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tidal_core.ui import looking, progress_view
+from tidal_core.ui.runtime import current_project
+
+project = current_project()
+st.title("Progress")
+st.caption("Is it working, and is it enough?")
+done = looking.done_rounds(project)
+if not done:
+    looking.empty_state(project, "how often the model is right, and what more labels would bring")
+else:
+    found = progress_view.tested(project, done)
+    if found is None:
+        st.info(
+            "No images are kept apart for measuring yet. One in ten images that are asked is kept for it; label on, "
+            "and accuracy appears with the next round."
+        )
+    else:
+        progress_view.summary(project, done, found)
+        progress_view.accuracy(project, found)
+    progress_view.advice(project, done, found)
+    if found is not None:
+        progress_view.classes(project, done[-1], found.part)
+    progress_view.quality(project, done)
+looking.watch(project, looking.state_of(project))

@@ -1,0 +1,239 @@
+"""Is it working, and is it enough: accuracy with a forecast, classes, confusions, the module's foresight, advice."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from tidal_core import progress
+from tidal_core.figures import progress as figures
+from tidal_core.projects import Project
+from tidal_core.records import Int64, RoundRecord
+from tidal_core.store.metrics import Metric
+from tidal_core.ui import charts, looking
+from tidal_core.ui.groups import positions
+from tidal_core.ui.pool_view import open_life
+from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP, accuracy_info
+from tidal_core.ui.thumbnails import thumbnails
+
+TARGETS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.95, 0.97, 0.98, 0.99)
+PER_CLASS = "Class by class"
+PER_CLASS_HELP = (
+    "For each class the share of its images that the model gets right, with the 95 % interval; hardest first. A wide "
+    "interval means that few images of the class are kept apart for measuring."
+)
+CONFUSIONS = "What is taken for what"
+CONFUSIONS_HELP = (
+    "Rows: what people said. Columns: what the model says. Numbers are images kept apart for measuring. Click a cell "
+    "to see its images."
+)
+QUALITY = "Does it pay to predict the dynamics?"
+QUALITY_HELP = (
+    "For images that a round asked, the dynamics that were observed once the model trained on them, compared with two "
+    "guesses made when they were asked: the module's prediction, and the classifier's probabilities at that time "
+    "(snapshot). Divergence (Kullback-Leibler, in nats) is 0 for a perfect guess: the lower one foresaw better. Bars "
+    "are 95 % intervals of the mean."
+)
+FORECAST_HELP = (
+    "A curve error = floor + scale x labels^-exponent is fitted to the rounds and drawn on; its 80 % band comes from "
+    "fitting it again 200 times to accuracies drawn anew. The number is withheld while it is too uncertain."
+)
+
+
+class Tested(NamedTuple):
+    """Images right and tested per finished round that was tested."""
+
+    labels: list[int]
+    right: list[int]
+    tested: list[int]
+    part: str  # "test" or "audit"
+
+
+def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
+    """What accuracies rest on; None before a round was tested."""
+    by_round: dict[int, Metric] = {one.round_id: one for one in project.store.metrics.series("accuracy")}
+    found = [(one.labels, by_round[one.id]) for one in done if one.id in by_round]
+    if not found:
+        return None
+    return Tested(
+        [labels for labels, _ in found],
+        [round(metric.value * metric.n) for _, metric in found],
+        [metric.n for _, metric in found],
+        found[-1][1].split,
+    )
+
+
+def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
+    """The newest numbers in a row."""
+    info = accuracy_info(project)
+    gain = progress.gain_of_last(found.labels, found.right, found.tested)
+    with st.container(horizontal=True):
+        if info is not None and not math.isnan(info.accuracy[-1]):
+            st.metric(
+                "Accuracy",
+                f"{info.accuracy[-1]:.1%}",
+                f"{info.low[-1]:.0%} to {info.high[-1]:.0%}",
+                delta_color="off",
+                delta_arrow="off",
+                help=ACCURACY_HELP,
+                width=180,
+            )
+        if info is not None and not math.isnan(info.balanced[-1]):
+            st.metric(
+                "Balanced accuracy",
+                f"{info.balanced[-1]:.1%}",
+                f"{info.balanced_low[-1]:.0%} to {info.balanced_high[-1]:.0%}",
+                delta_color="off",
+                delta_arrow="off",
+                help="The mean over the classes of the share that is right: a rare class counts as much as a common "
+                "one. Below it the 95 % interval.",
+                width=200,
+            )
+        st.metric("Labels trained on", f"{done[-1].labels:,}", width=170)
+        if gain is not None:
+            low, high = 100 * gain.accuracy.low, 100 * gain.accuracy.high
+            st.metric(
+                f"Gained by the last {gain.labels:,} labels",
+                f"{100 * gain.accuracy.value:+.1f} points",
+                f"{low:+.1f} to {high:+.1f}",
+                delta_color="off",
+                delta_arrow="off",
+                help="How much accuracy the last labels brought, in percentage points, with its 95 % interval "
+                "(Newcombe). An interval that holds 0 means: it may be chance.",
+                width=240,
+            )
+    where = "the test split" if found.part == "test" else "the audit sample, drawn at random from the whole collection"
+    st.caption(f"Measured on {found.tested[-1]:,} images of {where}; the model never trains on them.")
+
+
+def accuracy(project: Project, found: Tested) -> None:
+    """Accuracy over labels, with the forecast to a target."""
+    info = accuracy_info(project)
+    if info is None:
+        return
+    target = st.select_slider(
+        "How good should it get?",
+        TARGETS,
+        value=0.95,
+        format_func=lambda one: f"{one:.0%}",
+        key="target",
+        width=420,
+        help=FORECAST_HELP,
+    )
+    forecast = progress.forecast(found.labels, found.right, found.tested, float(target))
+    theme = charts.page_theme()
+    charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
+    st.markdown(forecast_in_words(forecast, float(target)))
+
+
+def forecast_in_words(forecast: progress.Forecast | None, target: float) -> str:
+    """One sentence."""
+    if forecast is None:
+        return f":material/schedule: No forecast to {target:.0%} yet: it takes at least three rounds."
+    if forecast.more_labels is None:
+        return f":material/schedule: No forecast to {target:.0%}: {forecast.withheld}."
+    one = forecast.more_labels
+    return (
+        f":material/flag: About **{rounded(one.value)} more labels to {target:.0%}** "
+        f"(between {rounded(one.low)} and {rounded(one.high)}, four times out of five)."
+    )
+
+
+def rounded(labels: float) -> str:
+    """Two digits: more would claim to know."""
+    if labels < 10:
+        return f"{math.ceil(labels)}"
+    scale = 10 ** (math.floor(math.log10(labels)) - 1)
+    return f"{round(labels / scale) * scale:,}"
+
+
+def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> None:
+    """Signs that it may be enough, each with its rule."""
+    last = done[-1]
+    left = project.store.views.pool_mean(last.id, "td_entropy")
+    share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
+    changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
+    gain = None if found is None else progress.gain_of_last(found.labels, found.right, found.tested)
+    said = progress.advise(gain, share, changed)
+    icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
+    st.markdown(f"#### :material/{icon.get(said.verdict, 'hourglass_empty')}: {said.sentence}")
+    columns = st.columns(3)
+    for column, rule in zip(columns, said.rules, strict=True):
+        mark = {True: ":material/check: ", False: ":material/close: ", None: ":material/more_horiz: "}[rule.holds]
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"{mark}**{rule.name}**")
+            st.markdown(rule.found)
+            st.caption(f"Rule: {rule.rule}.")
+
+
+def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
+    truth, said, n = project.store.views.confusion(record.id, part)
+    size = len(record.class_ids)
+    known = np.isin(truth, record.class_ids)
+    counts = np.zeros((size, size), dtype=np.int64)
+    counts[positions(truth[known], record), positions(said[known], record)] = n[known]
+    return counts
+
+
+@st.fragment
+def classes(project: Project, record: RoundRecord, part: str) -> None:
+    """Recall per class, and the confusions with their images."""
+    styles = looking.styles_of(record, looking.class_styles(project))
+    counts = _counts(project, record, part)
+    theme = charts.page_theme()
+    left, right = st.columns(2, gap="large")
+    with left:
+        each = figures.per_class_info(styles, counts)
+        charts.chart(PER_CLASS, PER_CLASS_HELP, "per-class", lambda: (each, figures.per_class_figure(each, theme)))
+        if len(each.classes) < len(styles):
+            st.caption(f"{len(each.classes)} of {len(styles)} classes: the hardest that have images to measure on.")
+    with right:
+        info = figures.confusion_info(styles, counts)
+        figure = figures.confusion_figure(info, theme)
+        charts.heading(CONFUSIONS, CONFUSIONS_HELP, "confusions", lambda: (info, figure))
+        selection = charts.draw(figure, CONFUSIONS, f"confusions-{project.slug}-{record.id}", select=True)
+        if info.left_out:
+            st.caption(f"The {len(info.classes)} classes that are confused most; {info.left_out} more are not shown.")
+    picked = charts.picked(selection)
+    if not picked:
+        return
+    truth, said = (int(one) for one in picked[0])
+    names = {one.id: one.name for one in styles}
+    images = project.store.views.cell(record.id, part, truth, said)
+    st.markdown("**Labelled and said to be:**" if truth == said else "**Labelled, and taken for:**")
+    st.text(f"{names[truth]} → {names[said]}: {len(images)} images, the surest first")
+    open_life(thumbnails(project, images, f"cell-{truth}-{said}"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> progress.Quality | None:
+    found = _project.store.views.foresight(round_id)
+    if len(found.observed) < 3:
+        return None
+    orders = {one.id: one.class_ids for one in _project.store.rounds.all()}
+    observed_of = [orders[int(one)] for one in found.observed_rounds]
+    observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
+    asked_ids = [ids or order for ids in found.predicted_classes]
+    return progress.quality(
+        progress.dense(found.observed, observed_ids, order),
+        progress.dense(found.predicted, asked_ids, order),
+        progress.dense(found.snapshot, asked_ids, order),
+    )
+
+
+def quality(project: Project, done: list[RoundRecord]) -> None:
+    """How well each round foresaw the dynamics of what it asked."""
+    found = [(one, _quality(project, one.id, looking.key_of(project, one), done[-1].id, one.class_ids)) for one in done]
+    usable = [(one.id, value) for one, value in found if value is not None]
+    if not usable:
+        charts.heading(QUALITY, QUALITY_HELP, "quality")
+        st.caption("It takes a round that asked at least three images, and a later one that has trained on them.")
+        return
+    info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
+    theme = charts.page_theme()
+    charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
+    better = int((info.module[:, 0] < info.snapshot[:, 0]).sum())
+    st.caption(f"The module foresaw the dynamics better than the snapshot in {better} of {len(usable)} rounds.")
