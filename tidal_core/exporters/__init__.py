@@ -6,17 +6,33 @@ from pathlib import Path
 
 from tidal_core.errors import InputError
 from tidal_core.exporters.base import Exporter, ExportOptions, ExportReport
+from tidal_core.exporters.coco import CocoExporter
 from tidal_core.exporters.csv import CsvExporter
+from tidal_core.exporters.fiftyone import FiftyOneExporter
+from tidal_core.exporters.hugging_face import HuggingFaceExporter
+from tidal_core.exporters.image_folder import ImageFolderExporter, ZipExporter
+from tidal_core.exporters.label_studio import LabelStudioExporter
 from tidal_core.exporters.parquet import ParquetExporter
 from tidal_core.projects import Project
 
-EXPORTERS: tuple[Exporter, ...] = (CsvExporter(), ParquetExporter())
+EXPORTERS: tuple[Exporter, ...] = (
+    CsvExporter(),
+    ParquetExporter(),
+    ImageFolderExporter(),
+    ZipExporter(),
+    HuggingFaceExporter(),
+    CocoExporter(),
+    LabelStudioExporter(),
+    FiftyOneExporter(),
+)
 
 
 def find_exporter(target: Path, name: str | None = None) -> Exporter:
     """The exporter of a name, else of the target's suffix. Raises InputError with those that there are."""
     for exporter in EXPORTERS:
-        if exporter.name == name or (name is None and exporter.suffix and target.suffix.lower() == exporter.suffix):
+        if exporter.name == name or (
+            name is None and exporter.suffix and target.name.lower().endswith(exporter.suffix)
+        ):
             return exporter
     known = ", ".join(exporter.name for exporter in EXPORTERS)
     if name is not None:

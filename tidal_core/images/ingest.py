@@ -149,6 +149,7 @@ class _Import:
         self._book = LabelBook(self._store) if labels != "none" else None
         if self._book is not None:
             self._book.add_classes(found.classes)
+        self._new_uris: dict[str, int] = {}
         self._problems: list[ImportProblem] = []
         self._batch: list[tuple[ImageRecord, UInt8]] = []
         self._batch_started = started
@@ -255,7 +256,7 @@ class _Import:
         """Content that the project has: from an earlier import, or under another name in this one."""
         if image_id < self._first_new_id:
             self._known += 1
-        else:
+        elif self._new_uris.get(item.uri) != image_id:  # the same file named twice is no duplicate: a second opinion
             self._duplicates += 1
             self._problems.append(
                 ImportProblem(item.name, "its content equals that of another file: they are one image")
@@ -288,6 +289,7 @@ class _Import:
             audit_order=None,
             phash=facts.phash,
         )
+        self._new_uris[item.uri] = image_id
         self._next_row += 1
         self._read += 1
         self._problems += [ImportProblem(item.name, f"it {remark}") for remark in facts.remarks]

@@ -8,15 +8,24 @@ from collections.abc import Iterable
 from tidal_core.errors import InputError
 from tidal_core.images.importers.archive import ArchiveImporter
 from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.described import DescribedFolderImporter
 from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.json_file import JsonImporter
 from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.table import TableImporter
 from tidal_core.records import ImportProblem
 
-_DATA_SETS: tuple[Importer, ...] = (ParquetImporter(),)
-_ARCHIVE = ArchiveImporter(_DATA_SETS)
-IMPORTERS: tuple[Importer, ...] = (DigitsImporter(), *_DATA_SETS, TableImporter(), _ARCHIVE, FolderImporter())
+_DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
+_ARCHIVE = ArchiveImporter((*_DATA_SETS, FolderImporter()))
+IMPORTERS: tuple[Importer, ...] = (
+    DigitsImporter(),
+    *_DATA_SETS,
+    TableImporter(),
+    JsonImporter(),
+    _ARCHIVE,
+    FolderImporter(),
+)
 """In the order in which they are asked: the particular before the general."""
 
 

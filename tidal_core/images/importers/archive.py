@@ -23,7 +23,14 @@ from typing import IO
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, image_of, is_left_out, natural_key, split_folders
+from tidal_core.images.importers.folder import (
+    CLASS_NAMES_FILE,
+    SPLIT_FOLDERS,
+    image_of,
+    is_left_out,
+    natural_key,
+    split_folders,
+)
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem, Split
@@ -34,7 +41,7 @@ MAX_EXPANSION = 100  # times the archive's size; photos hardly compress, drawing
 ALWAYS_ALLOWED_BYTES = 100_000_000  # whatever the archive's size
 SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
-DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl"}
+DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
 _TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
@@ -158,7 +165,8 @@ def _list(path: Path, budget: int) -> _Listing:
 def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bool:
     """Take down one member; returns whether to go on."""
     path = safe_path(name)
-    if kind == "folder" or (path is not None and any(is_left_out(part) for part in path.parts)):
+    hidden = path is not None and any(is_left_out(part) for part in path.parts)
+    if kind == "folder" or (hidden and path is not None and path.name != CLASS_NAMES_FILE):
         return True
     listing.bytes += size
     lower = name.lower()

@@ -8,9 +8,11 @@ image is named in the report.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from tidal_core.errors import InputError
@@ -24,6 +26,7 @@ SPLIT_FOLDERS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+CLASS_NAMES_FILE = ".tidal-classes.json"  # this studio's own exports: folder name to class name
 _LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
 _MAX_DEPTH = 64
 
@@ -54,9 +57,12 @@ class FolderImporter:
             labels += (
                 [inner for inner in _entries(below) if (below / inner).is_dir()] if os.access(below, os.R_OK) else []
             )
-        classes = tuple(FoundClass(shown_name(name)) for name in sorted(set(labels), key=natural_key))
+        names = _class_names(root)
+        ordered = [*names, *sorted(set(labels) - set(names), key=natural_key)]
+        classes = tuple(FoundClass(names.get(name, shown_name(name))) for name in ordered)
         kinds = split_folders(splits, only=len(splits) == len(folders))
-        return Scan(str(root), self.name, _walk(root, kinds), classes=classes, title=shown_name(root.name))
+        items = (_named(item, names) for item in _walk(root, kinds))
+        return Scan(str(root), self.name, items, classes=classes, title=shown_name(root.name))
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -95,6 +101,22 @@ def split_folders(splits: dict[str, str], only: bool) -> dict[str, Split]:
 def is_left_out(name: str) -> bool:
     """Whether a file or folder of this name is hidden, or was made by a system."""
     return name.startswith(".") or name.lower() in _LEFT_OUT
+
+
+def _class_names(root: Path) -> dict[str, str]:
+    """Folder name to class name, where an export of this studio says so."""
+    try:
+        value = json.loads((root / CLASS_NAMES_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {folder: name for folder, name in pairs if isinstance(name, str) and name.strip()}
+
+
+def _named(item: FoundImage | ImportProblem, names: dict[str, str]) -> FoundImage | ImportProblem:
+    if isinstance(item, FoundImage) and item.label in names:
+        return replace(item, label=names[item.label])
+    return item
 
 
 def _entries(folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "label": (
         *("label", "labels", "class", "classname", "category", "categoryname", "target", "labelname", "classlabel"),
-        *("species", "y"),
+        *("choice", "species", "y"),
     ),
     "split": ("split", "subset", "partition", "set", "dataset", "fold"),
     "annotator": ("annotator", "labeler", "labeller", "labeledby", "labelledby", "annotatedby", "author", "user"),
@@ -41,6 +41,8 @@ def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]],
             raise InputError(
                 f"there is no column {column!r}; the columns are: {', '.join(map(repr, names)) or 'none'}."
             )
+    if {"event_id", "kind"} <= set(names):
+        raise InputError("this is an export of the whole history; import an export of the current labels instead.")
     taken = {given.image, given.label, given.split, given.annotator}
 
     def by_name(role: str) -> str | None:

@@ -1,0 +1,233 @@
+"""Images with a file that describes them: Label Studio, COCO, CVAT, Hugging Face, FiftyOne."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.images.importers.listing import listed
+from tests.images.importers.test_archive import packed, photo
+from tests.images.photos import save
+from tidal_core.errors import InputError
+from tidal_core.images.importers import scan
+from tidal_core.images.importers.base import FoundImage
+from tidal_core.records import ImportProblem, Split
+
+
+def written(path: Path, value: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def found(source: Path) -> list[tuple[str, str | None, str | None]]:
+    """(file name, label, annotator) of each image."""
+    return [(Path(image.uri).name, image.label, image.annotator) for image in listed(source)[0]]
+
+
+def choices(*names: str, **more: Any) -> dict[str, Any]:
+    return {"result": [{"type": "choices", "value": {"choices": list(names)}}], **more}
+
+
+def test_label_studio_choices_are_labels_of_their_annotators(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "images" / "0123abcd-b.jpg")
+    tasks = [
+        {
+            "id": 1,
+            "data": {"img": str(tmp_path / "a.jpg")},
+            "annotations": [choices("cat", completed_by={"email": "ann@example.org"}), choices("dog", completed_by=7)],
+        },
+        {"id": 2, "data": {"image": "/data/upload/3/0123abcd-b.jpg"}, "completions": [choices("cat")]},
+        {"id": 3, "data": {"image": f"/data/local-files/?d={tmp_path}/a.jpg"}, "annotations": []},
+        {"id": 4, "data": {"image": "c.jpg"}, "annotations": [choices("dog", was_cancelled=True)], "predictions": []},
+        {"id": 5, "data": {"text": "hello"}, "annotations": [choices("x")]},
+        {"id": 6, "data": {"image": "d.jpg"}, "annotations": [choices("cat", "dog")]},
+    ]
+    source = written(tmp_path / "export.json", tasks)
+
+    assert found(source) == [
+        ("a.jpg", "cat", "ann@example.org"),
+        ("a.jpg", "dog", "annotator 7"),
+        ("0123abcd-b.jpg", "cat", None),
+        ("a.jpg", None, None),
+        ("c.jpg", None, None),
+        ("d.jpg", None, None),
+    ]
+    assert [problem.name for problem in listed(source)[1]] == ["export.json task 5", "export.json task 6"]
+
+
+def test_label_studios_short_form_reads_like_a_table(tmp_path: Path) -> None:
+    source = written(tmp_path / "min.json", [{"image": "a.jpg", "choice": "cat", "annotator": 3}, 7])
+
+    assert found(source) == [("a.jpg", "cat", "3")]
+    assert [problem.name for problem in listed(source)[1]] == ["min.json item 2"]
+
+
+def test_coco_categories_are_labels(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.jpg")
+    value = {
+        "images": [
+            {"id": 1, "file_name": "a.jpg"},
+            {"id": 2, "file_name": "b.jpg"},
+            {"id": 3, "file_name": "c.jpg"},
+            {},
+        ],
+        "annotations": [
+            {"image_id": 1, "category_id": 5},
+            {"image_id": 1, "category_id": 5, "bbox": [0, 0, 1, 1]},
+            {"image_id": 2, "category_id": 5},
+            {"image_id": 2, "category_id": 6},
+            {"image_id": 3, "category_id": 9},
+        ],
+        "categories": [{"id": 5, "name": "cat"}, {"id": 6, "name": "dog"}],
+    }
+    source = written(tmp_path / "annotations" / "instances.json", value)
+
+    images, problems = listed(source)
+
+    assert images[0].uri == str(tmp_path / "images" / "a.jpg")
+    assert [image.label for image in images] == ["cat", None, None]
+    assert [one.name for one in scan(str(source)).classes] == ["cat", "dog"]
+    assert [problem.reason for problem in problems] == [
+        "its category 9 has no name",
+        "it has 2 categories where one is needed",
+        "it has no file name",
+    ]
+
+
+@pytest.mark.parametrize("text", ["{}", "3", '{"a": 1}', "[1, 2]", "{", "", "[" * 100_000])
+def test_json_that_describes_no_images_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError):
+        listed(written(tmp_path / "a.json", text))
+
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version>
+<meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>
+<image id="0" name="a.jpg" width="40" height="30"><tag label="dog" source="manual"></tag></image>
+<image id="1" name="sub/b.jpg"><box label="cat" xtl="0" ytl="0" xbr="1" ybr="1"></box></image>
+<image id="2" name="c.jpg" subset="Test"><tag label="cat"/><tag label="cat"/></image>
+<image id="3" name="d.jpg"><tag label="cat"/><tag label="dog"/></image>
+<image id="4" name="gone.jpg"><tag label="cat"/></image>
+</annotations>"""
+
+
+def test_cvat_tags_are_labels(tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/b.jpg", "Test/c.jpg", "d.jpg", "extra.jpg"):
+        save(tmp_path / "t" / "images" / name)
+    written(tmp_path / "t" / "annotations.xml", CVAT)
+
+    images, problems = listed(tmp_path / "t")
+
+    assert {image.name: (image.label, image.split) for image in images} == {
+        "images/a.jpg": ("dog", None),
+        "images/d.jpg": (None, None),
+        "images/extra.jpg": (None, None),
+        "images/Test/c.jpg": ("cat", Split.TEST),
+        "images/sub/b.jpg": (None, None),
+    }
+    assert {problem.name: problem.reason for problem in problems} == {
+        "d.jpg": "it has 2 labels where one is needed",
+        "images/extra.jpg": "it is not described",
+        "images/gone.jpg": "it is described and not there",
+    }
+    assert [one.name for one in scan(str(tmp_path / "t")).classes] == ["cat", "dog"]
+    assert len(listed(tmp_path / "t" / "annotations.xml")[0]) == 5
+
+
+def test_cvats_zip_is_read_too(tmp_path: Path) -> None:
+    source = packed(tmp_path / "in" / "t.zip", {"annotations.xml": CVAT.encode(), "images/a.jpg": photo(1)})
+
+    assert found(source) == [("a.jpg", "dog", None)]
+
+
+@pytest.mark.parametrize(
+    "text", ["<annotations>", "not xml", '<!DOCTYPE x [<!ENTITY a "b">]><annotations>&a;</annotations>']
+)
+def test_a_damaged_or_expanding_description_is_refused(tmp_path: Path, text: str) -> None:
+    save(tmp_path / "t" / "a.jpg")
+
+    with pytest.raises(InputError, match="export it again"):
+        listed(written(tmp_path / "t" / "annotations.xml", text).parent)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_hugging_face_metadata_says_labels(tmp_path: Path, form: str) -> None:
+    for name in ("train/1.jpg", "train/2.jpg", "test/3.jpg"):
+        save(tmp_path / "t" / name)
+    for split, rows in {"train": [("1.jpg", "cat"), ("gone.jpg", "dog")], "test": [("3.jpg", "dog")]}.items():
+        lines = ["file_name,label", *(f"{name},{label}" for name, label in rows)]
+        if form == "jsonl":
+            lines = [json.dumps({"file_name": name, "label": label}) for name, label in rows]
+        written(tmp_path / "t" / split / f"metadata.{form}", "\n".join(lines))
+
+    images, problems = listed(tmp_path / "t")
+
+    assert {image.name: (image.label, image.split) for image in images} == {
+        "test/3.jpg": ("dog", Split.TEST),
+        "train/1.jpg": ("cat", Split.POOL),
+        "train/2.jpg": (None, Split.POOL),
+    }
+    assert {problem.name: problem.reason for problem in problems} == {
+        "train/2.jpg": "it is not described",
+        "train/gone.jpg": "it is described and not there",
+    }
+
+
+def test_metadata_without_labels_leaves_them_to_the_folders(tmp_path: Path) -> None:
+    save(tmp_path / "t" / "cat" / "1.jpg")
+    written(tmp_path / "t" / "metadata.csv", "file_name,caption\ncat/1.jpg,hello\n")
+
+    assert found(tmp_path / "t") == [("1.jpg", "cat", None)]
+
+
+def test_fiftyones_labels_are_positions_or_names(tmp_path: Path) -> None:
+    for stem in ("1", "2", "3.x"):
+        save(tmp_path / "t" / "data" / f"{stem}.jpg")
+    labels = {"1": 1, "2": "cat", "3.x": 5, "gone": 0}
+    written(tmp_path / "t" / "labels.json", {"classes": ["cat", "dog"], "labels": labels})
+
+    assert found(tmp_path / "t") == [("1.jpg", "dog", None), ("2.jpg", "cat", None), ("3.x.jpg", None, None)]
+    assert [problem.reason for problem in listed(tmp_path / "t")[1]] == [
+        "its label 5 is none of the 2 classes",
+        "it is described and not there",
+    ]
+
+
+def test_a_history_export_is_not_taken_for_labels(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="export of the current labels"):
+        listed(written(tmp_path / "h.csv", "seq,event_id,kind,path,label\n1,a,label,a.jpg,cat\n"))
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["images", "annotations", "categories", "id", "name", "file_name", "data", "image", "result", "value"]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=json_values)
+def test_any_json_is_listed_or_refused(value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    source = written(tmp_path_factory.mktemp("fuzz") / "a.json", json.dumps(value))
+
+    try:
+        items = list(scan(str(source)).items)
+    except InputError:
+        return
+    assert all(isinstance(item, (FoundImage, ImportProblem)) for item in items)
+    for item in items:
+        item.name.encode()

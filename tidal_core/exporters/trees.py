@@ -1,0 +1,129 @@
+"""What the exporters that write images have in common: which images, under which names, with which bytes.
+
+The images are those with a current label, and test images with a known class. Files keep their bytes: a copy in the
+export is the original, bit for bit. Names begin with the image's number, so that no two collide.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tidal_core.errors import ImageUnreadable
+from tidal_core.images.importers.folder import is_left_out
+from tidal_core.images.reading import SUFFIXES
+from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.projects import Project
+from tidal_core.records import ImportProblem, Split
+
+_MAGIC = {
+    b"\x89PNG": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
+_FOLDERS = {Split.POOL: "train", Split.TEST: "test"}
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image with what is known of it."""
+
+    id: int
+    uri: str
+    name: str
+    sha256: str
+    width: int
+    height: int
+    split: Split
+    label: str
+    annotator: str | None  # None where the label is the known class of a test image
+
+    @property
+    def folder(self) -> str:
+        """``train`` or ``test``."""
+        return _FOLDERS[self.split]
+
+
+def labelled_images(project: Project) -> list[LabelledImage]:
+    """Images with a current label, and test images with a known class, by id."""
+    found = []
+    for row in project.store.exports.images().to_pylist():
+        split = Split(row["split"])
+        label = row["label"] or (row["known_label"] if split is Split.TEST else None)
+        if label is not None:
+            found.append(
+                LabelledImage(
+                    row["image_id"],
+                    row["path"],
+                    row["name"],
+                    row["sha256"],
+                    row["width"],
+                    row["height"],
+                    split,
+                    label,
+                    row["annotator"],
+                )
+            )
+    return found
+
+
+def class_names(project: Project, images: list[LabelledImage]) -> list[str]:
+    """Names of the classes in the project's order, those without an image included."""
+    names = [record.name for record in project.store.classes.all()]
+    return list(dict.fromkeys([*names, *(image.label for image in images)]))
+
+
+def file_name(image: LabelledImage, data: bytes | None = None) -> str:
+    """A file name of its own: the number, then what is left of the image's name, then its suffix."""
+    path = PurePosixPath(image.name)
+    suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ""
+    stem = path.stem if suffix else path.name
+    if not suffix and data is not None:
+        suffix = next((one for magic, one in _MAGIC.items() if data.startswith(magic)), ".png")
+    plain = re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII)[:80].strip("._")
+    return f"{image.id:06d}{'_' + plain if plain else ''}{suffix}"
+
+
+def folder_names(names: list[str]) -> dict[str, str]:
+    """A folder name for each class: what no file system can hold is percent-encoded, and no two are alike."""
+    chosen: dict[str, str] = {}
+    for name in names:
+        safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|%]', lambda found: f"%{ord(found.group()):02X}", name)
+        if is_left_out(safe):
+            safe = f"%{ord(safe[0]):02X}{safe[1:]}"
+        if safe.endswith((".", " ")):
+            safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"
+        safe = safe.encode()[:180].decode(errors="ignore")
+        taken = {one.casefold() for one in chosen.values()}
+        number = 2
+        free = safe
+        while free.casefold() in taken:  # Daisy and daisy are one folder on some systems
+            free = f"{safe}~{number}"
+            number += 1
+        chosen[name] = free
+    return chosen
+
+
+def contents(images: list[LabelledImage], problems: list[ImportProblem]) -> Iterator[tuple[LabelledImage, bytes]]:
+    """Images with their bytes; those that cannot be read any more are noted in ``problems``."""
+    for image in images:
+        try:
+            yield image, read_uri(image.uri, image.name)
+        except ImageUnreadable as error:
+            problems.append(ImportProblem(image.name, error.reason, error.remedy))
+
+
+def place(image: LabelledImage, data: bytes, target: Path, link: bool) -> None:
+    """Put one image at ``target``: a link to the original where that is asked for and there is one, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    original = uri_path(image.uri)
+    if link and original is not None:
+        os.symlink(original, target)
+    else:
+        target.write_bytes(data)

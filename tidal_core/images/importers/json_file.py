@@ -1,0 +1,189 @@
+"""One JSON file that describes images: Label Studio's export, COCO's classification form, or a list of objects.
+
+Which of them it is shows in its structure. Of Label Studio the choices of annotations are read (predictions are not
+labels); of COCO the categories; a list of flat objects reads like a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.guess import guess_columns, looks_like_a_path, split_of
+from tidal_core.images.importers.rows import SAMPLES, Row, clean
+from tidal_core.images.importers.table import images_of_rows, label_of, locate
+from tidal_core.records import ImportProblem
+
+MAX_JSON_BYTES = 1_000_000_000
+
+
+class JsonImporter:
+    """A ``.json`` file of Label Studio, COCO, or flat objects."""
+
+    name = "json"
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source is a file named so."""
+        path = Path(source).expanduser()
+        return path.suffix.lower() == ".json" and path.is_file()
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """Read the file whole and list it. Raises InputError when it is no JSON, or describes no images."""
+        path = Path(os.path.abspath(os.path.expanduser(source)))
+        value = load_json(path)
+        if isinstance(value, dict) and isinstance(value.get("images"), list):
+            items, classes = _coco(value, path), _coco_classes(value)
+            return Scan(str(path), self.name, items, classes, len(value["images"]), path.stem)
+        if not isinstance(value, list):
+            raise InputError(f"{path} describes no images that can be read: Label Studio and COCO exports can.")
+        if any(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in value):
+            return Scan(str(path), self.name, _label_studio(value, path), title=path.stem)
+        rows: list[Row] = [row for row in value if isinstance(row, dict)]
+        names = tuple(dict.fromkeys(key for row in rows[:SAMPLES] for key in row))
+        columns = guess_columns(names, rows[:SAMPLES], options.columns)
+        items = images_of_rows(_flat(value, path), columns, path.parent)
+        return Scan(str(path), self.name, items, (), len(value), path.stem, columns)
+
+
+def load_json(path: Path) -> Any:
+    """The value of a JSON file. Raises InputError with what is wrong with it."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError(f"{path} has more than 1 GB; export it in parts, or as CSV.")
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no JSON ({error}); export it again.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def _flat(values: Iterable[Any], path: Path) -> Iterator[tuple[str, Row] | ImportProblem]:
+    for number, value in enumerate(values, start=1):
+        where = f"{path.name} item {number}"
+        if isinstance(value, dict):
+            yield where, {clean(key): clean(one) for key, one in value.items()}
+        else:
+            yield ImportProblem(where, "it is no JSON object", 'write {"path": ..., "label": ...}')
+
+
+def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
+    """One image per annotation that stands, or one without a label where there is none."""
+    for number, task in enumerate(tasks, start=1):
+        where = f"{path.name} task {_get(task, 'id') or number}"
+        data = _get(task, "data")
+        cells = [clean(one) for one in data.values() if isinstance(one, str)] if isinstance(data, dict) else []
+        place = next((one for one in cells if looks_like_a_path(_studio_path(one))), None)
+        if place is None:
+            yield ImportProblem(where, "it names no image", "only tasks with an image can be read")
+            continue
+        uri = _studio_uri(place, path.parent)
+        name = _studio_path(place)
+        split = split_of(_get(data, "split"))
+        found = False
+        for annotation in _list(task, "annotations") or _list(task, "completions"):
+            if _get(annotation, "was_cancelled"):
+                continue
+            problem, label = label_of(_choices(annotation))
+            if problem:
+                yield ImportProblem(where, problem, "it was read without a label")
+            if label is not None:
+                found = True
+                yield FoundImage(name, uri, label, split, _who(annotation, data))
+        if not found:
+            yield FoundImage(name, uri, split=split)
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The distinct choices of an annotation, in order."""
+    found: dict[str, None] = {}
+    for result in _list(annotation, "result"):
+        for choice in _list(_get(result, "value"), "choices"):
+            if isinstance(choice, str):
+                found[choice] = None
+    return list(found)
+
+
+def _who(annotation: Any, data: Any) -> str | None:
+    """The annotator: an address where the export has one, else what our own export wrote, else a number."""
+    who = _get(annotation, "completed_by")
+    for one in (_get(who, "email"), _get(data, "annotator"), who):
+        if isinstance(one, str) and one.strip():
+            return str(clean(one.strip()))
+    return f"annotator {who}" if isinstance(who, int) and not isinstance(who, bool) else None
+
+
+def _studio_path(text: str) -> str:
+    """Where a task's image lies: Label Studio writes local files as ``/data/local-files/?d=PATH``."""
+    url = urllib.parse.urlsplit(text) if text.startswith(("/data/local-files/", "data/local-files/")) else None
+    return urllib.parse.parse_qs(url.query).get("d", [""])[0] if url else text
+
+
+def _studio_uri(text: str, root: Path) -> str:
+    """The first place at which the image is there; the most likely one when it is nowhere."""
+    place = _studio_path(text)
+    tries = [place] if place == text else ["/" + place.lstrip("/"), place]
+    if place.startswith("/data/upload/"):
+        base = place.rpartition("/")[2]
+        tries = [base, re.sub(r"^[0-9a-f]{8}-", "", base), f"images/{base}"]  # uploads get eight digits and a dash
+    return next(
+        (uri for uri in (locate(one, str(root)) for one in tries) if os.path.exists(uri)), locate(tries[0], str(root))
+    )
+
+
+def _coco_classes(value: dict[str, Any]) -> tuple[FoundClass, ...]:
+    return tuple(FoundClass(name) for name in _coco_names(value).values())
+
+
+def _coco_names(value: dict[str, Any]) -> dict[Any, str]:
+    """Category id to name."""
+    names: dict[Any, str] = {}
+    for category in _list(value, "categories"):
+        number, name = _get(category, "id"), _get(category, "name")
+        if isinstance(number, (int, str)) and isinstance(name, str) and name.strip():
+            names[number] = str(clean(" ".join(name.split())))
+    return names
+
+
+def _coco(value: dict[str, Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
+    names = _coco_names(value)
+    said: dict[Any, dict[str, str | None]] = {}  # image id to label to annotator
+    for annotation in _list(value, "annotations"):
+        image_id, category = _get(annotation, "image_id"), _get(annotation, "category_id")
+        if not isinstance(image_id, (int, str)):
+            continue
+        if not isinstance(category, (int, str)) or category not in names:
+            yield ImportProblem(f"{path.name} image {image_id}", f"its category {category!r} has no name", "name it")
+            continue
+        who = _get(annotation, "annotator")
+        said.setdefault(image_id, {})[names[category]] = str(clean(who)) if isinstance(who, str) else None
+    folders = (path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent)
+    for number, image in enumerate(value["images"], start=1):
+        name, image_id = _get(image, "file_name"), _get(image, "id")
+        if not isinstance(name, str) or not name.strip():
+            yield ImportProblem(f"{path.name} image {number}", "it has no file name", "fill it in")
+            continue
+        labels = said.get(image_id, {}) if isinstance(image_id, (int, str)) else {}
+        if len(labels) > 1:
+            yield ImportProblem(name, f"it has {len(labels)} categories where one is needed", "read without a label")
+        label, who = next(iter(labels.items())) if len(labels) == 1 else (None, None)
+        tries = [locate(clean(name), str(folder)) for folder in folders]
+        uri = next((one for one in tries if os.path.exists(one)), tries[0])
+        yield FoundImage(str(clean(name)), uri, label, split_of(_get(image, "split")), who)
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = _get(value, key)
+    return found if isinstance(found, list) else []
