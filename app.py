@@ -59,6 +59,9 @@ def main() -> None:
             st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
             st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         ],
+        "Understand": [
+            st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
+        ],
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }
     page = st.navigation(pages)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.errors import InputError
-from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments, owning
+from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
+from tidal_core.experiments.owner import owning, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
@@ -63,8 +64,8 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
 def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", SPEC)
     code = (
-        "import sys, pathlib; from tidal_core.experiments.files import Experiment, owning\n"
-        "with owning(Experiment(pathlib.Path(sys.argv[1]))): print('mine', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from tidal_core.experiments.owner import owning\n"
+        "with owning(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(experiment.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -72,10 +73,12 @@ def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "mine\n"
         assert experiment.owner == other.pid
-        with pytest.raises(InputError, match=f"Process {other.pid} is playing 'first'"), owning(experiment):
+        with pytest.raises(InputError, match=f"Process {other.pid} is at work on 'first'"), owning(experiment.folder):
             pass
-        other.communicate()
+        assert stop(experiment.folder)
+        other.wait()
     assert experiment.owner is None
+    assert not stop(experiment.folder)
 
 
 def test_an_owner_that_is_gone_holds_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.figures.theory_samples import theory_figures
 from tidal_core import dynamics as numbers
 from tidal_core import progress as progress_numbers
 from tidal_core.figures import dynamics, palettes, progress, training, uncertainty
@@ -108,4 +109,5 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
         "per class": (per_class, lambda theme: progress.per_class_figure(per_class, theme)),
         "confusion": (confusions, lambda theme: progress.confusion_figure(confusions, theme)),
         "quality": (quality, lambda theme: progress.quality_figure(quality, theme)),
+        **theory_figures(),
     }

@@ -31,7 +31,7 @@ def experiment(
     stale: Annotated[bool, Option(help="As in the studio: answer the ranking before the last")] = False,
     audit_share: Annotated[float, Option(help="Share of labels for an audit, not for training")] = 0.0,
     name: Annotated[str | None, Option(help="The experiment's name; the same name goes on where it was")] = None,
-    data: Annotated[Path | None, Option(help="The folder with the data set's files")] = None,
+    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
     download: Annotated[bool, Option(help="Let torchvision fetch missing files")] = False,
     jobs: Annotated[int, Option(min=1, help="Runs at the same time")] = 1,
     threads: Annotated[int | None, Option(min=1, help="Threads of each run on a CPU")] = None,
@@ -102,3 +102,36 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in _names(text))
     except ValueError as error:
         raise InputError(f"{text!r} are no imbalance ratios; write numbers with commas: 1,10,100.") from error
+
+
+def separability(
+    dataset: Annotated[str, Argument(help="As for experiment")] = "digits",
+    per_class: Annotated[int, Option(min=0, help="Images of each major class; 0 for all")] = 300,
+    ratio: Annotated[float, Option(min=1, help="How many times fewer images minor classes have")] = 10.0,
+    backbone: Annotated[str, Option(help="small, or resnet18 as published")] = "small",
+    seed: Annotated[int, Option(help="Which images, weights and order")] = 0,
+    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
+) -> None:
+    """Do training dynamics tell hard images from easy ones? The paper's motivating experiment."""
+    from tidal_core.experiments import datasets, motivating
+    from tidal_core.experiments.owner import owning
+    from tidal_core.experiments.separation import ESTIMATORS, RESULT, folder_of, note
+
+    folder = folder_of(home(), dataset)
+    with owning(folder):
+        note(folder, 0, motivating.CONFIG.epochs, "preparing the images")
+        prepared = datasets.load(dataset, home() / "experiments" / "data", data)
+        config = dataclasses.replace(motivating.CONFIG, backbone=backbone)
+        run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed)
+        while True:
+            try:
+                record = next(run)
+            except StopIteration as end:
+                found = end.value
+                break
+            said = f"training accuracy {record.train_accuracy:.1%}"
+            note(folder, record.epoch, record.epochs, said)
+            typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
+        found.save(folder / RESULT)
+    for name, title in ESTIMATORS.items():
+        typer.echo(f"{title}: AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}")

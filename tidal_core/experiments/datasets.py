@@ -215,3 +215,13 @@ def _write(folder: Path, name: str, pixels: UInt8, labels: Int64, test: Int64, c
     np.save(folder / "labels.npy", labels)
     np.save(folder / "test.npy", test)
     (folder / "about.json").write_text(json.dumps({"name": name, "class_names": class_names}), encoding="utf-8")
+
+
+def available(cache: Path, data: Path | None = None) -> list[str]:
+    """Names that can be loaded without a download: what comes along, what is prepared, what has files in ``data``."""
+    found = ["digits"]
+    for name in NAMES[1:]:
+        files = [data / part for part in PARQUET.get(name, ())] if data else []
+        if (cache / name / "about.json").exists() or (files and all(file.exists() for file in files)):
+            found.append(name)
+    return found

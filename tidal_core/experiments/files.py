@@ -8,16 +8,12 @@ experiments/<name>/owner.json    who plays it now
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
 from tidal_core.errors import InputError
+from tidal_core.experiments.owner import owner_of
 from tidal_core.experiments.protocol import Arm, Protocol
 
 
@@ -70,13 +66,7 @@ class Experiment:
     @property
     def owner(self) -> int | None:
         """The process that plays it now; None when nobody does."""
-        try:
-            found = json.loads((self.folder / "owner.json").read_text(encoding="utf-8"))
-            process = psutil.Process(found["pid"])
-            same = abs(process.create_time() - found["created"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except (OSError, ValueError, psutil.Error):
-            return None
-        return int(found["pid"]) if same else None
+        return owner_of(self.folder)
 
 
 def experiments(home: Path) -> list[Experiment]:
@@ -113,20 +103,6 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
     beside.write_text(spec.to_json(), encoding="utf-8")
     beside.replace(file)
     return experiment
-
-
-@contextmanager
-def owning(experiment: Experiment) -> Iterator[None]:
-    """Hold the experiment: two that write into the same runs would spoil them."""
-    if experiment.owner not in (None, os.getpid()):
-        raise InputError(f"Process {experiment.owner} is playing {experiment.name!r}; stop it, or wait for it.")
-    file = experiment.folder / "owner.json"
-    me = psutil.Process()
-    file.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def done_share(experiment: Experiment) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tidal_core.experiments.datasets import Dataset
-from tidal_core.experiments.files import Experiment, owning, read
+from tidal_core.experiments.files import Experiment, read
+from tidal_core.experiments.owner import owning
 from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
 
@@ -34,7 +35,7 @@ def finished_rounds(run: Run) -> int:
 
 def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
     """Play every run that is not finished, ``jobs`` at once; how many were played."""
-    with owning(experiment):
+    with owning(experiment.folder):
         rounds = experiment.spec.protocol.rounds
         left = [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
         if jobs == 1 or len(left) < 2:

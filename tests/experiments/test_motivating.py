@@ -1,0 +1,116 @@
+"""The motivating experiment: what it trains on, what it measures, its benchmark and its command."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tests.experiments.made import make_dataset
+from tidal_core import cli
+from tidal_core.errors import InputError
+from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
+from tidal_core.experiments.owner import owning
+from tidal_core.experiments.separation import Separation, folder_of, note, state_of
+
+TINY = replace(CONFIG, epochs=2, batch_size=8)
+
+
+def result(folder: Path, **options: object) -> Separation | None:
+    run = play(make_dataset(folder, size=120, classes=4), config=TINY, ratio=5, **options)  # type: ignore[arg-type]
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return end.value
+
+
+def test_auroc_is_scikit_learns_ties_included() -> None:
+    rng = np.random.default_rng(0)
+    scores, positive = rng.integers(0, 8, 200).astype(float), rng.integers(0, 2, 200)
+
+    assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
+    assert auroc(np.array([0.0, 1.0]), np.array([0, 1])) == 1
+    assert np.isnan(auroc(scores, np.zeros(200, np.int64)))
+
+
+def test_the_second_half_of_the_classes_is_cut(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, size=200, classes=4)
+
+    rows = training_rows(dataset, per_class=20, ratio=10, seed=1)
+
+    assert np.bincount(dataset.labels[rows]).tolist() == [20, 20, 2, 2]
+    assert not set(rows) & set(dataset.test_rows)
+    assert set(rows) != set(training_rows(dataset, per_class=20, ratio=10, seed=2))
+
+
+def test_it_measures_every_estimator_on_training_and_held_out_images(tmp_path: Path) -> None:
+    found = result(tmp_path)
+    assert found is not None
+
+    assert found.accuracy.shape == (2, 2)
+    assert set(found.auroc) == set(found.held_out) == {"td_entropy", "td_margin", "entropy", "margin"}
+    assert all(0 <= value <= 1 for value in [*found.auroc.values(), *found.held_out.values()])
+    assert found.minor.sum() == found.counts[2:].sum()
+
+
+def test_a_result_survives_its_file(tmp_path: Path) -> None:
+    found = result(tmp_path)
+    assert found is not None
+    found.save(tmp_path / "kept" / "result.npz")
+
+    again = Separation.load(tmp_path / "kept" / "result.npz")
+
+    assert again.auroc == found.auroc
+    assert again.class_names == found.class_names
+    np.testing.assert_allclose(again.scores["td_margin"], found.scores["td_margin"])
+    assert again.info().major_classes == 2
+
+
+def test_it_can_be_stopped(tmp_path: Path) -> None:
+    assert result(tmp_path, should_stop=lambda: True) is None
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path)
+    with pytest.raises(InputError, match="needs at least one"):
+        next(play(replace(dataset, class_names=(*dataset.class_names, "empty")), config=TINY))
+
+
+def test_its_state_is_known_while_a_process_works_on_it(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "parquet:a/b.parquet")
+    assert state_of(folder) is None
+    with owning(folder):
+        assert state_of(folder) == (0.0, "starting")
+        note(folder, 3, 12, "training accuracy 50.0%")
+        assert state_of(folder) == (0.25, "epoch 3 of 12: training accuracy 50.0%")
+    assert state_of(folder) is None
+
+
+def test_the_command_leaves_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    monkeypatch.setattr("tidal_core.experiments.motivating.CONFIG", TINY)
+    monkeypatch.setattr(sys, "argv", ["tidal_core", "separability", "digits", "--per-class", "10"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert not ended.value.code
+    assert "TD entropy: AUROC" in capsys.readouterr().out
+    assert (folder_of(tmp_path, "digits") / "result.npz").exists()
+
+
+def test_the_quick_benchmark_ends_with_one_line_of_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.separability", "--quick"], capture_output=True, text=True, check=True
+    )
+
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert 0 <= found["td_entropy_auroc"] <= 1
+    assert found["published"]["td_entropy"] == 0.964

@@ -1,0 +1,135 @@
+"""The paper's motivating experiment (appendix B, Figures 2 and 8): do training dynamics know which images are hard?
+
+Classes 0 to C/2 - 1 stay, the rest are cut to a tenth (step imbalance); a network trains for 30 epochs with Adam. Minor
+classes stand for hard images. Asked is how well an estimator tells minor from major: the area under its ROC curve, for
+the training images (tracked p-bar against the snapshot's p) and for held-out ones (the module's prediction).
+
+Without augmentation: the effect needs a snapshot that has saturated, so training accuracy stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from tidal_core.config import Seeds, TrainConfig
+from tidal_core.errors import InputError
+from tidal_core.experiments.datasets import Dataset
+from tidal_core.experiments.protocol import keep_tail
+from tidal_core.experiments.separation import Separation
+from tidal_core.model import build_model
+from tidal_core.records import EpochRecord, Float32, Float64, Int64, TrainImages, TrainProgress
+from tidal_core.scoring import score
+from tidal_core.strategies.scores import estimators
+from tidal_core.training import Training, train
+
+SHOWN = ("td_entropy", "td_margin", "entropy", "margin")
+
+CONFIG = TrainConfig(
+    backbone="small",
+    companions=("td",),
+    epochs=30,
+    min_steps=0,
+    batch_size=64,
+    optimizer="adam",
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    schedule="constant",
+    td_window="all",
+    augmentation="none",
+    warm_start=False,
+)
+"""30 epochs with Adam as in the paper, at its default rate; the small network trains in minutes on a CPU."""
+
+
+def auroc(scores: Float64, positive: Int64) -> float:
+    """The chance that a positive has a higher score than a negative, ties counting half; NaN without either."""
+    pos = positive.astype(bool)
+    n, m = int(pos.sum()), int((~pos).sum())
+    if n == 0 or m == 0:
+        return float("nan")
+    return float((rankdata(scores)[pos].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def separability(found: dict[str, Any], minor: Int64) -> dict[str, float]:
+    """AUROC of minor against major for each estimator, all turned so that hard is high."""
+    return {
+        name: auroc(values if "entropy" in name else -np.asarray(values), minor)
+        for name, values in found.items()
+        if name in SHOWN
+    }
+
+
+def training_rows(dataset: Dataset, per_class: int, ratio: float, seed: int) -> Int64:
+    """Up to ``per_class`` images of each class (0 for all), the second half of the classes cut to 1 / ratio."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(dataset.pool_rows)
+    labels = dataset.labels[order]
+    if per_class:
+        firsts = [np.flatnonzero(labels == c)[:per_class] for c in range(dataset.n_classes)]
+        order = order[np.sort(np.concatenate(firsts))]
+        labels = dataset.labels[order]
+    return order[keep_tail(labels, ratio, "step")]
+
+
+def play(
+    dataset: Dataset,
+    *,
+    config: TrainConfig = CONFIG,
+    per_class: int = 0,
+    ratio: float = 10.0,
+    seed: int = 0,
+    device: torch.device | None = None,
+    threads: int = 1,
+    progress: Callable[[TrainProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[EpochRecord, None, Separation | None]:
+    """Train and look; yields each epoch, returns what came out, or None when ``should_stop`` said so."""
+    rows = training_rows(dataset, per_class, ratio, seed)
+    labels = dataset.labels[rows]
+    counts = np.bincount(labels, minlength=dataset.n_classes)
+    if dataset.n_classes < 2 or counts.min() == 0:
+        raise InputError(f"{dataset.name} has {counts.tolist()} images per class left; each class needs at least one.")
+    minor = (labels >= (dataset.n_classes + 1) // 2).astype(np.int64)
+    seeds = Seeds.of(seed, 0)
+    model = build_model(config, dataset.n_classes, seeds, device)
+    images = TrainImages(dataset.pixels, rows, labels, dataset.n_classes)
+    training: Training = train(
+        config, images, model, seeds, progress=progress, should_stop=should_stop, threads=threads, curves=True
+    )
+    accuracy = []
+    last = 0.0
+    for record in training:
+        if record.curves is not None:
+            right = _predicted(record.curves.p, record.curves.class_index) == labels
+            accuracy.append([right[minor == group].mean() for group in (0, 1)])
+        last = record.train_accuracy
+        yield record
+    if training.result is None or training.result.td_bar is None:
+        return None
+    snapshot = score(model, dataset.pixels, rows, threads=threads).log_p
+    with np.errstate(divide="ignore"):
+        tracked: Float32 = np.log(training.result.td_bar)
+    found = estimators(snapshot, tracked)
+    test = score(model, dataset.pixels, dataset.test_rows, threads=threads)
+    test_minor = (dataset.labels[dataset.test_rows] >= (dataset.n_classes + 1) // 2).astype(np.int64)
+    return Separation(
+        dataset.name,
+        minor,
+        counts,
+        dataset.class_names,
+        np.asarray(accuracy),
+        {name: np.asarray(values, np.float64) for name, values in found.items() if name in SHOWN},
+        separability(found, minor),
+        separability(estimators(test.log_p, test.td_log_p), test_minor),
+        last,
+    )
+
+
+def _predicted(p: Float32, class_index: Int64 | None) -> Int64:
+    place: Int64 = p.argmax(axis=1)
+    return place if class_index is None else class_index[np.arange(len(place)), place]

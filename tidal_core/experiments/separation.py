@@ -1,0 +1,106 @@
+"""What the motivating experiment came to, in a file. No torch: the Theory page shows it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidal_core.experiments.owner import owner_of
+from tidal_core.figures.theory import ESTIMATORS, SeparationInfo
+from tidal_core.records import Float64, Int64
+
+PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin": 0.558}
+"""AUROC over 27,500 training images of CIFAR-10 with ResNet-18, as published."""
+
+
+RESULT = "result.npz"
+_PROGRESS = "progress.json"
+
+__all__ = ["ESTIMATORS", "PUBLISHED", "RESULT", "Separation", "folder_of", "note", "state_of"]
+
+
+def folder_of(home: Path, dataset: str) -> Path:
+    """Where the experiment on this data set is kept."""
+    return home / "experiments" / "motivating" / "".join(c if c.isalnum() else "-" for c in dataset)
+
+
+def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
+    """Keep how far it has come, for ``state_of``."""
+    beside = folder / "progress.part"
+    beside.write_text(json.dumps({"epoch": epoch, "epochs": epochs, "said": said}), encoding="utf-8")
+    beside.replace(folder / _PROGRESS)
+
+
+def state_of(folder: Path) -> tuple[float, str] | None:
+    """How far the running experiment is, 0 to 1, and in words; None when none is running."""
+    if owner_of(folder) is None:
+        return None
+    try:
+        found = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0, "starting"
+    return found["epoch"] / found["epochs"], f"epoch {found['epoch']} of {found['epochs']}: {found['said']}"
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What came out."""
+
+    dataset: str
+    minor: Int64  # (N,) 1 for images of minor classes, 0 for major
+    counts: Int64  # (C,)
+    class_names: tuple[str, ...]
+    accuracy: Float64  # (E, 2) major, minor
+    scores: dict[str, Float64]  # (N,) for the training images
+    auroc: dict[str, float]  # training images
+    held_out: dict[str, float]  # AUROC on test images, TD by the module's prediction
+    train_accuracy: float
+
+    def info(self) -> SeparationInfo:
+        """For the figures."""
+        major = (len(self.counts) + 1) // 2
+        return SeparationInfo(
+            self.minor.astype(bool), self.counts, self.class_names, major, self.accuracy, self.scores, self.auroc
+        )
+
+    def save(self, file: Path) -> None:
+        """One .npz file, written beside and renamed."""
+        about = {
+            "dataset": self.dataset,
+            "class_names": self.class_names,
+            "auroc": self.auroc,
+            "held_out": self.held_out,
+            "train_accuracy": self.train_accuracy,
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_name(file.stem + ".part.npz")
+        arrays: dict[str, Any] = {f"score_{name}": values for name, values in self.scores.items()}
+        arrays |= {"minor": self.minor, "counts": self.counts, "accuracy": self.accuracy}
+        np.savez_compressed(beside, about=np.array(json.dumps(about)), **arrays)
+        beside.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> Separation:
+        """What ``save`` wrote."""
+        with np.load(file) as found:
+            about = json.loads(str(found["about"]))
+            scores = {
+                name.removeprefix("score_"): found[name].astype(np.float64)
+                for name in found.files
+                if name.startswith("score_")
+            }
+            return cls(
+                about["dataset"],
+                found["minor"],
+                found["counts"],
+                tuple(about["class_names"]),
+                found["accuracy"],
+                scores,
+                about["auroc"],
+                about["held_out"],
+                about["train_accuracy"],
+            )

@@ -1,0 +1,295 @@
+"""Figures of the paper's two theorems and of its motivating experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from tidal_core import theory
+from tidal_core.figures.palettes import (
+    CLASS_COLOURS,
+    DYNAMICS,
+    PERCENT,
+    SNAPSHOT,
+    Theme,
+    base_figure,
+    faded,
+    short,
+)
+from tidal_core.theory import GROUPS, Elasticity
+
+Floats = NDArray[np.float64]
+EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[0]
+MAJOR, MINOR = CLASS_COLOURS[0], CLASS_COLOURS[9]
+BINS = 40
+NUMBER = "%{y:.3f}<extra>%{fullData.name}</extra>"
+COUNT = "%{x}: %{y:,d}<extra>%{fullData.name}</extra>"
+ESTIMATORS = {
+    "td_entropy": "TD entropy",
+    "td_margin": "TD margin",
+    "entropy": "Snapshot entropy",
+    "margin": "Snapshot margin",
+}
+
+
+class PathsInfo(NamedTuple):
+    """Theorem 1 over P recorded steps; the last axis of (P, 3) is easy, hard, other class."""
+
+    time: Floats  # (P,) t = m h
+    mean: Floats  # (P, 3) over the runs
+    low: Floats  # 5 % of the runs lie below
+    high: Floats  # 5 % lie above
+    exact: Floats  # (I + hA)^m X(0)
+    continuous: Floats  # exp(At) X(0)
+    difference: Floats  # (P,) how much faster easy samples rise, from (20) at the exact mean
+    closed: Floats  # (P,) the same by the closed form (21)
+    share_left: float  # of the samples, those seen at X <= 0
+    runs: int
+
+    @property
+    def largest_gap(self) -> float:
+        """How far (20) lies from the exact mean at the end, as a share of it."""
+        return float(np.max(np.abs(self.continuous[-1] - self.exact[-1]) / self.exact[-1]))
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per recorded step."""
+        columns: dict[str, Sequence[Any]] = {"t": self.time.tolist()}
+        for place, group in enumerate(GROUPS):
+            columns[f"{group}: mean of the runs"] = self.mean[:, place].tolist()
+            columns[f"{group}: 5 % below"] = self.low[:, place].tolist()
+            columns[f"{group}: 5 % above"] = self.high[:, place].tolist()
+            columns[f"{group}: exact mean"] = self.exact[:, place].tolist()
+            columns[f"{group}: differential equation"] = self.continuous[:, place].tolist()
+        return columns | {"easy rises faster by": self.difference.tolist(), "by (21)": self.closed.tolist()}
+
+
+def paths_info(setting: Elasticity, runs: int, steps: int, seed: int = 0) -> PathsInfo:
+    """Simulate and set beside it what the theory says."""
+    paths = theory.simulate(setting, runs=runs, steps=steps, seed=seed, points=80)
+    time = np.asarray(paths.steps * setting.h, np.float64)
+    exact = theory.exact_mean(setting, paths.steps)
+    both = theory.inequality(setting, exact)
+    low, high = np.asarray(np.quantile(paths.logits, (0.05, 0.95), axis=0), np.float64)
+    return PathsInfo(
+        time,
+        paths.mean,
+        low,
+        high,
+        exact,
+        theory.continuous(setting, time),
+        both.difference,
+        both.closed,
+        paths.share_left,
+        runs,
+    )
+
+
+def paths_figure(info: PathsInfo, theme: Theme) -> go.Figure:
+    """Averaged logits with the band of the middle 90 % of runs; dashes: exact mean; dots: differential equation."""
+    figure = base_figure(theme, x="Time t", y="Logit of the true class", height=400)
+    time = info.time.astype(np.float32)
+    for place, (group, colour) in enumerate(zip(GROUPS, (EASY, HARD, OTHER), strict=True)):
+        _band(figure, time, info.low[:, place], info.high[:, place], colour)
+        for values, dash, name in (
+            (info.mean, None, group),
+            (info.exact, "dash", "exact mean"),
+            (info.continuous, "dot", "differential equation"),
+        ):
+            figure.add_scatter(
+                x=time,
+                y=values[:, place].astype(np.float32),
+                name=group if dash is None else name,
+                legendgroup=name,
+                showlegend=dash is None or place == 0,
+                mode="lines",
+                line={"color": theme.text if dash else colour, "dash": dash, "width": 1.5 if dash else 2},
+                hovertemplate=f"{group}, {name}<br>t %{{x:.2f}}, logit %{{y:.3f}}<extra></extra>",
+            )
+    return figure
+
+
+def speed_figure(info: PathsInfo, theme: Theme) -> go.Figure:
+    """How much faster easy samples rise, by the equations and by (21): one line on the other."""
+    figure = base_figure(theme, x="Time t", y="Easy minus hard, per unit of t", height=240)
+    time = info.time.astype(np.float32)
+    for values, name, line in (
+        (info.difference, "from (20)", {"color": EASY, "width": 5}),
+        (info.closed, "by (21)", {"color": theme.text, "width": 1.5, "dash": "dash"}),
+    ):
+        figure.add_scatter(
+            x=time, y=values.astype(np.float32), name=name, mode="lines", line=line, hovertemplate=NUMBER
+        )
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+class AreasInfo(NamedTuple):
+    """Theorem 2: two curves that end alike."""
+
+    epochs: NDArray[np.int64]  # (T,)
+    fast: theory.LearningCurve
+    slow: theory.LearningCurve
+    classes: int
+    s: Floats  # (S,) areas from 0 to 1
+    entropy: Floats  # (S,) H of them, (23)
+    margin: Floats  # (S,) M of them, (24)
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per epoch."""
+        return {"epoch": self.epochs.tolist(), "fast": self.fast.p.tolist(), "slow": self.slow.p.tolist()}
+
+
+def areas_info(end: float, area_one: float, area_other: float, classes: int) -> AreasInfo:
+    """Two curves that end at ``end`` with these areas, and H and M for all areas."""
+    slow, fast = (
+        theory.curve_with_area(end=end, area=area, classes=classes) for area in sorted((area_one, area_other))
+    )
+    s = np.linspace(0, 1, 201)
+    epochs = np.arange(1, len(fast.p) + 1)
+    return AreasInfo(
+        epochs, fast, slow, classes, s, theory.closed_entropy(s, classes), theory.closed_margin(s, classes)
+    )
+
+
+def areas_figure(info: AreasInfo, theme: Theme) -> go.Figure:
+    """The two curves over the epochs, each with the area below it."""
+    figure = base_figure(theme, x="Epoch", y="Probability of the true class", height=340)
+    for curve, name, colour in ((info.fast, "learnt early", EASY), (info.slow, "learnt late", HARD)):
+        figure.add_scatter(
+            x=info.epochs.astype(np.float32),
+            y=curve.p.astype(np.float32),
+            name=f"{name}: area {curve.area:.2f}, H {curve.entropy:.2f}, M {curve.margin:.2f}",
+            mode="lines",
+            line={"color": colour, "width": 2.5},
+            fill="tozeroy",
+            fillcolor=faded(colour, 0.14),
+            hovertemplate=f"{name}<br>epoch %{{x:.0f}}: %{{y:.1%}}<extra></extra>",
+        )
+    figure.update_yaxes(range=[0, 1.02], **PERCENT)
+    return figure
+
+
+def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
+    """H and M over the area, where H falls (all of it right of 1/C), and where the two curves lie."""
+    figure = base_figure(theme, x="Area below the curve of the true class", y="H in nats, M", height=340)
+    figure.add_vrect(x0=1 / info.classes, x1=1, fillcolor=faded(theme.primary, 0.08), line_width=0, layer="below")
+    for x, text in ((1 / info.classes, f"1/C = {1 / info.classes:.2g}"), (0.5, "1/2")):
+        figure.add_vline(x=x, line={"color": theme.muted, "dash": "dot", "width": 1})
+        figure.add_annotation(x=x, y=1, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="top")
+    for values, name, colour in ((info.entropy, "entropy H (23)", DYNAMICS), (info.margin, "margin M (24)", SNAPSHOT)):
+        figure.add_scatter(
+            x=info.s.astype(np.float32),
+            y=values.astype(np.float32),
+            name=name,
+            mode="lines",
+            line={"color": colour, "width": 2.5},
+            hovertemplate=f"{name}<br>%{{y:.3f}} at an area of %{{x:.2f}}<extra></extra>",
+        )
+    for curve, colour, name in ((info.fast, EASY, "learnt early"), (info.slow, HARD, "learnt late")):
+        figure.add_scatter(
+            x=[curve.area, curve.area],
+            y=[curve.entropy, curve.margin],
+            name=name,
+            mode="markers",
+            marker={"color": colour, "size": 10, "line": {"color": theme.background, "width": 1.5}},
+            hovertemplate=f"{name}<br>%{{y:.3f}} at an area of %{{x:.2f}}<extra></extra>",
+        )
+    figure.update_xaxes(range=[0, 1])
+    return figure
+
+
+class SeparationInfo(NamedTuple):
+    """The motivating experiment (Figures 2 and 8): N training images, E epochs, C classes."""
+
+    minor: NDArray[np.bool_]  # (N,)
+    counts: NDArray[np.int64]  # (C,) training images
+    class_names: tuple[str, ...]
+    major_classes: int
+    accuracy: Floats  # (E, 2) of major and minor training images at each epoch
+    scores: dict[str, Floats]  # (N,) by the estimator's name
+    auroc: dict[str, float]  # minor against major, by the estimator's name
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per training image."""
+        return {
+            "minor class": self.minor.tolist(),
+            **{ESTIMATORS[name]: values.tolist() for name, values in self.scores.items()},
+        }
+
+
+def label_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
+    """Training images per class, as Figure 8a."""
+    figure = base_figure(theme, y="Training images", height=260)
+    place = np.arange(len(info.counts))
+    for own, name, colour in (
+        (place < info.major_classes, "major classes", MAJOR),
+        (place >= info.major_classes, "minor classes", MINOR),
+    ):
+        names = [short(info.class_names[c]) for c in place[own]]
+        figure.add_bar(
+            x=names, y=info.counts[own].astype(np.float32), name=name, marker_color=colour, hovertemplate=COUNT
+        )
+    return figure
+
+
+def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
+    """Accuracy of major and minor training images over the epochs, as Figures 8b and c."""
+    figure = base_figure(theme, x="Epoch", y="Training accuracy", height=260)
+    epochs = np.arange(1, len(info.accuracy) + 1, dtype=np.float32)
+    for place, (name, colour) in enumerate((("major classes", MAJOR), ("minor classes", MINOR))):
+        values = info.accuracy[:, place].astype(np.float32)
+        figure.add_scatter(x=epochs, y=values, name=name, mode="lines", line={"color": colour, "width": 2.5})
+        figure.data[-1].hovertemplate = f"{name}<br>epoch %{{x:.0f}}: %{{y:.1%}}<extra></extra>"
+    figure.update_yaxes(range=[0, 1.02], **PERCENT)
+    return figure
+
+
+def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.Figure:
+    """How one estimator is spread over major and minor images, each group scaled to its own size, as Figure 2."""
+    figure = base_figure(theme, x=ESTIMATORS[estimator], y="Share of the group", height=280)
+    values = info.scores[estimator]
+    edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
+    for own, name, colour in ((~info.minor, "major classes", MAJOR), (info.minor, "minor classes", MINOR)):
+        share = np.histogram(values[own], edges)[0] / max(1, own.sum())
+        figure.add_bar(
+            x=((edges[1:] + edges[:-1]) / 2).astype(np.float32),
+            y=share.astype(np.float32),
+            width=float(edges[1] - edges[0]),
+            name=name,
+            marker={"color": faded(colour, 0.6), "line": {"width": 0}},
+            hovertemplate="%{y:.1%} near %{x:.3f}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_layout(barmode="overlay", bargap=0)
+    figure.update_yaxes(**PERCENT)
+    return figure
+
+
+def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
+    """Each training image: what the snapshot says of it, and what its training dynamics say."""
+    figure = base_figure(theme, x=ESTIMATORS[x], y=ESTIMATORS[y], height=380)
+    for own, name, colour in ((~info.minor, "major classes", MAJOR), (info.minor, "minor classes", MINOR)):
+        figure.add_scattergl(
+            x=info.scores[x][own].astype(np.float32),
+            y=info.scores[y][own].astype(np.float32),
+            name=name,
+            mode="markers",
+            marker={"color": colour, "size": 4, "opacity": 0.5},
+            hovertemplate="%{x:.3f}, %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    return figure
+
+
+def _band(figure: go.Figure, x: NDArray[np.float32], low: Floats, high: Floats, colour: str) -> None:
+    figure.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]).astype(np.float32),
+        fill="toself",
+        fillcolor=faded(colour, 0.15),
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
