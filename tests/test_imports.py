@@ -23,7 +23,15 @@ RULES = {
     "scoring.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     **{
         name: (METHOD | {"psutil"}, {"store", "ui", "figures", "rounds", "worker", "strategies"})
-        for name in ("model.py", "batches.py", "checkpoints.py", "curves.py", "devices.py", "optimizers.py")
+        for name in (
+            "model.py",
+            "batches.py",
+            "checkpoints.py",
+            "curves.py",
+            "devices.py",
+            "optimizers.py",
+            "folding.py",
+        )
     },
     "companions": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
     "strategies": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training", "scoring", "tidal"}),

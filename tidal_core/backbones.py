@@ -52,6 +52,17 @@ class Block(nn.Module):
         return F.relu(y, inplace=True)
 
 
+class Stem(nn.Conv2d):
+    """A 3x3 convolution that halves images of 32 pixels and more."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(3, channels, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, channels, H, W) below 32 pixels, to half the side from there on."""
+        return F.conv2d(x, self.weight, self.bias, stride=2 if x.shape[-1] >= 32 else 1, padding=1)
+
+
 class Small(Backbone):
     """Four stages of one block each, 24-48-96-128 channels: 0.45 million parameters.
 
@@ -66,7 +77,7 @@ class Small(Backbone):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         widths = (self.stage_channels[0], *self.stage_channels)
-        self.stem = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False)
+        self.stem = Stem(widths[0])
         self.norm = nn.BatchNorm2d(widths[0])
         self.stages = nn.ModuleList(
             Block(widths[i], widths[i + 1], stride=1 if i == 0 else 2) for i in range(len(self.stage_channels))
@@ -78,8 +89,7 @@ class Small(Backbone):
         side = x.shape[-1]
         if side >= 64:
             x = F.avg_pool2d(x, round(side / 40))
-        x = F.conv2d(x, self.stem.weight, stride=2 if side >= 32 else 1, padding=1)
-        x = F.relu(self.norm(x), inplace=True)
+        x = F.relu(self.norm(self.stem(x)), inplace=True)
         features = []
         for stage in self.stages:
             x = stage(x)

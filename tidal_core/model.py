@@ -75,10 +75,11 @@ class Model:
 
         Channels last costs no copy here: it is how pixels lie in the file.
         """
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        x = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+        x = images.permute(0, 3, 1, 2)  # (B, 3, H, W)
+        if not self.channels_last:
+            x = x.contiguous()
         scale = (1 / (255 * self.std)).view(1, 3, 1, 1)
-        return x.mul_(scale).sub_((self.mean / self.std).view(1, 3, 1, 1))
+        return torch.mul(x, scale).sub_((self.mean / self.std).view(1, 3, 1, 1))
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor of the model by its name in a file; the tensors are the model's own, not copies."""

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tidal_core.backbones import Backbone
 from tidal_core.batches import PixelBatches, open_pixels
 from tidal_core.devices import use_threads
 from tidal_core.errors import Stopped
+from tidal_core.folding import folded
 from tidal_core.model import Model
 from tidal_core.records import Float32, Int64, PoolScores
 from tidal_core.tidal import log_probabilities
@@ -26,6 +28,11 @@ BLOCK = 8_192  # images: small enough to lose one, large enough to store one at 
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
+
+
+def best_batch_size(device: torch.device) -> int:
+    """Images in a batch: on a CPU more are not faster, and a stop waits for one; elsewhere they fill the device."""
+    return 64 if device.type == "cpu" else 512
 
 
 class ScoredBlock(NamedTuple):
@@ -41,14 +48,15 @@ def score(
     pixels: Path,
     rows: Int64,
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     threads: int = 1,
 ) -> PoolScores:
     """The scores of the images ``rows`` (N,) of the pixel file, in their order.
 
-    ``should_stop`` is asked before every batch; when it says yes, Stopped is raised.
+    ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
+    batch; when it says yes, Stopped is raised.
     """
     N = len(rows)
     td = model.companions.get("td")
@@ -73,7 +81,7 @@ def score_blocks(
     *,
     start: int = 0,
     block: int = BLOCK,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     threads: int = 1,
@@ -83,16 +91,19 @@ def score_blocks(
     use_threads(device, threads)
     model.eval()
     source = PixelBatches(open_pixels(pixels), rows, device, "file")
+    backbone = folded(model.backbone)
+    reads_ahead = device.type != "cpu"  # a CPU is busy anyway
     reported = time.monotonic()
     try:
         for first in range(start, len(rows), block):
             last = min(first + block, len(rows))
-            batches = torch.split(torch.arange(first, last), batch_size)
+            batches = torch.split(torch.arange(first, last), batch_size or best_batch_size(device))
             parts = []
             for i, index in enumerate(batches):
                 if should_stop is not None and should_stop():
                     raise Stopped(f"scoring was stopped after {first:,} of {len(rows):,} images.")
-                parts.append(_score_batch(model, source, index, batches[i + 1] if i + 1 < len(batches) else None))
+                following = batches[i + 1] if i + 1 < len(batches) and reads_ahead else None
+                parts.append(_score_batch(model, backbone, source.take(index, following)))
                 if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
                     progress(int(index[-1]) + 1, len(rows))
                     reported = time.monotonic()
@@ -107,10 +118,9 @@ def score_blocks(
 
 @torch.inference_mode()
 def _score_batch(
-    model: Model, source: PixelBatches, index: torch.Tensor, following: torch.Tensor | None
+    model: Model, backbone: Backbone, images: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    x = model.normalise(source.take(index, following))  # (B, 3, H, W)
-    logits, features = model.backbone(x)
+    logits, features = backbone(model.normalise(images))
     td = model.companions.get("td")
     td_logits = td(features) if td is not None else logits[:, :0]
     return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()
