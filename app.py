@@ -60,6 +60,7 @@ def main() -> None:
             st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         ],
         "Understand": [
+            st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
             st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
         ],
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tidal_core.errors import ProjectInUse, TidalError
-from tidal_core.experiments.command import experiment, separability
+from tidal_core.experiments.command import experiment, resume, separability
 from tidal_core.records import ImportReport, RoundState, Split
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 app.command()(experiment)
+app.command("experiment-resume")(resume)
 app.command()(separability)
 
 SHOWN_PROBLEMS = 20

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.figures.experiments_samples import experiments_figures
 from tests.figures.theory_samples import theory_figures
 from tidal_core import dynamics as numbers
 from tidal_core import progress as progress_numbers
@@ -110,4 +111,5 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
         "confusion": (confusions, lambda theme: progress.confusion_figure(confusions, theme)),
         "quality": (quality, lambda theme: progress.quality_figure(quality, theme)),
         **theory_figures(),
+        **experiments_figures(),
     }

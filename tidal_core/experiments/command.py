@@ -104,6 +104,24 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise InputError(f"{text!r} are no imbalance ratios; write numbers with commas: 1,10,100.") from error
 
 
+def resume(
+    name: Annotated[str, Argument(help="The name of an experiment that was begun")],
+    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
+    jobs: Annotated[int, Option(min=1, help="Runs at the same time")] = 1,
+) -> None:
+    """Go on with an experiment where it was, at low priority; what the Experiments page starts."""
+    import os
+
+    from tidal_core.experiments.report import write
+    from tidal_core.experiments.results import load
+
+    if hasattr(os, "nice"):
+        os.nice(10)
+    comparison = Experiment(home() / "experiments" / name)
+    _play(comparison, data, download=False, jobs=jobs, check=False)
+    write(load(comparison), comparison.folder)
+
+
 def separability(
     dataset: Annotated[str, Argument(help="As for experiment")] = "digits",
     per_class: Annotated[int, Option(min=0, help="Images of each major class; 0 for all")] = 300,

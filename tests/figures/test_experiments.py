@@ -1,0 +1,56 @@
+"""The numbers behind the Experiments page's figures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.figures.experiments_samples import LABELS, TITLES, values_sample
+from tidal_core.figures import experiments
+from tidal_core.figures.palettes import LIGHT
+
+
+def test_random_is_nought_relative_to_itself() -> None:
+    info = experiments.curves_info(LABELS, values_sample(), TITLES, is_relative=True)
+
+    assert np.abs(info.bands["random"].mean).max() == 0
+    assert info.bands["margin"].mean[-1] > 0
+
+
+def test_without_random_nothing_is_relative() -> None:
+    info = experiments.curves_info(LABELS, {"margin": values_sample()["margin"]}, TITLES, is_relative=True)
+
+    assert info.bands == {}
+    assert len(experiments.curves_figure(info, LIGHT).data) == 0
+
+
+def test_one_run_is_drawn_without_an_interval() -> None:
+    info = experiments.curves_info(LABELS, {"random": values_sample()["random"][:1]}, TITLES)
+
+    assert len(experiments.curves_figure(info, LIGHT).data) == 1
+
+
+def test_published_curves_are_read_by_data_set_and_imbalance(tmp_path: Path) -> None:
+    file = tmp_path / "published.csv"
+    file.write_text(
+        "dataset,imbalance_ratio,strategy,n_labeled,relative_improvement_pct,ci95\n"
+        "CIFAR10,1,margin,2000,3.5,1.0\nCIFAR10,1,margin,1000,2.5,0.5\nCIFAR10,10,margin,1000,9,1\nFashionMNIST,1,bald,1000,1,1\n"
+    )
+
+    found = experiments.read_published(file, "cifar10", 1.0)
+
+    assert list(found) == ["margin"]
+    assert found["margin"].labels.tolist() == [1000, 2000]
+    assert found["margin"].mean.tolist() == [2.5, 3.5]
+    assert list(experiments.read_published(file, "fashion-mnist", 1.0)) == ["bald"]
+
+
+def test_the_row_of_the_win_matrix_is_the_better_one() -> None:
+    from tests.figures.experiments_samples import experiments_figures
+
+    info, _ = experiments_figures()["wins"]
+
+    table = info.table()
+    assert table["beats Random"][2] > table["beats TiDAL <margin>"][0]
+    assert table["arm"][0] == "Random"
+    assert info.wins.matrix[0, 0] == pytest.approx(0)

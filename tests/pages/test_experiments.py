@@ -1,0 +1,100 @@
+"""The Experiments page: nothing yet, half done, finished, begun from the form."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.experiments.test_report import BETTER, RANDOM, made_up
+from tests.pages.looking import ROOT, charts, texts
+from tidal_core.experiments import owner
+from tidal_core.experiments.files import Experiment
+from tidal_core.experiments.owner import owning
+from tidal_core.projects import home
+from tidal_core.studio import Studio
+
+
+def open_page() -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/experiments.py").run()
+    assert not page.exception, page.exception
+    return page
+
+
+def test_without_experiments_the_page_says_how_to_start_one(studio: Studio) -> None:
+    assert "No experiment yet" in texts(open_page())
+
+
+def test_a_finished_experiment_is_compared(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+
+    page = open_page()
+
+    assert charts(page) == 3
+    assert "| margin | 2 | 80.5 ± 6.4 |" in texts(page)
+    assert [one.label for one in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
+    assert "The same accuracy, 20.0%, with as many labels." in texts(page)
+
+
+def test_an_experiment_half_way_shows_what_there_is(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM[:1], "margin": [[0.3]], "badge": []})
+
+    page = open_page()
+
+    assert charts(page) == 3
+    assert not page.button(key="exp-go-on").disabled
+    assert page.button(key="exp-stop").disabled
+
+
+def test_an_experiment_without_a_round_says_so(studio: Studio) -> None:
+    made_up(home(), {"random": [[]]})
+
+    assert "The first round is not finished yet." in texts(open_page())
+
+
+def test_while_it_plays_it_can_be_stopped_and_not_started_again(studio: Studio) -> None:
+    experiment = made_up(home(), {"random": RANDOM[:1], "margin": [[0.3]]})
+    with owning(experiment.folder):
+        page = open_page()
+
+    assert page.button(key="exp-go-on").disabled
+    assert not page.button(key="exp-stop").disabled
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    found: list[list[str]] = []
+    monkeypatch.setattr(owner, "start", lambda arguments, log: found.append(list(arguments)))
+    return found
+
+
+def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.selectbox(key="exp-preset").select("quick").run()
+    page.text_input(key="exp-more").input("random+td, tidal-entropy/plain").run()
+    page.button(key="exp-start").click().run()
+
+    assert not page.exception
+    assert started == [["experiment-resume", "digits-quick"]]
+    spec = Experiment(home() / "experiments" / "digits-quick").spec
+    assert spec.arms == ("random", "margin", "tidal-margin", "random+td", "tidal-entropy/plain")
+    assert spec.protocol.rounds == 3
+
+
+def test_the_form_says_what_it_cannot_use(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.text_input(key="exp-more").input("guess").run()
+    page.button(key="exp-start").click().run()
+
+    assert "no strategy 'guess'" in texts(page)
+    assert started == []
+
+
+def test_the_page_shows_an_experiment_of_several_imbalance_ratios(studio: Studio, tmp_path: Path) -> None:
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+    made_up(home(), {"random": RANDOM, "margin": BETTER}, imbalance=10.0)
+
+    page = open_page()
+    page.selectbox(key="exp-shown-ratio").select(10.0).run()
+
+    assert not page.exception
+    assert "Imbalance ratio 10" in texts(page)

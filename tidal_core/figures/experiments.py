@@ -1,0 +1,171 @@
+"""Figures of a comparison: accuracy over labels, absolute and relative to random, and who wins over whom.
+
+Figures 9 and 12 of TiDAL (ICCV 2023) are ``curves`` relative to random, 10 and 11 absolute, 13 the variants of TD only.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from tidal_core.experiments.statistics import Band, Wins, band, relative
+from tidal_core.figures.palettes import PERCENT, WHOLE, Theme, base_figure, class_colour, faded, sequential, short
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+BASELINE = "random"
+
+
+class Published(NamedTuple):
+    """A curve as it was published: accuracy relative to random in percent."""
+
+    labels: Ints
+    mean: Floats
+    half: Floats  # of the 95 % interval
+
+
+class CurvesInfo(NamedTuple):
+    """Curves of A arms at P numbers of labels."""
+
+    labels: Ints  # (P,)
+    bands: dict[str, Band]  # by the arm's name
+    titles: dict[str, str]
+    is_relative: bool  # percent of random's accuracy, else accuracy
+    published: dict[str, Published]
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per arm and number of labels."""
+        unit = "relative to random in percent" if self.is_relative else "accuracy"
+        arms = list(self.bands)
+        return {
+            "arm": [arm for arm in arms for _ in self.labels],
+            "labels": [int(one) for _ in arms for one in self.labels],
+            unit: [float(one) for arm in arms for one in self.bands[arm].mean],
+            "lower end": [float(one) for arm in arms for one in self.bands[arm].low],
+            "upper end": [float(one) for arm in arms for one in self.bands[arm].high],
+            "runs": [int(one) for arm in arms for one in self.bands[arm].n],
+        }
+
+
+def curves_info(
+    labels: Ints,
+    values: Mapping[str, Floats],
+    titles: Mapping[str, str],
+    *,
+    is_relative: bool = False,
+    published: Mapping[str, Published] | None = None,
+) -> CurvesInfo:
+    """From the accuracies (R, P) of each arm. Relative curves need random among them, and leave it at 0."""
+    found = dict(values)
+    if is_relative:
+        baseline = found.get(BASELINE)
+        found = {arm: relative(one, baseline) for arm, one in found.items()} if baseline is not None else {}
+    bands = {arm: band(one) for arm, one in found.items()}
+    return CurvesInfo(labels, bands, {arm: titles[arm] for arm in bands}, is_relative, dict(published or {}))
+
+
+def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
+    """Mean and 95 % interval of each arm; published curves dotted behind."""
+    y = "Accuracy relative to random, %" if info.is_relative else "Accuracy"
+    figure = base_figure(theme, x="Labels", y=y, height=420)
+    x = info.labels.astype(np.float32)
+    for place, (arm, found) in enumerate(info.bands.items()):
+        colour = class_colour(place)
+        if arm in info.published:
+            behind = info.published[arm]
+            figure.add_scatter(
+                x=behind.labels.astype(np.float32),
+                y=behind.mean.astype(np.float32),
+                name=f"{info.titles[arm]}, published",
+                mode="lines",
+                line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},
+                hovertemplate="%{y:.2f} at %{x:,d} labels<extra>%{fullData.name}</extra>",
+            )
+        here = ~np.isnan(found.low)
+        if here.any():
+            figure.add_scatter(
+                x=np.concatenate([x[here], x[here][::-1]]),
+                y=np.concatenate([found.high[here], found.low[here][::-1]]).astype(np.float32),
+                fill="toself",
+                fillcolor=faded(colour, 0.13),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=arm,
+            )
+        value = "%{y:+.2f} %" if info.is_relative else "%{y:.1%}"
+        figure.add_scatter(
+            x=x,
+            y=found.mean.astype(np.float32),
+            name=info.titles[arm],
+            legendgroup=arm,
+            customdata=found.n.astype(np.float32),
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 5},
+            hovertemplate=value + " with %{x:,d} labels, %{customdata:.0f} runs<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(**WHOLE)
+    if info.is_relative:
+        figure.add_hline(y=0, line={"color": theme.muted, "width": 1})
+    else:
+        figure.update_yaxes(**PERCENT)
+    return figure
+
+
+class WinsInfo(NamedTuple):
+    """Row against column."""
+
+    wins: Wins
+    titles: dict[str, str]
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per arm; the columns are its opponents."""
+        columns = {f"beats {self.titles[arm]}": self.wins.matrix[:, j].tolist() for j, arm in enumerate(self.wins.arms)}
+        return {"arm": [self.titles[arm] for arm in self.wins.arms], **columns}
+
+
+def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
+    """The win matrix as shades; the row's arm is the one that wins."""
+    figure = base_figure(theme, x="Beaten", y="Better", height=110 + 34 * len(info.wins.arms), legend=False)
+    names = [short(info.titles[arm]) for arm in info.wins.arms]
+    matrix = info.wins.matrix.astype(np.float32)
+    np.fill_diagonal(matrix, np.nan)
+    figure.add_heatmap(
+        z=matrix,
+        x=names,
+        y=names,
+        zmin=0,
+        zmax=1,
+        colorscale=sequential(theme),
+        showscale=False,
+        texttemplate="%{z:.0%}",
+        hovertemplate="%{y} is better than %{x} at %{z:.0%} of the points<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def read_published(file: Path, dataset: str, imbalance: float) -> dict[str, Published]:
+    """Published curves of a data set, by strategy; empty where the file has none.
+
+    Columns: dataset, imbalance_ratio, strategy, n_labeled, relative_improvement_pct, ci95.
+    """
+    wanted = dataset.replace("-", "").lower()
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            if row["dataset"].lower() == wanted and float(row["imbalance_ratio"]) == imbalance:
+                point = int(row["n_labeled"]), float(row["relative_improvement_pct"]), float(row["ci95"] or "nan")
+                found.setdefault(row["strategy"], []).append(point)
+    curves = {}
+    for strategy, points in found.items():
+        labels, mean, half = zip(*sorted(points), strict=True)
+        curves[strategy] = Published(np.array(labels, np.int64), np.array(mean), np.array(half))
+    return curves

@@ -1,0 +1,207 @@
+"""The parts of the Experiments page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from tidal_core import strategies
+from tidal_core.errors import TidalError
+from tidal_core.experiments import owner, report
+from tidal_core.experiments.datasets import available
+from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
+from tidal_core.experiments.protocol import PRESETS, Arm
+from tidal_core.experiments.results import Metric, Results, load
+from tidal_core.experiments.statistics import band, same_accuracy, win_matrix
+from tidal_core.figures import experiments as figures
+from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.ui import charts
+
+VARIANTS = (
+    "random",
+    "tidal-entropy",
+    "tidal-margin",
+    "tidal-margin-naive",
+    "tidal-confidence",
+    "tidal-confidence-naive",
+)
+METRICS: dict[Metric, str] = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "validation_accuracy": "On the validation images",
+}
+
+
+def data_folder() -> Path | None:
+    """Where data sets' files are: $TIDAL_DATA."""
+    return Path(os.environ["TIDAL_DATA"]) if os.environ.get("TIDAL_DATA") else None
+
+
+def start_form() -> None:
+    """Begin an experiment, or add arms and runs to one."""
+    with st.expander("Start an experiment", icon=":material/play_arrow:", expanded=not experiments(home())):
+        names = available(home() / "experiments" / "data", data_folder())
+        names += [f"project:{slug}" for slug in project_slugs()]
+        left, right = st.columns(2, gap="large")
+        dataset = left.selectbox("Images with known labels", names, key="exp-data")
+        preset = left.selectbox(
+            "Preset", list(PRESETS), key="exp-preset",
+            help="human: as the studio, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
+        )  # fmt: skip
+        arms = right.multiselect(
+            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms"
+        )
+        more = right.text_input(
+            "More arms", key="exp-more", placeholder="random+td, tidal-entropy/plain",
+            help="+td trains the TD module along; /plain judges what was asked by a plain classifier.",
+        )  # fmt: skip
+        protocol = PRESETS[str(preset)]
+        columns = st.columns(5)
+        runs = int(columns[0].number_input("Runs of each", 1, 50, 3, key="exp-runs"))
+        first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{preset}"))
+        step = int(columns[2].number_input("Labels a round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
+        rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{preset}"))
+        ratio = float(columns[4].number_input("Imbalance ratio", 1.0, 1000.0, 1.0, key="exp-ratio"))
+        name = st.text_input("Name", slugify(f"{dataset} {preset}"), key=f"exp-name-{dataset}-{preset}")
+        if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
+            changed = protocol.changed(first=first, per_round=step, rounds=rounds)
+            all_arms = tuple(dict.fromkeys([*arms, *(arm.strip() for arm in more.split(",") if arm.strip())]))
+            try:
+                spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
+                _start(begin(home(), slugify(name), spec))
+            except TidalError as error:
+                st.error(str(error), icon=":material/error:")
+
+
+def _start(experiment: Experiment) -> None:
+    """Play in a process of its own, at the lowest priority of the machine's work: it lives on without the studio."""
+    if experiment.owner is None:
+        owner.start(["experiment-resume", experiment.name], experiment.folder / "log.txt")
+    st.toast(f"{experiment.name} plays in the background.")
+
+
+def choose() -> Experiment | None:
+    """The experiment to look at, with its controls."""
+    found = experiments(home())
+    if not found:
+        st.info("No experiment yet. Start one above: on the digits the preset quick takes less than a minute.")
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Experiment", [one.name for one in found], key="exp-shown", width=320)
+        experiment = next(one for one in found if one.name == name)
+        running, finished = experiment.owner is not None, done_share(experiment) == 1
+        if st.button("Stop", icon=":material/stop:", key="exp-stop", disabled=not running) and owner.stop(
+            experiment.folder
+        ):
+            st.toast("Stopped. Finished rounds stay; go on whenever you like.")
+        if st.button("Go on", icon=":material/play_arrow:", key="exp-go-on", disabled=running or finished):
+            _start(experiment)
+    return experiment
+
+
+@st.fragment(run_every=2.0)
+def progress(experiment: Experiment) -> None:
+    """How far it is; draws the page again when rounds were finished. Without buttons: clicks get lost in here."""
+    share, running = done_share(experiment), experiment.owner is not None
+    seen = st.session_state.get(f"exp-seen-{experiment.name}")
+    st.session_state[f"exp-seen-{experiment.name}"] = (share, running)
+    if running or share < 1:
+        st.progress(share, f"{share:.0%} of all rounds" + ("" if running else ", not playing now"))
+    if seen is not None and seen != (share, running):
+        st.rerun()
+    log = experiment.folder / "log.txt"
+    if not running and share < 1 and log.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines:
+            st.caption(f"It said last: {lines[-1][:300]}")
+
+
+def compare(experiment: Experiment) -> None:
+    """Everything measured so far."""
+    try:
+        results = load(experiment)
+    except TidalError as error:
+        st.warning(str(error))
+        return
+    if not len(results.labels):
+        st.info("The first round is not finished yet.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        metric: Metric = st.segmented_control(
+            "Measure", list(METRICS), default="accuracy", required=True,
+            format_func=METRICS.__getitem__, key="exp-metric",
+        )  # fmt: skip
+        ratio = results.imbalances[0]
+        if len(results.imbalances) > 1:
+            ratio = st.selectbox("Imbalance ratio", results.imbalances, key="exp-shown-ratio", width=160)
+        only_variants = st.toggle("Variants of TiDAL only", key="exp-variants", help="Figure 13 of the paper.")
+    values = results.setting(ratio, metric)
+    if only_variants:
+        values = {arm: one for arm, one in values.items() if arm in VARIANTS}
+    titles = {arm: Arm.parse(arm).title for arm in results.arms}
+    side_by_side(results, ratio)
+    _curves(results, values, titles, ratio)
+    wins = figures.WinsInfo(win_matrix([results.setting(one) for one in results.imbalances]), titles)
+    theme = charts.page_theme()
+    if len(wins.wins.arms) > 1:
+        charts.chart(
+            "Who beats whom",
+            f"The share of {wins.wins.points} points (numbers of labels times imbalance ratios) at which the row is "
+            "better than the column with a paired p below 0.05, not adjusted: a summary, no test.",
+            "exp-wins",
+            lambda: (wins, figures.wins_figure(wins, theme)),
+        )
+    st.subheader("Tables", anchor=False)
+    st.markdown(report.markdown(results))
+    st.caption(f"Files: {experiment.folder} (report.md, points.csv, points.parquet, rounds.parquet after each play).")
+
+
+def _curves(results: Results, values: dict[str, figures.Floats], titles: dict[str, str], ratio: float) -> None:
+    theme = charts.page_theme()
+    absolute = figures.curves_info(results.labels, values, titles)
+    charts.chart(
+        "Accuracy over labels",
+        "Mean over the runs with its 95 % interval (Student's t); hover for the number of runs.",
+        "exp-absolute",
+        lambda: (absolute, figures.curves_figure(absolute, theme)),
+    )
+    if "random" not in values:
+        st.caption("Without random among the arms there is nothing to be relative to.")
+        return
+    folder = data_folder()
+    file = folder / "published" / "tidal_relative_improvement.csv" if folder else None
+    published = figures.read_published(file, results.dataset, ratio) if file and file.exists() else {}
+    against = figures.curves_info(results.labels, values, titles, is_relative=True, published=published)
+    charts.chart(
+        "Relative to random",
+        "100 (acc - acc_random) / acc_random, run by run. Dotted: the published curves, where $TIDAL_DATA has them.",
+        "exp-relative",
+        lambda: (against, figures.curves_figure(against, theme)),
+    )
+
+
+def side_by_side(results: Results, ratio: float) -> None:
+    """Two arms for an audience: one sentence, two numbers."""
+    setting = results.setting(ratio)
+    if len(setting) < 2:
+        return
+    names = list(setting)
+    best = max(names, key=lambda arm: float(band(setting[arm]).mean[-1]) if arm != "random" else -1.0)
+    one, two = st.columns(2, gap="large")
+    arm = one.selectbox("This arm", names, index=names.index(best), key="exp-one")
+    other = two.selectbox("Against", names, index=names.index("random") if "random" in names else 0, key="exp-two")
+    for column, name in ((one, str(arm)), (two, str(other))):
+        found = band(setting[name])
+        known = int((found.n > 0).sum()) - 1
+        column.metric(
+            f"{Arm.parse(name).title}, {results.labels[known]:,} labels",
+            f"{found.mean[known]:.1%}",
+            help=f"Mean of {found.n[known]} runs.",
+            chart_data=[float(value) for value in found.mean[: known + 1]],
+            chart_type="line",
+        )
+    sentence = same_accuracy(results.labels, band(setting[str(arm)]).mean, band(setting[str(other)]).mean)
+    if arm != other:
+        st.markdown(f"**{sentence or 'The two have no accuracy in common yet.'}**")
