@@ -1,0 +1,103 @@
+"""Tests of the tests: the method with one thing wrong must not pass them.
+
+Each case takes the source of a module, changes one place, and runs a test that guards it against the changed module.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import test_tidal, test_training
+from tidal_core import tidal, training
+
+METHOD = [
+    (
+        "y-hat taken from the module",
+        "_margin(td_log_p, log_p.argmax(dim=-1))",
+        "_margin(td_log_p, td_log_p.argmax(dim=-1))",
+        test_tidal.test_margin_of_the_example_asks_f_which_class_is_meant,
+    ),
+    (
+        "confidence in the module's class",
+        "gather(1, log_p.argmax(dim=-1, keepdim=True))",
+        "gather(1, td_log_p.argmax(dim=-1, keepdim=True))",
+        test_tidal.test_confidence_of_the_example,
+    ),
+    (
+        "the divergence's arguments swapped",
+        'F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")',
+        'F.kl_div(p_bar.detach().log(), log_probabilities(td_logits).exp(), reduction="batchmean")',
+        test_tidal.test_the_divergence_has_its_arguments_in_the_papers_order,
+    ),
+    (
+        "the divergence summed over the batch",
+        'reduction="batchmean"',
+        'reduction="sum"',
+        test_tidal.test_the_divergence_agrees_with_scipy,
+    ),
+    (
+        "a reset that forgets the visits only",
+        "self.total.zero_()",
+        "pass",
+        test_tidal.test_after_a_reset_nothing_of_the_round_before_is_left,
+    ),
+    (
+        "an image twice in a batch counted once",
+        "self.visits.index_add_(0, index, p.new_ones(len(index), 1))",
+        "self.visits[index] += 1",
+        test_tidal.test_an_index_twice_in_one_batch_counts_twice,
+    ),
+    (
+        "p-bar with a gradient",
+        "p = p.detach().float()\n        self.total.index_add_(0, index, p)",
+        "self.total = self.total.index_add(0, index, p)",
+        test_tidal.test_an_update_answers_without_gradient,
+    ),
+]
+
+ENGINE = [
+    ("p-bar reset with every epoch", 'config.td_window == "second-half" and epoch == t.epochs // 2 + 1', "True", "all"),
+    ("p-bar reset an epoch late", "epoch == t.epochs // 2 + 1", "epoch == t.epochs // 2 + 2", "second-half"),
+    ("p-bar never reset", "self.tracker.reset()", "pass", "second-half"),
+]
+
+
+def mutant(module: types.ModuleType, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """The module once more, with one place of its source changed."""
+    assert module.__file__ is not None
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    assert right in source, f"the source no longer has {right!r}: mutate what is there now"
+    changed = types.ModuleType(f"{module.__name__}_mutant")
+    monkeypatch.setitem(sys.modules, changed.__name__, changed)
+    exec(compile(source.replace(right, wrong), f"mutant of {module.__file__}", "exec"), changed.__dict__)
+    return changed
+
+
+def against(test: Callable[..., None], module: types.ModuleType) -> Callable[..., None]:
+    """The test, with what it imported from the module taken from this one."""
+    names = {name: getattr(module, name) for name in test.__globals__ if hasattr(module, name) and name[0] != "_"}
+    return types.FunctionType(test.__code__, {**test.__globals__, **names}, test.__name__, test.__defaults__)
+
+
+@pytest.mark.parametrize(("right", "wrong", "guard"), [case[1:] for case in METHOD], ids=[case[0] for case in METHOD])
+def test_a_wrong_method_fails_its_test(
+    right: str, wrong: str, guard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    against(guard, mutant(tidal, right, right, monkeypatch))()  # unchanged it passes
+    with pytest.raises(AssertionError):
+        against(guard, mutant(tidal, right, wrong, monkeypatch))()
+
+
+@pytest.mark.parametrize(("right", "wrong", "window"), [case[1:] for case in ENGINE], ids=[case[0] for case in ENGINE])
+def test_a_reset_at_the_wrong_time_fails_its_test(
+    right: str, wrong: str, window: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = test_training.test_the_recorded_curves_averaged_are_the_trackers_p_bar
+
+    with pytest.raises(AssertionError):
+        against(guard, mutant(training, right, wrong, monkeypatch))(tmp_path, window)
