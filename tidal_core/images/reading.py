@@ -110,6 +110,9 @@ def open_image(
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
+        if data.startswith(b"\x89PNG"):
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
+                file.verify()  # decoding alone overlooks data whose checksum is wrong
         with Image.open(io.BytesIO(data), formats=FORMATS) as file:
             return _decode(file, data, name, at_least, sha256)
     except ImageUnreadable:
