@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import struct
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
+from tests.finished import finish_round
 from tests.served import Served
-from tests.tiny import label_next
-from tidal_core import explaining, queueing
-from tidal_core.config import ProjectSettings, RoundConfig, Seeds
+from tidal_core import explaining
+from tidal_core.config import ProjectSettings
 from tidal_core.images.previews import unpack
 from tidal_core.labeling import desk_of
-from tidal_core.records import Purpose, RoundState
-from tidal_core.store.scores import ScoreRows
+from tidal_core.records import Purpose
 
 AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)
 
@@ -34,41 +31,6 @@ def audited() -> Iterator[Served]:
     made = Served(AUDITED, n=200)
     yield made
     made.close()
-
-
-def finish_round(served: Served) -> int:
-    """A finished round with made-up scores: image i looks like class i % 3, the more certain the larger its id."""
-    project, store = served.project, served.project.store
-    label_next(project, 6)
-    labels = store.answers.training_labels()
-    config = RoundConfig(project.settings.train_config(), Seeds(), "tidal-entropy", 8)
-    record = store.rounds.create(
-        config=config.to_json(),
-        strategy="tidal-entropy",
-        class_ids=[1, 2, 3],
-        last_seq=labels.last_seq,
-        started_by="labels",
-        image_ids=labels.image_ids,
-        image_class_ids=labels.class_ids,
-    )
-    pool = store.images.unlabelled_ids(project.audit_reserve())
-    top = (0.5 + pool / 1000).astype(np.float32)
-    p = np.stack([np.where(pool % 3 == c, top, (1 - top) / 2) for c in range(3)], axis=1).astype(np.float32)
-    order = np.argsort(top, kind="stable")
-    ranks = np.zeros(len(pool), dtype=np.int64)
-    ranks[order] = np.arange(1, len(pool) + 1)
-    entropy = -(p * np.log(p)).sum(1)
-    store.scores.add(
-        record.id,
-        "pool",
-        ScoreRows(pool, pool % 3 + 1, p, p, None, {"td_entropy": entropy, "td_margin": 2 * top - 1}, ranks),
-    )
-    audit = queueing.audit_images(project, len(pool))
-    store.queue.replace(queueing.plan_queue(pool[order], audit, project.settings.audit_share, round_id=record.id))
-    states = [RoundState.WAITING, RoundState.TRAINING, RoundState.SCORING, RoundState.RANKING, RoundState.DONE]
-    for before, after in itertools.pairwise(states):
-        store.rounds.move(record.id, before, after)
-    return record.id
 
 
 def test_images_come_in_the_queues_order_and_held_ones_not_again(served: Served) -> None:
@@ -125,6 +87,16 @@ def test_one_in_ten_asked_images_is_the_next_of_the_audit_order(audited: Served)
     assert orders == [0, 1, 2, 3, 4, 5]
 
 
+def test_what_was_asked_since_the_last_audit_image_is_counted(audited: Served) -> None:
+    items = audited.items(n=13)
+    audited.answer(*(audited.label(item) for item in items))
+    sweep = audited.label(audited.items(n=1)[0], mode="sweep")
+    audited.answer(sweep)
+
+    assert [item["purpose"] for item in items].index("audit") == 9
+    assert audited.project.store.answers.asked_since_audit() == 3
+
+
 def test_no_audit_image_is_asked_when_the_share_is_nought(served: Served) -> None:
     assert {item["purpose"] for item in served.items(n=50)} == {"seed"}
 
@@ -132,10 +104,10 @@ def test_no_audit_image_is_asked_when_the_share_is_nought(served: Served) -> Non
 def test_suggestions_come_from_the_newest_finished_round(served: Served) -> None:
     assert served.items(n=1)[0]["suggestion"] is None
 
-    finish_round(served)
+    finish_round(served.project)
 
     item = served.items(n=1)[0]
-    assert item["suggestion"] == [item["image"] % 3 + 1, pytest.approx(0.5 + item["image"] / 1000, abs=1e-3)]
+    assert item["suggestion"] == [item["image"] % 3 + 1, pytest.approx(0.5 + item["image"] / 4000, abs=1e-3)]
 
 
 def test_history_is_a_persons_own_newest_first_and_without_what_was_undone(served: Served) -> None:
@@ -166,7 +138,7 @@ def test_there_is_no_sheet_before_the_first_round(served: Served) -> None:
 
 
 def test_a_sheet_is_one_class_most_certain_first_and_never_an_audit_image(audited: Served) -> None:
-    finish_round(audited)
+    finish_round(audited.project)
     desk = desk_of(audited.project)
 
     sheet = desk.sheet("tab-one", 12, None, [])
@@ -179,7 +151,7 @@ def test_a_sheet_is_one_class_most_certain_first_and_never_an_audit_image(audite
 
 
 def test_the_next_sheet_is_of_another_class(served: Served) -> None:
-    finish_round(served)
+    finish_round(served.project)
     desk = desk_of(served.project)
     first = desk.sheet("tab-one", 6, None, [])
 
@@ -189,7 +161,7 @@ def test_the_next_sheet_is_of_another_class(served: Served) -> None:
 
 
 def test_two_tabs_never_have_an_image_on_two_sheets_or_on_a_sheet_and_in_a_queue(served: Served) -> None:
-    finish_round(served)
+    finish_round(served.project)
     desk = desk_of(served.project)
 
     one = {image.id for image, _ in desk.sheet("tab-one", 12, None, []).images}
@@ -203,7 +175,7 @@ def test_two_tabs_never_have_an_image_on_two_sheets_or_on_a_sheet_and_in_a_queue
 
 
 def test_a_sheet_travels_as_one_packed_answer(served: Served) -> None:
-    finish_round(served)
+    finish_round(served.project)
 
     head, _ = read_sheet(served.post("sweep", {"tab": "tab-one", "n": 12}).content)
 
@@ -214,7 +186,7 @@ def test_a_sheet_travels_as_one_packed_answer(served: Served) -> None:
 
 
 def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(served: Served) -> None:
-    round_id = finish_round(served)
+    round_id = finish_round(served.project)
     image_id = served.project.store.queue.first(1)[0].image_id
 
     why = served.get(f"why/{image_id}").json()
@@ -238,7 +210,7 @@ def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Ser
 
 
 def test_neighbours_are_labelled_images_of_the_rival_classes(served: Served) -> None:
-    finish_round(served)
+    finish_round(served.project)
     labelled = set(served.project.store.answers.training_labels().image_ids.tolist())
 
     groups = served.get("neighbours/40").json()["groups"]

@@ -15,6 +15,13 @@ def test_every_tenth_place_is_an_audit_image() -> None:
     assert [item.position for item in items] == list(range(21))
 
 
+def test_rounds_shorter_than_the_gap_between_audit_images_do_not_put_them_off() -> None:
+    later = plan_queue(np.arange(100, 119), np.array([1, 2]), 0.1, since_audit=7)
+    overdue = plan_queue(np.arange(100, 119), np.array([1, 2]), 0.1, since_audit=50)
+    assert [item.position for item in later if item.purpose is Purpose.AUDIT] == [2, 12]
+    assert [item.position for item in overdue if item.purpose is Purpose.AUDIT] == [0, 10]
+
+
 def test_without_a_share_nothing_is_woven_in() -> None:
     items = plan_queue(np.array([5, 4]), np.array([1]), 0.0)
     assert [item.image_id for item in items] == [5, 4]

@@ -235,7 +235,7 @@ def _history(call: Call) -> Response:
                         "kind": answer.kind.value,
                         "class": answer.class_id,
                         "reason": answer.reason,
-                        "mode": "single",
+                        "mode": answer.mode.value,
                         "purpose": asked.purpose.value,
                     },
                 }

@@ -27,17 +27,20 @@ def plan_queue(
     purpose: Purpose = Purpose.QUERY,
     round_id: int | None = None,
     scores: Float32 | None = None,
+    since_audit: int = 0,
 ) -> list[QueueItem]:
     """A queue of ``ranked`` image ids (N,) in their order with ``audit`` ids woven in.
 
     ``scores`` (N,) are the strategy's, for showing. With a share of 0.1, places 10, 20, ... (from 1) are audit images
-    for as long as there are any.
+    for as long as there are any. ``since_audit`` images were asked after the last audit image: the first place comes
+    that much earlier, so that short rounds, each with a queue of its own, do not put the audit off for ever.
     """
     every = math.ceil(1 / audit_share) if audit_share > 0 else 0
+    before = min(since_audit, every - 1) if every else 0
     items: list[QueueItem] = []
     waiting = iter(audit.tolist())
     for row, image_id in enumerate(ranked.tolist()):
-        if every and (len(items) + 1) % every == 0:
+        if every and (before + len(items) + 1) % every == 0:
             following = next(waiting, None)
             if following is not None:
                 items.append(QueueItem(len(items), following, Purpose.AUDIT, None, round_id))
@@ -68,7 +71,8 @@ def fill_queue(project: Project) -> int:
         first = seed_batch(project, pool, rng)
         chosen = np.concatenate([first, chosen[~np.isin(chosen, first)]])[:SEED_IMAGES]
     audit = audit_images(project, len(chosen))
-    store.queue.append(plan_queue(chosen, audit, settings.audit_share, purpose=purpose))
+    since = 0 if before else store.answers.asked_since_audit()
+    store.queue.append(plan_queue(chosen, audit, settings.audit_share, purpose=purpose, since_audit=since))
     return store.queue.count() - before
 
 

@@ -200,7 +200,6 @@ class RoundRun:
             labelled_log_p=scores.log_p[labelled],
             labelled_classes=self.labels,
             class_counts=np.bincount(self.labels, minlength=len(self.class_ids)),
-            extra={name: values[pool] for name, values in scores.extra.items()},
         )
         strategy = strategies.get(self.config.strategy)
         wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
@@ -222,6 +221,7 @@ class RoundRun:
                 self.project.settings.audit_share,
                 round_id=self.record.id,
                 scores=None if shown is None else shown[rows].astype(np.float32),
+                since_audit=self.store.answers.asked_since_audit(),
             )
         )
 

@@ -15,7 +15,7 @@ from tests.browser.server import Server
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = launch(playwright)
+        chromium = launch(playwright, webgl=False)
         yield chromium
         chromium.close()
 

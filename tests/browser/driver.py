@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
-LAUNCH = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 # Registered before the component: sees every key first, and notes which image is painted at that moment. The pixels
 # of the canvas are noted too, so that "painted" is not only the component's own word.
@@ -48,11 +48,16 @@ class Key:
     pixels: list[int] | None
 
 
-def launch(playwright: Playwright) -> Browser:
-    """The Chromium of this machine, without a window."""
+def launch(playwright: Playwright, *, webgl: bool = True) -> Browser:
+    """The Chromium of this machine, without a window.
+
+    ``webgl`` emulates a graphics card on the CPU, for plotly's clouds of points; every frame of every page is then
+    drawn by that emulation, so what measures time, or draws no clouds, goes without.
+    """
     from tests.browser.chromium import find
 
-    return playwright.chromium.launch(executable_path=find(), args=LAUNCH)
+    args = ["--no-sandbox", *(WEBGL if webgl else ("--disable-gpu",))]
+    return playwright.chromium.launch(executable_path=find(), args=args)
 
 
 class Labelling:
@@ -101,7 +106,7 @@ class Labelling:
             arg=image,
         )
 
-    def keys(self) -> list[Key]:
+    def pressed_keys(self) -> list[Key]:
         """Every key so far, with the image that was painted."""
         found: list[dict[str, Any]] = self.page.evaluate("() => window.tidalKeys")
         return [Key(each["key"], each["image"], each["pixels"]) for each in found]

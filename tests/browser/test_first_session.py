@@ -73,10 +73,10 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     assert queue_after[0] != queue_before[0]
     assert labelling.painted() == before, "a new ranking must leave the image on screen alone"
     assert not set(answered) & set(queue_after)
-    keys = labelling.keys()
+    keys = labelling.pressed_keys()
 
     page.goto(f"{server.url}/dynamics?image={first}")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=20_000)
     expect(page.get_by_test_id("stApp")).to_contain_text(str(first))
 
     assert server.stop() in {0, 1}
@@ -102,7 +102,7 @@ def test_keys_faster_than_the_screen_never_answer_an_unseen_image(
     for key in "0123456789" * 3:
         page.keyboard.press(key)
     labelling.wait_saved()
-    keys = labelling.keys()
+    keys = labelling.pressed_keys()
     server.stop()
 
     project = reopened(server, monkeypatch)

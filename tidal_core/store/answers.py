@@ -169,6 +169,18 @@ class Answers:
             np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64), last
         )
 
+    def asked_since_audit(self) -> int:
+        """How many images of the queue were answered after the last audit image."""
+        return int(
+            self._db.value(
+                """
+                SELECT count(*) FROM current_answers
+                WHERE purpose IN ('query', 'seed') AND mode IN ('single', 'widgets', 'autopilot')
+                  AND seq > (SELECT coalesce(max(seq), 0) FROM standing_answers WHERE purpose = 'audit')
+                """
+            )
+        )
+
     def answered_images(self) -> Int64:
         """Images with a label or skip that stands, by id."""
         table = self._db.arrays("SELECT image_id FROM current_answers ORDER BY image_id")

@@ -256,7 +256,8 @@ class Single {
     const known = new Set(this.trail.map((entry) => entry.item.image));
     const found = answer.entries.filter((entry) => !known.has(entry.item.image)).reverse();
     if (answer.entries.length) this.oldest = answer.entries.at(-1).seq;
-    this.trail.unshift(...found.map(({ item, event }) => ({ item, event })));
+    // An old sweep's answers are looked at, and taken back, one by one.
+    this.trail.unshift(...found.map(({ item, event }) => ({ item, event: { ...event, mode: "single" } })));
     for (const { item } of found) this.gone.add(item.image);
     return found.length;
   }

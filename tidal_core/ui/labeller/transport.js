@@ -42,6 +42,7 @@ function randomId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+const SEND_AFTER_MS = 12; // the next image is painted first: the answer is safe in localStorage by then
 const FIRST_RETRY_MS = 300;
 const LAST_RETRY_MS = 5000;
 const ANSWERS_PER_POST = 200;
@@ -94,7 +95,7 @@ class Outbox {
     } catch {
       // Full or forbidden: the answer is still sent from memory.
     }
-    this.schedule(0);
+    if (!this.failures) this.schedule(SEND_AFTER_MS);
     this.tell();
   }
 

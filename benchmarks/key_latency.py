@@ -1,0 +1,228 @@
+"""How long from a key to the next image on screen, and whether any key is lost, doubled or given to another image.
+
+    python -m benchmarks.key_latency [--quick]
+
+Starts the real server on a project of 2,000 CIFAR-10 images (noise where the shared data is missing) and drives a
+real Chromium. A key's time is from its event to the frame that shows the next image: an animation frame plus the
+message that follows its paint. Prints one JSON line last:
+  p50_ms, p95_ms                    300 labels, rounds switched off
+  training_p50_ms, training_p95_ms  300 labels while a round trains
+  training_share                    share of these keys that a round really was training at
+  lost, duplicated, misattributed   over 1,000 keys at 20 a second: keys pressed on a painted image without a stored
+                                    answer; answers stored twice; answers for another image or class than was painted
+  unpainted                         of these keys, those that came while no image was painted, and answered nothing
+  grid_page_ms                      median of 5: from the key to a sheet of 60 thumbnails on screen
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from tests.browser.driver import Labelling, launch
+from tests.browser.server import Server
+from tidal_core.config import ProjectSettings
+from tidal_core.images.ingest import ingest
+from tidal_core.projects import create_project, open_project
+from tidal_core.records import AnswerKind
+
+CIFAR = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SLUG = "speed"
+
+# Times of keys, taken in the page: from the event's own time stamp to the mark that the image has been painted.
+STOPWATCH = """
+window.tidalTimes = [];
+window.tidalTraining = [];
+(() => {
+  let pressed = null;
+  window.addEventListener("keydown", (event) => {
+    const root = window.tidalRoot();
+    if (root && Number(root.dataset.painted)) pressed = [event.timeStamp, Number(root.dataset.painted)];
+  }, true);
+  const watch = () => {
+    const root = window.tidalRoot && window.tidalRoot();
+    if (!root) return setTimeout(watch, 50);
+    new MutationObserver(() => {
+      const now = Number(root.dataset.painted);
+      if (!pressed || !now || now === pressed[1]) return;
+      window.tidalTimes.push(performance.now() - pressed[0]);
+      const status = root.getRootNode().__tidalLabeller.status;
+      window.tidalTraining.push(Boolean(status.round && status.round.epoch));
+      pressed = null;
+    }).observe(root, { attributes: true, attributeFilter: ["data-painted"] });
+  };
+  watch();
+})();
+"""
+
+
+def make_images(folder: Path, n: int) -> None:
+    """n images of 32 x 32 as files, below folders named after their classes."""
+    if (CIFAR / "test.parquet").exists():
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(CIFAR / "test.parquet").slice(0, n)
+        rows = [(row["image"]["bytes"], row["label"]) for row in table.to_pylist()]
+    else:
+        rng = np.random.default_rng(0)
+        rows = []
+        for i in range(n):
+            buffer = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
+            rows.append((buffer.getvalue(), i % len(NAMES)))
+    for number, (body, label) in enumerate(rows):
+        place = folder / NAMES[label]
+        place.mkdir(parents=True, exist_ok=True)
+        suffix = "jpg" if body.startswith(b"\xff\xd8") else "png"
+        (place / f"{number:05d}.{suffix}").write_bytes(body)
+
+
+def prepare(home: Path, n: int) -> None:
+    """The project of n images with ten classes on the keys 1 to 9 and a letter; rounds off."""
+    os.environ["TIDAL_HOME"] = str(home)
+    make_images(home / "photos", n)
+    settings = ProjectSettings(title=SLUG, training_size=32, rounds_enabled=False, audit_share=0.1)
+    project = create_project(SLUG, settings, classes=NAMES)
+    ingest(project, str(home / "photos"))
+    project.close()
+
+
+def settings_of(**changes: Any) -> None:
+    """Change the project's settings while no server runs."""
+    project = open_project(SLUG)
+    project.store.settings.save(replace(project.settings, **changes))
+    project.close()
+
+
+def label(labelling: Labelling, n: int, *, pause: float = 0.0) -> list[float]:
+    """Label n images, each when it is on screen; the times in milliseconds."""
+    labelling.page.evaluate("() => { window.tidalTimes = []; window.tidalTraining = []; }")
+    for i in range(n):
+        labelling.press("123456789"[i % 9])
+        if pause:
+            labelling.page.wait_for_timeout(pause)
+    times: list[float] = labelling.page.evaluate("() => window.tidalTimes")
+    return times
+
+
+def percentiles(times: list[float]) -> tuple[float, float]:
+    """Median and 95th percentile, to a tenth of a millisecond."""
+    return round(float(np.percentile(times, 50)), 1), round(float(np.percentile(times, 95)), 1)
+
+
+def train_while_labelling(labelling: Labelling, n: int) -> tuple[list[float], float]:
+    """Wait until a round trains, then label until n times were taken while one did; the times and their share."""
+    label(labelling, 25)
+    training = (
+        "() => { const l = window.tidalRoot().getRootNode().__tidalLabeller; return Boolean(l.status.round?.epoch); }"
+    )
+    labelling.page.wait_for_function(training, timeout=120_000)
+    times = label(labelling, n)
+    at: list[bool] = labelling.page.evaluate("() => window.tidalTraining")
+    during = [t for t, busy in zip(times, at, strict=True) if busy]
+    return during or times, len(during) / len(times)
+
+
+def count_faults(keys: list[Any], home: Path) -> dict[str, int]:
+    """Compare what was pressed on painted images with what is stored."""
+    os.environ["TIDAL_HOME"] = str(home)
+    project = open_project(SLUG)
+    class_keys = {record.id: record.key for record in project.store.classes.all()}
+    stored = Counter(
+        (s.answer.image_id, class_keys[s.answer.class_id or 0])
+        for s in project.store.answers.all()
+        if s.answer.kind is AnswerKind.LABEL
+    )
+    project.close()
+    pressed = Counter((key.image, key.key) for key in keys if key.image is not None and key.key in "123456789")
+    per_image = Counter(image for image, _ in stored.elements())
+    wanted = Counter(image for image, _ in pressed.elements())
+    return {
+        "lost": sum((wanted - per_image).values()),
+        "duplicated": sum((per_image - wanted).values()),
+        "misattributed": sum(n for pair, n in (stored - pressed).items() if wanted[pair[0]]),
+        "unpainted": sum(key.image is None for key in keys),
+    }
+
+
+def measure(home: Path, *, images: int, labels: int, keys: int) -> dict[str, float | int]:
+    """All figures."""
+    prepare(home, images)
+    found: dict[str, float | int] = {}
+    server = Server(home)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, webgl=False)
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        labelling = Labelling(page, server.url, SLUG)
+        page.add_init_script(STOPWATCH)
+        pressed = []
+        with server:
+            labelling.open()
+            label(labelling, 10)
+            found["p50_ms"], found["p95_ms"] = percentiles(label(labelling, labels))
+            for i in range(keys):
+                page.keyboard.press("123456789"[i % 9])
+                page.wait_for_timeout(50)
+            labelling.wait_saved()
+            pressed += labelling.pressed_keys()
+        found |= count_faults(pressed, home)
+        if labels > 20:
+            settings_of(rounds_enabled=True, labels_per_round=20)
+            with server:
+                labelling.open()
+                times, share = train_while_labelling(labelling, labels)
+                found["training_p50_ms"], found["training_p95_ms"] = percentiles(times)
+                found["training_share"] = round(share, 2)
+                labelling.wait_ranking(1, timeout=300_000)
+                labelling.wait_saved()
+                found["grid_page_ms"] = grid_page(labelling)
+        browser.close()
+    return found
+
+
+def grid_page(labelling: Labelling) -> float:
+    """Median milliseconds from asking for a sheet of 60 thumbnails to seeing it."""
+    page = labelling.page
+    page.evaluate("() => { window.tidalRoot().getRootNode().__tidalLabeller.grid.size = 60; }")
+    page.keyboard.press("g")
+    times = []
+    for turn in range(6):
+        page.wait_for_function("() => window.tidalRoot().dataset.sheet.split(' ').length >= 40")
+        if turn:  # the first one also wakes up what is used for the first time
+            times.append(float(page.evaluate("() => Number(window.tidalRoot().dataset.sheetMs)")))
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(300)
+    return round(float(np.median(times)), 1)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="60 images, 15 labels, 15 keys, no round")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="tidal-keys-"))
+    try:
+        sizes = (
+            {"images": 60, "labels": 15, "keys": 15} if options.quick else {"images": 2000, "labels": 300, "keys": 1000}
+        )
+        print(json.dumps(measure(folder / "home", **sizes)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

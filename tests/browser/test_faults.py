@@ -1,0 +1,148 @@
+"""Faults in front of a real browser: nothing is lost or stored twice, and nobody answers what they have not seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import Labelling
+from tests.browser.server import Server
+
+pytestmark = pytest.mark.browser
+
+Pair = tuple[int, str]  # image id, key of the class
+
+
+def stored(labelling: Labelling) -> Counter[Pair]:
+    """Every label that stands, as the server tells it."""
+    entries = labelling.page.evaluate(
+        "async () => { const l = window.tidalRoot().getRootNode().__tidalLabeller;"
+        " const { entries } = await l.api.json('history', { annotator: l.data.annotator, limit: 200 });"
+        " return entries.map((e) => [e.item.image, l.byId.get(e.event.class)?.key]); }"
+    )
+    return Counter((image, key) for image, key in entries)
+
+
+def pressed(labelling: Labelling) -> Counter[Pair]:
+    """Every digit that was pressed while an image was painted."""
+    return Counter(
+        (key.image, key.key) for key in labelling.pressed_keys() if key.image is not None and key.key.isdigit()
+    )
+
+
+def test_a_server_killed_in_a_burst_and_started_again_has_every_answer(page: Page, server: Server) -> None:
+    labelling = Labelling(page, server.url).open()
+
+    for number in range(24):
+        page.keyboard.press(str(number % 10))
+        page.wait_for_timeout(50)
+        if number == 8:
+            server.kill()
+    expect(labelling.root.locator(".saved")).to_contain_text("not saved yet")
+    assert labelling.waiting() > 0
+    server.start()
+    labelling.wait_saved(timeout=60_000)
+
+    assert stored(labelling) == pressed(labelling)
+
+
+def test_a_connection_cut_for_ten_seconds_costs_nothing(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    labelling.press("1")
+    labelling.wait_saved()
+
+    page.context.set_offline(True)
+    for key in "234":
+        labelling.press(key)
+    expect(labelling.root.locator(".saved")).to_have_text("3 not saved yet")
+    page.wait_for_timeout(10_000)
+    assert labelling.waiting() == 3
+    page.context.set_offline(False)
+    labelling.wait_saved()
+
+    expect(labelling.root.locator(".saved")).to_have_text("All saved")
+    assert stored(labelling) == pressed(labelling)
+
+
+@pytest.fixture
+def second_page(page: Page) -> Iterator[Page]:
+    other = page.context.new_page()
+    yield other
+    other.close()
+
+
+def test_a_tab_closed_right_after_a_key_has_sent_it(page: Page, second_page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    labelling.press("5")
+    last = labelling.wait_painted()
+    page.keyboard.press("7")
+    page.close(run_before_unload=False)
+
+    other = Labelling(second_page, labelling.url, labelling.slug).open()
+    other.wait_saved()
+
+    assert stored(other)[last, "7"] == 1
+    assert sum(stored(other).values()) == 2
+
+
+def test_a_reload_with_a_full_outbox_sends_it(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    page.route("**/answers", lambda route: route.abort())
+    for number in range(12):
+        labelling.press(str(number % 10))
+    before = pressed(labelling)
+    assert labelling.waiting() == 12
+
+    page.unroute("**/answers")
+    labelling.open()
+    labelling.wait_saved()
+
+    assert stored(labelling) == before
+    assert labelling.painted() not in {image for image, _ in before}
+
+
+def test_two_tabs_of_one_person_share_the_work(page: Page, second_page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    other = Labelling(second_page, labelling.url, labelling.slug).open()
+
+    for number in range(15):
+        (labelling if number % 2 else other).press(str(number % 10))
+    labelling.wait_saved()
+    other.wait_saved()
+
+    images = [image for image, _ in (pressed(labelling) + pressed(other)).elements()]
+    assert len(set(images)) == len(images) == 15, "both tabs showed the same image"
+    assert stored(labelling) == pressed(labelling) + pressed(other)
+
+
+def test_answers_keep_their_order_over_a_reload_with_the_clock_moved_back(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    page.route("**/answers", lambda route: route.abort())
+    image = labelling.press("3")
+    labelling.press("u")
+    labelling.press("5")
+    page.add_init_script("Date.now = () => 86400000;")
+    labelling.open()
+    labelling.press("8")
+    assert labelling.waiting() == 4
+
+    page.unroute("**/answers")
+    labelling.wait_saved()
+
+    assert image is not None
+    assert stored(labelling)[image, "5"] == 1
+    assert stored(labelling)[image, "3"] == 0
+
+
+def test_a_phone_that_loses_its_storage_still_saves(browser: Browser, labelling_phone: Labelling) -> None:
+    page = labelling_phone.page
+    page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };")
+    labelling_phone.open()
+
+    labelling_phone.press("4")
+    page.wait_for_timeout(1000)
+
+    assert stored(labelling_phone) == pressed(labelling_phone)

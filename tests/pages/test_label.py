@@ -1,0 +1,107 @@
+"""The labelling page: the component is mounted, and plain widgets do the same work one answer at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.tiny import tiny_project
+from tidal_core.labeling import desk_of
+from tidal_core.projects import Project
+from tidal_core.records import AnswerKind, AnswerMode, Purpose
+from tidal_core.studio import Studio
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(studio: Studio) -> Project:
+    tiny_project(12, test=0).close()
+    return studio.project("tiny")
+
+
+def open_label(*, plain: bool) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test.session_state["project"] = "tiny"
+    if plain:
+        test.query_params["plain"] = "1"
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def answers(project: Project) -> list[tuple[AnswerKind, int, int | None]]:
+    return [(s.answer.kind, s.answer.image_id, s.answer.class_id) for s in project.store.answers.all()]
+
+
+def class_button(test: AppTest, name: str) -> str:
+    return next(button.key for button in test.button if button.label == name and button.key.startswith("plain-"))
+
+
+def press(test: AppTest, key: str) -> AppTest:
+    test.button(key=key).click().run()
+    assert not test.exception, test.exception
+    return test
+
+
+def test_the_page_opens_with_the_component_and_offers_plain_widgets(project: Project) -> None:
+    test = open_label(plain=False)
+
+    assert [button.label for button in test.button] == ["Use plain widgets instead"]
+    assert len(desk_of(project).project_id()) == 16
+
+
+def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(project: Project) -> None:
+    test = open_label(plain=True)
+    first, second = (item.image_id for item in project.store.queue.first(2))
+
+    press(test, class_button(test, "green"))
+
+    assert answers(project) == [(AnswerKind.LABEL, first, 2)]
+    assert project.store.answers.all()[0].answer.mode is AnswerMode.WIDGETS
+    assert class_button(test, "green") == f"plain-{second}-2"
+
+
+def test_plain_undo_brings_the_image_back(project: Project) -> None:
+    test = open_label(plain=True)
+    first = project.store.queue.first(1)[0].image_id
+    press(test, class_button(test, "red"))
+
+    press(test, "plain-undo")
+
+    assert [kind for kind, _, _ in answers(project)] == [AnswerKind.LABEL, AnswerKind.UNDO]
+    assert class_button(test, "red") == f"plain-{first}-1"
+
+
+def test_plain_skip_and_flag_keep_their_reason_and_note(project: Project) -> None:
+    test = open_label(plain=True)
+    first, second = (item.image_id for item in project.store.queue.first(2))
+    test.selectbox(key="plain-reason").set_value("bad image").run()
+
+    press(test, "plain-skip")
+    test.text_input(key=f"plain-note-{second}").set_value("two *animals*?").run()
+    press(test, "plain-flag")
+
+    stored = [s.answer for s in project.store.answers.all()]
+    assert [(a.kind, a.image_id) for a in stored] == [(AnswerKind.SKIP, first), (AnswerKind.FLAG, second)]
+    assert (stored[0].reason, stored[1].note) == ("bad image", "two *animals*?")
+    assert {a.purpose for a in stored} == {Purpose.SEED}
+
+
+def test_a_class_name_with_markup_is_text_on_its_button(project: Project) -> None:
+    project.store.classes.add(["**bold** <b>"])
+
+    test = open_label(plain=True)
+
+    assert r"\*\*bold\*\* \<b\>" in [button.label for button in test.button]
+
+
+def test_the_plain_page_says_when_nothing_is_left(project: Project) -> None:
+    test = open_label(plain=True)
+    for _ in range(12):
+        press(test, class_button(test, "blue"))
+
+    assert "Everything is labelled" in test.info[0].value
+    assert project.store.answers.count() == 12
