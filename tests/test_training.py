@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from tests.engine import brief, training_images
+from tidal_core import training
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.errors import InputError, OutOfMemory, TrainingDiverged
-from tidal_core.records import EpochRecord, TrainImages
+from tidal_core.records import EpochRecord, TrainImages, TrainProgress
 from tidal_core.scoring import score
 from tidal_core.training import (
     Model,
@@ -285,3 +286,44 @@ def test_a_warm_start_keeps_the_rows_of_classes_that_both_rounds_have(tmp_path: 
     assert torch.equal(new.backbone.classifier.weight[1:], old.backbone.classifier.weight[[2, 0, 1]])
     assert torch.equal(new.companions["td"].head.bias[1:], old.companions["td"].head.bias[[2, 0, 1]])
     assert torch.equal(new.backbone.stem.weight, old.backbone.stem.weight)
+
+
+def test_memory_for_the_dynamics_of_many_classes_is_said_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = training_images(tmp_path)
+    monkeypatch.setattr(training, "td_bytes", lambda *_, **__: 3 * 2**30)
+    _, records = run(brief(epochs=1), images)
+    monkeypatch.setattr(training, "free_bytes", lambda _: 2**30)
+
+    assert records[0].note == "training dynamics of 24 images in 3 classes need 3.0 GiB on cpu"
+    with pytest.raises(OutOfMemory, match=r"need 3.0 GiB on cpu and 1.0 GiB are free"):
+        run(brief(epochs=1), images)
+
+
+def test_progress_says_epoch_batch_speed_and_time_left(tmp_path: Path) -> None:
+    said: list[TrainProgress] = []
+    run(brief(), training_images(tmp_path), progress=said.append)
+
+    assert (said[0].epoch, said[0].batch, said[0].batches, said[0].epochs) == (1, 1, 3, 3)
+    assert said[0].images_per_second > 0
+    assert said[0].seconds_left > 0
+
+
+def test_bfloat16_trains_and_its_curves_are_float32(tmp_path: Path) -> None:
+    _, records = run(brief(precision="bfloat16"), training_images(tmp_path))
+
+    assert np.isfinite(records[-1].loss)
+    assert records[-1].curves is not None
+    assert records[-1].curves.p.dtype == np.float32
+
+
+def test_compiling_is_asked_for_only_where_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda module: asked.append(module) or module)
+    images = training_images(tmp_path)
+    plain, _ = run(brief(), images)
+    compiled, _ = run(brief(compile=True), images)
+
+    assert len(asked) == 1
+    assert same_weights(plain, compiled)
