@@ -11,7 +11,7 @@ import pytest
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
-from tidal_core.experiments.owner import owning, stop
+from tidal_core.experiments.owner import owner_of, owning, start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
@@ -91,3 +91,14 @@ def test_an_owner_that_is_gone_holds_nothing(tmp_path: Path) -> None:
 def test_what_was_never_begun_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no experiment 'nothing'"):
         _ = Experiment(tmp_path / "nothing").spec
+
+
+def test_a_started_process_owns_its_folder_while_it_is_still_importing(tmp_path: Path) -> None:
+    folder = tmp_path / "begun"
+
+    pid = start(["experiment-resume", "nothing"], folder)
+
+    assert owner_of(folder) == pid
+    with pytest.raises(InputError, match="at work on 'begun'"):
+        start(["experiment-resume", "nothing"], folder)
+    assert stop(folder)

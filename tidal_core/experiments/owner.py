@@ -14,6 +14,7 @@ import psutil
 
 from tidal_core.errors import InputError
 
+# Kept so that those that end are reaped, and none is complained about as forgotten.
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -35,23 +36,30 @@ def owning(folder: Path) -> Iterator[None]:
     if owner not in (None, os.getpid()):
         raise InputError(f"Process {owner} is at work on {folder.name!r}; stop it, or wait for it.")
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "owner.json"
-    me = psutil.Process()
-    file.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
+    _hand_over(folder, os.getpid())
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        (folder / "owner.json").unlink(missing_ok=True)
 
 
-def start(arguments: Sequence[str], log: Path) -> int:
-    """Start ``python -m tidal_core`` with these arguments in a process of its own; what it says goes to ``log``.
+def _hand_over(folder: Path, pid: int) -> None:
+    created = psutil.Process(pid).create_time()
+    (folder / "owner.json").write_text(json.dumps({"pid": pid, "created": created}), encoding="utf-8")
 
-    It lives on when the studio is closed: an experiment takes longer than a visit.
+
+def start(arguments: Sequence[str], folder: Path) -> int:
+    """Start ``python -m tidal_core`` with these arguments to work in ``folder``; what it says goes to log.txt there.
+
+    It owns the folder from now on, also while it is still importing, and lives on when the studio is closed: an
+    experiment takes longer than a visit. Raises InputError while another process works there.
     """
+    owner = owner_of(folder)
+    if owner is not None:
+        raise InputError(f"Process {owner} is at work on {folder.name!r}; stop it, or wait for it.")
     _started[:] = [process for process in _started if process.poll() is None]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tidal_core", *arguments],
             stdin=subprocess.DEVNULL,
@@ -61,12 +69,8 @@ def start(arguments: Sequence[str], log: Path) -> int:
             cwd=Path(__file__).parents[2],
         )
     _started.append(process)
+    _hand_over(folder, process.pid)
     return process.pid
-
-
-def starting() -> bool:
-    """Whether a process that was started from here is still there."""
-    return any(process.poll() is None for process in _started)
 
 
 def stop(folder: Path) -> bool:

@@ -92,6 +92,7 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
             figure.add_scatter(
                 x=np.concatenate([x[here], x[here][::-1]]),
                 y=np.concatenate([found.high[here], found.low[here][::-1]]).astype(np.float32),
+                mode="lines",
                 fill="toself",
                 fillcolor=faded(colour, 0.13),
                 line={"width": 0},

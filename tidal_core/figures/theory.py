@@ -233,6 +233,7 @@ def label_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
         figure.add_bar(
             x=names, y=info.counts[own].astype(np.float32), name=name, marker_color=colour, hovertemplate=COUNT
         )
+    figure.update_xaxes(type="category")
     return figure
 
 
@@ -287,6 +288,7 @@ def _band(figure: go.Figure, x: NDArray[np.float32], low: Floats, high: Floats, 
     figure.add_scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]).astype(np.float32),
+        mode="lines",
         fill="toself",
         fillcolor=faded(colour, 0.15),
         line={"width": 0},

@@ -76,9 +76,9 @@ def start_form() -> None:
 
 
 def _start(experiment: Experiment) -> None:
-    """Play in a process of its own, at the lowest priority of the machine's work: it lives on without the studio."""
+    """Play in a process of its own, at low priority: it lives on without the studio."""
     if experiment.owner is None:
-        owner.start(["experiment-resume", experiment.name], experiment.folder / "log.txt")
+        owner.start(["experiment-resume", experiment.name], experiment.folder)
     st.toast(f"{experiment.name} plays in the background.")
 
 

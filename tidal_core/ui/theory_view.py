@@ -92,8 +92,9 @@ def easy_ones_rise_faster() -> None:
         f"The differential equation ends {info.largest_gap:.2%} from the exact mean; halve h and so does that."
     )
     if info.share_left > 0:
+        share = f"{info.share_left:.1%}" if info.share_left >= 0.001 else "Fewer than 0.1%"
         st.info(
-            f"{info.share_left:.1%} of the images were seen at X ≤ 0. The theorem assumes X > 0: with less noise σ, or "
+            f"{share} of the images were seen at X ≤ 0. The theorem assumes X > 0: with less noise σ, or "
             "fewer steps, the paths stay inside.",
             icon=":material/info:",
         )
@@ -133,8 +134,8 @@ def the_path_tells_more_than_the_end() -> None:
             lambda: (info, figures.range_figure(info, theme)),
         )
     st.caption(
-        f"With {classes} classes entropy falls from s_y = 1/C = {entropy_falls_from(classes):.3g} on. The theorem asks "
-        "for s_y > 1/2, which is enough and more than needed. The margin rises everywhere."
+        f"With {classes} classes entropy falls from $s_y$ = 1/C = {entropy_falls_from(classes):.3g} on. The theorem "
+        "asks for $s_y$ > 1/2, which is enough and more than needed. The margin rises everywhere."
     )
 
 
@@ -154,7 +155,7 @@ def does_it_hold_for_real_images() -> None:
         folder = separation.folder_of(home(), dataset)
         clicked = st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary")
         if clicked and owner.owner_of(folder) is None:
-            owner.start(["separability", dataset, "--per-class", str(per_class)], folder / "log.txt")
+            owner.start(["separability", dataset, "--per-class", str(per_class)], folder)
             st.toast("The experiment starts in a moment.")
         if st.button("Stop", icon=":material/stop:", key="motivating-stop") and owner.stop(folder):
             st.toast("The experiment was stopped; an earlier result stays.")
