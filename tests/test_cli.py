@@ -102,6 +102,20 @@ def test_a_source_without_an_image_makes_no_project(
     assert project_slugs() == []
 
 
+def test_the_columns_of_a_table_are_shown_and_can_be_corrected(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "t.csv").write_text("path,label,kind\ndaisy/1.jpg,x,flower\n")
+    arguments = ("import", photos / "t.csv", "--name", "t", "--labels", "answers", "--label-column", "kind")
+
+    assert run(monkeypatch, *arguments) == 0
+
+    assert "Columns read as image: path, label: kind." in capsys.readouterr().out
+    project = open_project("t")
+    assert [record.name for record in project.store.classes.all()] == ["flower"]
+    project.close()
+
+
 def test_what_cannot_be_done_is_one_line_and_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,10 +85,16 @@ def import_(
     hide_near_duplicates: Annotated[
         bool, typer.Option(help="Keep images that look like another one out of the queue.")
     ] = False,
+    image_column: Annotated[str | None, typer.Option(help="Tables: the column of paths; guessed if left out.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Tables: the column of labels.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Tables: the column that says train or test.")] = None,
+    annotator_column: Annotated[str | None, typer.Option(help="Tables: the column of annotators.")] = None,
 ) -> None:
     """Read images into a project. Importing again adds what is new; originals are never changed."""
     import dataclasses
 
+    from tidal_core.images.importers import guessed_columns
+    from tidal_core.images.importers.base import Columns, ImportOptions
     from tidal_core.images.ingest import LabelUse, ingest
     from tidal_core.images.reports import keep_problems, summary
     from tidal_core.images.suggest import suggest_settings
@@ -96,8 +102,15 @@ def import_(
 
     slug = slugify(name)
     is_new = slug not in project_slugs()
+    options = ImportOptions(columns=Columns(image_column, label_column, split_column, annotator_column))
+    columns = guessed_columns(source, options)
+    if columns is not None:
+        said = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)
+        out.print(
+            escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
+        )
     if is_new:
-        settings = suggest_settings(source, name)
+        settings = suggest_settings(source, name, options)
         project = create_project(name, dataclasses.replace(settings, training_size=size or settings.training_size))
     else:
         project = open_project(slug)
@@ -111,6 +124,7 @@ def import_(
                 source,
                 labels=use,
                 hide_near_duplicates=hide_near_duplicates,
+                options=options,
                 progress=lambda step: show(step.done, step.total),
                 should_stop=stop,
             )

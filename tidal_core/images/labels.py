@@ -31,6 +31,8 @@ class LabelBook:
         self._seen: dict[tuple[int, str], int] = {}  # what this import says, by image and annotator
         self._known: dict[int, int] = {}  # image -> class, for images of earlier imports
         self._answers: list[Answer] = []
+        self._run = uuid.uuid4().hex  # makes event ids of this import its own
+        self._events = 0
         self._count = 0
         self.remarks: list[ImportProblem] = []
 
@@ -75,9 +77,10 @@ class LabelBook:
             return class_id
         if self._imported.get(who) != class_id:
             self._imported[who] = class_id
+            self._events += 1
             self._answers.append(
                 Answer(
-                    event_id=f"import-{uuid.uuid4().hex}",
+                    event_id=f"import-{self._run}-{self._events}",
                     kind=AnswerKind.LABEL,
                     image_id=image_id,
                     class_id=class_id,

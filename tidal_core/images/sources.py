@@ -11,7 +11,6 @@ import os
 import stat
 import urllib.parse
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 from tidal_core.errors import ImageUnreadable
@@ -51,18 +50,17 @@ def uri_path(uri: str) -> Path | None:
     return Path(uri)
 
 
-def unchanged_since(uri: str, size: int, when: datetime) -> bool:
-    """Whether an image imported at ``when`` (naive UTC) with ``size`` bytes is still the same, without reading it."""
-    path = uri_path(uri)
-    if path is None and not uri.startswith("parquet:"):
+def unchanged_since(uri: str, size: int, when: float) -> bool:
+    """Whether an image imported ``when`` (seconds since 1970) with ``size`` bytes is the same, without reading it."""
+    place: str | Path | None = uri if uri.startswith("/") else uri_path(uri)
+    if place is None and not uri.startswith("parquet:"):
         return uri.startswith("digits:")
     try:
-        facts = (path or parquet_place(uri)[0]).stat()
+        facts = os.stat(place or parquet_place(uri)[0])
     except (OSError, ValueError):
         return False
-    changed = datetime.fromtimestamp(facts.st_mtime, UTC).replace(tzinfo=None)
-    same_size = path is None or facts.st_size == size
-    return stat.S_ISREG(facts.st_mode) and same_size and changed <= when
+    same_size = place is None or facts.st_size == size
+    return stat.S_ISREG(facts.st_mode) and same_size and facts.st_mtime <= when
 
 
 def shown_name(path: str | PurePath) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +25,11 @@ def _image(row: tuple[Any, ...]) -> ImageRecord:
 
 
 class KnownFile(NamedTuple):
-    """What was imported from one URI. ``imported_at`` is naive UTC."""
+    """What was imported from one URI. ``imported_at`` is in seconds since 1970 (UTC), as file times are."""
 
     id: int
     bytes: int
-    imported_at: datetime
+    imported_at: float
 
 
 class Images:
@@ -116,7 +115,8 @@ class Images:
 
     def known_files(self) -> dict[str, KnownFile]:
         """URI to what was imported from it, for imports that need not read an unchanged file again."""
-        return {row[0]: KnownFile(*row[1:]) for row in self._db.rows("SELECT uri, id, bytes, imported_at FROM images")}
+        rows = self._db.rows("SELECT uri, id, bytes, epoch(imported_at) FROM images")
+        return {row[0]: KnownFile(*row[1:]) for row in rows}
 
     def hashes(self) -> tuple[Int64, NDArray[np.uint64], Int64]:
         """Ids, perceptual hashes and rows of pixels.npy of the images that have a hash, by id."""

@@ -7,19 +7,22 @@ from collections.abc import Iterable
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.archive import ArchiveImporter
-from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.base import Columns, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.described import DescribedFolderImporter
 from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.importers.json_file import JsonImporter
 from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.table import TableImporter
+from tidal_core.images.importers.torchvision_sets import TorchvisionImporter
 from tidal_core.records import ImportProblem
 
 _DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
+_TORCHVISION = TorchvisionImporter()
 _ARCHIVE = ArchiveImporter((*_DATA_SETS, FolderImporter()))
 IMPORTERS: tuple[Importer, ...] = (
     DigitsImporter(),
+    _TORCHVISION,
     *_DATA_SETS,
     TableImporter(),
     JsonImporter(),
@@ -47,6 +50,16 @@ def scan(source: str, options: ImportOptions | None = None) -> Scan:
 
 def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:
     """The first images of a source, with nothing unpacked to the disk. Raises InputError as ``scan`` does."""
-    if find_importer(source) is _ARCHIVE:
+    importer = find_importer(source)
+    if importer is _ARCHIVE:
         return _ARCHIVE.peek(source)
+    if importer is _TORCHVISION:
+        return ()  # a look would cost the download
     return scan(source, options).items
+
+
+def guessed_columns(source: str, options: ImportOptions | None = None) -> Columns | None:
+    """Which columns of a table would be read as what, for a person to check; None for sources that are no tables."""
+    importer = find_importer(source)
+    tables = (TableImporter, ParquetImporter, JsonImporter)
+    return importer.scan(source, options or ImportOptions()).columns if isinstance(importer, tables) else None

@@ -1,0 +1,135 @@
+"""torchvision's data sets: ``torchvision:CIFAR10``, CIFAR100, MNIST, FashionMNIST, SVHN.
+
+``torchvision:CIFAR10@FOLDER`` takes the original files from a folder.
+
+torchvision's own classes read the original files, and fetch them where there is a network. The images are then kept
+losslessly in Parquet files in the project's folder, train and test, and come in like any other such data set.
+iNaturalist 2018 needs none of this: import its unpacked ``train2018.json``, which the JSON importer reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from tidal_core.errors import InputError
+from tidal_core.images.importers.base import ImportOptions, Scan
+from tidal_core.images.importers.parquet import ParquetImporter
+from tidal_core.images.pixels import png_bytes
+
+SCHEME = "torchvision:"
+_ROWS_AT_ONCE = 2_000
+
+
+class _Files(NamedTuple):
+    """What a person must put where when there is no network."""
+
+    place: str  # below the folder
+    what: str
+
+
+SETS: dict[str, _Files] = {
+    "CIFAR10": _Files("cifar-10-batches-py", "the content of cifar-10-python.tar.gz (170 MB)"),
+    "CIFAR100": _Files("cifar-100-python", "the content of cifar-100-python.tar.gz (169 MB)"),
+    "MNIST": _Files("MNIST/raw", "the four unpacked idx-ubyte files (12 MB as .gz)"),
+    "FashionMNIST": _Files("FashionMNIST/raw", "the four unpacked idx-ubyte files (31 MB as .gz)"),
+    "SVHN": _Files(".", "train_32x32.mat and test_32x32.mat (246 MB)"),
+}
+
+
+class TorchvisionImporter:
+    """A data set by its name in torchvision."""
+
+    name = "torchvision"
+
+    def sniff(self, source: str) -> bool:
+        """Whether the source names one."""
+        return source.lower().startswith(SCHEME)
+
+    def scan(self, source: str, options: ImportOptions) -> Scan:
+        """Read the original files once, keep them as Parquet, list that. Raises InputError when they cannot be had."""
+        name, root = _parse(source)
+        if options.workspace is None:
+            raise InputError(f"there is no folder to keep the images of {source} in; import it into a project.")
+        folder = options.workspace / f"torchvision-{name.lower()}"
+        for part in ("train", "test"):
+            target = folder / f"{part}.parquet"
+            if not target.exists():
+                _keep(_open(name, root, part), target)
+        found = ParquetImporter().scan(str(folder), options)
+        return Scan(source, self.name, found.items, found.classes, found.total, title=name)
+
+
+def _parse(source: str) -> tuple[str, Path]:
+    """The set's name as torchvision writes it, and the folder of its files."""
+    asked, _, folder = source[len(SCHEME) :].partition("@")
+    name = next((one for one in SETS if one.lower() == asked.strip().lower()), None)
+    if name is None:
+        raise InputError(f"there is no data set {asked!r} here; there are: {', '.join(SETS)}.")
+    if folder:
+        return name, Path(os.path.abspath(os.path.expanduser(folder)))
+    from tidal_core.projects import home
+
+    return name, home() / "datasets"
+
+
+def _open(name: str, root: Path, part: str) -> Any:
+    """The data set of one part; downloaded when it is not there."""
+    import torchvision.datasets as sets
+
+    kind = getattr(sets, name)
+    which: dict[str, Any] = {"split": part} if name == "SVHN" else {"train": part == "train"}
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        return kind(str(root), download=False, **which)
+    except (RuntimeError, OSError):
+        pass
+    try:
+        return kind(str(root), download=True, **which)
+    except (RuntimeError, OSError, urllib.error.URLError) as error:
+        files = SETS[name]
+        raise InputError(
+            f"{name} is not in {root} and could not be downloaded ({error}). Put {files.what} into "
+            f"{(root / files.place).resolve()} and import again."
+        ) from error
+
+
+def _keep(data: Any, target: Path) -> None:
+    """Write a data set as Parquet in the Hugging Face layout, beside and renamed."""
+    names = [str(name) for name in getattr(data, "classes", [])] or [str(digit) for digit in range(10)]
+    features = {"label": {"names": names, "_type": "ClassLabel"}}
+    schema = pa.schema(
+        [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_suffix(".part")
+    try:
+        with pq.ParquetWriter(beside, schema) as writer:
+            for rows in _rows(data):
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _rows(data: Any) -> Iterator[list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    for number in range(len(data)):
+        image, label = data[number]
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
+        rows.append({"image": {"bytes": png_bytes(picture), "path": f"{number:05d}.png"}, "label": int(label)})
+        if len(rows) == _ROWS_AT_ONCE:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
