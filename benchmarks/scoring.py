@@ -33,7 +33,7 @@ from tidal_core.training import build_model
 def main() -> None:
     """Run it and print the figures."""
     options = arguments(__doc__ or "")
-    n = 16 if options.quick else 512 if options.backbone == "resnet18" else 4096
+    n = 16 if options.quick else 128 if options.backbone == "resnet18" else 4096
     pairs = options.pairs or (2 if options.quick else 8 if options.backbone == "resnet18" else 20)
     if pick_device().type == "cuda":
         n *= 8

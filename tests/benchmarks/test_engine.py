@@ -14,6 +14,7 @@ import pytest
         ("training", [], "speedup"),
         ("scoring", ["--backbone", "resnet18"], "ratio"),
         ("paper_round", [], "seconds"),
+        ("round_time", [], "seconds"),
     ],
 )
 def test_the_quick_run_ends_with_one_line_of_json(
