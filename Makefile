@@ -43,8 +43,10 @@ types: dev
 check: lint types
 	$(BIN)/python -m pytest -n 2 -m "not browser"
 
+# Two runs of pytest: Playwright keeps an event loop in its thread, which others that start one cannot share it with.
 test: lint types chromium
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not browser"
+	$(BIN)/python -m pytest -n 2 -m browser
 
 screenshots: chromium
 	$(BIN)/python -m tests.browser.screenshots screenshots

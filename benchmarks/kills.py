@@ -39,7 +39,7 @@ from tidal_core.projects import open_project
 from tidal_core.studio import DEMO, make_demo
 
 CONNECTIONS = 4
-LONGEST_BURST = 1.5  # seconds
+LONGEST_BURST = 0.8  # seconds
 Event = dict[str, Any]
 
 

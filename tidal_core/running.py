@@ -200,6 +200,7 @@ class RoundRun:
             labelled_log_p=scores.log_p[labelled],
             labelled_classes=self.labels,
             class_counts=np.bincount(self.labels, minlength=len(self.class_ids)),
+            extra={name: values[pool] for name, values in scores.extra.items()},
         )
         strategy = strategies.get(self.config.strategy)
         wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round

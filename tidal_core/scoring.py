@@ -16,6 +16,7 @@ import torch
 
 from tidal_core.backbones import Backbone
 from tidal_core.batches import PixelBatches, open_pixels
+from tidal_core.companions import Companion
 from tidal_core.devices import use_threads
 from tidal_core.errors import Stopped
 from tidal_core.folding import folded
@@ -71,7 +72,12 @@ def score(
         features[start:stop] = scores.features
         if td_log_p is not None and scores.td_log_p is not None:
             td_log_p[start:stop] = scores.td_log_p
-    return PoolScores(log_p, td_log_p, features)
+    extra: dict[str, Float32] = {}
+    for companion in model.companions.values():
+        if isinstance(companion, Companion):
+            found = companion.extra(torch.from_numpy(features).to(model.device))
+            extra |= {name: value.cpu().numpy() for name, value in found.items()}
+    return PoolScores(log_p, td_log_p, features, extra)
 
 
 def score_blocks(

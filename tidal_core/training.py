@@ -35,6 +35,7 @@ from tidal_core.checkpoints import (
     restore,
     write_checkpoint,
 )
+from tidal_core.companions import Companion
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.curves import CurveRecorder
 from tidal_core.devices import free_bytes, use_threads
@@ -252,6 +253,8 @@ class _Loop:
         model = training.model
         self.forward = torch.compile(model.backbone) if training.config.compile else model.backbone
         self.td = model.companions.get("td")
+        self.others = [one for one in model.companions.values() if isinstance(one, Companion)]
+        self.masks = torch.Generator()  # what they draw from; an epoch's own
         self.norms = [m for m in model.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self.labels = torch.from_numpy(training.images.labels).to(training.device)
         self.counted: tuple[Tensor, Tensor] | None = None  # what the tracker was last given, until its step is made
@@ -265,6 +268,7 @@ class _Loop:
             self.tracker.reset()
         order = torch.randperm(n, generator=epoch_generator(t.seeds.order, epoch))
         draws = epoch_generator(t.seeds.augmentation, epoch)
+        self.masks = epoch_generator(t.seeds.weights, epoch)
         curves = CurveRecorder(n, t.model.n_classes, config, t.device) if t.curves else None
         sums = torch.zeros(4, device=t.device)  # loss, class loss, TD loss, right answers; each times images
         chunks = list(order.chunk(batches_of(n, t.batch_size)))
@@ -358,6 +362,8 @@ class _Loop:
         else:
             loss = class_loss = F.cross_entropy(logits.float(), labels)
             td_loss = torch.zeros_like(loss)
+        for other in self.others:
+            loss = loss + other.loss(features, labels, self.masks)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(rate)
         self.optimizer.zero_grad()

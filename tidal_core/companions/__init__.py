@@ -1,21 +1,34 @@
 """What is trained beside the classifier for asking: torch modules that read its features.
 
 A companion is built for a backbone, adds a loss of its own to each batch, and is passed through when the pool is
-scored. ``td``, the paper's module, is the first and the only one so far: its loss is part of ``tidal_loss``. Others
-are added here by name.
+scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others keep to ``Companion``
+and are added here by name; learning loss and VAAL will be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from tidal_core.backbones import initialise
+from tidal_core.companions.mc_dropout import MCDropout
 from tidal_core.errors import InputError
 from tidal_core.tidal import TDModule
 
-COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {"td": TDModule}
+COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {"td": TDModule, "mc-dropout": MCDropout}
+
+
+@runtime_checkable
+class Companion(Protocol):
+    """What training and scoring ask of a companion beside ``td``."""
+
+    def loss(self, features: Sequence[Tensor], labels: Tensor, generator: Generator) -> Tensor:
+        """What it adds to a batch's loss; ``features`` of all stages, draws from ``generator`` (on the CPU) only."""
+
+    def extra(self, features: Tensor) -> dict[str, Tensor]:
+        """What strategies read of N images, by name, row-aligned; ``features`` (N, D) are the pooled ones."""
 
 
 def build_companion(name: str, stage_channels: Sequence[int], n_classes: int, generator: Generator) -> nn.Module:
