@@ -1,0 +1,46 @@
+"""The front door: every page opens from it, and there is one studio however often code is imported anew."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tidal_core.studio import Studio
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_on_the_fresh_demo_without_an_error(name: str, studio: Studio) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.switch_page(f"pages/{name}").run()
+    assert not app.exception
+
+
+def test_the_front_door_shows_the_project_and_what_is_missing_to_the_next_round(studio: Studio) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    assert not app.exception
+    assert app.sidebar.selectbox[0].value == "digits"
+    assert "20 more labels to the next round." in [caption.value for caption in app.sidebar.caption]
+
+
+def test_every_page_is_listed_in_the_front_door() -> None:
+    source = (ROOT / "app.py").read_text(encoding="utf-8")
+    assert [name for name in PAGES if f"pages/{name}" not in source] == []
+
+
+def test_code_that_is_imported_anew_finds_the_same_studio_and_worker(studio: Studio) -> None:
+    # What Streamlit's file watcher does after an edit: it forgets the modules, and the next run imports them again.
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("tidal_core")}
+    for name in kept:
+        del sys.modules[name]
+    try:
+        from tidal_core.ui.runtime import get_studio
+
+        assert get_studio() is studio
+    finally:
+        sys.modules.update(kept)
+    assert [thread.name for thread in threading.enumerate()].count("tidal-worker") == 1
