@@ -76,7 +76,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     keys = labelling.pressed_keys()
 
     page.goto(f"{server.url}/dynamics?image={first}")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=20_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
     expect(page.get_by_test_id("stApp")).to_contain_text(str(first))
 
     assert server.stop() in {0, 1}
