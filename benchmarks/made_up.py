@@ -92,7 +92,7 @@ class _World:
     def __init__(self, project: Project, size: Size, truth: np.ndarray, rng: np.random.Generator) -> None:
         self.project, self.size, self.truth, self.rng = project, size, truth, rng
         self.class_ids = np.array([one.id for one in project.store.classes.all()], dtype=np.int64)
-        self.hard = rng.beta(1.2, 4, len(truth)).astype(np.float32)  # 0 easy, 1 hard
+        self.hard = rng.beta(1.1, 2.6, len(truth)).astype(np.float32)  # 0 easy, 1 hard
         self.rival = (truth + rng.integers(1, max(size.classes, 2), len(truth))) % size.classes
         self.now = utc_now() - timedelta(hours=2)
 
@@ -124,8 +124,9 @@ class _World:
         """p (N, C) when ``progress`` of the way from 0 to 1 is done."""
         p = self.rng.normal(0, 0.5, (len(rows), self.size.classes)).astype(np.float32)
         here = np.arange(len(rows))
-        p[here, self.rival[rows]] += 3.0 * np.sqrt(self.hard[rows]) * np.sin(np.pi * min(progress, 1.0) * 0.8)
-        p[here, self.truth[rows]] += 6.0 * (1 - np.exp(-3 * progress * (1.15 - self.hard[rows])))
+        hard = self.hard[rows]
+        p[here, self.rival[rows]] += 7.0 * hard * np.sin(np.pi * min(progress, 1.0) * 0.75)
+        p[here, self.truth[rows]] += 6.0 * (1 - np.exp(-2.5 * progress * (1.05 - hard)))
         np.exp(p, out=p)
         p /= p.sum(axis=1, keepdims=True)
         return p

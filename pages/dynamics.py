@@ -64,7 +64,7 @@ def show_life(project: Project) -> None:
     if image is None:
         looking.empty_state(project, "the life of an image, as the model learnt it epoch by epoch")
         return
-    if "image" not in st.query_params:
+    if "image" not in st.query_params and looking.done_rounds(project):
         st.caption("Shown is the image that the model changed its mind about most. Search for any other.")
     life.show(project, image)
 

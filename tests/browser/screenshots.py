@@ -40,11 +40,11 @@ def prepare(home: Path) -> dict[str, str]:
     return {"empty": "digits", "live": "live", "full": "handwriting"}
 
 
-def training_for_long() -> Project:
+def training_for_long(labels: int = 300) -> Project:
     """Digits with labels for a round that takes minutes: the worker begins it when the studio opens."""
     project = create_project("live", dataclasses.replace(DEMO_SETTINGS, title="Live", preset="paper"))
     ingest(project, "digits", labels="known")
-    images = [one for one in project.store.images.all(Split.POOL) if one.known_class is not None][:300]
+    images = [one for one in project.store.images.all(Split.POOL) if one.known_class is not None][:labels]
     project.store.answers.import_labels(
         [
             Answer(f"seed-{one.id}", AnswerKind.LABEL, one.id, one.known_class, mode=AnswerMode.AUTOPILOT)

@@ -343,7 +343,7 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
         colour = info.correctness.astype(np.float32)
         marker = {"color": colour, "colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar}
         points(np.ones(len(info.image), dtype=bool), "", marker)
-    figure.update_layout(dragmode="lasso", clickmode="event+select")
+    figure.update_layout(dragmode="pan")
     figure.update_xaxes(range=[-0.01, 0.51], nticks=6)
     figure.update_yaxes(range=[-0.02, 1.03], nticks=6)
     return figure

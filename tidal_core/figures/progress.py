@@ -92,6 +92,7 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
         customdata=details[here],
         name="Accuracy",
         mode="lines+markers",
+        cliponaxis=False,
         line={"color": theme.primary, "width": 2.6},
         marker={"size": 7},
         hovertemplate="round %{customdata[0]:.0f}, %{x:,} labels<br>accuracy %{y:.1%} (%{customdata[1]:.1%} to "
@@ -110,7 +111,7 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
             hovertemplate="balanced %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
         )
     lowest = np.nanmin(info.low) if here.any() else 0.0
-    figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.02], **palettes.PERCENT)
+    figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.0], **palettes.PERCENT)
     figure.update_xaxes(rangemode="tozero", tickformat=",d", nticks=8)
     return figure
 
@@ -258,9 +259,8 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
     )
     ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "tickfont": {"size": 12, "color": theme.text}}
     long = max((len(name) for name in names), default=0) > 2
-    figure.update_xaxes(range=[-0.5, size - 0.5], tickangle=-45 if long else 0, **ticks)
-    figure.update_yaxes(range=[size - 0.5, -0.5], **ticks)
-    figure.update_layout(clickmode="event+select", dragmode=False)
+    figure.update_xaxes(range=[-0.5, size - 0.5], fixedrange=True, tickangle=-45 if long else 0, **ticks)
+    figure.update_yaxes(range=[size - 0.5, -0.5], fixedrange=True, **ticks)
     return figure
 
 

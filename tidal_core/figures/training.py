@@ -144,8 +144,8 @@ def durations_figure(info: DurationsInfo, theme: Theme) -> go.Figure:
                 hovertemplate=f"round %{{x}}: {title.lower()}<br>%{{y:.1f}} s, %{{customdata:,}} labels<extra></extra>",
             )
     figure.update_layout(barmode="overlay", bargap=0.35)
-    figure.update_xaxes(
-        **palettes.WHOLE, range=[info.round.min() - 0.6, info.round.max() + 0.6] if len(state) else None
-    )
+    if len(state):
+        span = [info.round.min() - 0.6, info.round.max() + 0.6]
+        figure.update_xaxes(tickformat=",d", dtick=1 if len(state) <= 12 else None, range=span, showgrid=False)
     figure.update_yaxes(rangemode="tozero", nticks=5)
     return figure

@@ -195,7 +195,7 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
                 hovertemplate=f"image %{{customdata}}, {name}<br>snapshot %{{x:.2f}}, dynamics %{{y:.2f}}"
                 "<extra></extra>",
             )
-    figure.update_layout(dragmode="pan", clickmode="event+select")
+    figure.update_layout(dragmode="pan")
     figure.update_xaxes(range=[-0.02 * top, top], nticks=6)
     figure.update_yaxes(range=[-0.02 * top, top], nticks=6)
     return figure

@@ -85,6 +85,32 @@ def draw(
     )
 
 
+def draw_live(figure: go.Figure, title: str, key: str, version: object) -> None:
+    """A figure that grows while it is looked at, without flicker.
+
+    Streamlit takes a changed figure out of the page and puts a new one in, with nothing between. So two lie on top of
+    each other: the new one in front, the one before behind it, until the new one is painted. ``version`` says when
+    there is something new.
+    """
+    theme = page_theme()
+    figure.update_layout(paper_bgcolor=theme.background)
+    state = st.session_state.get(f"{key}-slots")
+    if state is None or state[0] != (version, theme.name):
+        before = figure if state is None else state[1]
+        front = 0 if state is None else 1 - state[3]
+        state = ((version, theme.name), figure, before, front)
+        st.session_state[f"{key}-slots"] = state
+    _, newest, before, front = state
+    with st.container(key=key):
+        for slot in (0, 1):
+            with st.container(key=f"{key}-{slot}"):
+                draw(newest if slot == front else before, title, f"{key}-figure-{slot}")
+        st.html(
+            f"<style>.st-key-{key} {{ display: grid; }} .st-key-{key} > * {{ grid-area: 1 / 1; min-width: 0; }}"
+            f".st-key-{key} > :has(.st-key-{key}-{front}) {{ z-index: 1; }}</style>"
+        )
+
+
 def chart(title: str, explanation: str, key: str, build: Build) -> None:
     """A figure with everything around it, for places that are not polled."""
     heading(title, explanation, key, build)

@@ -17,7 +17,7 @@ MAP = "Data map"
 MAP_HELP = (
     "Each point is a labelled image. Up: the model was sure of its label over the epochs (confidence). To the right: "
     "it changed its mind (variability). Top left is easy, right is ambiguous, bottom left is hard or wrongly labelled. "
-    "Click a point, or draw around some, to see them. (Swayamdipta et al. 2020)"
+    "Click a point to see its image, or take the lasso above the figure and draw around some. (Swayamdipta et al. 2020)"
 )
 BANDS = "Curves of groups"
 BANDS_HELP = (
@@ -105,7 +105,9 @@ def data_map(project: Project) -> None:
 
 def _selected(project: Project, picked: list[int]) -> None:
     if not picked:
-        st.caption("Click a point, or draw around some, to see the images.")
+        st.caption(
+            "Click a point to see its image. To see several, take the lasso above the figure and draw around them."
+        )
         return
     chosen = picked[0]
     if len(picked) > 1:

@@ -206,8 +206,9 @@ def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     if found is None:
         st.info("The round has just begun: the curves appear with its first epoch.")
         return
-    charts.draw(figures.life_figure(found, charts.page_theme()), LIFE, "life-live-figure")
-    st.caption(f"Round {round_id} is running: {len(found.epoch)} epochs so far.")
+    figure = figures.life_figure(found, charts.page_theme())
+    charts.draw_live(figure, LIFE, "live-life", (project.slug, image.id, round_id, len(found.epoch)))
+    st.caption(f"Round {round_id} is running: epoch {found.epoch[-1]} so far.")
 
 
 def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo | None:

@@ -89,7 +89,8 @@ def live(project: Project, round_id: int) -> None:
     if info is None:
         st.caption("The curves begin with the first epoch.")
     else:
-        charts.draw(figures.round_figure(info, charts.page_theme()), ROUND, "live-round-figure")
+        figure = figures.round_figure(info, charts.page_theme())
+        charts.draw_live(figure, ROUND, "live-figure", (project.slug, round_id, len(info.epoch)))
 
 
 def finished(project: Project, record: RoundRecord) -> None:
@@ -158,7 +159,7 @@ def history(project: Project) -> None:
             "Round": one.id,
             "State": _ICONS.get(one.state, STATE_WORDS[one.state]),
             "Labels": one.labels,
-            "Accuracy": accuracies[one.id].value if one.id in accuracies else None,
+            "Accuracy": f"{accuracies[one.id].value:.1%}" if one.id in accuracies else "–",
             "Took": seconds_in_words(took(one.started_at, one.finished_at)),
             "Started by": "a person" if one.started_by == "person" else "enough labels",
             "Began (UTC)": one.started_at,
@@ -170,7 +171,6 @@ def history(project: Project) -> None:
         rows,
         hide_index=True,
         column_config={
-            "Accuracy": st.column_config.NumberColumn(format="percent"),
             "Began (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
         },
     )

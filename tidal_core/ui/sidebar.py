@@ -8,6 +8,7 @@ from tidal_core import projects, rounds
 from tidal_core.records import RoundProgress, RoundState
 from tidal_core.studio import DEMO
 from tidal_core.ui.runtime import ANNOTATOR_KEY, GO_TO_KEY, PROJECT_KEY, current_project, current_slug, get_studio
+from tidal_core.ui.wording import seconds_in_words
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -58,7 +59,7 @@ def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
     if progress.training is not None:
         t = progress.training
         done = (t.epoch - 1 + t.batch / max(t.batches, 1)) / max(t.epochs, 1)
-        return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {max(t.seconds_left, 0):.0f} s left"
+        return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {seconds_in_words(max(t.seconds_left, 0))} left"
     if progress.to_score:
         return min(progress.scored / progress.to_score, 1.0), f"{progress.scored:,} of {progress.to_score:,} images"
     return 0.0, ""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import streamlit as st
+from PIL import Image
 
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels import cached_png
+from tidal_core.images.pixels import cached_png, png_bytes
 from tidal_core.images.previews import preview, thumbnail
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
+
+TINY = 64  # pixels: smaller pictures are enlarged pixel by pixel
 
 HTML = '<div class="grid" role="list"></div>'
 
@@ -67,13 +71,20 @@ def _component() -> Any:
 def picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str] | None:
     """An image for the screen, from the training cache if its file has gone; None if nothing is left."""
     try:
-        return preview(image, size, project.previews)
+        body, kind = preview(image, size, project.previews)
     except ImageUnreadable:
-        pass
-    try:
-        return cached_png(project.pixels, image.pixel_row, size), "image/png"
-    except (OSError, ImageUnreadable, ValueError, IndexError):
-        return None
+        try:
+            body, kind = cached_png(project.pixels, image.pixel_row, size), "image/png"
+        except (OSError, ValueError, IndexError):
+            return None
+    return _enlarged(body, size) if max(image.width, image.height) <= TINY else (body, kind)
+
+
+def _enlarged(body: bytes, size: int) -> tuple[bytes, str]:
+    """A tiny image made larger square by square: a browser would blur it."""
+    image = Image.open(io.BytesIO(body))
+    factor = max(1, size // max(image.size))
+    return png_bytes(image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)), "image/png"
 
 
 def thumbnails(
@@ -94,7 +105,7 @@ def thumbnails(
             left = picture(project, image, 96)
             source = f"data:{left[1]};base64,{base64.b64encode(left[0]).decode()}" if left else ""
         caption = captions(image) if captions else f"#{image.id}"
-        tiny = max(image.width, image.height) <= 64
+        tiny = max(image.width, image.height) <= TINY
         items.append({"id": image.id, "src": source, "title": image.name, "caption": caption, "tiny": tiny})
     result = _component()(key=key, data={"items": items, "chosen": chosen}, on_picked_change=lambda: None)
     found = getattr(result, "picked", None)

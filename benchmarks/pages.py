@@ -1,0 +1,295 @@
+"""How fast the pages are on a large project: ``python -m benchmarks.pages``.
+
+A made-up project of 20,000 labelled and 100,000 pool images, 10 rounds of 60 epochs (10.7 million curve points). For
+each page: seconds from the request to the first figure painted in Chromium, milliseconds of the store's slowest
+answer and of all of them (first visit, nothing cached), megabytes sent beside the browser's own program. ``life_s``:
+from a click on a point of the data map to that image's life painted. ``training_cost_pct``: how much longer a round
+takes with four pages open and refreshing; the browser that shows them computes on the same cores, which counts too.
+
+The last line is JSON. ``--quick`` measures a small project without a browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.made_up import Size, make
+
+LARGE = Size(labelled=20_000, pool=100_000, test=2_000, rounds=10, epochs=60, first=15_500)
+SMALL = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5)
+SLUG = "measured"
+PAGES = {
+    "training": "training",
+    "life": "dynamics?view=life",
+    "map": "dynamics?view=map",
+    "groups": "dynamics?view=groups",
+    "uncertainty": "uncertainty",
+    "progress": "progress",
+}
+DRAWN = """() => [...document.querySelectorAll(".js-plotly-plot")]
+  .some((plot) => plot.querySelector(".plot .trace, .gl-container canvas"))"""
+LIFE_DRAWN = """(image) => [...document.querySelectorAll("strong")].some((one) => one.textContent === `Image ${image}`)
+  && !!document.querySelector(".st-key-life .js-plotly-plot .scatterlayer .trace")"""
+
+
+@contextmanager
+def timed(store: Any, found: list[tuple[str, float]]) -> Iterator[None]:
+    """Every public method of the store notes its milliseconds while the block runs; inner calls count once."""
+    depth = [0]
+
+    def wrap(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            depth[0] += 1
+            began = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                depth[0] -= 1
+                if not depth[0]:
+                    found.append((name, 1000 * (time.perf_counter() - began)))
+
+        return run
+
+    wrapped = []
+    for family_name, family in vars(store).items():
+        for name in dir(type(family)):
+            method = getattr(family, name)
+            if family_name != "database" and not name.startswith("_") and callable(method):
+                setattr(family, name, wrap(f"{family_name}.{name}", method))
+                wrapped.append((family, name))
+    try:
+        yield
+    finally:
+        for family, name in wrapped:
+            delattr(family, name)
+
+
+def queries() -> dict[str, dict[str, Any]]:
+    """Milliseconds of the store's answers per page, each page opened for the first time in this process."""
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    from tidal_core.ui.runtime import get_studio
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    studio = get_studio()
+    studio.worker.stop()
+    result = {}
+    try:
+        store = studio.project(SLUG).store
+        for name, address in PAGES.items():
+            page, _, query = address.partition("?view=")
+            test = AppTest.from_file(str(Path(__file__).parent.parent / "app.py"), default_timeout=120)
+            test.session_state["project"] = SLUG
+            if query:
+                test.query_params["view"] = query
+            found: list[tuple[str, float]] = []
+            st.cache_data.clear()
+            with timed(store, found):
+                test.switch_page(f"pages/{page}.py").run()
+            if test.exception:
+                raise RuntimeError(f"{name}: {test.exception}")
+            slowest = max(found, key=lambda one: one[1])
+            result[name] = {
+                "slowest_query": slowest[0],
+                "slowest_query_ms": round(slowest[1], 1),
+                "queries_ms": round(sum(ms for _, ms in found), 1),
+            }
+    finally:
+        studio.close()
+        st.cache_resource.clear()
+    return result
+
+
+def in_the_browser(home: Path) -> tuple[dict[str, dict[str, float]], float]:
+    """First figure and megabytes of each page, and the seconds from a click on the map to a life."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.driver import launch
+    from tests.browser.server import Server
+
+    result: dict[str, dict[str, float]] = {}
+    with Server(home) as server, sync_playwright() as playwright:
+        browser = launch(playwright)
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        first = context.new_page()
+        first.goto(f"{server.url}/project?project=digits")  # the browser has the program, the server its modules
+        first.get_by_role("heading", name="Project").first.wait_for(timeout=120_000)
+        first.close()
+        for name, address in PAGES.items():
+            page = context.new_page()
+            sent = [0]
+            _count(page, sent)
+            began = time.perf_counter()
+            joint = "&" if "?" in address else "?"
+            page.goto(f"{server.url}/{address}{joint}project={SLUG}", wait_until="commit")
+            page.wait_for_function(DRAWN, timeout=120_000)
+            seconds = time.perf_counter() - began
+            page.wait_for_timeout(1_500)
+            result[name] = {"first_figure_s": round(seconds, 2), "mb": round(sent[0] / 1e6, 2)}
+            page.close()
+        lives = _lives(context.new_page(), server.url)
+        browser.close()
+    return result, lives
+
+
+def _count(page: Any, sent: list[int]) -> None:
+    """Count what the server sends beside its static files."""
+
+    def frame(payload: str | bytes) -> None:
+        sent[0] += len(payload)
+
+    def answer(response: Any) -> None:
+        if "/static/" not in response.url:
+            sent[0] += int(response.headers.get("content-length") or 0)
+
+    page.on("websocket", lambda socket: socket.on("framereceived", frame))
+    page.on("response", answer)
+
+
+def _lives(page: Any, url: str) -> float:
+    """Median seconds from a click on a point of the data map to that image's life."""
+    page.goto(f"{url}/dynamics?view=map&project={SLUG}")
+    page.wait_for_function(DRAWN, timeout=120_000)
+    page.wait_for_timeout(2_000)
+    taken = []
+    for rank in (0, 1, 2, 3, 4):
+        point = page.evaluate(_POINT, rank)
+        page.mouse.move(point["x"] + 1, point["y"] + 1)
+        page.mouse.move(point["x"], point["y"])
+        page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
+        began = time.perf_counter()
+        page.mouse.click(point["x"], point["y"])
+        page.wait_for_function(LIFE_DRAWN, arg=point["image"], timeout=60_000)
+        taken.append(time.perf_counter() - began)
+        page.wait_for_timeout(1_500)
+    return round(statistics.median(taken), 2)
+
+
+# The point of the map that is so-and-so far from the left: nothing lies on top of those.
+_POINT = """(rank) => {
+  const plot = document.querySelector("[class*='st-key-map-'] .js-plotly-plot");
+  const trace = plot._fullData[0], { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+  const order = [...trace.x.keys()].sort((a, b) => trace.x[a] - trace.x[b]);
+  const place = order[rank * 3];
+  return { image: Number(trace.customdata[place]), x: box.x + xaxis._offset + xaxis.l2p(trace.x[place]),
+           y: box.y + yaxis._offset + yaxis.l2p(trace.y[place]) };
+}"""
+
+
+def round_seconds(home: Path, *, open_pages: bool) -> float:
+    """Seconds of the first round on 300 digits in a fresh studio, alone or with four pages open on it."""
+    import dataclasses
+
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.driver import launch
+    from tests.browser.screenshots import training_for_long
+    from tests.browser.server import Server
+    from tidal_core.projects import open_project
+    from tidal_core.records import RoundState
+
+    os.environ["TIDAL_HOME"] = str(home)
+    project = training_for_long(labels=300)
+    settings = project.settings
+    project.store.settings.save(dataclasses.replace(settings, preset="quick", rounds_enabled=not open_pages))
+    project.close()
+    # With pages open the round is started by hand once they are there, so that their first drawing is not counted.
+    with Server(home) as server:
+        if not open_pages:
+            _wait_for_round(home)
+        else:
+            with sync_playwright() as playwright:
+                browser = launch(playwright)
+                context = browser.new_context()
+                pages = [context.new_page() for _ in range(4)]
+                for page, name in zip(pages, ("training", "dynamics", "uncertainty", "progress"), strict=True):
+                    page.goto(f"{server.url}/{name}?project=live")
+                    page.get_by_role("heading", level=1).first.wait_for(timeout=120_000)
+                pages[0].get_by_role("button", name="Train now").click()
+                _wait_for_round(home)
+                browser.close()
+    project = open_project("live")
+    record = project.store.rounds.latest(RoundState.DONE)
+    project.close()
+    if record is None or record.started_at is None or record.finished_at is None:
+        raise RuntimeError("The round did not end.")
+    return (record.finished_at - record.started_at).total_seconds()
+
+
+def _wait_for_round(home: Path) -> None:
+    """The weights appear when the training ends, the resume file goes when the round is done."""
+    folder = home / "projects/live/checkpoints"
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        if list(folder.glob("*.safetensors")) and not list(folder.glob("*.resume")):
+            time.sleep(2.0)
+            return
+        time.sleep(0.2)
+    raise RuntimeError("The round took longer than 240 s.")
+
+
+def training_cost(scratch: Path, runs: int) -> dict[str, Any]:
+    """Rounds alone and with pages open, in turns."""
+    alone, watched = [], []
+    for run in range(runs):
+        alone.append(round_seconds(scratch / f"alone-{run}", open_pages=False))
+        watched.append(round_seconds(scratch / f"watched-{run}", open_pages=True))
+    base = statistics.median(alone)
+    return {
+        "round_alone_s": round(base, 2),
+        "round_watched_s": round(statistics.median(watched), 2),
+        "training_cost_pct": round(100 * (statistics.median(watched) / base - 1), 1),
+    }
+
+
+def measure(*, quick: bool, runs: int) -> dict[str, Any]:
+    """Everything."""
+    before = os.environ.get("TIDAL_HOME")
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "home"
+        os.environ["TIDAL_HOME"] = str(home)
+        try:
+            began = time.perf_counter()
+            make(SLUG, SMALL if quick else LARGE).close()
+            result: dict[str, Any] = {"made_s": round(time.perf_counter() - began, 1)}
+            pages: dict[str, dict[str, Any]] = queries()
+            if not quick:
+                seen, life = in_the_browser(home)
+                pages = {name: {**pages[name], **seen[name]} for name in pages}
+                result["life_s"] = life
+                result["slowest_first_figure_s"] = max(one["first_figure_s"] for one in pages.values())
+                result["largest_mb"] = max(one["mb"] for one in pages.values())
+                result |= training_cost(Path(scratch), runs)
+            result["slowest_query_ms"] = max(one["slowest_query_ms"] for one in pages.values())
+        finally:
+            if before is None:
+                del os.environ["TIDAL_HOME"]
+            else:
+                os.environ["TIDAL_HOME"] = before
+    return {"pages": pages, **result}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small project, without a browser")
+    parser.add_argument("--runs", type=int, default=2, help="rounds with and without pages open (default 2)")
+    given = parser.parse_args()
+    print(json.dumps(measure(quick=given.quick, runs=given.runs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The pages that look at rounds, in a real browser: a click on the map, a live round, an address that was sent."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from benchmarks.made_up import Size, make
+from tests.browser.screenshots import training_for_long
+from tests.browser.server import Server
+
+# A busy machine takes a minute to start a server and draw a first figure.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+SIZE = Size(labelled=60, pool=80, test=40, rounds=2, epochs=8)
+
+# Notes every frame in which no drawn figure was in the place of the live one, and how many points the newest has.
+WATCH = """
+() => {
+  window.tidalSeen = { blank: 0, points: [] };
+  const look = () => {
+    const drawn = [...document.querySelectorAll(".st-key-live-figure .js-plotly-plot")].filter((plot) => {
+      const path = plot.querySelector(".scatterlayer .trace path.js-line");
+      return path && path.getBoundingClientRect().width > 0 && getComputedStyle(plot).visibility === "visible";
+    });
+    if (!drawn.length) window.tidalSeen.blank += 1;
+    const points = Math.max(0, ...drawn.map((plot) => plot._fullData?.[0]?.x?.length ?? 0));
+    if (points && window.tidalSeen.points.at(-1) !== points) window.tidalSeen.points.push(points);
+    window.requestAnimationFrame(look);
+  };
+  look();
+}
+"""
+
+# Where on the screen a point of the data map lies, and which image it is. The outermost point to the left: nothing
+# else lies on top of it.
+POINT = """
+() => {
+  const plot = document.querySelector("[class*='st-key-map-'] .js-plotly-plot");
+  const trace = plot._fullData[0], { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+  let place = 0;
+  trace.x.forEach((x, i) => { if (x < trace.x[place]) place = i; });
+  return {
+    image: Number(trace.customdata[place]),
+    x: box.x + xaxis._offset + xaxis.l2p(trace.x[place]),
+    y: box.y + yaxis._offset + yaxis.l2p(trace.y[place]),
+  };
+}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv("TIDAL_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def looked_at(home: Path) -> Iterator[Server]:
+    make("made-up", SIZE).close()
+    with Server(home) as server:
+        yield server
+
+
+def test_the_first_visitor_by_the_address_of_a_life_sees_it_within_the_app(looked_at: Server, page: Page) -> None:
+    page.goto(f"{looked_at.url}/dynamics?project=made-up&image=7")
+
+    expect(page.get_by_text("Image 7", exact=True)).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("link", name="Training")).to_be_visible()
+    expect(page.locator(".st-key-life .js-plotly-plot")).to_be_visible(timeout=30_000)
+
+
+def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Server, page: Page) -> None:
+    page.goto(f"{looked_at.url}/dynamics?project=made-up&view=map")
+    page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .gl-container canvas", timeout=90_000)
+    page.wait_for_timeout(1_000)
+
+    point = page.evaluate(POINT)
+    page.mouse.move(point["x"] + 1, point["y"] + 1)
+    page.mouse.move(point["x"], point["y"])
+    page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
+    page.mouse.click(point["x"], point["y"], delay=60)
+
+    expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+
+
+def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Path, page: Page) -> None:
+    assert os.environ["TIDAL_HOME"] == str(home)
+    training_for_long(labels=24).close()
+    with Server(home) as server:
+        page.goto(f"{server.url}/training?project=live")
+        page.wait_for_selector(".st-key-live-figure .scatterlayer .trace path.js-line", timeout=90_000)
+        page.evaluate(WATCH)
+        page.wait_for_function("() => window.tidalSeen.points.length >= 4", timeout=90_000)
+
+        seen = page.evaluate("() => window.tidalSeen")
+
+        assert seen["blank"] == 0
+        assert seen["points"] == sorted(seen["points"])
+        page.get_by_role("button", name="Cancel this round").click()
+        expect(page.get_by_text(re.compile("was cancelled"))).to_be_visible(timeout=30_000)
