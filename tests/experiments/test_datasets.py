@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.experiments import datasets
 
@@ -77,3 +78,32 @@ def test_a_stratified_draw_takes_the_same_share_of_every_class() -> None:
 
     assert np.bincount(labels[drawn]).tolist() == [20, 10, 2]
     assert (np.diff(drawn) > 0).all()
+
+
+def test_a_projects_labelled_images_are_kept_as_they_were(tmp_path: Path) -> None:
+    tiny_project(n=60, test=15).close()
+    found = datasets.load("project:tiny", tmp_path)
+    tiny_again = datasets.load("project:tiny", tmp_path)
+
+    assert (len(found.pool_rows), len(found.test_rows)) == (60, 15)
+    assert found.class_names == ("red", "green", "blue")
+    assert np.load(found.pixels)[np.flatnonzero(found.labels == 0)][:, :, :, 0].mean() > 180
+    assert found.fingerprint() == tiny_again.fingerprint()
+
+
+def test_a_project_that_is_open_elsewhere_can_be_compared_once_it_was_kept(tmp_path: Path) -> None:
+    project = tiny_project(n=60, test=0)
+    try:
+        datasets.keep_project(project, tmp_path)
+        found = datasets.load("project:tiny", tmp_path)
+    finally:
+        project.close()
+
+    assert (len(found.pool_rows), len(found.test_rows)) == (48, 12)
+
+
+def test_a_project_of_few_labels_is_refused(tmp_path: Path) -> None:
+    tiny_project(n=10, test=2).close()
+
+    with pytest.raises(InputError, match="has 12 images with labels in 3 classes; a comparison needs 20 and 2"):
+        datasets.load("project:tiny", tmp_path)

@@ -7,7 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.experiments.test_report import BETTER, RANDOM, made_up
 from tests.pages.looking import ROOT, charts, texts
-from tidal_core.experiments import owner
+from tests.tiny import tiny_project
+from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.owner import owning
 from tidal_core.projects import home
@@ -78,6 +79,20 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
     spec = Experiment(home() / "experiments" / "digits-quick").spec
     assert spec.arms == ("random", "margin", "tidal-margin", "random+td", "tidal-entropy/plain")
     assert spec.protocol.rounds == 3
+
+
+def test_a_project_that_the_studio_has_open_can_be_compared(studio: Studio, started: list[list[str]]) -> None:
+    tiny_project().close()
+    studio.project("tiny")
+    page = open_page()
+    page.selectbox(key="exp-data").select("project:tiny").run()
+    page.selectbox(key="exp-preset").select("quick").run()
+    page.button(key="exp-start").click().run()
+
+    assert not page.exception
+    assert started == [["experiment-resume", "project-tiny-quick"]]
+    kept = datasets.load("project:tiny", home() / "experiments" / "data")
+    assert len(kept.pool_rows) == 60
 
 
 def test_the_form_says_what_it_cannot_use(studio: Studio, started: list[list[str]]) -> None:

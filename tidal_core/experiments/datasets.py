@@ -6,7 +6,7 @@
                                     torchvision's files
     cifar100, fashion-mnist, svhn   torchvision's files below <data>
     parquet:TRAIN[,TEST]            any parquet files of that layout
-    project:NAME                    the labelled images of a project
+    project:NAME                    the labelled images of a project, as they were when they were first asked for
 
 Prepared once into a folder of the cache. Where there is no test part, a fifth of the images becomes one, drawn with a
 fixed seed and the same share of every class.
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tidal_core.errors import InputError
+from tidal_core.projects import Project, open_project
 from tidal_core.records import Int64, Split, UInt8
 
 TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST", "svhn": "SVHN"}
@@ -68,16 +69,26 @@ def load(name: str, cache: Path, data: Path | None = None, *, download: bool = F
 
     Raises InputError when there is no such name or its files are missing.
     """
-    if name.startswith("project:"):
-        return _project(name)
-    folder = cache / name.replace(":", "-").replace("/", "-").replace(",", "-").replace(".", "-")
+    folder = _folder(name, cache)
     if not (folder / "about.json").exists():
-        _write(folder, name, *_read(name, data, download))
+        if name.startswith("project:"):
+            project = open_project(name.removeprefix("project:"))
+            try:
+                keep_project(project, cache)
+            finally:
+                project.close()
+        else:
+            _write(folder, name, *_read(name, data, download))
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     labels = np.load(folder / "labels.npy")
     test = np.load(folder / "test.npy")
-    pool = np.setdiff1d(np.arange(len(labels)), test)
-    return Dataset(name, folder / "pixels.npy", labels, pool, test, tuple(about["class_names"]))
+    pool = np.setdiff1d(np.flatnonzero(labels >= 0), test)
+    pixels = Path(about["pixels"]) if "pixels" in about else folder / "pixels.npy"
+    return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]))
+
+
+def _folder(name: str, cache: Path) -> Path:
+    return cache / "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
 def stratified(labels: Int64, n: int, rng: np.random.Generator) -> Int64:
@@ -161,34 +172,36 @@ def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, I
     return np.concatenate(pixels), np.concatenate(labels), test, class_names
 
 
-def _project(name: str) -> Dataset:
-    from tidal_core.projects import open_project
+def keep_project(project: Project, cache: Path) -> None:
+    """Write down which images of an open project have which label, so that a comparison rests on them from now on.
 
-    project = open_project(name.removeprefix("project:"))
-    try:
-        classes = [c for c in project.store.classes.all() if c.merged_into is None]
-        position = {c.id: place for place, c in enumerate(classes)}
-        images = project.store.images.all()
-        given = project.store.answers.training_labels()
-        known = dict(zip(given.image_ids.tolist(), given.class_ids.tolist(), strict=True))
-        known |= {image.id: image.known_class for image in images if image.known_class is not None}
-        pixels = project.pixels
-    finally:
-        project.close()
-    rows = max((image.pixel_row for image in images), default=-1) + 1
-    labels = np.full(rows, -1, np.int64)
-    test = []
+    Another process cannot open a project that the studio has open, and labels that come later must not change a
+    comparison under way. Raises InputError for fewer than 20 labelled images or two classes.
+    """
+    name = f"project:{project.slug}"
+    classes = [c for c in project.store.classes.all() if c.merged_into is None]
+    position = {c.id: place for place, c in enumerate(classes)}
+    images = project.store.images.all()
+    given = project.store.answers.training_labels()
+    known = {image.id: image.known_class for image in images if image.known_class is not None}
+    known |= dict(zip(given.image_ids.tolist(), given.class_ids.tolist(), strict=True))
+    labels = np.full(max((image.pixel_row for image in images), default=-1) + 1, -1, np.int64)
     for image in images:
         labels[image.pixel_row] = position.get(known.get(image.id, -1), -1)
-        if image.split is Split.TEST and labels[image.pixel_row] >= 0:
-            test.append(image.pixel_row)
     labelled = np.flatnonzero(labels >= 0)
     if len(labelled) < 20 or len(classes) < 2:
         raise InputError(
             f"{name} has {len(labelled)} images with labels in {len(classes)} classes; a comparison needs 20 and 2."
         )
-    test_rows = np.sort(np.asarray(test, np.int64)) if test else labelled[_hold_out(labels[labelled])]
-    return Dataset(name, pixels, labels, np.setdiff1d(labelled, test_rows), test_rows, tuple(c.name for c in classes))
+    test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
+    test = np.sort(test[labels[test] >= 0]) if len(test) else test
+    test = test if len(test) else labelled[_hold_out(labels[labelled])]
+    folder = _folder(name, cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "labels.npy", labels)
+    np.save(folder / "test.npy", test)
+    about = {"name": name, "class_names": [c.name for c in classes], "pixels": str(project.pixels)}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def _hold_out(labels: Int64) -> Int64:

@@ -10,7 +10,7 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.errors import TidalError
 from tidal_core.experiments import owner, report
-from tidal_core.experiments.datasets import available
+from tidal_core.experiments.datasets import available, keep_project
 from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
 from tidal_core.experiments.protocol import PRESETS, Arm
 from tidal_core.experiments.results import Metric, Results, load
@@ -18,6 +18,7 @@ from tidal_core.experiments.statistics import band, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home, project_slugs, slugify
 from tidal_core.ui import charts
+from tidal_core.ui.runtime import get_studio
 
 VARIANTS = (
     "random",
@@ -70,9 +71,18 @@ def start_form() -> None:
             all_arms = tuple(dict.fromkeys([*arms, *(arm.strip() for arm in more.split(",") if arm.strip())]))
             try:
                 spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
+                _keep_labels(str(dataset))
                 _start(begin(home(), slugify(name), spec))
             except TidalError as error:
                 st.error(str(error), icon=":material/error:")
+
+
+def _keep_labels(dataset: str) -> None:
+    """A project's labels for the other process, which cannot open what is open here; once, for all its comparisons."""
+    cache = home() / "experiments" / "data"
+    slug = dataset.removeprefix("project:")
+    if slug != dataset and not (cache / f"project-{slug}" / "about.json").exists():
+        keep_project(get_studio().project(slug), cache)
 
 
 def _start(experiment: Experiment) -> None:
