@@ -129,7 +129,7 @@ class Studio:
         self._opener.start()
 
     def _open_all(self) -> None:
-        for slug in (DEMO, *projects.project_slugs()):
+        for slug in dict.fromkeys((DEMO, *projects.project_slugs())):
             if self._closed:
                 return
             try:

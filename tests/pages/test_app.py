@@ -1,5 +1,6 @@
 """The front door: every page opens from it, and there is one studio however often code is imported anew."""
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tidal_core.studio import Studio
+from tidal_core.studio import Studio, make_demo
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
@@ -44,3 +45,21 @@ def test_code_that_is_imported_anew_finds_the_same_studio_and_worker(studio: Stu
     finally:
         sys.modules.update(kept)
     assert [thread.name for thread in threading.enumerate()].count("tidal-worker") == 1
+
+
+def test_a_project_that_another_process_owns_is_explained_on_the_page(studio: Studio) -> None:
+    make_demo().close()
+    code = (
+        "from tidal_core.projects import open_project; p = open_project('digits'); print('open', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        assert not app.exception
+        assert [f"number {other.pid}" in error.value for error in app.main.error] == [True]
+    finally:
+        other.communicate("\n", timeout=30)

@@ -7,7 +7,7 @@ from typing import NoReturn
 import streamlit as st
 
 from tidal_core import projects
-from tidal_core.errors import ProjectError
+from tidal_core.errors import ProjectError, StoreError
 from tidal_core.projects import Project
 from tidal_core.studio import DEMO, Studio
 
@@ -43,13 +43,21 @@ def go_to(slug: str) -> NoReturn:
 
 def current_project() -> Project:
     """The project that this browser looks at, opened. Shows why and ends the page if it cannot be opened."""
+    found = open_or_say_why()
+    if isinstance(found, str):
+        st.error(found, icon=":material/lock:")
+        st.stop()
+    return found
+
+
+def open_or_say_why() -> Project | str:
+    """The project that this browser looks at, opened; or, for people, why it cannot be opened."""
     slug = current_slug()
     try:
         studio = get_studio()
         return studio.demo() if slug == DEMO else studio.project(slug)
-    except ProjectError as error:
-        st.error(str(error), icon=":material/lock:")
-        st.stop()
+    except (ProjectError, StoreError) as error:
+        return str(error)
 
 
 def annotator() -> str:

@@ -7,7 +7,15 @@ import streamlit as st
 from tidal_core import projects, rounds
 from tidal_core.records import RoundProgress, RoundState
 from tidal_core.studio import DEMO
-from tidal_core.ui.runtime import ANNOTATOR_KEY, GO_TO_KEY, PROJECT_KEY, current_project, current_slug, get_studio
+from tidal_core.ui.runtime import (
+    ANNOTATOR_KEY,
+    GO_TO_KEY,
+    PROJECT_KEY,
+    current_project,
+    current_slug,
+    get_studio,
+    open_or_say_why,
+)
 from tidal_core.ui.wording import seconds_in_words
 
 STATE_WORDS = {
@@ -28,7 +36,10 @@ def sidebar() -> None:
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
         st.selectbox("Project", slugs, key=PROJECT_KEY)
         st.query_params[PROJECT_KEY] = current_slug()
-        name = st.text_input("Who answers", value=current_project().settings.annotator, max_chars=60, key="who")
+        project = open_or_say_why()
+        if isinstance(project, str):
+            return  # the page says so where there is room
+        name = st.text_input("Who answers", value=project.settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()
 
