@@ -20,6 +20,7 @@ from tidal_core.tidal import (
     TDModule,
     TDTracker,
     log_probabilities,
+    pooled,
     td_confidence,
     td_confidence_naive,
     td_divergence,
@@ -183,6 +184,17 @@ def test_the_module_takes_any_stages_as_maps_or_vectors(channels: list[int]) -> 
 
     assert logits.shape == (3, 6)
     assert torch.allclose(module([x.mean((2, 3)) for x in maps]), logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_the_mean_with_the_means_gradient(layout: torch.memory_format) -> None:
+    x = torch.randn(3, 4, 5, 6, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    toward = torch.randn(3, 4, dtype=torch.float64)
+
+    ours, theirs = (torch.autograd.grad((f(x) * toward).sum(), x)[0] for f in (pooled, lambda y: y.mean((2, 3))))
+
+    assert torch.equal(pooled(x), x.mean((2, 3)))
+    assert torch.allclose(ours, theirs, atol=1e-12)
 
 
 def test_the_module_refuses_features_of_another_backbone() -> None:

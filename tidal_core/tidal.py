@@ -15,7 +15,7 @@ Symbols: N images, B of a batch, C classes; y-hat is the argmax of f, y-tilde th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -90,12 +90,33 @@ class TDModule(nn.Module):
         return logits
 
 
+class GlobalAverage(torch.autograd.Function):
+    """The mean over an image's places, (B, D, H, W) to (B, D).
+
+    Every place gets the same gradient, so it is handed back as one number for each channel, repeated without a copy:
+    torch's own mean and pooling write out a whole map first, which is most of what TD costs (EXPERIMENTS.md).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """The mean."""
+        ctx.shape = x.shape
+        return x.mean((2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """The gradient (B, D) spread over the places (B, D, H, W)."""
+        B, D, H, W = ctx.shape
+        each: Tensor = (gradient / (H * W)).view(B, D, 1, 1)
+        return each.expand(B, D, H, W)
+
+
 def pooled(x: Tensor) -> Tensor:
     """Global average pooling of (B, D, H, W) to (B, D); a vector (B, D) is left as it is."""
     if x.dim() == 2:
         return x
-    # The same numbers as x.mean((2, 3)), with a backward pass several times as fast (EXPERIMENTS.md).
-    return F.avg_pool2d(x, x.shape[2:]).flatten(1)
+    mean: Tensor = GlobalAverage.apply(x)
+    return mean
 
 
 class TidalLoss(NamedTuple):
