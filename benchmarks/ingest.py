@@ -217,7 +217,7 @@ def parts(arguments: list[str] | None = None) -> Iterator[tuple[str, float]]:
         os.environ["TIDAL_HOME"] = f"{place}/home"
         try:
             folder = Path(place)
-            speed, ratio = photos(folder, 20 if quick else 1_000, 1 if quick else 5)
+            speed, ratio = photos(folder, 20 if quick else 500, 1 if quick else 5)
             yield "photos_per_s", speed
             yield "ratio", ratio
             yield "labels_200k_s", labels_from_csv(folder, 500 if quick else 200_000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import duckdb
@@ -126,7 +127,8 @@ class Answers:
         if not fresh:
             return 0
         now = utc_now()
-        columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in fresh] for name in _FIELDS}
+        cells = zip(*map(attrgetter(*_FIELDS), fresh), strict=True)
+        columns: dict[str, list[Any]] = dict(zip(_FIELDS, map(list, cells), strict=True))
         for name in ("kind", "mode", "suggestion_shown", "purpose"):
             columns[name] = [None if value is None else str(value) for value in columns[name]]
         with self._db.write() as cursor:

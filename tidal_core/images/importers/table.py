@@ -19,6 +19,7 @@ from tidal_core.images.importers.rows import Row, clean, read_rows
 from tidal_core.images.sources import file_uri
 from tidal_core.records import ImportProblem
 
+_LABELS_KEPT = 10_000
 SUFFIXES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson"}
 
 
@@ -50,6 +51,7 @@ def images_of_rows(
     """Each row as an image, or as a problem that says what it lacks."""
     assert columns.image is not None  # guess_columns raises otherwise
     folder = str(root)
+    labels: dict[str, str] = {}  # cells seen to labels: a table has few labels and many rows
     for one in rows:
         if isinstance(one, ImportProblem):
             yield one
@@ -59,17 +61,22 @@ def images_of_rows(
         if not isinstance(cell, str) or not cell.strip():
             yield ImportProblem(where, f"it has no path in the column {columns.image!r}", "fill it in")
             continue
-        problem, label = label_of(row.get(columns.label) if columns.label else None, class_names)
-        if problem:
-            yield ImportProblem(where, problem, "it was read without a label")
+        said = row.get(columns.label) if columns.label else None
+        label = labels.get(said) if isinstance(said, str) else None
+        if said is not None and label is None:
+            problem, label = label_of(said, class_names)
+            if problem:
+                yield ImportProblem(where, problem, "it was read without a label")
+            elif isinstance(said, str) and label is not None and len(labels) < _LABELS_KEPT:
+                labels[said] = label
         text = clean(cell.strip())
         yield FoundImage(
             name=text,
             uri=locate(text, folder),
             label=label,
-            split=split_of(_text(row, columns.split)),
-            annotator=_text(row, columns.annotator),
-            sha256=_text(row, columns.sha256),
+            split=split_of(_text(row, columns.split)) if columns.split else None,
+            annotator=_text(row, columns.annotator) if columns.annotator else None,
+            sha256=_text(row, columns.sha256) if columns.sha256 else None,
         )
 
 
@@ -101,6 +108,8 @@ def locate(text: str, root: str) -> str:
             return file_uri(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
         if text.startswith(("digits:", "parquet:", "file:")) or "://" in text:
             return text
+    if text.startswith("/") and "/." not in text and "//" not in text and os.sep == "/":
+        return text  # absolute and plain as it is: most rows
     path = os.path.join(root, text)
     if "\\" in text and os.sep == "/" and not os.path.lexists(path):
         path = os.path.join(root, text.replace("\\", "/"))  # written on another system
