@@ -15,6 +15,7 @@ from tidal_core.records import Int64, UInt8
 
 MAX_BITS = 3  # of 64 that may differ; four 16-bit bands then share at least one unchanged
 MAX_MEAN_DIFFERENCE = 4.0  # of 255, over the cached squares
+MAX_SHARE_OF_CONTRAST = 0.05  # thin strokes on black differ little in the mean: two sevens are not one picture
 MAX_BUCKET = 2_000  # images that share a band; beyond it (flat pictures) only the first are compared
 
 
@@ -50,7 +51,10 @@ def candidate_pairs(
 def same_picture(first: UInt8, second: UInt8) -> NDArray[np.bool_]:
     """Whether squares (n, S, S, 3) and (n, S, S, 3) show the same, pair by pair (n,)."""
     difference = np.abs(first.astype(np.int16) - second.astype(np.int16))
-    return np.asarray(difference.reshape(len(first), -1).mean(axis=1) <= MAX_MEAN_DIFFERENCE)
+    mean = difference.reshape(len(first), -1).mean(axis=1)
+    pixels = first.reshape(len(first), -1).astype(np.float32)
+    contrast = np.abs(pixels - pixels.mean(axis=1, keepdims=True)).mean(axis=1)  # mean distance from the mean
+    return np.asarray((mean <= MAX_MEAN_DIFFERENCE) & (mean <= MAX_SHARE_OF_CONTRAST * contrast))
 
 
 def _close(values: NDArray[np.uint64], bucket: Int64, first_new: int, max_bits: int) -> list[tuple[int, int]]:
