@@ -37,7 +37,7 @@ PAGES = {
     "progress": "progress",
 }
 DRAWN = """() => [...document.querySelectorAll(".js-plotly-plot")]
-  .some((plot) => plot.querySelector(".plot .trace, .gl-container canvas"))"""
+  .some((plot) => plot.querySelector(".scatterlayer .trace, .barlayer .trace, .gl-container canvas"))"""
 LIFE_DRAWN = """(image) => [...document.querySelectorAll("strong")].some((one) => one.textContent === `Image ${image}`)
   && !!document.querySelector(".st-key-life .js-plotly-plot .scatterlayer .trace")"""
 

@@ -115,3 +115,19 @@ def test_foresight_pairs_what_was_predicted_with_what_came(project: Project) -> 
     assert len(found.observed) == len([one for one in asked if one in project.store.rounds.images(2)[0]])
     assert (found.observed_rounds == 2).all()
     assert project.store.views.foresight(2).observed == []
+
+
+def test_bands_of_fewer_epochs_skip_evenly_and_keep_the_last(project: Project) -> None:
+    rows = project.store.views.map(2)
+
+    epochs, counts = project.store.views.bands(
+        2,
+        rows.image_ids,
+        rows.class_ids - 1,
+        rows.class_ids,
+        np.zeros(len(rows.image_ids), dtype=np.int64),
+        most_epochs=3,
+    )
+
+    np.testing.assert_array_equal(epochs, [2, 4, 6])
+    assert counts.sum() == 3 * len(rows.image_ids)

@@ -105,13 +105,16 @@ class Views:
         ]
 
     def bands(
-        self, round_id: int, image_ids: Int64, places: Int64, class_ids: Int64, groups: Int64
+        self, round_id: int, image_ids: Int64, places: Int64, class_ids: Int64, groups: Int64, *, most_epochs: int = 0
     ) -> tuple[Int64, Int64]:
         """How p(label) is spread over images, per group and epoch: epochs (T,), counts (G, T, 200).
 
         Row-aligned (N,): the images, the position of each one's label in the round's class order, its class id, and
-        its group 0..G-1. Bin b counts images with 0.005 b <= p(label) < 0.005 (b + 1).
+        its group 0..G-1. Bin b counts images with 0.005 b <= p(label) < 0.005 (b + 1). Of more than ``most_epochs``
+        epochs (0: of none) every second, third, ... is counted, the last one always: rows of the others are skipped.
         """
+        last = int(self._db.value("SELECT coalesce(max(epoch), 0) FROM epochs WHERE round_id = ?", [round_id]))
+        step = -(-last // most_epochs) if most_epochs else 1
         n_groups = int(groups.max()) + 1 if len(groups) else 0
         cursor = self._db.read("SELECT 1")
         cursor.fetchall()  # an unfinished result would block the cursor
@@ -134,11 +137,11 @@ class Views:
                        CASE WHEN c.class_ids IS NULL THEN c.p[g.place]
                             ELSE coalesce(c.p[list_position(c.class_ids, g.class_id)], 0) END AS p
                 FROM curves c JOIN band_groups g ON g.image_id = c.image_id
-                WHERE c.round_id = ?
+                WHERE c.round_id = ? AND (? - c.epoch) % ? = 0
             )
             GROUP BY ALL
             """,
-            [round_id],
+            [round_id, last, step],
         ).fetchnumpy()
         epochs = np.unique(np.asarray(table["epoch"], dtype=np.int64))
         counts = np.zeros((n_groups, len(epochs), BAND_BINS), dtype=np.int64)

@@ -21,6 +21,7 @@ from tidal_core.store.views import MapRows
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
+BAND_EPOCHS = 30  # of as many images, for the same reason
 
 
 def class_styles(project: Project) -> dict[int, ClassStyle]:
@@ -124,4 +125,11 @@ def band_counts(
 ) -> tuple[Int64, Int64]:
     """Spread of p(label) per group; ``rows`` of the map are counted, ``places`` and ``groups`` are theirs."""
     found = map_rows(_project, round_id, key, answers)
-    return _project.store.views.bands(round_id, found.image_ids[rows], places, found.class_ids[rows], groups)
+    return _project.store.views.bands(
+        round_id,
+        found.image_ids[rows],
+        places,
+        found.class_ids[rows],
+        groups,
+        most_epochs=BAND_EPOCHS if len(rows) >= BAND_IMAGES else 0,
+    )
