@@ -23,16 +23,18 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.driver import Labelling, launch
 from tests.browser.server import Server
+from tests.finished import finish_round
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project, open_project
@@ -41,6 +43,8 @@ from tidal_core.records import AnswerKind
 CIFAR = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SLUG = "speed"
+PARTS = ("idle", "training", "grid")
+Figures = dict[str, float | int]
 
 # Times of keys, taken in the page: from the event's own time stamp to the mark that the image has been painted.
 STOPWATCH = """
@@ -136,7 +140,7 @@ def train_while_labelling(labelling: Labelling, n: int) -> tuple[list[float], fl
     return during or times, len(during) / len(times)
 
 
-def count_faults(keys: list[Any], home: Path) -> dict[str, int]:
+def count_faults(keys: list[Any], home: Path) -> Figures:
     """Compare what was pressed on painted images with what is stored."""
     os.environ["TIDAL_HOME"] = str(home)
     project = open_project(SLUG)
@@ -158,38 +162,64 @@ def count_faults(keys: list[Any], home: Path) -> dict[str, int]:
     }
 
 
-def measure(home: Path, *, images: int, labels: int, keys: int) -> dict[str, float | int]:
-    """All figures."""
+def open_tab(browser: Browser, server: Server, slug: str = SLUG) -> Labelling:
+    """The labelling page in a new tab, with the stopwatch."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.add_init_script(STOPWATCH)
+    return Labelling(page, server.url, slug).open()
+
+
+def measure_idle(browser: Browser, home: Path, labels: int, keys: int) -> Figures:
+    """Rounds off: time per key, then keys at 20 a second and what became of each."""
+    found: Figures = {}
+    with Server(home) as server:
+        labelling = open_tab(browser, server)
+        label(labelling, 10)
+        found["p50_ms"], found["p95_ms"] = percentiles(label(labelling, labels))
+        for i in range(keys):
+            labelling.page.keyboard.press("123456789"[i % 9])
+            labelling.page.wait_for_timeout(50)
+        labelling.wait_saved()
+        pressed = labelling.pressed_keys()
+    return found | count_faults(pressed, home)
+
+
+def measure_training(browser: Browser, home: Path, labels: int) -> Figures:
+    """The same while rounds train."""
+    settings_of(rounds_enabled=True, labels_per_round=20)
+    with Server(home) as server:
+        labelling = open_tab(browser, server)
+        times, share = train_while_labelling(labelling, labels)
+        labelling.wait_saved()
+    p50, p95 = percentiles(times)
+    return {"training_p50_ms": p50, "training_p95_ms": p95, "training_share": round(share, 2)}
+
+
+def measure_grid(browser: Browser, home: Path) -> Figures:
+    """A sheet of 60, on a copy of the project with made-up scores: 200 images in each predicted class."""
+    shutil.copytree(home / "projects" / SLUG, home / "projects" / "sheets")
+    project = open_project("sheets")
+    finish_round(project)
+    project.store.settings.save(replace(project.settings, rounds_enabled=False))
+    project.close()
+    with Server(home) as server:
+        return {"grid_page_ms": grid_page(open_tab(browser, server, "sheets"))}
+
+
+def measure(home: Path, *, images: int, labels: int, keys: int, parts: Sequence[str] = PARTS) -> Figures:
+    """All figures, or those of some parts."""
     prepare(home, images)
-    found: dict[str, float | int] = {}
-    server = Server(home)
+    found: Figures = {}
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        page = context.new_page()
-        labelling = Labelling(page, server.url, SLUG)
-        page.add_init_script(STOPWATCH)
-        pressed = []
-        with server:
-            labelling.open()
-            label(labelling, 10)
-            found["p50_ms"], found["p95_ms"] = percentiles(label(labelling, labels))
-            for i in range(keys):
-                page.keyboard.press("123456789"[i % 9])
-                page.wait_for_timeout(50)
-            labelling.wait_saved()
-            pressed += labelling.pressed_keys()
-        found |= count_faults(pressed, home)
-        if labels > 20:
-            settings_of(rounds_enabled=True, labels_per_round=20)
-            with server:
-                labelling.open()
-                times, share = train_while_labelling(labelling, labels)
-                found["training_p50_ms"], found["training_p95_ms"] = percentiles(times)
-                found["training_share"] = round(share, 2)
-                labelling.wait_ranking(1, timeout=300_000)
-                labelling.wait_saved()
-                found["grid_page_ms"] = grid_page(labelling)
+        for part in parts:
+            if part == "idle":
+                found |= measure_idle(browser, home, labels, keys)
+            elif part == "training":
+                found |= measure_training(browser, home, labels)
+            else:
+                found |= measure_grid(browser, home)
+            print(part, json.dumps(found), flush=True)
         browser.close()
     return found
 
@@ -201,7 +231,7 @@ def grid_page(labelling: Labelling) -> float:
     page.keyboard.press("g")
     times = []
     for turn in range(6):
-        page.wait_for_function("() => window.tidalRoot().dataset.sheet.split(' ').length >= 40")
+        page.wait_for_function("() => window.tidalRoot().dataset.sheet.split(' ').length === 60")
         if turn:  # the first one also wakes up what is used for the first time
             times.append(float(page.evaluate("() => Number(window.tidalRoot().dataset.sheetMs)")))
         page.keyboard.press("Escape")
@@ -212,14 +242,14 @@ def grid_page(labelling: Labelling) -> float:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="60 images, 15 labels, 15 keys, no round")
+    parser.add_argument("--quick", action="store_true", help="60 images, 15 labels, 15 keys, nothing else")
+    parser.add_argument("--only", choices=PARTS, help="one part of the figures")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tidal-keys-"))
+    images, labels, keys = (60, 15, 15) if options.quick else (2000, 300, 1000)
+    parts = ("idle",) if options.quick else (options.only,) if options.only else PARTS
     try:
-        sizes = (
-            {"images": 60, "labels": 15, "keys": 15} if options.quick else {"images": 2000, "labels": 300, "keys": 1000}
-        )
-        print(json.dumps(measure(folder / "home", **sizes)))
+        print(json.dumps(measure(folder / "home", images=images, labels=labels, keys=keys, parts=parts)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

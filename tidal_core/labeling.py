@@ -192,7 +192,8 @@ class Desk:
         picked = dict(by_class[chosen][:n])
         until = time.monotonic() + LEASE_SECONDS
         with self._lock:
-            self._sheets = {i: lease for i, lease in self._sheets.items() if lease[0] != tab}
+            # Kept beside what the tab has already: it fetches the next sheet while the one before is looked at.
+            self._sheets = {i: lease for i, lease in self._sheets.items() if lease[1] > time.monotonic()}
             self._sheets |= dict.fromkeys(picked, (tab, until))
         images = store.images.many(picked)
         return Sheet(chosen, [(image, picked[image.id]) for image in images], round_id)

@@ -111,7 +111,7 @@ def test_thumbnails_below_the_screen_are_not_confirmed_unseen(page: Page, with_r
     page.set_viewport_size({"width": 390, "height": 500})
     labelling = with_ranking.open()
     labelling.root.get_by_role("button", name="Grid").click()
-    labelling.root.get_by_label("Images").select_option("60")
+    labelling.root.locator(".sweep-size select").select_option("60")
     page.wait_for_function("() => window.tidalRoot().dataset.sheet.split(' ').length === 60")
     page.evaluate("() => document.activeElement.blur()")
 

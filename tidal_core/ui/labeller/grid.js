@@ -32,6 +32,7 @@ class Grid {
     this.left = new Set(); // left unanswered here: not offered again until the page is loaded anew
     this.after = null; // the class of the last sheet: the next one is of another
     this.loading = 0;
+    this.ahead = null; // {ranking, size, page: promise}: the sheet after the one on screen
     this.size = lab.preferences.sheet || 24;
     this.observer = new IntersectionObserver((entries) => this.see(entries), { threshold: 0.5 });
     const select = find(".sweep-size select");
@@ -50,29 +51,11 @@ class Grid {
   }
 
   // One packed answer: the length of a JSON head, the head, then the thumbnails as ``images.previews.pack`` frames them.
-  async load() {
-    const loading = ++this.loading;
-    this.lab.root.dataset.sheet = "";
-    const started = performance.now();
-    this.page = null;
-    this.title.textContent = "Looking for the next sheet";
-    let head;
-    let pictures;
-    try {
-      const response = await this.lab.api.request("sweep", {
-        tab: TAB,
-        n: this.size,
-        after: this.after,
-        without: [...this.left, ...this.lab.outboxImages()],
-      });
-      const bytes = await response.arrayBuffer();
-      const framed = readJson(bytes, 0);
-      head = framed.value;
-      pictures = readPack(bytes, framed.end);
-    } catch (error) {
-      if (loading === this.loading) this.title.textContent = `The sheet cannot be fetched (${error.message}).`;
-      return;
-    }
+  async fetchPage(after, without) {
+    const response = await this.lab.api.request("sweep", { tab: TAB, n: this.size, after, without });
+    const bytes = await response.arrayBuffer();
+    const { value: head, end } = readJson(bytes, 0);
+    const pictures = readPack(bytes, end);
     const cells = await Promise.all(
       head.items.map(async (item) => {
         const blob = pictures.get(item.image);
@@ -80,8 +63,41 @@ class Grid {
         return { item, bitmap, choice: item.class, seen: false, node: null };
       }),
     );
-    if (loading !== this.loading) return;
-    this.show({ class: head.class, cells: cells.filter((cell) => cell.bitmap), reason: head.reason }, started);
+    return { class: head.class, cells: cells.filter((cell) => cell.bitmap), reason: head.reason };
+  }
+
+  // The sheet after the one on screen is fetched and decoded while the person looks: it is there when it is wanted.
+  fetchAhead(page) {
+    const without = [...this.left, ...this.lab.outboxImages(), ...page.cells.map((cell) => cell.item.image)];
+    const { ranking } = this.lab.single;
+    this.ahead = { ranking, size: this.size, page: this.fetchPage(page.class, without).catch(() => null) };
+  }
+
+  async takeAhead() {
+    const { ahead } = this;
+    this.ahead = null;
+    if (!ahead || ahead.ranking !== this.lab.single.ranking || ahead.size !== this.size) return null;
+    const page = await ahead.page;
+    const fresh = page?.cells.every(({ item }) => !this.left.has(item.image) && !this.lab.single.gone.has(item.image));
+    return fresh && page.cells.length ? page : null;
+  }
+
+  async load() {
+    const loading = ++this.loading;
+    this.lab.root.dataset.sheet = "";
+    const started = performance.now();
+    this.page = null;
+    this.title.textContent = "Looking for the next sheet";
+    let page;
+    try {
+      page =
+        (await this.takeAhead()) ??
+        (await this.fetchPage(this.after, [...this.left, ...this.lab.outboxImages()]));
+    } catch (error) {
+      if (loading === this.loading) this.title.textContent = `The sheet cannot be fetched (${error.message}).`;
+      return;
+    }
+    if (loading === this.loading) this.show(page, started);
   }
 
   show(page, started = performance.now()) {
@@ -100,6 +116,7 @@ class Grid {
       if (this.page !== page) return;
       this.lab.root.dataset.sheet = page.cells.map((cell) => cell.item.image).join(" ");
       this.lab.root.dataset.sheetMs = Math.round(at - started);
+      if (page.cells.length) this.fetchAhead(page);
     });
   }
 
@@ -240,6 +257,7 @@ class Grid {
 
   restore(page) {
     this.loading += 1;
+    this.ahead = null;
     this.lab.setMode("grid", page);
     this.lab.notify("The sheet is back as it was.");
   }
