@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tidal_core.figures import palettes
+from tidal_core.store.classes import PALETTE
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear sRGB.
 VISIONS = {
@@ -68,3 +69,7 @@ def test_a_name_with_markup_is_shown_as_text() -> None:
 
 def test_a_long_name_is_cut_with_an_ellipsis() -> None:
     assert palettes.short("a" * 30, 10) == "a" * 9 + "…"
+
+
+def test_new_classes_get_the_colours_that_the_figures_were_tested_with() -> None:
+    assert PALETTE == palettes.CLASS_COLOURS

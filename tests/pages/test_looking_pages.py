@@ -51,7 +51,7 @@ def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> N
 
     shown = open_page("training")
 
-    assert charts(shown) == 3
+    assert charts(shown) == 4  # the live figure twice, one behind the other, and two of the rounds before
     assert shown.button(key="cancel").label == "Cancel this round"
     assert shown.button(key="train-now").disabled
     assert f"Round {round_id} is training" in shown.get("progress")[-1].proto.text
@@ -145,3 +145,21 @@ def test_one_class_is_said_to_be_too_few(quiet: Studio) -> None:
     made_up(quiet, Size(labelled=0, pool=20, test=0, rounds=0, classes=1), ("thing",))
 
     assert "at least two classes" in texts(open_page("uncertainty"))
+
+
+def test_a_project_of_one_label_opens_on_every_page(quiet: Studio) -> None:
+    made_up(quiet, Size(labelled=1, pool=20, test=10, rounds=1, epochs=3, first=1))
+
+    for page in PAGES:
+        open_page(page)
+
+
+def test_an_image_that_vanished_from_the_disk_is_said_to_be_gone(quiet: Studio) -> None:
+    project = made_up(quiet)
+    with project.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET uri = 'file:///nowhere/at/all.png', sha256 = 'gone' WHERE id = 7")
+
+    shown = open_page("dynamics", image="7")
+
+    assert "file is gone" in texts(shown)
+    assert charts(shown) == 3

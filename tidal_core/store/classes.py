@@ -12,10 +12,10 @@ from tidal_core.store.database import Database
 
 _COLUMNS = "id, name, key, colour, position, merged_into, retired_at"
 
-# Paul Tol's "bright" and "muted" schemes (personal.sron.nl/~pault), safe for the common colour-vision deficiencies.
+# Ten that stay apart for colour-blind people and on both backgrounds: how they were found stands in
+# ``figures.palettes``, which must list the same ones (the store imports nothing that draws).
 PALETTE = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#dd8452", "#882255", "#44aa99", "#999933",
-    "#332288", "#cc6677", "#117733", "#88ccee", "#ddcc77", "#aa4499", "#7f7f7f", "#661100", "#6699cc", "#888888",
+    "#105bc3", "#bfac06", "#ab2f2c", "#008b79", "#8368ff", "#ff8ca7", "#b56900", "#68b5ff", "#b474be", "#ff047e",
 )  # fmt: skip
 
 
