@@ -69,9 +69,9 @@ def watch(project: Project, seen: tuple[int, int]) -> None:
 
 
 def state_of(project: Project) -> tuple[int, int]:
-    """Changes when a round begins or ends: the newest round, and the newest finished one."""
-    latest, done = project.store.rounds.latest(), project.store.rounds.latest(RoundState.DONE)
-    return latest.id if latest else 0, done.id if done else 0
+    """Changes when a round begins or ends, however it ends: the newest round, and the one under way (0: none)."""
+    latest, active = project.store.rounds.latest(), project.store.rounds.active()
+    return latest.id if latest else 0, active.id if active else 0
 
 
 def key_of(project: Project, record: RoundRecord) -> str:
