@@ -28,8 +28,9 @@ def free_port() -> int:
 class Server:
     """One studio on a port of its own, with a ``TIDAL_HOME`` of its own; start it again and it has the same port."""
 
-    def __init__(self, home: Path, port: int | None = None) -> None:
+    def __init__(self, home: Path, port: int | None = None, script: Path | None = None) -> None:
         self.home = home
+        self.script = script or ROOT / "app.py"
         self.port = port or free_port()
         self.log = home.parent / f"{home.name}-server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +45,7 @@ class Server:
         env = {**os.environ, "TIDAL_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+                [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)],
                 cwd=ROOT,
                 env=env,
                 stdout=log,
