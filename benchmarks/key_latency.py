@@ -35,10 +35,11 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.driver import Labelling, launch
 from tests.browser.server import Server
 from tests.finished import finish_round
+from tidal_core import rounds
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project, open_project
-from tidal_core.records import AnswerKind
+from tidal_core.records import AnswerKind, RoundState
 
 CIFAR = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -197,10 +198,15 @@ def measure_training(browser: Browser, home: Path, labels: int) -> Figures:
 
 def measure_grid(browser: Browser, home: Path) -> Figures:
     """A sheet of 60, on a copy of the project with made-up scores: 200 images in each predicted class."""
+    keys = open_project(SLUG)
+    active = keys.store.rounds.active()
+    if active is not None:  # what the training part left would go on meanwhile
+        rounds.stop(keys, active.id, RoundState.CANCELLED)
+    keys.store.settings.save(replace(keys.settings, rounds_enabled=False))
+    keys.close()
     shutil.copytree(home / "projects" / SLUG, home / "projects" / "sheets")
     project = open_project("sheets")
     finish_round(project)
-    project.store.settings.save(replace(project.settings, rounds_enabled=False))
     project.close()
     with Server(home) as server:
         return {"grid_page_ms": grid_page(open_tab(browser, server, "sheets"))}
