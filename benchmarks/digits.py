@@ -1,10 +1,11 @@
 """The demo, labelled by its known classes instead of by a person: how accurate, and how long a round takes.
 
-    python -m benchmarks.digits [--strategy tidal-entropy] [--labels 200] [--seeds 3] [--quick]
+    python -m benchmarks.digits [--strategy tidal-entropy] [--labels 200] [--seeds 3] [--at-once] [--quick]
 
 The same code as the studio's: the queue's first images are answered, a round is claimed and run in this thread. Prints
 one JSON line: ``accuracy`` (mean over seeds on the 500 test digits with all labels), ``round_s`` (median seconds of a
-round, claim to new ranking), ``slowest_round_s``, and the accuracies of each seed after each round.
+round, claim to new ranking), ``slowest_round_s``, ``scoring_s`` (median seconds of its scoring and ranking) and the
+accuracies of each seed after each round. ``--at-once`` gives all labels before one single round.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from tidal_core import rounds, studio
 from tidal_core.projects import Project
-from tidal_core.records import Answer, AnswerKind, AnswerMode
+from tidal_core.records import Answer, AnswerKind, AnswerMode, RoundProgress, RoundState
 
 
 def answer_next(project: Project, n: int) -> None:
@@ -48,8 +49,8 @@ def answer_next(project: Project, n: int) -> None:
         raise RuntimeError(refused[0])
 
 
-def one_seed(seed: int, strategy: str, labels: int) -> tuple[list[float], list[float]]:
-    """Accuracies and seconds, one for each round."""
+def one_seed(seed: int, strategy: str, labels: int, at_once: bool) -> tuple[list[float], list[float], list[float]]:
+    """Accuracies, seconds and seconds of scoring, one for each round."""
     from tidal_core.queueing import fill_queue
     from tidal_core.running import RoundRun
 
@@ -59,16 +60,23 @@ def one_seed(seed: int, strategy: str, labels: int) -> tuple[list[float], list[f
         settings = dataclasses.replace(project.settings, seed=seed, strategy=strategy)
         project.store.settings.save(settings)
         fill_queue(project)
-        seconds = []
-        for _ in range(labels // settings.labels_per_round):
-            answer_next(project, settings.labels_per_round)
+        seconds, scoring = [], []
+        batch = labels if at_once else settings.labels_per_round
+        for _ in range(labels // batch):
+            answer_next(project, batch)
+            reached: dict[RoundState, float] = {}
+
+            def note(progress: RoundProgress, reached: dict[RoundState, float] = reached) -> None:
+                reached.setdefault(progress.state, time.monotonic())
+
             began = time.monotonic()
             record = rounds.claim(project, started_by="person")
-            RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
+            RoundRun(project, record, report=note, should_stop=lambda: False).run()
             seconds.append(time.monotonic() - began)
+            scoring.append(reached[RoundState.DONE] - reached[RoundState.SCORING])
         accuracies = [metric.value for metric in project.store.metrics.series("accuracy", "test")]
         project.close()
-    return accuracies, seconds
+    return accuracies, seconds, scoring
 
 
 def main() -> None:
@@ -77,10 +85,11 @@ def main() -> None:
     parser.add_argument("--strategy", default="tidal-entropy")
     parser.add_argument("--labels", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--at-once", action="store_true", help="all labels, then one round")
     parser.add_argument("--quick", action="store_true", help="one round of one seed")
     options = parser.parse_args()
     seeds, labels = (1, 20) if options.quick else (options.seeds, options.labels)
-    runs = [one_seed(seed, options.strategy, labels) for seed in range(seeds)]
+    runs = [one_seed(seed, options.strategy, labels, options.at_once) for seed in range(seeds)]
     accuracies = np.array([run[0] for run in runs])  # (seeds, rounds)
     seconds = [each for run in runs for each in run[1]]
     figures = {
@@ -91,6 +100,7 @@ def main() -> None:
         "accuracy_by_round": accuracies.mean(axis=0).round(4).tolist(),
         "round_s": round(statistics.median(seconds), 2),
         "slowest_round_s": round(max(seconds), 2),
+        "scoring_s": round(statistics.median(each for run in runs for each in run[2]), 2),
         "n": seeds,
     }
     print(json.dumps(figures))
