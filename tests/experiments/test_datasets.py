@@ -57,6 +57,16 @@ def test_one_parquet_file_gives_a_fifth_to_the_test(tmp_path: Path) -> None:
     assert np.bincount(found.labels[found.test_rows]).tolist() == [1] * 10
 
 
+def test_images_of_28_pixels_get_a_black_border_and_others_none(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "data/mnist/test.parquet", list(range(10)) * 5, side=(28, 28), shade=100)
+
+    pixels = np.load(datasets.load("mnist", tmp_path / "cache", tmp_path / "data").pixels)
+
+    assert pixels.shape == (50, 32, 32, 3)
+    assert (pixels[:, 2:30, 2:30] >= 100).all()
+    assert pixels.astype(int).sum() == pixels[:, 2:30, 2:30].astype(int).sum()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -21,6 +21,12 @@ def test_the_paper_preset_is_the_published_one() -> None:
     assert (paper.train.backbone, paper.train.epochs, paper.train.warm_start) == ("resnet18", 200, True)
 
 
+def test_the_human_preset_starts_every_round_from_fresh_weights() -> None:
+    human = PRESETS["human"]
+    assert (human.first, human.per_round, human.rounds) == (20, 20, 10)
+    assert (human.train.backbone, human.train.warm_start) == ("small", False)
+
+
 @pytest.mark.parametrize(
     ("text", "companions", "name"),
     [

@@ -19,7 +19,7 @@ DEFAULT_ARMS = "random,margin,tidal-margin"
 def experiment(
     dataset: Annotated[str, Argument(help="digits, mnist, cifar10, cifar100, svhn, parquet:FILE, project:NAME, ...")],
     strategies: Annotated[str, Option(help="Arms with commas: margin,margin+td,tidal-entropy/plain")] = DEFAULT_ARMS,
-    preset: Annotated[str, Option(help="human (as the studio), paper (as published) or quick")] = "human",
+    preset: Annotated[str, Option(help="human (as a person labels), paper (as published) or quick")] = "human",
     imbalance: Annotated[str, Option(help="Imbalance ratios with commas; 1 is balanced")] = "1",
     tail: Annotated[str, Option(help="How classes thin out: exponential or step")] = "exponential",
     runs: Annotated[int, Option(min=1, help="Runs of each arm, each with its own first labels and weights")] = 5,

@@ -5,6 +5,7 @@
                                     Hugging Face: ``image`` = struct(bytes, path), ``label``; cifar10 also from
                                     torchvision's files
     cifar100, fashion-mnist, svhn   torchvision's files below <data>
+                                    (mnist and fashion-mnist get a black border of two pixels: 28 become 32)
     parquet:TRAIN[,TEST]            any parquet files of that layout
     project:NAME                    the labelled images of a project, as they were when they were first asked for
 
@@ -145,7 +146,7 @@ def _parquet(files: list[Path], names: tuple[str, ...] | None) -> tuple[UInt8, I
     found = np.asarray(labels, np.int64)
     n_classes = int(found.max()) + 1
     test = np.arange(starts[1], len(found)) if len(files) > 1 else _hold_out(found)
-    return np.stack(images), found, test, names or tuple(str(c) for c in range(n_classes))
+    return _bordered(np.stack(images)), found, test, names or tuple(str(c) for c in range(n_classes))
 
 
 def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -169,7 +170,7 @@ def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, I
         labels.append(np.asarray(part.labels if name == "svhn" else part.targets, np.int64))
         class_names = tuple(getattr(part, "classes", class_names))
     test = np.arange(len(labels[0]), len(labels[0]) + len(labels[1]))
-    return np.concatenate(pixels), np.concatenate(labels), test, class_names
+    return _bordered(np.concatenate(pixels)), np.concatenate(labels), test, class_names
 
 
 def keep_project(project: Project, cache: Path) -> None:
@@ -211,6 +212,14 @@ def _hold_out(labels: Int64) -> Int64:
 def _colour(grey: NDArray[np.uint8]) -> UInt8:
     """(N, H, W) -> (N, H, W, 3)."""
     return np.repeat(grey[..., None], 3, axis=3)
+
+
+def _bordered(images: UInt8) -> UInt8:
+    """28 pixels (MNIST and its kin) to 32 by a black border, as LeNet-5 did (LeCun et al. 1998): `small` halves images
+    from 32 pixels on and takes a third of the time; others as they are."""
+    if images.shape[1] != 28:
+        return images
+    return np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
 
 
 def _square(pixels: UInt8, side: int) -> UInt8:

@@ -49,7 +49,7 @@ def start_form() -> None:
         dataset = left.selectbox("Images with known labels", names, key="exp-data")
         preset = left.selectbox(
             "Preset", list(PRESETS), key="exp-preset",
-            help="human: as the studio, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
+            help="human: as a person labels, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
         )  # fmt: skip
         arms = right.multiselect(
             "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms"
