@@ -1,0 +1,55 @@
+"""What commands write with: standard output for results, standard error for progress and what went wrong."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+SHOWN_PROBLEMS = 20
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on a terminal, nothing where the output goes to a file."""
+    columns = (
+        TextColumn("reading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("reading", total=None, speed="")
+
+        def show(done: int, total: int | None) -> None:
+            speed = progress.tasks[0].speed or progress.tasks[0].finished_speed
+            progress.update(task, completed=done, total=total, speed=f"{speed:,.0f} a second" if speed else "")
+
+        yield show
+
+
+@contextmanager
+def stopped_by_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C ends the import after the file at hand, so that the report comes; the second one kills it."""
+    asked = False
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        err.print("Stopping after the files at hand; Ctrl-C again to leave at once.")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,111 @@
+"""``import``: images from a source into a project."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tidal_core.commands.console import SHOWN_PROBLEMS, err, out, progress_bar, stopped_by_ctrl_c
+from tidal_core.records import ImportReport
+
+
+class LabelSource(StrEnum):
+    """Where labels come from, and what they become."""
+
+    NONE = "none"
+    FROM_FOLDERS = "from-folders"
+    KNOWN = "known"
+    ANSWERS = "answers"
+
+
+def import_(
+    source: Annotated[str, typer.Argument(help="A folder of images, or one of the other sources (see the README).")],
+    name: Annotated[str, typer.Option(help="The project; it is made when there is none of this name.")],
+    labels: Annotated[
+        LabelSource,
+        typer.Option(
+            help="none: leave labels out. from-folders, known: known classes, for comparing and testing, "
+            "never trained on. answers: as if a person had given them."
+        ),
+    ] = LabelSource.NONE,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels of what the model sees; a new project only.", min=8, max=512)
+    ] = None,
+    hide_near_duplicates: Annotated[
+        bool, typer.Option(help="Keep images that look like another one out of the queue.")
+    ] = False,
+    image_column: Annotated[str | None, typer.Option(help="Tables: the column of paths; guessed if left out.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Tables: the column of labels.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Tables: the column that says train or test.")] = None,
+    annotator_column: Annotated[str | None, typer.Option(help="Tables: the column of annotators.")] = None,
+) -> None:
+    """Read images into a project. Importing again adds what is new; originals are never changed."""
+    import dataclasses
+
+    from tidal_core.images.importers import guessed_columns
+    from tidal_core.images.importers.base import Columns, ImportOptions
+    from tidal_core.images.ingest import LabelUse, ingest
+    from tidal_core.images.reports import keep_problems, summary
+    from tidal_core.images.suggest import suggest_settings
+    from tidal_core.projects import create_project, open_project, project_slugs, slugify
+
+    slug = slugify(name)
+    is_new = slug not in project_slugs()
+    options = ImportOptions(columns=Columns(image_column, label_column, split_column, annotator_column))
+    columns = guessed_columns(source, options)
+    if columns is not None:
+        said = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)
+        out.print(
+            escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
+        )
+    if is_new:
+        settings = suggest_settings(source, name, options)
+        project = create_project(name, dataclasses.replace(settings, training_size=size or settings.training_size))
+    else:
+        project = open_project(slug)
+    use: LabelUse = "known" if labels in {LabelSource.FROM_FOLDERS, LabelSource.KNOWN} else "none"
+    use = "answers" if labels is LabelSource.ANSWERS else use
+    empty = False
+    try:
+        with progress_bar() as show, stopped_by_ctrl_c() as stop:
+            report = ingest(
+                project,
+                source,
+                labels=use,
+                hide_near_duplicates=hide_near_duplicates,
+                options=options,
+                progress=lambda step: show(step.done, step.total),
+                should_stop=stop,
+            )
+        empty = project.store.images.count() == 0
+        kept = None if empty else keep_problems(project, report)
+        _show_problems(report, kept)
+        out.print(escape(summary(report)), soft_wrap=True)
+        if not empty:
+            out.print(f"Project [bold]{slug}[/]: {project.store.images.count():,} images. Label them with: make run")
+    finally:
+        project.close()
+        if is_new and empty:
+            shutil.rmtree(project.folder)
+    if empty:
+        err.print("No image could be read, so no project was made." if is_new else "The project has no image yet.")
+        raise typer.Exit(1)
+
+
+def _show_problems(report: ImportReport, kept: Path | None) -> None:
+    from tidal_core.images.reports import plain
+
+    for problem in report.problems[:SHOWN_PROBLEMS]:
+        remedy = f"; {problem.remedy}" if problem.remedy else ""
+        out.print(
+            f"  [yellow]{escape(plain(problem.name))}[/]: {escape(plain(problem.reason + remedy))}", soft_wrap=True
+        )
+    if len(report.problems) > SHOWN_PROBLEMS:
+        out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")
+    if kept is not None:
+        out.print(escape(f"All of them: {kept}"), soft_wrap=True)
