@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.store.samples import label
-from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew
+from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
-from tidal_core.store import Store
+from tidal_core.store import Store, database
 
 
 def test_a_second_process_is_told_who_has_the_file(tmp_path: Path) -> None:
@@ -105,3 +105,88 @@ def test_a_class_without_a_name_is_refused(store: Store) -> None:
 def test_a_taken_key_is_refused(store: Store) -> None:
     with pytest.raises(InputError, match="is taken"):
         store.classes.change(1, key=store.classes.get(2).key)
+
+
+def _copy(store: Store, target: Path) -> None:
+    with store.snapshot() as snapshot:
+        target.write_bytes(b"".join(snapshot.chunks()))
+
+
+def test_a_snapshot_holds_what_was_there_when_it_was_taken_and_labels_go_on(store: Store, tmp_path: Path) -> None:
+    store.answers.record([label("before", 1)])
+    with store.snapshot() as snapshot:
+        parts = []
+        for number, chunk in enumerate(snapshot.chunks(100_000)):
+            parts.append(chunk)
+            store.answers.record([label(f"during-{number}", 2)])
+            store.checkpoint()  # as at the end of a round: put off
+    (tmp_path / "copy.duckdb").write_bytes(b"".join(parts))
+
+    assert len(parts) > 2
+    with Store(tmp_path / "copy.duckdb") as copy:
+        assert [stored.answer.event_id for stored in copy.answers.all()] == ["before"]
+    assert store.answers.count() == 1 + len(parts)
+
+
+def test_bulk_writes_that_go_past_the_log_leave_a_snapshot_whole(store: Store, tmp_path: Path) -> None:
+    def rows(number: int) -> None:
+        with store.database.write() as cursor:
+            cursor.execute("INSERT INTO log SELECT now(), ?, i, md5(i::TEXT) FROM range(300_000) r(i)", [str(number)])
+            cursor.execute("DELETE FROM log WHERE level = ?", [str(number - 1)])
+
+    rows(1)
+    with store.snapshot() as snapshot:
+        chunks = snapshot.chunks()
+        first = next(chunks)
+        rows(2)
+        rows(3)
+        (tmp_path / "copy.duckdb").write_bytes(first + b"".join(chunks))
+
+    assert snapshot.size > 5_000_000
+    with Store(tmp_path / "copy.duckdb") as copy:
+        assert copy.database.rows("SELECT level, count(*), count(DISTINCT message) FROM log GROUP BY ALL") == [
+            ("1", 300_000, 300_000)
+        ]
+
+
+def test_the_log_is_folded_in_when_it_has_grown_and_no_snapshot_is_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOG_AT_MOST", 100_000)
+    log = Path(f"{store.database.path}.wal")
+    with store.snapshot():
+        store.log.add("x" * 200_000)
+        assert log.stat().st_size > 200_000
+    assert not log.exists() or log.stat().st_size < 1_000
+    store.log.add("y" * 200_000)
+    assert not log.exists() or log.stat().st_size < 1_000
+
+
+def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) -> None:
+    _copy(store, tmp_path / "copy.duckdb")
+    code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
+
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "is open in another process" in other.stderr
+
+
+def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: Store) -> None:
+    with store.snapshot() as snapshot:
+        chunks = snapshot.chunks(1_000)
+        next(chunks)
+        store.close()
+        with pytest.raises(StoreError, match="was closed while it was copied"):
+            next(chunks)
+    with pytest.raises(StoreError, match="being closed"):
+        store.snapshot()
+
+
+def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path) -> None:
+    first = store.snapshot()
+    with pytest.raises(StoreError, match="being copied already"):
+        store.database.snapshot(wait_seconds=0.05)
+    threading.Timer(0.1, first.close).start()
+    _copy(store, tmp_path / "copy.duckdb")
+    with Store(tmp_path / "copy.duckdb") as copy:
+        assert copy.images.count() == 10

@@ -13,7 +13,7 @@ from typing import Self
 from tidal_core.store.answers import Answers
 from tidal_core.store.classes import Classes
 from tidal_core.store.curves import CurveTable
-from tidal_core.store.database import Database
+from tidal_core.store.database import Database, Snapshot
 from tidal_core.store.exports import ExportTables
 from tidal_core.store.images import Images
 from tidal_core.store.metrics import Metrics
@@ -47,8 +47,12 @@ class Store:
         self.views = Views(self.database)
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file: at the end of a round, before a copy."""
+        """Fold the write-ahead log into the file: at the end of a round."""
         self.database.checkpoint()
+
+    def snapshot(self) -> Snapshot:
+        """The file as it is now, to be read while labels go on coming in; close it. Raises StoreError."""
+        return self.database.snapshot()
 
     def close(self) -> None:
         """Let the file go; another process may open it now."""

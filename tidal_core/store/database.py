@@ -3,16 +3,22 @@
 A connection object shared by threads silently returned wrong rows (measured: 84 of 1,200), so every read and every
 write gets a cursor of its own; writers conflict, so they take turns. A write is a transaction that has been committed
 when its ``with`` block is left: whoever is told afterwards is told the truth.
+
+DuckDB changes what its file refers to in a checkpoint and at no other time: between two, commits go to the write-ahead
+log beside it. Checkpoints are therefore made here and not by DuckDB as it likes: while none is made, the file can be
+copied as it lies and labels go on being stored (``snapshot``).
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +26,11 @@ import pyarrow as pa
 from tidal_core.errors import ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.store.migrations import MIGRATIONS
 
+logger = logging.getLogger(__name__)
+
 Params = Sequence[object]
+
+LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
 
 
 class Database:
@@ -30,20 +40,32 @@ class Database:
         self.path = path
         self._write_lock = threading.RLock()
         self._closed = False
+        self._still = False  # a snapshot is being read: no checkpoint until it ends
+        self._due = False  # a checkpoint was asked for meanwhile
+        self._changes = threading.Condition(self._write_lock)  # of _still and _closed
+        self._reading = threading.Lock()  # held for one read of a snapshot, and for the moment of closing
         try:
             self._connection = duckdb.connect(
                 str(path),
                 # One thread per query keeps the other core for the model; queries here are small.
-                config={"threads": "1", "memory_limit": "2GB", "autoinstall_known_extensions": "false"},
+                config={
+                    "threads": "1",
+                    "memory_limit": "2GB",
+                    "autoinstall_known_extensions": "false",
+                    "checkpoint_threshold": "1TB",  # never by itself
+                },
             )
         except duckdb.IOException as error:
             raise self._in_use(error) from error
+        # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
+        # that lock is what keeps other processes from opening the project.
+        self._file = None if str(path) == ":memory:" else path.open("rb", buffering=0)
         try:
             self._migrate()
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
         except BaseException:
-            self._connection.close()
+            self._let_go()
             raise
 
     def _in_use(self, error: duckdb.IOException) -> StoreError | ProjectInUse:
@@ -129,15 +151,94 @@ class Database:
                 raise
             finally:
                 cursor.close()
+            if self._log_bytes() > LOG_AT_MOST:
+                try:
+                    self.checkpoint()
+                except duckdb.Error as error:
+                    # What was written is committed all the same; the next write tries again.
+                    logger.warning("The write-ahead log of %s could not be folded into it: %s", self.path, error)
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self.path}.wal").st_size
+        except FileNotFoundError:
+            return 0
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file: at the end of a round, before a copy."""
+        """Fold the write-ahead log into the file: at the end of a round; while a snapshot is read, after it."""
         with self._write_lock:
-            self._connection.cursor().execute("CHECKPOINT")
+            self._due = self._still
+            if not self._still:
+                self._connection.cursor().execute("CHECKPOINT")
+
+    def snapshot(self, wait_seconds: float = 60.0) -> Snapshot:
+        """The file as it is now, to be read while labels go on coming in. Close it, or the log grows for ever.
+
+        One at a time: raises StoreError when another one is not closed within ``wait_seconds``.
+        """
+        with self._changes:
+            if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
+                raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
+            if self._closed or self._file is None:
+                raise StoreError(f"The project file {self.path} is being closed; try again in a moment.")
+            try:
+                self.checkpoint()
+            except duckdb.Error as error:
+                raise StoreError(f"The project file {self.path} cannot be copied: {error}") from error
+            self._still = True
+        return Snapshot(self, os.fstat(self._file.fileno()).st_size)
+
+    def read_still(self, start: int, n: int) -> bytes:
+        """Up to n bytes of the file, for a snapshot. Raises StoreError once the project is closed."""
+        with self._reading:
+            if self._closed or self._file is None:
+                raise StoreError(f"The project file {self.path} was closed while it was copied; try again.")
+            self._file.seek(start)
+            return self._file.read(n)
+
+    def release(self) -> None:
+        """End a snapshot: make the checkpoint that waited for it."""
+        with self._changes:
+            self._still = False
+            self._changes.notify()
+            if self._due and not self._closed:
+                self.checkpoint()
 
     def close(self) -> None:
-        """Checkpoint and let the file go. Closing twice does nothing."""
-        with self._write_lock:
+        """Checkpoint and let the file go; a snapshot that is being read ends with an error. Twice does nothing."""
+        with self._changes, self._reading:
             if not self._closed:
                 self._closed = True
-                self._connection.close()
+                self._let_go()
+                self._changes.notify_all()
+
+    def _let_go(self) -> None:
+        self._connection.close()
+        if self._file is not None:
+            self._file.close()
+
+
+class Snapshot:
+    """A project's file at one moment: whole by itself, and the same until it is closed. ``size`` is in bytes."""
+
+    def __init__(self, database: Database, size: int) -> None:
+        self._database = database
+        self._open = True
+        self.size = size
+
+    def chunks(self, n: int = 1 << 20) -> Iterator[bytes]:
+        """All of it, n bytes at a time. Raises StoreError when the project is closed meanwhile."""
+        for start in range(0, self.size, n):
+            yield self._database.read_still(start, min(n, self.size - start))
+
+    def close(self) -> None:
+        """Let checkpoints be made again. Closing twice does nothing."""
+        if self._open:
+            self._open = False
+            self._database.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
