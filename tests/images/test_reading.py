@@ -25,8 +25,9 @@ def test_a_png_comes_out_as_it_went_in() -> None:
     assert facts.remarks == ()
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])  # pillow turns a TIFF by itself
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation: int) -> None:
+def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     upright = picture(48, 32)
     stored = {  # how a camera held that way stores what is upright
         1: upright,
@@ -41,7 +42,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
 
-    read, facts = read_image(encoded(np.ascontiguousarray(stored), exif=exif), "turned.png")
+    read, facts = read_image(encoded(np.ascontiguousarray(stored), kind, exif=exif), f"turned.{kind.lower()}")
 
     assert np.array_equal(read, upright)
     assert (facts.width, facts.height) == (48, 32)

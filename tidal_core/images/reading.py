@@ -166,12 +166,13 @@ def _decode(
             "to decode at once",
             "save it as JPEG, or smaller",
         )
-    orientation = _orientation(file)
     if pixels > LARGE_PIXELS:
         with _one_large_image:
             image = _to_rgb(file)
     else:
         image = _to_rgb(file)
+    # Asked after decoding: pillow turns a TIFF itself, gives its size as turned, and says then that it is upright.
+    orientation = _orientation(file)
     if orientation != 1:
         image = image.transpose(_UPRIGHT[orientation])
         if orientation >= 5:
