@@ -161,17 +161,16 @@ def _count(page: Any, sent: list[int]) -> None:
 
 def _lives(page: Any, url: str) -> float:
     """Median seconds from a click on a point of the data map to that image's life."""
+    from tests.browser.driver import click_point
+
     page.goto(f"{url}/dynamics?view=map&project={SLUG}")
     page.wait_for_function(DRAWN, timeout=120_000)
     page.wait_for_timeout(2_000)
     taken = []
     for rank in (0, 1, 2, 3, 4):
         point = page.evaluate(_POINT, rank)
-        page.mouse.move(point["x"] + 1, point["y"] + 1)
-        page.mouse.move(point["x"], point["y"])
-        page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
+        click_point(page, point["x"], point["y"])
         began = time.perf_counter()
-        page.mouse.click(point["x"], point["y"])
         page.wait_for_function(LIFE_DRAWN, arg=point["image"], timeout=60_000)
         taken.append(time.perf_counter() - began)
         page.wait_for_timeout(1_500)
@@ -212,7 +211,7 @@ def round_seconds(home: Path, *, open_pages: bool) -> float:
             _wait_for_round(home)
         else:
             with sync_playwright() as playwright:
-                browser = launch(playwright)
+                browser = launch(playwright, webgl=False)
                 context = browser.new_context()
                 pages = [context.new_page() for _ in range(4)]
                 for page, name in zip(pages, ("training", "dynamics", "uncertainty", "progress"), strict=True):

@@ -48,6 +48,21 @@ class Key:
     pixels: list[int] | None
 
 
+def click_point(page: Page, x: float, y: float) -> None:
+    """Click a point of a plotly figure as a hand does: come to rest on it, see its label, press.
+
+    Not ``mouse.click``: it moves once more just before it presses, and plotly, which looks at a move up to 50 ms late,
+    then takes the label away while the button is down; the click finds nothing (seen on a busy machine).
+    """
+    page.mouse.move(x + 1, y + 1)
+    page.mouse.move(x, y)
+    page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
+    page.wait_for_timeout(250)
+    page.mouse.down()
+    page.wait_for_timeout(60)
+    page.mouse.up()
+
+
 def launch(playwright: Playwright, *, webgl: bool = True) -> Browser:
     """The Chromium of this machine, without a window.
 

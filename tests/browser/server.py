@@ -65,7 +65,7 @@ class Server:
         self.kill()
         raise RuntimeError(f"The server did not start within {START_SECONDS:.0f} s:\n{tail}")
 
-    def stop(self, timeout: float = 15.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """Ctrl-C, and wait; the exit status, which Streamlit makes 1 ("Aborted!").
 
         A server that does not end is killed, and TimeoutExpired raised.

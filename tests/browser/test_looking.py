@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.made_up import Size, make
+from tests.browser.driver import click_point
 from tests.browser.screenshots import training_for_long
 from tests.browser.server import Server
 
@@ -78,14 +79,11 @@ def test_the_first_visitor_by_the_address_of_a_life_sees_it_within_the_app(looke
 
 def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Server, page: Page) -> None:
     page.goto(f"{looked_at.url}/dynamics?project=made-up&view=map")
-    page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .gl-container canvas", timeout=90_000)
+    page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .scatterlayer .point", timeout=90_000)
     page.wait_for_timeout(1_000)
 
     point = page.evaluate(POINT)
-    page.mouse.move(point["x"] + 1, point["y"] + 1)
-    page.mouse.move(point["x"], point["y"])
-    page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
-    page.mouse.click(point["x"], point["y"], delay=60)
+    click_point(page, point["x"], point["y"])
 
     expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible(timeout=30_000)
     expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()

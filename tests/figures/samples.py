@@ -11,7 +11,8 @@ from tests.figures.experiments_samples import experiments_figures
 from tests.figures.theory_samples import theory_figures
 from tidal_core import dynamics as numbers
 from tidal_core import progress as progress_numbers
-from tidal_core.figures import dynamics, palettes, progress, training, uncertainty
+from tidal_core.figures import groups, palettes, progress, training, uncertainty
+from tidal_core.figures import life as life_figures
 from tidal_core.figures.palettes import ClassStyle
 
 Figure = Callable[[palettes.Theme], Any]
@@ -31,10 +32,10 @@ def curves(epochs: int = 40, images: int = 1, seed: int = 1) -> np.ndarray:
     return p / p.sum(axis=2, keepdims=True)
 
 
-def life() -> dynamics.LifeInfo:
+def life() -> life_figures.LifeInfo:
     p = curves()[:, 0]
     guess = 0.8 * p.mean(axis=0) + 0.02
-    return dynamics.life_info(np.arange(1, 41), p, CLASSES, 3, predicted=guess, predicted_top=8)
+    return life_figures.life_info(np.arange(1, 41), p, CLASSES, 3, predicted=guess, predicted_top=8)
 
 
 def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
@@ -51,18 +52,18 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     )  # fmt: skip
 
     life_of = life()
-    rounds = dynamics.rounds_of_image_info(
+    rounds = life_figures.rounds_of_image_info(
         [1, 2, 3, 4], [0.3, 0.35, 0.5, 0.7], [0.2, 0.5, 0.8, 0.95], [np.nan, np.nan, 0.6, 0.8], 2
     )
     p = curves(40, 300)
     labels = np.where(rng.random(300) < 0.6, 3, 8)
     found = numbers.curve_statistics(p, labels)
-    map_of = dynamics.map_info(
+    map_of = groups.map_info(
         np.arange(300), [f"photo {one}.png" for one in range(300)], found.confidence, found.variability,
         found.correctness, (labels == 8).astype(int), [CLASSES[3], CLASSES[8]],
     )  # fmt: skip
     view = numbers.label_view(p, labels)
-    bands = dynamics.bands_info(
+    bands = groups.bands_info(
         np.arange(1, 41), [CLASSES[3], CLASSES[8]], [(labels == 3).sum(), (labels == 8).sum()],
         [np.quantile(view.p_label[:, labels == one], [0.25, 0.5, 0.75], axis=1).T for one in (3, 8)],
     )  # fmt: skip
@@ -96,12 +97,12 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     return {
         "round": (live, lambda theme: training.round_figure(live, theme)),
         "durations": (lasted, lambda theme: training.durations_figure(lasted, theme)),
-        "life": (life_of, lambda theme: dynamics.life_figure(life_of, theme)),
-        "areas": (life_of, lambda theme: dynamics.areas_figure(life_of, theme)),
-        "rounds of an image": (rounds, lambda theme: dynamics.rounds_of_image_figure(rounds, theme)),
-        "map by correctness": (map_of, lambda theme: dynamics.map_figure(map_of, theme)),
-        "map by class": (map_of, lambda theme: dynamics.map_figure(map_of, theme, by="group")),
-        "bands": (bands, lambda theme: dynamics.bands_figure(bands, theme)),
+        "life": (life_of, lambda theme: life_figures.life_figure(life_of, theme)),
+        "areas": (life_of, lambda theme: life_figures.areas_figure(life_of, theme)),
+        "rounds of an image": (rounds, lambda theme: life_figures.rounds_of_image_figure(rounds, theme)),
+        "map by correctness": (map_of, lambda theme: groups.map_figure(map_of, theme)),
+        "map by class": (map_of, lambda theme: groups.map_figure(map_of, theme, by="group")),
+        "bands": (bands, lambda theme: groups.bands_figure(bands, theme)),
         "ridge": (ridge, lambda theme: uncertainty.ridge_figure(ridge, theme)),
         "scatter": (scatter, lambda theme: uncertainty.scatter_figure(scatter, theme)),
         "agreement": (agreement, lambda theme: uncertainty.agreement_figure(agreement, theme)),

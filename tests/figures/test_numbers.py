@@ -5,16 +5,17 @@ import pytest
 
 from tests.figures.samples import CLASSES, curves
 from tidal_core import dynamics as statistics
-from tidal_core.figures import dynamics, palettes, progress, training, uncertainty
+from tidal_core.figures import groups, palettes, progress, training, uncertainty
+from tidal_core.figures import life as life_figures
 
 
 def test_a_life_shows_the_label_first_and_gathers_the_rest_so_that_curves_sum_to_one() -> None:
     p = curves()[:, 0]
 
-    found = dynamics.life_info(np.arange(1, 41), p, CLASSES, 5, top=3)
+    found = life_figures.life_info(np.arange(1, 41), p, CLASSES, 5, top=3)
 
     assert found.classes[0] is CLASSES[5]
-    assert found.classes[-1] is dynamics.OTHERS
+    assert found.classes[-1] is life_figures.OTHERS
     assert found.curves.shape == (40, 5)
     np.testing.assert_allclose(found.curves.sum(axis=1), 1)
     np.testing.assert_allclose(found.observed.sum(), 1)
@@ -23,31 +24,47 @@ def test_a_life_shows_the_label_first_and_gathers_the_rest_so_that_curves_sum_to
 def test_a_life_marks_where_the_label_was_learnt_and_lost() -> None:
     p = np.array([[0.4, 0.6], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]])
 
-    found = dynamics.life_info([1, 2, 3, 4], p, CLASSES[:2], 0)
+    found = life_figures.life_info([1, 2, 3, 4], p, CLASSES[:2], 0)
 
     assert found.first_learnt == 2
     np.testing.assert_array_equal(found.forgotten_at, [3])
 
 
+def test_a_life_has_the_error_of_every_epoch() -> None:
+    found = life_figures.life_info([3, 4], [[0.4, 0.6], [1.0, 0.0]], CLASSES[:2], 0)
+
+    np.testing.assert_allclose(found.errors, [0.6 * np.sqrt(2), 0])
+    assert found.table()["EL2N"] == found.errors.tolist()
+
+
+def test_a_map_of_few_images_needs_no_webgl_and_a_map_of_many_uses_it() -> None:
+    def kind(n: int) -> str:
+        half = np.full(n, 0.5)
+        found = groups.map_info(np.arange(n), ["a"] * n, half, half, half, np.zeros(n, int), CLASSES[:1])
+        return groups.map_figure(found, palettes.LIGHT).data[0].type
+
+    assert (kind(groups.MAP_PLAIN - 1), kind(groups.MAP_PLAIN)) == ("scatter", "scattergl")
+
+
 def test_the_margin_of_a_prediction_leads_from_what_the_classifier_says() -> None:
-    found = dynamics.life_info([1], [[0.5, 0.5]], CLASSES[:2], 0, predicted=[0.2, 0.8], predicted_top=0)
+    found = life_figures.life_info([1], [[0.5, 0.5]], CLASSES[:2], 0, predicted=[0.2, 0.8], predicted_top=0)
 
     assert found.m_bar_predicted == pytest.approx(-0.6)
     assert found.h_bar_predicted == pytest.approx(statistics.entropy([0.2, 0.8]))
 
 
 def test_a_life_in_a_project_of_one_class_has_no_margin() -> None:
-    found = dynamics.life_info([1, 2], [[1.0], [1.0]], CLASSES[:1], 0)
+    found = life_figures.life_info([1, 2], [[1.0], [1.0]], CLASSES[:1], 0)
 
     assert np.isnan(found.m_bar)
-    dynamics.life_figure(found, palettes.LIGHT)
-    dynamics.areas_figure(found, palettes.LIGHT)
+    life_figures.life_figure(found, palettes.LIGHT)
+    life_figures.areas_figure(found, palettes.LIGHT)
 
 
 def test_the_area_follows_the_window_that_the_round_was_trained_with() -> None:
     p = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
 
-    found = dynamics.life_info([1, 2, 3, 4], p, CLASSES[:2], 0, second_half=True)
+    found = life_figures.life_info([1, 2, 3, 4], p, CLASSES[:2], 0, second_half=True)
 
     np.testing.assert_allclose(found.observed, [0, 1])
     assert "second half" in found.window

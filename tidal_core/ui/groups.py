@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from tidal_core.figures import dynamics as figures
+from tidal_core.figures import groups as figures
 from tidal_core.figures.palettes import ClassStyle, class_colour
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tidal_core.config import RoundConfig
 from tidal_core.dynamics import EXPLANATIONS
-from tidal_core.figures import dynamics as figures
+from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.progress import dense
 from tidal_core.projects import Project
@@ -245,15 +245,27 @@ def _curves(project: Project, life: Life, round_id: int) -> None:
     theme = charts.page_theme()
     charts.chart(LIFE, LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme)))
     charts.chart(AREAS, AREAS_HELP, "areas", lambda: (found, figures.areas_figure(found, theme)))
-    shown = [
-        ("h_bar", _number(found.h_bar), _said(found.h_bar_predicted)),
-        ("m_bar", _number(found.m_bar), _said(found.m_bar_predicted)),
-        ("el2n", f"{found.last_error:.2f}", f"at epoch {found.epoch[-1]}"),
-    ]
-    with st.container(horizontal=True):
-        for name, value, beside in shown:
+    _areas_in_numbers(found, f"{life.image.id}-{round_id}")
+
+
+@st.fragment
+def _areas_in_numbers(found: figures.LifeInfo, key: str) -> None:
+    """H-bar, M-bar, and EL2N at an epoch that is chosen: the papers that use it look early in training."""
+    epochs = found.epoch.tolist()
+    with st.container(horizontal=True, vertical_alignment="top"):
+        values = [
+            ("h_bar", _number(found.h_bar), _said(found.h_bar_predicted)),
+            ("m_bar", _number(found.m_bar), _said(found.m_bar_predicted)),
+        ]
+        for name, value, beside in values:
             one = EXPLANATIONS[name]
             st.metric(one.title, value, beside, delta_color="off", delta_arrow="off", help=one.help, width=210)
+        with st.container(width=240, gap="small"):
+            one, chosen = EXPLANATIONS["el2n"], epochs[-1]
+            place = st.empty()
+            if len(epochs) > 1:
+                chosen = st.select_slider("At epoch", epochs, value=epochs[-1], key=f"life-el2n-{key}")
+            place.metric(one.title, f"{found.errors[epochs.index(chosen)]:.2f}", help=one.help)
     st.caption(f"The area is the mean over {found.window}.")
 
 

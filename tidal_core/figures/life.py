@@ -1,4 +1,4 @@
-"""Figures of training dynamics: the life of one image, the data map, curves of groups."""
+"""The life of one image: its curves in a round, observed and predicted areas, its way through the rounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LifeInfo(NamedTuple):
     m_bar: float  # of the whole observed p-bar; NaN with one class
     h_bar_predicted: float  # NaN without a prediction
     m_bar_predicted: float
-    last_error: float  # EL2N at the last epoch
+    errors: Floats  # (T,), EL2N at each epoch
     window: str  # which epochs p-bar averages
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -41,6 +41,7 @@ class LifeInfo(NamedTuple):
         return {
             "epoch": self.epoch.tolist(),
             **{f"p({one.name})": self.curves[:, place].tolist() for place, one in enumerate(self.classes)},
+            "EL2N": self.errors.tolist(),
         }
 
 
@@ -99,7 +100,7 @@ def life_info(
         m_bar_predicted=float("nan")
         if guess is None or not many
         else float(dynamics.margin(guess, None if predicted_top is None else np.asarray(predicted_top))),
-        last_error=float(dynamics.el2n(curves[-1:], [label])[0]),
+        errors=dynamics.el2n(curves, np.full(len(curves), label)),
         window="the second half of the epochs" if second_half else "all epochs",
     )
 
@@ -252,178 +253,4 @@ def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
     figure.update_layout(hovermode="x unified")
     figure.update_yaxes(range=[0, 1.04], **palettes.PERCENT)
     figure.update_xaxes(dtick=1 if len(info.round) <= 12 else None, tickformat=",d")
-    return figure
-
-
-class MapInfo(NamedTuple):
-    """The data map: one point per labelled image (N,)."""
-
-    image: Ints
-    name: tuple[str, ...]
-    confidence: Floats
-    variability: Floats
-    correctness: Floats
-    group: Ints  # (N,), a position in ``groups``
-    groups: tuple[ClassStyle, ...]  # classes or annotators
-
-    def table(self) -> dict[str, Sequence[Any]]:
-        """One row per image."""
-        return {
-            "image": self.image.tolist(),
-            "file": self.name,
-            "group": [self.groups[one].name for one in self.group],
-            "confidence": self.confidence.tolist(),
-            "variability": self.variability.tolist(),
-            "correctness": self.correctness.tolist(),
-        }
-
-
-def map_info(
-    image: ArrayLike,
-    name: Sequence[str],
-    confidence: ArrayLike,
-    variability: ArrayLike,
-    correctness: ArrayLike,
-    group: ArrayLike,
-    groups: Sequence[ClassStyle],
-) -> MapInfo:
-    """The numbers of the data map, each (N,)."""
-    return MapInfo(
-        np.asarray(image, dtype=np.int64),
-        tuple(name),
-        np.asarray(confidence, dtype=np.float64),
-        np.asarray(variability, dtype=np.float64),
-        np.asarray(correctness, dtype=np.float64),
-        np.asarray(group, dtype=np.int64),
-        tuple(groups),
-    )
-
-
-MAP_SHOWN = 12  # groups with a legend entry of their own
-
-
-def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Figure:
-    """Mean against deviation of p(label): easy images top left, ambiguous right, hard or mislabelled bottom left.
-
-    ``by`` is "correctness" or "group". A point's custom data is the image's id, for selections.
-    """
-    figure = palettes.base_figure(
-        theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
-    )
-    hover = "%{text}<br>confidence %{y:.2f}, variability %{x:.2f}<extra></extra>"
-    names = np.array([palettes.short(one, 40) for one in info.name], dtype=object)
-
-    def points(here: NDArray[np.bool_], name: str, marker: dict[str, Any]) -> None:
-        figure.add_scattergl(
-            x=info.variability[here].astype(np.float32),
-            y=info.confidence[here].astype(np.float32),
-            text=names[here],
-            customdata=info.image[here].astype(np.int32),
-            name=name,
-            mode="markers",
-            marker={"size": 7 if len(info.image) < 3_000 else 4, "opacity": 0.8, **marker},
-            hovertemplate=hover,
-        )
-
-    if by == "group":
-        for place, one in enumerate(info.groups):
-            here = info.group == place
-            if here.any():
-                points(here, palettes.short(one.name), {"color": one.colour})
-    else:
-        bar = {
-            "title": {"text": "Correctness", "font": {"size": 12, "color": theme.muted}},
-            "tickformat": ".0%",
-            "tickfont": {"color": theme.muted},
-            "thickness": 12,
-            "outlinewidth": 0,
-            "len": 0.7,
-        }
-        scale = [[0.0, "#b56900"], [0.5, "#b9b6a2" if theme.name == "light" else "#7d8a92"], [1.0, "#105bc3"]]
-        colour = info.correctness.astype(np.float32)
-        marker = {"color": colour, "colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar}
-        points(np.ones(len(info.image), dtype=bool), "", marker)
-    figure.update_layout(dragmode="pan")
-    figure.update_xaxes(range=[-0.01, 0.51], nticks=6)
-    figure.update_yaxes(range=[-0.02, 1.03], nticks=6)
-    return figure
-
-
-class BandsInfo(NamedTuple):
-    """Curves of groups: G groups, T epochs, the three quantiles low, median, high."""
-
-    epoch: Ints  # (T,)
-    groups: tuple[ClassStyle, ...]  # (G,)
-    images: Ints  # (G,), how many each group has
-    quantiles: Floats  # (G, T, 3)
-
-    def table(self) -> dict[str, Sequence[Any]]:
-        """One row per group and epoch."""
-        return {
-            "group": [one.name for one in self.groups for _ in self.epoch],
-            "images": [int(n) for n in self.images for _ in self.epoch],
-            "epoch": self.epoch.tolist() * len(self.groups),
-            "lower quarter": self.quantiles[:, :, 0].ravel().tolist(),
-            "median": self.quantiles[:, :, 1].ravel().tolist(),
-            "upper quarter": self.quantiles[:, :, 2].ravel().tolist(),
-        }
-
-
-def bands_info(epoch: ArrayLike, groups: Sequence[ClassStyle], images: ArrayLike, quantiles: ArrayLike) -> BandsInfo:
-    """Quartiles of p(label) per group and epoch: ``quantiles`` is (G, T, 3)."""
-    return BandsInfo(
-        np.asarray(epoch, dtype=np.int64),
-        tuple(groups),
-        np.asarray(images, dtype=np.int64),
-        np.asarray(quantiles, dtype=np.float64),
-    )
-
-
-def quartiles(counts: ArrayLike) -> Floats:
-    """Quartiles (G, T, 3) of values between 0 and 1 from their histograms (G, T, B), interpolated within a bin."""
-    images = np.asarray(counts, dtype=np.float64)
-    bins = images.shape[-1]
-    below = np.cumsum(images, axis=-1)  # (G, T, B)
-    total = below[..., -1:]
-    found = np.full((*images.shape[:-1], 3), np.nan)
-    for place, share in enumerate((0.25, 0.5, 0.75)):
-        wanted = share * total  # (G, T, 1)
-        bin_of = (below < wanted).sum(axis=-1, keepdims=True).clip(max=bins - 1)
-        here = np.take_along_axis(images, bin_of, axis=-1)
-        before = np.take_along_axis(below, bin_of, axis=-1) - here
-        inside = np.divide(wanted - before, here, out=np.full_like(here, 0.5), where=here > 0)
-        found[..., place] = ((bin_of + inside) / bins)[..., 0]
-    return np.where(total > 0, found, np.nan)
-
-
-def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
-    """The median of each group with the band between its quarters."""
-    figure = palettes.base_figure(theme, x="Epoch", y="Probability of the label", height=400)
-    x = info.epoch.astype(np.int32)
-    opacity = 0.18 if len(info.groups) <= 4 else 0.07
-    for place, one in enumerate(info.groups):
-        low, middle, high = info.quantiles[place].T.astype(np.float32)  # (T,) each
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=palettes.faded(one.colour, opacity),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=str(place),
-        )
-        figure.add_scatter(
-            x=x,
-            y=middle,
-            name=f"{palettes.short(one.name, 20)} ({info.images[place]:,})",
-            mode="lines+markers" if len(x) < 4 else "lines",
-            line={"color": one.colour, "width": 2.4},
-            legendgroup=str(place),
-            hovertemplate=f"{palettes.short(one.name)} %{{y:.1%}}<extra></extra>",
-        )
-    figure.update_layout(hovermode="x unified")
-    figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)
-    figure.update_xaxes(**palettes.WHOLE)
     return figure
