@@ -21,7 +21,8 @@ from tests.browser.driver import launch
 from tests.browser.server import ROOT, Server
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project, create_project
-from tidal_core.records import Answer, AnswerKind, AnswerMode, Split
+from tidal_core.records import Split
+from tidal_core.store.answers import ImportedLabels
 from tidal_core.studio import DEMO_SETTINGS, make_demo
 
 FULL = Size(labelled=300, pool=900, test=300, rounds=8, epochs=40)
@@ -45,12 +46,8 @@ def training_for_long(labels: int = 300) -> Project:
     project = create_project("live", dataclasses.replace(DEMO_SETTINGS, title="Live", preset="paper"))
     ingest(project, "digits", labels="known")
     images = [one for one in project.store.images.all(Split.POOL) if one.known_class is not None][:labels]
-    project.store.answers.import_labels(
-        [
-            Answer(f"seed-{one.id}", AnswerKind.LABEL, one.id, one.known_class, mode=AnswerMode.AUTOPILOT)
-            for one in images
-        ]
-    )
+    classes = [one.known_class for one in images if one.known_class is not None]
+    project.store.answers.import_labels(ImportedLabels([one.id for one in images], classes, ["me"] * len(images)))
     return project
 
 

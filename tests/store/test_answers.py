@@ -1,6 +1,5 @@
 """Answers are stored once, in order, and never rewritten."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from tests.store.samples import image, label, undo
 from tidal_core.records import Answer, AnswerKind, Purpose, QueueItem
 from tidal_core.store import Store
+from tidal_core.store.answers import ImportedLabels
 
 EVENT = st.tuples(st.integers(1, 4), st.sampled_from(["label", "skip", "undo"]), st.integers(1, 3))
 
@@ -82,11 +82,20 @@ def test_answers_are_there_after_the_file_is_opened_again(tmp_path: Path) -> Non
         assert [stored.answer for stored in second.answers.all()] == [label("a", 1)]
 
 
-def test_imported_labels_come_in_once(store: Store) -> None:
-    batch = [replace(label(f"import-{i}", i), annotator="import") for i in range(1, 6)]
-    assert store.answers.import_labels(batch) == 5
-    assert store.answers.import_labels(batch) == 0
-    assert len(store.answers.training_labels().image_ids) == 5
+def test_imported_labels_stand_in_their_order_under_events_of_their_own(store: Store) -> None:
+    store.answers.record([label("a", 1)])
+    assert store.answers.import_labels(ImportedLabels([3, 2, 2], [1, 2, 1], ["eve", "eve", "bob"])) == 3
+    assert store.answers.import_labels(ImportedLabels([4], [1], ["eve"])) == 1
+    stored = store.answers.all()
+    assert [one.seq for one in stored] == [1, 2, 3, 4, 5]
+    assert [(one.answer.image_id, one.answer.class_id, one.answer.annotator) for one in stored[1:]] == [
+        (3, 1, "eve"),
+        (2, 2, "eve"),
+        (2, 1, "bob"),
+        (4, 1, "eve"),
+    ]
+    assert len({one.answer.event_id for one in stored}) == 5
+    assert store.answers.training_labels().class_ids.tolist() == [1, 1, 1, 1]
 
 
 @settings(max_examples=25, deadline=None)

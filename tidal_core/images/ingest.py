@@ -25,7 +25,7 @@ from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
-from tidal_core.images.pixels import PixelCache, fit_square, open_pixels
+from tidal_core.images.pixels import PixelCache, decoded_side, fit_square, open_pixels
 from tidal_core.images.reading import ImageFacts, open_image
 from tidal_core.images.sources import unchanged_since
 from tidal_core.projects import Project
@@ -224,7 +224,7 @@ class _Import:
             sha256 = hashlib.sha256(data).hexdigest()
             if sha256 in self._ids:
                 return _Examined(item, sha256)
-            image, facts = open_image(data, item.name, at_least=2 * self._size, sha256=sha256)
+            image, facts = open_image(data, item.name, at_least=decoded_side(self._size), sha256=sha256)
             return _Examined(item, sha256, facts, fit_square(image, self._size, self._fit))
         except ImageUnreadable as error:
             return _Examined(item, problem=ImportProblem(item.name, error.reason, error.remedy))

@@ -7,13 +7,13 @@ again, so a source can be imported any number of times.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage
-from tidal_core.records import Answer, AnswerKind, AnswerMode, ImportProblem
+from tidal_core.records import ImportProblem
 from tidal_core.store import Store
+from tidal_core.store.answers import ImportedLabels
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -30,9 +30,7 @@ class LabelBook:
         self._imported = store.answers.last_imported()
         self._seen: dict[tuple[int, str], int] = {}  # what this import says, by image and annotator
         self._known: dict[int, int] = {}  # image -> class, for images of earlier imports
-        self._answers: list[Answer] = []
-        self._run = uuid.uuid4().hex  # makes event ids of this import its own
-        self._events = 0
+        self._waiting = ImportedLabels([], [], [])  # columns: an object for each of a million labels takes its time
         self._count = 0
         self.remarks: list[ImportProblem] = []
 
@@ -52,7 +50,7 @@ class LabelBook:
         """Take down one label. Returns the class that a new image is known to be, None where it is an answer."""
         if item.label is None or not item.label.strip():
             return None
-        class_id = self._resolve(item.label)
+        class_id = self._class_ids[item.label] if item.label in self._class_ids else self._resolve(item.label)
         if class_id is None:
             self.remarks.append(
                 ImportProblem(item.name, f"its label {item.label!r} cannot be used; it was read without", "relabel it")
@@ -77,22 +75,14 @@ class LabelBook:
             return class_id
         if self._imported.get(who) != class_id:
             self._imported[who] = class_id
-            self._events += 1
-            self._answers.append(
-                Answer(
-                    event_id=f"import-{self._run}-{self._events}",
-                    kind=AnswerKind.LABEL,
-                    image_id=image_id,
-                    class_id=class_id,
-                    annotator=who[1],
-                    mode=AnswerMode.IMPORT,
-                )
-            )
+            self._waiting.image_ids.append(image_id)
+            self._waiting.class_ids.append(class_id)
+            self._waiting.annotators.append(who[1])
         return None
 
     def flush(self) -> None:
         """Store what has come together once it is much: few large transactions, not many small ones."""
-        if len(self._answers) >= _FLUSH_LABELS:
+        if len(self._waiting.image_ids) >= _FLUSH_LABELS:
             self._store_answers()
 
     def finish(self) -> int:
@@ -107,9 +97,9 @@ class LabelBook:
         return self._count
 
     def _store_answers(self) -> None:
-        if self._answers:
-            self._count += self._store.answers.import_labels(self._answers)
-            self._answers = []
+        if self._waiting.image_ids:
+            self._count += self._store.answers.import_labels(self._waiting)
+            self._waiting = ImportedLabels([], [], [])
 
     def _resolve(self, name: str) -> int | None:
         """The class of a name, made if need be; None when it cannot be one."""

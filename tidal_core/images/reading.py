@@ -137,7 +137,9 @@ def perceptual_hash(image: Image.Image) -> int:
     Bit i tells whether the picture gets brighter from one cell to the next on a grid of 9 by 8 grey cells. Pictures
     without structure all hash to 0: equal hashes are a reason to look at the pixels, not a proof.
     """
-    small = image.convert("L").resize((9, 8), Image.Resampling.BOX, reducing_gap=2.0)
+    grey = image.convert("L")
+    blocks = min(grey.size) // 36  # whole blocks first, down to about 36 pixels: two thirds of the time, same cells
+    small = (grey.reduce(blocks) if blocks > 1 else grey).resize((9, 8), Image.Resampling.BOX)
     cells = np.asarray(small, dtype=np.int16)  # (8, 9)
     bits = cells[:, 1:] > cells[:, :-1]  # (8, 8)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -6,17 +6,17 @@ event sent again is acknowledged again, another event under a used id is refused
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
-from tidal_core.store.columns import insert, one, utc_now
+from tidal_core.store.columns import one, utc_now
 from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
@@ -40,6 +40,14 @@ class Labels:
     image_ids: Int64  # (N,)
     class_ids: Int64  # (N,)
     last_seq: int  # the last answer that was taken into account
+
+
+class ImportedLabels(NamedTuple):
+    """Labels that came along with an import, as columns of equal length."""
+
+    image_ids: list[int]
+    class_ids: list[int]
+    annotators: list[str]
 
 
 def _answer(row: tuple[Any, ...]) -> Answer:
@@ -115,30 +123,39 @@ class Answers:
                 return f"There is no answer {answer.undoes} on image {answer.image_id} to undo."
         return None
 
-    def import_labels(self, answers: Sequence[Answer]) -> int:
-        """Store many labels whose images and classes are known to exist; events stored before are passed over.
-
-        Returns how many were new.
-        """
-        if not answers:
+    def import_labels(self, labels: ImportedLabels) -> int:
+        """Store many labels whose images and classes are known to exist, in one transaction; returns how many."""
+        n = len(labels.image_ids)
+        if not n:
             return 0
-        known = {row[0] for row in self._db.rows("SELECT event_id FROM answers")}
-        fresh = [answer for answer in answers if answer.event_id not in known]
-        if not fresh:
-            return 0
-        now = utc_now()
-        cells = zip(*map(attrgetter(*_FIELDS), fresh), strict=True)
-        columns: dict[str, list[Any]] = dict(zip(_FIELDS, map(list, cells), strict=True))
-        for name in ("kind", "mode", "suggestion_shown", "purpose"):
-            columns[name] = [None if value is None else str(value) for value in columns[name]]
+        columns = {
+            "image_id": pa.array(labels.image_ids, pa.int32()),
+            "class_id": pa.array(labels.class_ids, pa.int32()),
+            "annotator": pa.array(labels.annotators, pa.string()),
+            "place": np.arange(1, n + 1),
+        }
         with self._db.write() as cursor:
             row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
-            first = (int(row[0]) if row else 0) + 1
-            columns["seq"] = list(range(first, first + len(fresh)))
-            columns["answered_at"] = [now] * len(fresh)
-            insert(cursor, "answers", {name: _typed(name, values) for name, values in columns.items()})
+            cursor.register("labels_in", pa.table(columns))
+            cursor.execute(
+                """
+                INSERT INTO answers
+                    (event_id, seq, kind, image_id, class_id, annotator, mode, suggestion_shown, answered_at)
+                SELECT ?::TEXT || place, ?::BIGINT + place, ?, image_id, class_id, annotator, ?, ?, ?
+                FROM labels_in ORDER BY place
+                """,
+                [
+                    f"import-{uuid.uuid4().hex}-",  # these events have no other origin that could send them twice
+                    int(row[0]) if row else 0,
+                    AnswerKind.LABEL.value,
+                    AnswerMode.IMPORT.value,
+                    Shown.NEVER.value,
+                    utc_now(),
+                ],
+            )
+            cursor.unregister("labels_in")
             cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
-        return len(fresh)
+        return n
 
     def last_imported(self) -> dict[tuple[int, str], int]:
         """What the last standing imported label says, by image id and annotator: class ids."""
@@ -246,15 +263,3 @@ class Answers:
     def _stored(self, condition: str, params: list[Any], *, source: str = "answers") -> list[StoredAnswer]:
         rows = self._db.rows(f"SELECT seq, answered_at, {_COLUMNS} FROM {source} {condition}", params)
         return [StoredAnswer(_answer(row[2:]), int(row[0]), row[1]) for row in rows]
-
-
-def _typed(name: str, values: list[Any]) -> Any:
-    """Columns that may hold nothing but None need their type said."""
-    kinds = {"class_id": pa.int32(), "round_id": pa.int32(), "suggestion_class": pa.int32(), "milliseconds": pa.int32()}
-    kinds |= {
-        "suggestion_p": pa.float64(),
-        "image_id": pa.int32(),
-        "seq": pa.int64(),
-        "answered_at": pa.timestamp("us"),
-    }
-    return pa.array(values, type=kinds.get(name, pa.string()))
