@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core.ui import theory_view
+from tidal_core.ui import motivating_view, theory_view
 
 st.title("Theory")
 st.caption(
@@ -13,7 +13,7 @@ st.caption(
 )
 theory_view.easy_ones_rise_faster()
 theory_view.the_path_tells_more_than_the_end()
-theory_view.does_it_hold_for_real_images()
+motivating_view.does_it_hold_for_real_images()
 st.divider()
 st.markdown("The same for your images: the data map shows which of them were learnt early, late, or not at all.")
-st.page_link("pages/dynamics.py", label="Open the data map", icon=":material/show_chart:")
+st.page_link("pages/dynamics.py", label="Open the data map", icon=":material/show_chart:", query_params={"view": "map"})

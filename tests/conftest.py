@@ -4,8 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tidal_core.config import PRESETS, QUICK
+
+# Timings never fail a test: a busy machine takes ten times as long.
+settings.register_profile("studio", deadline=None)
+settings.load_profile("studio")
 
 
 @pytest.fixture(autouse=True)

@@ -87,11 +87,20 @@ def test_inequality_21_holds_for_any_setting(setting: Elasticity) -> None:
 
 @given(settings)
 def test_easy_samples_rise_faster_along_the_whole_path(setting: Elasticity) -> None:
-    path = theory.exact_mean(setting, np.arange(0, 1000, 50))
+    steps = np.arange(301)
+    for path in (theory.exact_mean(setting, steps), theory.continuous(setting, steps * setting.h)):
+        assert theory.inequality(setting, path).holds
+        assert (np.diff(path[:, 0] - path[:, 1]) > 0).all()
 
-    assert theory.inequality(setting, path).holds
-    gaps = np.diff(path[:, 0] - path[:, 1])
-    assert (gaps > 0).all()
+
+@pytest.mark.parametrize("name", ["default", "large steps", "few hard samples"])
+def test_easy_samples_rise_faster_at_every_step_of_simulated_paths_inside_x_above_zero(name: str) -> None:
+    paths = theory.simulate(FIVE[name], runs=50, steps=300, seed=5, points=301)
+
+    assert paths.logits.shape[1] == 301
+    assert paths.share_left == 0
+    for run in paths.logits:
+        assert theory.inequality(FIVE[name], run).holds
 
 
 def test_hard_samples_that_pull_like_easy_ones_are_no_slower() -> None:

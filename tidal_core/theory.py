@@ -143,7 +143,7 @@ def exact_mean(setting: Elasticity, steps: Int64) -> Float64:
 def continuous(setting: Elasticity, times: Float64) -> Float64:
     """exp(At) X(0), the solution of (20), for each t of ``times`` (t = m h): (P, 3)."""
     start = np.asarray(setting.start, np.float64)
-    return np.stack([expm(setting.matrix * t) @ start for t in times])
+    return np.asarray(expm(setting.matrix * np.asarray(times, np.float64)[:, None, None]) @ start)
 
 
 class Inequality(NamedTuple):

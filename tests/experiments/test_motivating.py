@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tidal_core import cli
 from tidal_core.errors import InputError
 from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
 from tidal_core.experiments.owner import owning
-from tidal_core.experiments.separation import Separation, folder_of, note, state_of
+from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
 
 TINY = replace(CONFIG, epochs=2, batch_size=8)
 
@@ -89,6 +90,32 @@ def test_its_state_is_known_while_a_process_works_on_it(tmp_path: Path) -> None:
         note(folder, 3, 12, "training accuracy 50.0%")
         assert state_of(folder) == (0.25, "epoch 3 of 12: training accuracy 50.0%")
     assert state_of(folder) is None
+
+
+def test_a_training_that_was_cancelled_did_not_break_off(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "digits")
+    begin(folder, "digits", 20)
+    assert state_of(folder) == (0.0, "epoch 0 of 30: starting")
+    assert broke_off(folder) is None, "it runs"
+    assert cancel(folder)
+    for _ in range(100):
+        if state_of(folder) is None:
+            break
+        time.sleep(0.05)
+
+    assert state_of(folder) is None
+    assert broke_off(folder) is None
+    assert not cancel(folder)
+
+
+def test_a_training_that_broke_off_is_told_of_until_the_next(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "digits")
+    folder.mkdir(parents=True)
+    note(folder, 3, 30, "training accuracy 50.0%")
+
+    assert broke_off(folder) == "The last training broke off in epoch 3 of 30."
+    note(folder, 30, 30, "training accuracy 99.0%")
+    assert broke_off(folder) is None
 
 
 def test_the_command_leaves_its_result(

@@ -1,5 +1,7 @@
 """The Theory page: its sliders, its presets, its experiment."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from tests.experiments.test_motivating import result
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core.experiments import owner
-from tidal_core.experiments.separation import RESULT, folder_of
+from tidal_core.experiments.owner import owning
+from tidal_core.experiments.separation import RESULT, Separation, folder_of, note
 from tidal_core.projects import home
 from tidal_core.studio import Studio
 
@@ -27,12 +30,37 @@ def test_the_page_tells_three_chapters(page: AppTest) -> None:
     assert "No result for these images yet" in texts(page)
 
 
-def test_a_preset_moves_the_sliders(page: AppTest) -> None:
-    page.session_state["effect"] = "Gone"
+def test_a_preset_moves_the_sliders_and_sliders_pick_it(page: AppTest) -> None:
+    page.segmented_control(key="effect").set_value("Small").run()
+    assert page.slider(key="alpha-h").value == 0.9
     page.slider(key="alpha-h").set_value(1.0).run()
+    assert page.segmented_control(key="effect").value == "Gone"
+    assert "no gap, the rest is chance" in texts(page)
+    page.slider(key="alpha-h").set_value(0.7).run()
 
     assert not page.exception
-    assert "there is no gap" in texts(page)
+    assert page.segmented_control(key="effect").value is None
+
+
+def test_every_figure_says_what_to_look_at_without_being_pointed_at(page: AppTest) -> None:
+    assert sum(one.value.startswith("Look at ") for one in page.caption) == charts(page)
+
+
+def test_closed_forms_stand_beside_sums_over_the_classes(page: AppTest) -> None:
+    page.slider(key="theory-classes").set_value(7).run()
+
+    table = next(one.value for one in page.markdown if "class by class" in one.value)
+    rows = [line.split("|")[2:4] for line in table.splitlines()[3:]]
+    assert rows[0] == rows[1]
+    assert rows[2] == rows[3]
+    assert rows[0] != rows[2]
+
+
+def test_the_same_for_your_images_opens_the_data_map(page: AppTest) -> None:
+    link = page.get("page_link")[0].proto
+
+    assert link.page == "dynamics"
+    assert link.query_string == "view=map"
 
 
 def test_settings_outside_the_theorem_are_explained(page: AppTest) -> None:
@@ -56,21 +84,68 @@ def test_sliders_at_their_ends_draw_a_curve_all_the_same(page: AppTest, key: str
     assert charts(page) == 4
 
 
-def test_a_result_is_shown_with_its_training_accuracy(studio: Studio, tmp_path: Path) -> None:
+@pytest.fixture
+def kept(studio: Studio, tmp_path: Path) -> Separation:
     found = result(tmp_path)
     assert found is not None
     found.save(folder_of(home(), "digits") / RESULT)
+    return found
+
+
+def open_page() -> AppTest:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/theory.py").run()
+    assert not page.exception, page.exception
+    return page
 
-    assert not page.exception
-    assert charts(page) == 8
+
+def test_a_result_is_shown_with_its_training_accuracy_and_what_was_published(kept: Separation) -> None:
+    page = open_page()
+
+    assert charts(page) == 9
     assert [one.label for one in page.metric][-1] == "Training accuracy"
+    assert f"| TD margin | {kept.auroc['td_margin']:.3f} | {kept.held_out['td_margin']:.3f} | 0.968 |" in texts(page)
+    assert sum(one.value.startswith("Look at ") for one in page.caption) == 9
 
 
-def test_train_starts_the_command_once(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_has_not_settled_is_warned_of(kept: Separation) -> None:
+    replace(kept, train_accuracy=0.7).save(folder_of(home(), "digits") / RESULT)
+    assert "knows only 70% of its training images" in texts(open_page())
+    replace(kept, train_accuracy=0.99).save(folder_of(home(), "digits") / RESULT)
+    assert "knows only" not in texts(open_page())
+
+
+def test_margins_can_be_looked_at_as_well_as_entropies(kept: Separation) -> None:
+    page = open_page()
+    assert axes(page) == ["Snapshot entropy", "TD entropy", "Snapshot entropy"]
+
+    page.segmented_control(key="motivating-judge").set_value("Margin").run()
+
+    assert axes(page) == ["Snapshot margin", "TD margin", "Snapshot margin"]
+
+
+def axes(page: AppTest) -> list[str]:
+    """The titles of the last three figures' x axes."""
+    return [json.loads(one.proto.spec)["layout"]["xaxis"]["title"]["text"] for one in page.get("plotly_chart")[-3:]]
+
+
+def test_train_starts_the_command_once_and_stop_ends_it(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(owner, "start", lambda arguments, log: started.append(list(arguments)))
 
     page.button(key="motivating-start").click().run()
 
     assert started == [["separability", "digits", "--per-class", "100"]]
+    with owning(folder_of(home(), "digits")):
+        page.run()
+        assert page.button(key="motivating-start").disabled
+        assert not page.button(key="motivating-stop").disabled
+
+
+def test_training_that_broke_off_says_why(page: AppTest) -> None:
+    folder = folder_of(home(), "digits")
+    folder.mkdir(parents=True)
+    note(folder, 2, 30, "training accuracy 40.0%")
+    (folder / "log.txt").write_text("epoch 2/30\nthe disk is full\n")
+    page.run()
+
+    assert "broke off in epoch 2 of 30. It said last: the disk is full" in texts(page)

@@ -12,6 +12,7 @@ from typer import Argument, Option
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment
 from tidal_core.projects import home, slugify
+from tidal_core.records import TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
 
@@ -140,7 +141,14 @@ def separability(
         note(folder, 0, motivating.CONFIG.epochs, "preparing the images")
         prepared = datasets.load(dataset, home() / "experiments" / "data", data)
         config = dataclasses.replace(motivating.CONFIG, backbone=backbone)
-        run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed)
+        said, left = "training begins", ""
+
+        def look(now: TrainProgress) -> None:
+            nonlocal left
+            left = f", {now.seconds_left:,.0f} s left"
+            note(folder, now.epoch - 1, now.epochs, said + left)
+
+        run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed, progress=look)
         while True:
             try:
                 record = next(run)
@@ -148,7 +156,7 @@ def separability(
                 found = end.value
                 break
             said = f"training accuracy {record.train_accuracy:.1%}"
-            note(folder, record.epoch, record.epochs, said)
+            note(folder, record.epoch, record.epochs, said + left)
             typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
         found.save(folder / RESULT)
     for name, title in ESTIMATORS.items():

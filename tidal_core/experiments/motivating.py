@@ -20,7 +20,7 @@ from tidal_core.config import Seeds, TrainConfig
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import keep_tail
-from tidal_core.experiments.separation import Separation
+from tidal_core.experiments.separation import EPOCHS, Separation
 from tidal_core.model import build_model
 from tidal_core.records import EpochRecord, Float32, Float64, Int64, TrainImages, TrainProgress
 from tidal_core.scoring import score
@@ -32,7 +32,7 @@ SHOWN = ("td_entropy", "td_margin", "entropy", "margin")
 CONFIG = TrainConfig(
     backbone="small",
     companions=("td",),
-    epochs=30,
+    epochs=EPOCHS,
     min_steps=0,
     batch_size=64,
     optimizer="adam",

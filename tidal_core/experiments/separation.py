@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tidal_core.experiments.owner import owner_of
+from tidal_core.experiments import owner
 from tidal_core.figures.theory import ESTIMATORS, SeparationInfo
 from tidal_core.records import Float64, Int64
 
@@ -18,14 +18,32 @@ PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin"
 
 
 RESULT = "result.npz"
+EPOCHS = 30
 _PROGRESS = "progress.json"
 
-__all__ = ["ESTIMATORS", "PUBLISHED", "RESULT", "Separation", "folder_of", "note", "state_of"]
+__all__ = ["EPOCHS", "ESTIMATORS", "PUBLISHED", "RESULT", "Separation", "folder_of", "note", "state_of"]
 
 
 def folder_of(home: Path, dataset: str) -> Path:
     """Where the experiment on this data set is kept."""
     return home / "experiments" / "motivating" / "".join(c if c.isalnum() else "-" for c in dataset)
+
+
+def begin(folder: Path, dataset: str, per_class: int) -> None:
+    """Train in a process of its own; InputError while another one works in the folder."""
+    if owner.owner_of(folder) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "log.txt").unlink(missing_ok=True)
+        note(folder, 0, EPOCHS, "starting")
+    owner.start(["separability", dataset, "--per-class", str(per_class)], folder)
+
+
+def cancel(folder: Path) -> bool:
+    """End it; whether there was anything to end. An earlier result stays."""
+    ended = owner.stop(folder)
+    if ended:
+        (folder / _PROGRESS).unlink(missing_ok=True)
+    return ended
 
 
 def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
@@ -37,13 +55,31 @@ def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
 
 def state_of(folder: Path) -> tuple[float, str] | None:
     """How far the running experiment is, 0 to 1, and in words; None when none is running."""
-    if owner_of(folder) is None:
+    if owner.owner_of(folder) is None:
         return None
-    try:
-        found = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    found = _noted(folder)
+    if found is None:
         return 0.0, "starting"
     return found["epoch"] / found["epochs"], f"epoch {found['epoch']} of {found['epochs']}: {found['said']}"
+
+
+def broke_off(folder: Path) -> str | None:
+    """Why the last one ended before its end, in its own last words; None when it did not, or was cancelled."""
+    found = _noted(folder)
+    if found is None or found["epoch"] >= found["epochs"] or owner.owner_of(folder) is not None:
+        return None
+    log = folder / "log.txt"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    last = f" It said last: {lines[-1].strip()[:300]}" if lines else ""
+    return f"The last training broke off in epoch {found['epoch']} of {found['epochs']}.{last}"
+
+
+def _noted(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from tidal_core import theory
 from tidal_core.figures.palettes import (
     CLASS_COLOURS,
-    DYNAMICS,
     PERCENT,
-    SNAPSHOT,
     Theme,
     base_figure,
     faded,
@@ -23,7 +21,11 @@ from tidal_core.figures.palettes import (
 from tidal_core.theory import GROUPS, Elasticity
 
 Floats = NDArray[np.float64]
-EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[0]
+Counts = NDArray[np.int64]
+EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[7]
+GROUP_COLOURS = (EASY, HARD, OTHER)
+ENTROPY, MARGIN = CLASS_COLOURS[4], CLASS_COLOURS[6]
+RINGS = 12  # of the differential equation on each path
 MAJOR, MINOR = CLASS_COLOURS[0], CLASS_COLOURS[9]
 BINS = 40
 NUMBER = "%{y:.3f}<extra>%{fullData.name}</extra>"
@@ -89,32 +91,48 @@ def paths_info(setting: Elasticity, runs: int, steps: int, seed: int = 0) -> Pat
 
 
 def paths_figure(info: PathsInfo, theme: Theme) -> go.Figure:
-    """Averaged logits with the band of the middle 90 % of runs; dashes: exact mean; dots: differential equation."""
-    figure = base_figure(theme, x="Time t", y="Logit of the true class", height=400)
+    """Averaged logits with the band of the middle 90 % of runs; dashes: exact mean; rings: differential equation."""
+    figure = base_figure(theme, x="Time t", y="Logit of the true class", height=420)
     time = info.time.astype(np.float32)
-    for place, (group, colour) in enumerate(zip(GROUPS, (EASY, HARD, OTHER), strict=True)):
+    some = slice(None, None, max(1, len(time) // RINGS))
+    for place, (group, colour) in enumerate(zip(GROUPS, GROUP_COLOURS, strict=True)):
         _band(figure, time, info.low[:, place], info.high[:, place], colour)
-        for values, dash, name in (
-            (info.mean, None, group),
-            (info.exact, "dash", "exact mean"),
-            (info.continuous, "dot", "differential equation"),
-        ):
+        figure.add_scatter(
+            x=time,
+            y=info.mean[:, place].astype(np.float32),
+            name=group,
+            legendgroup=group,
+            mode="lines",
+            line={"color": colour, "width": 6},
+            hovertemplate=f"{group}, mean of {info.runs:,} runs<br>t %{{x:.2f}}, logit %{{y:.3f}}<extra></extra>",
+        )
+    for name, values, part, look in (
+        ("exact mean", info.exact, slice(None), {"line": {"color": theme.text, "dash": "dash", "width": 1.3}}),
+        (
+            "differential equation",
+            info.continuous,
+            some,
+            {"marker": {"color": theme.text, "symbol": "circle-open", "size": 8, "line": {"width": 1.3}}},
+        ),
+    ):
+        for place, group in enumerate(GROUPS):
             figure.add_scatter(
-                x=time,
-                y=values[:, place].astype(np.float32),
-                name=group if dash is None else name,
+                x=time[part],
+                y=values[part, place].astype(np.float32),
+                name=name,
                 legendgroup=name,
-                showlegend=dash is None or place == 0,
-                mode="lines",
-                line={"color": theme.text if dash else colour, "dash": dash, "width": 1.5 if dash else 2},
+                showlegend=place == 0,
+                mode="lines" if "line" in look else "markers",
                 hovertemplate=f"{group}, {name}<br>t %{{x:.2f}}, logit %{{y:.3f}}<extra></extra>",
+                **look,
             )
+    figure.update_xaxes(range=[0, float(time[-1]) * 1.01])
     return figure
 
 
 def speed_figure(info: PathsInfo, theme: Theme) -> go.Figure:
     """How much faster easy samples rise, by the equations and by (21): one line on the other."""
-    figure = base_figure(theme, x="Time t", y="Easy minus hard, per unit of t", height=240)
+    figure = base_figure(theme, x="Time t", y="Easy minus hard", height=260)
     time = info.time.astype(np.float32)
     for values, name, line in (
         (info.difference, "from (20)", {"color": EASY, "width": 5}),
@@ -175,12 +193,23 @@ def areas_figure(info: AreasInfo, theme: Theme) -> go.Figure:
 
 def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
     """H and M over the area, where H falls (all of it right of 1/C), and where the two curves lie."""
-    figure = base_figure(theme, x="Area below the curve of the true class", y="H in nats, M", height=340)
+    figure = base_figure(theme, x="Area below the curve of the true class", y="H in nats, M", height=360)
     figure.add_vrect(x0=1 / info.classes, x1=1, fillcolor=faded(theme.primary, 0.08), line_width=0, layer="below")
-    for x, text in ((1 / info.classes, f"1/C = {1 / info.classes:.2g}"), (0.5, "1/2")):
+    highest, lowest = max(1.0, float(info.entropy.max())), float(info.margin.min())
+    marks = ((1 / info.classes, f"1/C = {1 / info.classes:.2g}", 1.0), (0.5, "1/2", 0.92))
+    for x, text, height in marks[: 1 if info.classes == 2 else 2]:
         figure.add_vline(x=x, line={"color": theme.muted, "dash": "dot", "width": 1})
-        figure.add_annotation(x=x, y=1, yref="paper", text=text, showarrow=False, xanchor="left", yanchor="top")
-    for values, name, colour in ((info.entropy, "entropy H (23)", DYNAMICS), (info.margin, "margin M (24)", SNAPSHOT)):
+        figure.add_annotation(
+            x=x,
+            y=height,
+            yref="paper",
+            text=text,
+            showarrow=False,
+            xanchor="left",
+            yanchor="top",
+            font={"size": 12, "color": theme.muted},
+        )
+    for values, name, colour in ((info.entropy, "entropy H (23)", ENTROPY), (info.margin, "margin M (24)", MARGIN)):
         figure.add_scatter(
             x=info.s.astype(np.float32),
             y=values.astype(np.float32),
@@ -198,7 +227,9 @@ def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
             marker={"color": colour, "size": 10, "line": {"color": theme.background, "width": 1.5}},
             hovertemplate=f"{name}<br>%{{y:.3f}} at an area of %{{x:.2f}}<extra></extra>",
         )
-    figure.update_xaxes(range=[0, 1])
+    figure.update_xaxes(range=[0, 1.01])
+    # Room above for the names of the marks.
+    figure.update_yaxes(range=[lowest - 0.05 * highest, 1.25 * highest])
     return figure
 
 

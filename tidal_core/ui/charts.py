@@ -29,7 +29,7 @@ def page_theme() -> Theme:
 def heading(title: str, explanation: str, key: str, build: Build | None = None) -> None:
     """The title of a figure, its explanation on hover, and the menu of downloads if ``build`` can make it again."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}-heading"):
-        st.markdown(f"#### {title}", help=explanation, width="content")
+        st.markdown(f"#### {title}", help=explanation or None, width="content")
         if build is not None:
             with st.popover("", icon=":material/download:", type="tertiary", help="Save this figure or its numbers"):
                 _downloads(title, key, build)
@@ -114,6 +114,13 @@ def draw_live(figure: go.Figure, title: str, key: str, version: object) -> None:
 def chart(title: str, explanation: str, key: str, build: Build) -> None:
     """A figure with everything around it, for places that are not polled."""
     heading(title, explanation, key, build)
+    draw(build()[1], title, key)
+
+
+def told(title: str, sentence: str, key: str, build: Build) -> None:
+    """A figure whose explanation stands above it, for pages that tell a story."""
+    heading(title, "", key, build)
+    st.caption(sentence)
     draw(build()[1], title, key)
 
 

@@ -1,0 +1,121 @@
+"""Chapter 3 of the Theory page: the motivating experiment, trained and shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from tidal_core.experiments import owner, separation
+from tidal_core.experiments.datasets import available
+from tidal_core.figures import theory as figures
+from tidal_core.projects import home
+from tidal_core.ui import charts
+
+SATURATED = 0.95  # training accuracy below which the snapshot has not settled
+PAIRS = {"Entropy": ("entropy", "td_entropy"), "Margin": ("margin", "td_margin")}
+
+
+def does_it_hold_for_real_images() -> None:
+    """The motivating experiment."""
+    st.header("3. Does it hold for real images?", anchor=False)
+    st.markdown(
+        "The paper's experiment: half of the classes keep a tenth of their images, which makes them hard. A network "
+        "trains for 30 epochs on what is left. Who tells the rare images from the common ones: the trained network's "
+        "own uncertainty (the *snapshot*), or the dynamics of its training (*TD*)?"
+    )
+    data = os.environ.get("TIDAL_DATA")
+    names = available(home() / "experiments" / "data", Path(data) if data else None)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dataset = st.selectbox("Images", names, key="motivating-data", width=200)
+        per_class = st.number_input("Of each common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
+        folder = separation.folder_of(home(), dataset)
+        running = owner.owner_of(folder) is not None
+        if st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running):
+            separation.begin(folder, dataset, int(per_class))
+            st.rerun()
+        if st.button("Stop", icon=":material/stop:", key="motivating-stop", disabled=not running):
+            separation.cancel(folder)
+            st.rerun()
+    _progress(folder, running)
+    _result(folder, running)
+
+
+@st.fragment(run_every=1.5)
+def _progress(folder: Path, was_running: bool) -> None:
+    """How far it is. Without buttons: clicks get lost in what is drawn again by itself."""
+    state = separation.state_of(folder)
+    if state is not None:
+        st.progress(*state)
+    if was_running != (state is not None):
+        st.rerun()
+    why = separation.broke_off(folder)
+    if why is not None:
+        st.error(why, icon=":material/error:")
+
+
+def _result(folder: Path, running: bool) -> None:
+    file = folder / separation.RESULT
+    if not file.exists():
+        if not running:
+            st.info("No result for these images yet: train for one. On the digits it takes about a minute.")
+        return
+    found = separation.Separation.load(file)
+    info, theme = found.info(), charts.page_theme()
+    if running:
+        st.caption("Below is the result before; the new one takes its place.")
+    one, two, three = st.columns(3)
+    one.metric("Training dynamics, AUROC", f"{found.auroc['td_entropy']:.3f}", help="By entropy.")
+    two.metric("Snapshot, AUROC", f"{found.auroc['entropy']:.3f}", help="By entropy.")
+    three.metric("Training accuracy", f"{found.train_accuracy:.1%}")
+    common, rare = (found.counts[part] for part in (slice(info.major_classes), slice(info.major_classes, None)))
+    st.caption(
+        f"{len(found.minor):,} training images: {_several(common)} of each common class, {_several(rare)} of each rare "
+        "one. AUROC is the chance that a rare image is judged harder than a common one: 1 is perfect, 0.5 is guessing."
+    )
+    if found.train_accuracy < SATURATED:
+        st.warning(
+            f"The network knows only {found.train_accuracy:.0%} of its training images. The effect needs one that has "
+            "learnt them nearly all: until then the snapshot is unsure of hard images too.",
+            icon=":material/warning:",
+        )
+    left, right = st.columns(2, gap="large")
+    with left:
+        charts.told("Images per class", "Look at the right half: these classes are rare.", "motivating-labels",
+                    lambda: (info, figures.label_figure(info, theme)))  # fmt: skip
+    with right:
+        charts.told("Accuracy while it trains", "Look at the distance: rare classes are learnt later.",
+                    "motivating-accuracy", lambda: (info, figures.learning_figure(info, theme)))  # fmt: skip
+    judged = st.segmented_control("Judged by", list(PAIRS), default="Entropy", required=True, key="motivating-judge")
+    snapshot, dynamics = PAIRS[str(judged or "Entropy")]
+    left, right = st.columns(2, gap="large")
+    with left:
+        charts.told("Judged by the snapshot", "Look at the overlap: nearly all images, rare or not, lie at one end.",
+                    "motivating-snapshot", lambda: (info, figures.histogram_figure(info, snapshot, theme)))  # fmt: skip
+    with right:
+        charts.told("Judged by the dynamics", "Look at the overlap: the less of it, the better they are told apart.",
+                    "motivating-dynamics", lambda: (info, figures.histogram_figure(info, dynamics, theme)))  # fmt: skip
+    charts.told("Snapshot against dynamics", "Look at one axis at a time: which one has the colours apart?",
+                "motivating-scatter",
+                lambda: (info, figures.scatter_figure(info, theme, snapshot, dynamics)))  # fmt: skip
+    st.markdown("#### AUROC of rare against common images")
+    st.markdown(auroc_table(found))
+    st.caption(
+        "Held-out images were not trained on, so their dynamics are the TD module's prediction. Published: CIFAR-10, "
+        "27,500 training images, ResNet-18."
+    )
+
+
+def auroc_table(found: separation.Separation) -> str:
+    """Every estimator on training and held-out images, beside what was published."""
+    lines = ["| | training | held-out | published |", "|---|---|---|---|"]
+    for name, title in figures.ESTIMATORS.items():
+        numbers = (found.auroc[name], found.held_out[name], separation.PUBLISHED[name])
+        lines.append(f"| {title} | " + " | ".join(f"{one:.3f}" for one in numbers) + " |")
+    return "\n".join(lines)
+
+
+def _several(counts: figures.Counts) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
