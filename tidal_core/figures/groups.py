@@ -72,21 +72,23 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
     figure = palettes.base_figure(
         theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
     )
-    hover = "%{text}<br>confidence %{y:.2f}, variability %{x:.2f}<extra></extra>"
-    names = np.array([palettes.short(one, 40) for one in info.name], dtype=object)
+    few = len(info.image) < MAP_PLAIN
+    hover = ("%{text}<br>" if few else "image %{customdata}<br>") + "confidence %{y:.2f}, variability %{x:.2f}"
+    # The names of 20,000 files are most of what the page would send, to show one of them.
+    names = np.array([palettes.short(one, 40) for one in info.name], dtype=object) if few else None
 
     def points(here: NDArray[np.bool_], name: str, marker: dict[str, Any]) -> None:
-        kind = go.Scatter if len(info.image) < MAP_PLAIN else go.Scattergl
+        kind = go.Scatter if few else go.Scattergl
         figure.add_trace(
             kind(
                 x=info.variability[here].astype(np.float32),
                 y=info.confidence[here].astype(np.float32),
-                text=names[here],
+                text=None if names is None else names[here],
                 customdata=info.image[here].astype(np.int32),
                 name=name,
                 mode="markers",
-                marker={"size": 7 if len(info.image) < MAP_PLAIN else 4, "opacity": 0.8, **marker},
-                hovertemplate=hover,
+                marker={"size": 7 if few else 4, "opacity": 0.8, **marker},
+                hovertemplate=f"{hover}<extra></extra>",
             )
         )
 

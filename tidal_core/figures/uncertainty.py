@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from tidal_core.dynamics import EXPLANATIONS
 from tidal_core.figures import palettes
@@ -142,10 +142,14 @@ class ScatterInfo(NamedTuple):
 
 def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
     """Spearman's rank correlation; NaN for fewer than three values or a constant one."""
-    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    return _correlation(rankdata(one), rankdata(other))
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    """Pearson's correlation of ranks (N,); NaN for fewer than three or for a constant."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(spearmanr(a, b).statistic)
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def scatter_info(
@@ -227,14 +231,15 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
         for name, values in scores.items()
     }
     size = min([batch, *(len(one) for one in urgency.values())])
-    chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in urgency.values()]
-    values = list(urgency.values())
+    values = np.array(list(urgency.values()))  # (E, N)
+    chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in values]
+    ranks = rankdata(values, axis=1)  # ranked once, not once a pair: the order of a large pool takes a while
     count = len(values)
     overlap, correlation = np.eye(count), np.eye(count)
     for one in range(count):
         for other in range(one):
             overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
-            correlation[one, other] = correlation[other, one] = rank_correlation(values[one], values[other])
+            correlation[one, other] = correlation[other, one] = _correlation(ranks[one], ranks[other])
     return AgreementInfo(tuple(ESTIMATORS.get(name, name) for name in scores), overlap, correlation, size)
 
 
