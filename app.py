@@ -23,7 +23,7 @@ def parts() -> dict[str, Any]:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
-    from tidal_core import api
+    from tidal_core import api, api_owner
     from tidal_core.ui.runtime import get_studio
 
     # A folder of this name makes Streamlit run a page's file by itself, without ours, for the first visitor who comes
@@ -33,6 +33,8 @@ def parts() -> dict[str, Any]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         studio = get_studio()
+        if not st.get_option("server.sslCertFile"):
+            studio.reachable_at(own_address())
         studio.open_in_background()
         try:
             yield
@@ -41,7 +43,20 @@ def parts() -> dict[str, Any]:
 
     # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
-    return {"routes": api.routes(get_studio), "lifespan": lifespan, "middleware": [hosts]}
+    return {
+        "routes": [*api.routes(get_studio), *api_owner.routes(get_studio)],
+        "lifespan": lifespan,
+        "middleware": [hosts],
+    }
+
+
+def own_address() -> str:
+    """Where programs on this machine reach the server: its port is bound before it starts up."""
+    host = st.get_option("server.address")
+    if not host or host in {"0.0.0.0", "::", "localhost"}:
+        host = "127.0.0.1"
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"http://{f'[{host}]' if ':' in host else host}:{st.get_option('server.port')}{'/' + base if base else ''}"
 
 
 def main() -> None:

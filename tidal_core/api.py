@@ -101,7 +101,7 @@ def _route(path: str, handler: Handler, method: str, get_studio: Callable[[], St
             body = await _checked_body(request) if method == "POST" else {}
             return await run_in_threadpool(_answer, request, body, handler, get_studio)
         except _Refused as refused:
-            return _problem(refused.status, str(refused))
+            return problem(refused.status, str(refused))
 
     return Route(f"/api/p/{{slug}}/{path}", endpoint, methods=[method])
 
@@ -154,11 +154,16 @@ def _answer(request: Request, body: dict[str, Any], handler: Handler, get_studio
         desk = labeling.desk_of(project)
         return handler(Call(studio, project, desk, body, image_id, dict(request.query_params)))
     except TidalError as error:
-        status = next(status for kind, status in STATUS_OF_ERROR if isinstance(error, kind))
-        return _problem(status, str(error))
+        return refusal(error)
 
 
-def _problem(status: int, message: str) -> JSONResponse:
+def refusal(error: TidalError) -> JSONResponse:
+    """What went wrong on purpose, with the status that says what kind it is."""
+    return problem(next(status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), str(error))
+
+
+def problem(status: int, message: str) -> JSONResponse:
+    """A refusal."""
     return JSONResponse({"error": message}, status)
 
 

@@ -10,9 +10,10 @@ import logging
 import os
 import secrets
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tidal_core import projects
+from tidal_core import ownership, projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, StoreError
 from tidal_core.projects import Project
@@ -36,6 +37,7 @@ class Studio:
     def __init__(self, *, with_worker: bool = True) -> None:
         # Chosen by whoever starts the server where a program is to call the routes, else new for each process.
         self.token = os.environ.get("TIDAL_TOKEN") or secrets.token_urlsafe(32)
+        self.owner: ownership.Owner | None = None  # set once it is known where this process answers
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
         self._imports: dict[str, ImportJob] = {}
@@ -44,6 +46,26 @@ class Studio:
         self.worker = Worker(self.open_projects)
         if with_worker:
             self.worker.start()
+
+    def reachable_at(self, address: str) -> None:
+        """Answer for the projects of this process at ``address``, and write that into the folder of each.
+
+        The token is another one than the pages': whoever may look at a page may not take the whole project away.
+        """
+        with self._lock:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            self.owner = ownership.Owner(os.getpid(), address, secrets.token_urlsafe(32), since)
+            for project in self._open.values():
+                self._announce(project)
+
+    def _announce(self, project: Project) -> None:
+        if self.owner is None:
+            return
+        try:
+            ownership.announce(project.folder, self.owner)
+        except OSError as error:
+            # The studio works without; only the command line cannot ask it then.
+            logger.warning("Where %s can be asked could not be written down: %s", project.slug, error)
 
     def open_projects(self) -> list[Project]:
         """The projects that are open now."""
@@ -64,6 +86,7 @@ class Studio:
                 if found.store.queue.count() == 0:
                     fill_queue(found)
                 self._open[slug] = found
+                self._announce(found)
                 self.worker.wake()
             return found
 
@@ -72,6 +95,7 @@ class Studio:
         with self._lock:
             made = projects.create_project(name, settings, classes)
             self._open[made.slug] = made
+            self._announce(made)
             return made
 
     def demo(self) -> Project:
@@ -155,6 +179,8 @@ class Studio:
             logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")
         with self._lock:
             for project in self._open.values():
+                if self.owner is not None:
+                    ownership.withdraw(project.folder, self.owner)
                 project.close()
             self._open.clear()
 

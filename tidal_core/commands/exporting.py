@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import SHOWN_PROBLEMS, out
+from tidal_core.commands.opening import opened_to_read
 
 
 class ExportWhat(StrEnum):
@@ -34,18 +35,14 @@ def export(
     link: Annotated[bool, typer.Option(help="Trees of images: link to the originals instead of copying them.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write labels, answers or predictions for other programs."""
+    """Write labels, answers or predictions for other programs; also while a studio runs."""
     from tidal_core.exporters import export as write
     from tidal_core.exporters.base import ExportOptions
     from tidal_core.images.reports import plain
-    from tidal_core.projects import open_project, slugify
 
-    opened = open_project(slugify(project))
-    try:
-        options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
+    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
+    with opened_to_read(project) as opened:
         report = write(opened, to, format, options)
-    finally:
-        opened.close()
     for problem in report.problems[:SHOWN_PROBLEMS]:
         out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
     out.print(escape(f"{report.rows:,} {what.value} written to {report.path}"), soft_wrap=True)

@@ -11,6 +11,8 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import SHOWN_PROBLEMS, err, out, progress_bar, stopped_by_ctrl_c
+from tidal_core.commands.opening import said_of
+from tidal_core.errors import ProjectInUse
 from tidal_core.records import ImportReport
 
 
@@ -52,6 +54,7 @@ def import_(
     from tidal_core.images.ingest import LabelUse, ingest
     from tidal_core.images.reports import keep_problems, summary
     from tidal_core.images.suggest import suggest_settings
+    from tidal_core.ownership import owner_of
     from tidal_core.projects import create_project, open_project, project_slugs, slugify
 
     slug = slugify(name)
@@ -67,7 +70,15 @@ def import_(
         settings = suggest_settings(source, name, options)
         project = create_project(name, dataclasses.replace(settings, training_size=size or settings.training_size))
     else:
-        project = open_project(slug)
+        try:
+            project = open_project(slug)
+        except ProjectInUse as refusal:
+            owner = owner_of(slug, refusal)
+            raise ProjectInUse(
+                f"A running studio has the project {slug!r} ({said_of(owner)}). Import on its page Project, or stop it "
+                f"first (Ctrl-C in its terminal, or: kill {owner.pid}).",
+                pid=owner.pid,
+            ) from refusal
     use: LabelUse = "known" if labels in {LabelSource.FROM_FOLDERS, LabelSource.KNOWN} else "none"
     use = "answers" if labels is LabelSource.ANSWERS else use
     empty = False

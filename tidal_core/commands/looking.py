@@ -2,61 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from tidal_core.commands.console import out
+from tidal_core.commands.opening import said_of
 from tidal_core.errors import ProjectInUse, TidalError
-from tidal_core.records import RoundState, Split
+
+if TYPE_CHECKING:
+    from tidal_core.ownership import Owner
 
 
 def projects() -> None:
     """List all projects."""
-    from tidal_core.projects import home, open_project, project_slugs
+    from tidal_core.projects import home, project_slugs
 
     slugs = project_slugs()
     if not slugs:
         out.print("No projects yet. Make one with: python -m tidal_core import FOLDER --name NAME")
         return
-    table = Table("project", "images", "labels", "rounds", box=None, header_style="bold")
+    table = Table("project", "images", "labels", "rounds", "open in", box=None, header_style="bold")
     for slug in slugs:
         try:
-            opened = open_project(slug)
+            facts, owner = _summary_of(slug)
         except ProjectInUse as error:
-            table.add_row(slug, "", "", f"open in process {error.pid}")
+            table.add_row(slug, "", "", "", f"process {error.pid}")
             continue
         except TidalError as error:
-            table.add_row(slug, "", "", escape(str(error)))
+            table.add_row(slug, "", "", "", escape(str(error)))
             continue
-        with opened.store as store:
-            done = sum(record.state is RoundState.DONE for record in store.rounds.all())
-            table.add_row(
-                slug, f"{store.images.count():,}", f"{sum(store.answers.counts_by_class().values()):,}", str(done)
-            )
+        n_images = facts["images"] + facts["test_images"]
+        where = f"process {owner.pid}, {owner.address}" if owner else ""
+        table.add_row(slug, f"{n_images:,}", f"{facts['labels']:,}", str(facts["rounds_done"]), where)
     out.print(table)
     out.print(f"in {escape(str(home() / 'projects'))}", soft_wrap=True)
 
 
 def status(project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]) -> None:
-    """Tell how far a project is: images, labels by class, rounds."""
-    from tidal_core.projects import open_project, slugify
+    """Tell how far a project is: images, labels by class, queue, rounds, and who has it open."""
+    from tidal_core.projects import slugify
 
-    opened = open_project(slugify(project))
-    with opened.store as store:
-        out.print(f"[bold]{escape(opened.title)}[/] in {escape(str(opened.folder))}", soft_wrap=True)
-        out.print(
-            f"{store.images.count(Split.POOL):,} images to label, {store.images.count(Split.TEST):,} to test with"
-        )
-        counts = store.answers.counts_by_class()
-        out.print(f"{sum(counts.values()):,} labels in {len(counts)} of {len(store.classes.all())} classes")
-        for record in store.classes.all():
-            out.print(f"  {counts.get(record.id, 0):>8,}  {escape(record.name)}")
-        last = store.rounds.latest()
-        if last is None:
-            out.print("no rounds yet")
-        else:
-            reason = f": {last.error}" if last.error else ""
-            out.print(escape(f"last round: {last.id}, {last.state.value}, {last.labels:,} labels{reason}"))
+    facts, owner = _summary_of(slugify(project))
+    out.print(f"[bold]{escape(facts['title'])}[/] in {escape(facts['folder'])}", soft_wrap=True)
+    out.print(f"open in a running studio: {said_of(owner)}" if owner else "not open in any process", soft_wrap=True)
+    out.print(f"{facts['images']:,} images to label, {facts['test_images']:,} to test with")
+    given = sum(count > 0 for _, count in facts["classes"])
+    out.print(f"{facts['labels']:,} labels in {given} of {len(facts['classes'])} classes")
+    for name, count in facts["classes"]:
+        out.print(f"  {count:>8,}  {escape(name)}")
+    out.print(escape(f"{facts['queue']:,} images wait in the queue. {facts['due']}"), soft_wrap=True)
+    for line in _rounds(facts):
+        out.print(escape(line), soft_wrap=True)
+
+
+def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
+    """The project's ``summary``, and the studio that gave it; None where the file was free."""
+    from tidal_core.ownership import ask_status, owner_of
+    from tidal_core.projects import open_project
+    from tidal_core.summary import summary
+
+    try:
+        opened = open_project(slug)
+    except ProjectInUse as refusal:
+        owner = owner_of(slug, refusal)
+        return ask_status(slug, owner), owner
+    try:
+        return summary(opened), None
+    finally:
+        opened.close()
+
+
+def _rounds(facts: dict[str, Any]) -> list[str]:
+    now, last = facts["round"], facts["last_round"]
+    if now is not None:
+        where = f": epoch {now['epoch']} of {now['epochs']}, {now['seconds_left']:.0f} s left" if now["epoch"] else ""
+        return [f"round {now['id']} is {now['state']}{where}"]
+    if last is None:
+        return ["no rounds yet"]
+    reason = f": {last['error']}" if last["error"] else ""
+    return [f"last round: {last['id']}, {last['state']}, {last['labels']:,} labels{reason}"]

@@ -1,0 +1,36 @@
+"""How commands open a project that a running studio may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from tidal_core.commands.console import bytes_bar, err
+
+if TYPE_CHECKING:
+    from tidal_core.ownership import Owner
+    from tidal_core.projects import Project
+
+
+def said_of(owner: Owner) -> str:
+    """Who has a project, in words."""
+    since = owner.since.replace("T", " ").replace("+00:00", " UTC")
+    return f"process {owner.pid} at {owner.address}, since {since}"
+
+
+@contextmanager
+def opened_to_read(name: str) -> Iterator[Project]:
+    """A project by its name, to read from: as ``ownership.reading``, telling who is asked and how much has come."""
+    from tidal_core.ownership import reading
+    from tidal_core.projects import slugify
+
+    def asking(owner: Owner) -> None:
+        err.print(escape(f"A running studio has this project ({said_of(owner)}): asking it."), soft_wrap=True)
+
+    with ExitStack() as stack:
+        with bytes_bar("copying the project's data") as show:
+            project = stack.enter_context(reading(slugify(name), asking=asking, progress=show))
+        yield project

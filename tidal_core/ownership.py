@@ -1,0 +1,186 @@
+"""Which process owns a project and where it can be asked, for other programs of the same user.
+
+A running studio writes ``owner.json`` into the folder of each project it opens: its number, its address and a token
+that nobody can guess, readable by this user alone; it takes the file away when it ends. A file that a killed studio
+has left is told by its process: DuckDB says which one holds the project, and only that one is asked.
+
+``reading`` is how commands open a project that they only read: its own file, or, where a studio has it, a copy of it
+as it is at that moment, which the studio hands over while labelling and training go on.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from tidal_core.errors import InputError, ProjectInUse, TidalError
+from tidal_core.projects import Project, open_project, project_folder
+from tidal_core.store import Store
+
+FILE = "owner.json"
+TOKEN_HEADER = "X-Tidal-Owner"
+ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
+_COPY = "tidal-copy-"
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that owns a project and answers for it."""
+
+    pid: int
+    address: str  # "http://127.0.0.1:8501"
+    token: str
+    since: str  # ISO 8601, UTC
+
+
+def announce(folder: Path, owner: Owner) -> None:
+    """Write down who owns the project in ``folder``; nobody but this user can read it."""
+    beside = folder / f".{FILE}-{owner.pid}"
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(asdict(owner), file)
+    beside.replace(folder / FILE)
+
+
+def withdraw(folder: Path, owner: Owner) -> None:
+    """Take back what ``announce`` wrote; what another process wrote since stays."""
+    if announced(folder) == owner:
+        (folder / FILE).unlink(missing_ok=True)
+
+
+def announced(folder: Path) -> Owner | None:
+    """What the file says, which may be of a process that is long gone; None where there is none."""
+    try:
+        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return Owner(int(values["pid"]), str(values["address"]), str(values["token"]), str(values["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def owner_of(slug: str, refusal: ProjectInUse) -> Owner:
+    """The studio that holds a project which could not be opened. Raises ``refusal`` again when it is no studio."""
+    owner = announced(project_folder(slug))
+    if owner is None or (refusal.pid is not None and refusal.pid != owner.pid):
+        raise refusal
+    return owner
+
+
+def ask_status(slug: str, owner: Owner) -> dict[str, Any]:
+    """What ``summary.summary`` says of the project, from the studio. Raises ProjectInUse when it does not answer."""
+    answer = _post(slug, owner, "status")
+    with answer:
+        values: dict[str, Any] = json.loads(answer.read())
+        return values
+
+
+@contextmanager
+def reading(
+    slug: str, *, asking: Callable[[Owner], None] | None = None, progress: Progress | None = None
+) -> Iterator[Project]:
+    """A project to read from; what is written to it may be lost.
+
+    ``asking`` is called before a running studio is asked for a copy, ``progress`` while it comes. Raises
+    ProjectNotFound, ProjectInUse when the process that has it is no studio or does not answer, InputError when there
+    is no room for the copy.
+    """
+    try:
+        project = open_project(slug)
+    except ProjectInUse as refusal:
+        owner = owner_of(slug, refusal)
+        if asking is not None:
+            asking(owner)
+        with copied(slug, owner, progress) as project:
+            yield project
+        return
+    try:
+        yield project
+    finally:
+        project.close()
+
+
+@contextmanager
+def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterator[Project]:
+    """The project as the studio has it now, as a copy of its file beside the project's own other files."""
+    _remove_left_copies()
+    with tempfile.TemporaryDirectory(prefix=f"{_COPY}{os.getpid()}-", ignore_cleanup_errors=True) as place:
+        path = Path(place) / "project.duckdb"
+        _fetch(slug, owner, path, progress or (lambda done, total: None))
+        store = Store(path)
+        if os.name == "posix":
+            # The open file lives on without its name: a command that is killed leaves nothing behind.
+            shutil.rmtree(place)
+        try:
+            yield Project(slug, project_folder(slug), store)
+        finally:
+            store.close()
+
+
+def _remove_left_copies() -> None:
+    """Copies that were on their way when their command was killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
+        pid = left.name.removeprefix(_COPY).partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _fetch(slug: str, owner: Owner, target: Path, progress: Progress) -> None:
+    answer = _post(slug, owner, "snapshot")
+    total, done = int(answer.headers.get("Content-Length", 0)), 0
+    with answer, target.open("wb") as file:
+        while done < total:
+            try:
+                chunk = answer.read(min(1 << 20, total - done))
+            except (OSError, http.client.HTTPException):
+                chunk = b""
+            if not chunk:
+                raise ProjectInUse(
+                    f"The studio (process {owner.pid}) ended while it handed over the project {slug!r}: "
+                    f"{done:,} of {total:,} bytes came. Try again.",
+                    pid=owner.pid,
+                )
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise InputError(
+                    f"There is no room for a copy of the project's data ({total / 1e6:,.0f} MB) in {target.parent} "
+                    f"({error.strerror}); make room, or set TMPDIR to another folder."
+                ) from error
+            done += len(chunk)
+            progress(done, total)
+
+
+def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
+    """Ask the owner; the answer with status 200. No proxy is ever in between."""
+    place = urlsplit(owner.address)
+    connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=ANSWER_SECONDS)
+    try:
+        headers = {TOKEN_HEADER: owner.token, "Host": f"localhost:{place.port}", "Connection": "close"}
+        connection.request("POST", f"{place.path}/api/p/{slug}/owner/{what}", headers=headers)
+        answer = connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise ProjectInUse(
+            f"The project {slug!r} is open in process {owner.pid}, and that does not answer at {owner.address} "
+            f"({str(error) or type(error).__name__}). Try again in a moment, or stop it (kill {owner.pid}).",
+            pid=owner.pid,
+        ) from error
+    if answer.status == 200:
+        return answer
+    with answer:
+        said = f"it answered {answer.status} {answer.reason}"
+        with suppress(ValueError, KeyError, TypeError):
+            said = json.loads(answer.read())["error"]
+    raise TidalError(f"The studio at {owner.address} (process {owner.pid}) refused: {said}")
