@@ -3,6 +3,7 @@
 experiments/<name>/spec.json     what is compared
 experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
 experiments/<name>/owner.json    who plays it now
+experiments/experiments.duckdb   all of it in one file, merged from the runs' files whenever one looks
 """
 
 from __future__ import annotations
@@ -122,11 +123,22 @@ class Lines(NamedTuple):
 
 
 def read(file: Path) -> Lines | None:
-    """The file's whole lines; None where there is none. A last line that was cut off is left out."""
+    """The file's whole lines; None where there is none. A last line that was cut off is left out.
+
+    Raises InputError for a line that is damaged otherwise.
+    """
     if not file.exists():
         return None
     whole = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line end was cut off
     if not whole:
         return None
-    header, *rounds = (json.loads(line) for line in whole)
-    return Lines(header, rounds)
+    found = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(
+                f"{file} is damaged in line {number} ({error}); cut the line off, or delete the file: the run is "
+                "played again from there."
+            ) from error
+    return Lines(found[0], found[1:])

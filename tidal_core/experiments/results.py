@@ -1,4 +1,7 @@
-"""What the runs of an experiment came to: arrays per arm and imbalance ratio, read from the runs' files."""
+"""What the runs of an experiment came to: arrays per arm and imbalance ratio.
+
+Runs append to a file each; whoever looks merges what is new into ``experiments.duckdb`` and reads it from there.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ import numpy as np
 from tidal_core.experiments.files import Experiment, read
 from tidal_core.experiments.statistics import check_same_labels
 from tidal_core.records import Float64, Int64
+from tidal_core.store.experiments import RunFile, Stamp, opened
+
+DATABASE = "experiments.duckdb"
 
 Metric = Literal["accuracy", "balanced_accuracy", "validation_accuracy"]
 
@@ -55,20 +61,40 @@ class Results:
         return float(np.median(found)) if found else float("nan")
 
 
+def merged(experiment: Experiment) -> list[RunFile]:
+    """Take what is new in the runs' files into ``experiments.duckdb``, and give back all that it has of them.
+
+    What a file holds replaces what was merged of it before, so that merging twice changes nothing; a merge that was
+    killed is made up for by the next. The last line of a run that was killed is left out until it is whole.
+    """
+    with opened(experiment.folder.parent / DATABASE) as stored:
+        known = stored.stamps(experiment.name)
+        files = {file.name: file for file in sorted((experiment.folder / "runs").glob("*.jsonl"))}
+        for name, file in files.items():
+            status = file.stat()  # before it is read: what is written meanwhile is merged the next time
+            stamp = Stamp(status.st_size, status.st_mtime_ns)
+            if known.get(name) == stamp:
+                continue
+            lines = read(file)
+            if lines is not None:
+                stored.merge(experiment.name, name, stamp, RunFile(lines.header, tuple(lines.rounds)))
+        gone = sorted(known.keys() - files.keys())
+        if gone:
+            stored.forget(experiment.name, gone)
+        return stored.of(experiment.name)
+
+
 def load(experiment: Experiment) -> Results:
     """What is there now, finished or not. Runs that have not begun are empty."""
     spec = experiment.spec
     found: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
     machine: dict[str, Any] = {}
-    for file in sorted((experiment.folder / "runs").glob("*.jsonl")):
-        lines = read(file)
-        if lines is None:
-            continue
-        machine = machine or {key: lines.header.get(key) for key in ("device", "hardware", "cores", "versions")}
-        runs = found.setdefault((lines.header["arm"], lines.header["imbalance"]), [])
-        number = lines.header["run"]
+    for header, rounds in merged(experiment):
+        machine = machine or {key: header.get(key) for key in ("device", "hardware", "cores", "versions")}
+        runs = found.setdefault((header["arm"], header["imbalance"]), [])
+        number = header["run"]
         runs.extend([()] * (number + 1 - len(runs)))
-        runs[number] = tuple(lines.rounds)
+        runs[number] = rounds
     labels = [
         np.array([line["labels"] for line in rounds], np.int64) for runs in found.values() for rounds in runs if rounds
     ]

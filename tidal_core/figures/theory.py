@@ -257,8 +257,8 @@ def label_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
     figure = base_figure(theme, y="Training images", height=260)
     place = np.arange(len(info.counts))
     for own, name, colour in (
-        (place < info.major_classes, "major classes", MAJOR),
-        (place >= info.major_classes, "minor classes", MINOR),
+        (place < info.major_classes, "common classes", MAJOR),
+        (place >= info.major_classes, "rare classes", MINOR),
     ):
         names = [short(info.class_names[c]) for c in place[own]]
         figure.add_bar(
@@ -272,7 +272,7 @@ def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
     """Accuracy of major and minor training images over the epochs, as Figures 8b and c."""
     figure = base_figure(theme, x="Epoch", y="Training accuracy", height=260)
     epochs = np.arange(1, len(info.accuracy) + 1, dtype=np.float32)
-    for place, (name, colour) in enumerate((("major classes", MAJOR), ("minor classes", MINOR))):
+    for place, (name, colour) in enumerate((("common classes", MAJOR), ("rare classes", MINOR))):
         values = info.accuracy[:, place].astype(np.float32)
         figure.add_scatter(x=epochs, y=values, name=name, mode="lines", line={"color": colour, "width": 2.5})
         figure.data[-1].hovertemplate = f"{name}<br>epoch %{{x:.0f}}: %{{y:.1%}}<extra></extra>"
@@ -285,7 +285,7 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
     figure = base_figure(theme, x=ESTIMATORS[estimator], y="Share of the group", height=280)
     values = info.scores[estimator]
     edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
-    for own, name, colour in ((~info.minor, "major classes", MAJOR), (info.minor, "minor classes", MINOR)):
+    for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         share = np.histogram(values[own], edges)[0] / max(1, own.sum())
         figure.add_bar(
             x=((edges[1:] + edges[:-1]) / 2).astype(np.float32),
@@ -303,7 +303,7 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
 def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
     """Each training image: what the snapshot says of it, and what its training dynamics say."""
     figure = base_figure(theme, x=ESTIMATORS[x], y=ESTIMATORS[y], height=380)
-    for own, name, colour in ((~info.minor, "major classes", MAJOR), (info.minor, "minor classes", MINOR)):
+    for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         figure.add_scattergl(
             x=info.scores[x][own].astype(np.float32),
             y=info.scores[y][own].astype(np.float32),

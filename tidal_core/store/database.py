@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from tidal_core.errors import ProjectInUse, SchemaTooNew, StoreError
-from tidal_core.store.migrations import MIGRATIONS
+from tidal_core.store.migrations import MIGRATIONS, Migration
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,9 @@ LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into
 class Database:
     """An open project file. Raises ProjectInUse when another process has it, SchemaTooNew for a newer file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self.path = path
+        self._migrations = migrations
         self._write_lock = threading.RLock()
         self._closed = False
         self._still = False  # a snapshot is being read: no checkpoint until it ends
@@ -83,12 +84,12 @@ class Database:
         cursor = self._connection.cursor()
         cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name TEXT, applied_at TIMESTAMP)")
         done = int(self.value("SELECT coalesce(max(number), 0) FROM migrations"))
-        if done > len(MIGRATIONS):
+        if done > len(self._migrations):
             raise SchemaTooNew(
                 f"The project file {self.path} was written by a newer version of TiDAL Studio (its tables are at "
-                f"step {done}, this version knows {len(MIGRATIONS)}). Update the studio to open it."
+                f"step {done}, this version knows {len(self._migrations)}). Update the studio to open it."
             )
-        for number, migration in enumerate(MIGRATIONS, start=1):
+        for number, migration in enumerate(self._migrations, start=1):
             if number <= done:
                 continue
             cursor.execute("BEGIN")

@@ -47,7 +47,8 @@ def _progress(folder: Path, was_running: bool) -> None:
     """How far it is. Without buttons: clicks get lost in what is drawn again by itself."""
     state = separation.state_of(folder)
     if state is not None:
-        st.progress(*state)
+        share, said = state
+        st.progress(share, said[0].upper() + said[1:])
     if was_running != (state is not None):
         st.rerun()
     why = separation.broke_off(folder)
@@ -91,7 +92,7 @@ def _result(folder: Path, running: bool) -> None:
     snapshot, dynamics = PAIRS[str(judged or "Entropy")]
     left, right = st.columns(2, gap="large")
     with left:
-        charts.told("Judged by the snapshot", "Look at the overlap: nearly all images, rare or not, lie at one end.",
+        charts.told("Judged by the snapshot", "Look at the scale: the trained network is sure of nearly all images.",
                     "motivating-snapshot", lambda: (info, figures.histogram_figure(info, snapshot, theme)))  # fmt: skip
     with right:
         charts.told("Judged by the dynamics", "Look at the overlap: the less of it, the better they are told apart.",
