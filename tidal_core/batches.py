@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from tidal_core.config import TrainConfig
 from tidal_core.devices import free_bytes
 from tidal_core.errors import InputError
+from tidal_core.images.beyond import PixelSource, open_source
 from tidal_core.records import Int64, UInt8
 
 Place = Literal["device", "host", "file"]
@@ -28,11 +28,11 @@ SHARE_OF_HOST = 0.4
 
 
 def open_pixels(path: Path) -> UInt8:
-    """pixels.npy as a memory map, uint8 (rows, H, W, 3); InputError if it is anything else."""
-    try:
-        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.name} cannot be read as pixels ({error}); build the pixel cache again.") from error
+    """pixels.npy as a memory map, uint8 (rows, H, W, 3); InputError if it is anything else.
+
+    Rows beyond a cache's limit are decoded when they are asked for, see ``images.beyond``.
+    """
+    pixels = open_source(path)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
         raise InputError(
             f"{path.name} is {pixels.dtype} {pixels.shape} and should be uint8 (rows, H, H, 3); "
@@ -67,6 +67,7 @@ class PixelBatches:
         self.side = int(pixels.shape[1])
         self.device = device
         self._pixels, self._rows = pixels, rows
+        self._decodes = isinstance(pixels, PixelSource)
         self.place = place or choose_place(len(rows) * self.side * self.side * 3, device)
         self._all: Tensor | None = None  # (N, H, W, 3) uint8
         self._ahead: tuple[bytes, Future[Tensor]] | None = None
@@ -96,6 +97,11 @@ class PixelBatches:
             self._ahead = following.numpy().tobytes(), self._reader.submit(self._read, following)
         return batch.to(self.device, non_blocking=True)
 
+    @property
+    def worth_reading_ahead(self) -> bool:
+        """Whether pixels can be fetched while the device computes: on a CPU only decoding is worth it."""
+        return self.device.type != "cpu" or self._decodes
+
     def _read(self, index: Tensor) -> Tensor:
         if self._all is not None:
             batch = self._all.index_select(0, index)
@@ -111,7 +117,11 @@ class PixelBatches:
         total, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
         n = min(limit, len(self._rows))
         for start in range(0, n, 256):
-            block = self._pixels[self._rows[start : min(start + 256, n)]]
+            stop = min(start + 256, n)
+            if self._all is not None and self._decodes:  # decoded already
+                block = self._all[start:stop].cpu().numpy()
+            else:
+                block = self._pixels[self._rows[start:stop]]
             # Counts of the 256 values are exact and need no float image.
             values = np.arange(256, dtype=np.float64) / 255
             for channel in range(3):

@@ -117,6 +117,19 @@ PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "paper": PAPER}
 
 
 @dataclass(frozen=True)
+class PixelSpec(JsonConfig):
+    """What the squares of a project's pixel cache are."""
+
+    size: int  # pixels of a side
+    fit: Fit = "crop"
+    grayscale: bool = False  # three equal channels
+
+    def rows_in(self, gigabytes: float) -> int:
+        """How many squares a cache of that size holds, at least one."""
+        return max(1, int(gigabytes * 1e9 / (self.size * self.size * 3)))
+
+
+@dataclass(frozen=True)
 class ProjectSettings(JsonConfig):
     """What a person can set for a project; kept in its file."""
 
@@ -125,6 +138,7 @@ class ProjectSettings(JsonConfig):
     training_size: int = 32  # pixels: side of the square images the model sees
     fit: Fit = "crop"
     grayscale: bool = False
+    pixel_cache_gb: float = 20.0  # of the disk; images beyond it are decoded anew whenever they are looked at
     labels_per_round: int = 20
     rounds_enabled: bool = True  # off: labels are kept, nothing trains
     strategy: str = "tidal-entropy"
@@ -142,8 +156,17 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
         if not 8 <= self.training_size <= 512:
             raise InputError(f"the training size is {self.training_size} pixels; choose from 8 to 512.")
+        if self.fit not in ("crop", "letterbox"):
+            raise InputError(f"there is no way {self.fit!r} to fit images in a square; choose crop or letterbox.")
+        if not 0 < self.pixel_cache_gb <= 100_000:
+            raise InputError(f"the pixel cache may have {self.pixel_cache_gb:g} GB; choose from above 0 to 100,000.")
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+
+    @property
+    def pixels(self) -> PixelSpec:
+        """What the pixel cache is to hold."""
+        return PixelSpec(self.training_size, self.fit, self.grayscale)
 
     def train_config(self) -> TrainConfig:
         """What the next round trains with."""

@@ -12,10 +12,12 @@ import math
 import numpy as np
 
 from tidal_core import seeding
+from tidal_core.images.beyond import SUFFIX as BEYOND
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, Purpose, QueueItem
 
 SEED_BATCH_AT_MOST = 500  # images chosen to cover the collection
+LOOKED_AT_BEYOND_THE_CACHE = 2_000  # images of a pool that its cache does not hold whole: seconds of decoding
 SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a top-up
 
 
@@ -81,6 +83,8 @@ def seed_batch(project: Project, pool: Int64, rng: np.random.Generator) -> Int64
     store = project.store
     if not project.pixels.exists() or not len(pool):
         return _none()
+    if project.pixels.with_suffix(BEYOND).exists():  # some of them would have to be decoded
+        pool = np.sort(rng.permutation(pool)[:LOOKED_AT_BEYOND_THE_CACHE])
     wanted = max(project.settings.labels_per_round, 2 * len(store.classes.all()))
     answered = store.answers.answered_images()
     asked = seeding.thumbnails(project.pixels, store.images.pixel_rows(answered))

@@ -98,7 +98,7 @@ def score_blocks(
     model.eval()
     source = PixelBatches(open_pixels(pixels), rows, device, "file")
     backbone = folded(model.backbone)
-    reads_ahead = device.type != "cpu"  # a CPU is busy anyway
+    reads_ahead = source.worth_reading_ahead
     reported = time.monotonic()
     try:
         for first in range(start, len(rows), block):

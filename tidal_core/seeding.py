@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tidal_core.images.beyond import open_source
 from tidal_core.records import Float32, Int64
 
 GRID = 8  # pixels: the side that images are averaged down to
@@ -24,7 +25,7 @@ def thumbnails(pixels: Path, rows: Int64) -> Float32:
 
     ``pixels`` is the project's pixels.npy, uint8 (rows, H, W, 3).
     """
-    images = np.load(pixels, mmap_mode="r")
+    images = open_source(pixels)
     height, width = images.shape[1:3]
     side_y, side_x = min(GRID, height), min(GRID, width)
     # Blocks of nearly equal size: edge i lies at i * size / side, as an integer.

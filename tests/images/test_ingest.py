@@ -14,7 +14,7 @@ from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.images import ingest as module
 from tidal_core.images.ingest import ImportProgress, ingest
-from tidal_core.images.pixels import open_pixels, square_of
+from tidal_core.images.pixels import PixelCache, open_pixels, square_of
 from tidal_core.projects import Project, create_project, open_project
 from tidal_core.records import AnswerMode, ImageStatus, ImportReport, Split
 
@@ -291,15 +291,15 @@ def test_a_full_disk_stops_the_import_with_a_message_and_keeps_what_was_read(
     monkeypatch.setattr(module, "_BATCH_IMAGES", 4)
     for seed in range(10):
         save(tmp_path / "p" / f"{seed}.jpg", seed=seed)
-    write, calls = module.PixelCache.write, Counter[str]()
+    write, calls = PixelCache.write, Counter[str]()
 
-    def full(self: module.PixelCache, first: int, squares: np.ndarray) -> None:
+    def full(self: PixelCache, first: int, squares: np.ndarray) -> None:
         calls["write"] += 1
         if calls["write"] == 2:
             raise OSError(28, "No space left on device")
         write(self, first, squares)
 
-    monkeypatch.setattr(module.PixelCache, "write", full)
+    monkeypatch.setattr(PixelCache, "write", full)
 
     with pytest.raises(InputError, match="No space left on device"):
         ingest(project, str(tmp_path / "p"))
@@ -308,8 +308,6 @@ def test_a_full_disk_stops_the_import_with_a_message_and_keeps_what_was_read(
 
 
 def test_pixels_left_by_a_killed_import_are_written_over(project: Project, photos: Path) -> None:
-    from tidal_core.images.pixels import PixelCache
-
     with PixelCache(project.pixels, 16) as cache:
         cache.write(0, np.full((3, 16, 16, 3), 7, dtype=np.uint8))
 

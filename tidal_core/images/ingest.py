@@ -8,24 +8,23 @@ same import started again goes on where it was. Equal content is one image, what
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from tidal_core.config import Fit
+from tidal_core.config import PixelSpec
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
-from tidal_core.images.pixels import PixelCache, decoded_side, fit_square, open_pixels
+from tidal_core.images.pixel_rows import PixelRows, only_one, open_rows
+from tidal_core.images.pixels import decoded_side, fit_square, open_pixels
 from tidal_core.images.reading import ImageFacts, open_image
 from tidal_core.images.sources import unchanged_since
 from tidal_core.projects import Project
@@ -48,9 +47,6 @@ _BATCH_IMAGES = 256
 _BATCH_SECONDS = 1.0  # the first images can be labelled while the rest is coming in
 _PROGRESS_SECONDS = 0.2
 _COMPARED_AT_ONCE = 1_000  # pairs of squares
-
-_running: set[Path] = set()
-_running_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -94,33 +90,16 @@ def ingest(
     five times a second; ``should_stop`` is asked before each file, what was read until then stays. Raises InputError
     when the source as a whole cannot be read or another import into the project is under way.
     """
-    with _only_one(project.folder):
+    with only_one(project.folder):
         started = time.monotonic()
         options = options or ImportOptions()
         if options.workspace is None:
             options = replace(options, workspace=project.folder / "originals")
         found = scan(source, options)
-        run = _Import(project, found, labels, progress, started)
-        with PixelCache(project.pixels, project.settings.training_size) as cache:
-            cancelled = run.go(cache, should_stop or (lambda: False))
+        with open_rows(project) as rows:
+            run = _Import(project, found, labels, rows.spec, progress, started)
+            cancelled = run.go(rows, should_stop or (lambda: False))
         return run.finish(hide_near_duplicates, cancelled)
-
-
-class _only_one:  # noqa: N801 - read as a statement: with _only_one(folder)
-    """One import at a time into one project."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        with _running_lock:
-            if self._folder in _running:
-                raise InputError("an import into this project is under way; wait for its end, or cancel it.")
-            _running.add(self._folder)
-
-    def __exit__(self, *_: object) -> None:
-        with _running_lock:
-            _running.discard(self._folder)
 
 
 class _Import:
@@ -131,6 +110,7 @@ class _Import:
         project: Project,
         found: Scan,
         labels: LabelUse,
+        spec: PixelSpec,
         progress: Callable[[ImportProgress], None] | None,
         started: float,
     ) -> None:
@@ -140,8 +120,7 @@ class _Import:
         self._labels = labels
         self._progress = progress
         self._started = started
-        self._fit: Fit = project.settings.fit
-        self._size = project.settings.training_size
+        self._spec = spec
         self._ids = self._store.images.ids_by_sha()
         self._files = self._store.images.known_files()
         self._first_new_id = self._next_id = self._store.images.next_id()
@@ -157,7 +136,7 @@ class _Import:
         self._done = self._read = self._known = self._duplicates = 0
         self._last_progress = 0.0
 
-    def go(self, cache: PixelCache, should_stop: Callable[[], bool]) -> bool:
+    def go(self, cache: PixelRows, should_stop: Callable[[], bool]) -> bool:
         """Go through the source; returns whether it was stopped before its end."""
         stopped = False
         waiting: deque[Future[_Examined] | ImportProblem | _Examined] = deque()
@@ -224,12 +203,13 @@ class _Import:
             sha256 = hashlib.sha256(data).hexdigest()
             if sha256 in self._ids:
                 return _Examined(item, sha256)
-            image, facts = open_image(data, item.name, at_least=decoded_side(self._size), sha256=sha256)
-            return _Examined(item, sha256, facts, fit_square(image, self._size, self._fit))
+            spec = self._spec
+            image, facts = open_image(data, item.name, at_least=decoded_side(spec.size), sha256=sha256)
+            return _Examined(item, sha256, facts, fit_square(image, spec.size, spec.fit, spec.grayscale))
         except ImageUnreadable as error:
             return _Examined(item, problem=ImportProblem(item.name, error.reason, error.remedy))
 
-    def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelCache) -> None:
+    def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelRows) -> None:
         """One file, in the order of the source."""
         self._done += 1
         examined = result.result() if isinstance(result, Future) else result
@@ -302,13 +282,13 @@ class _Import:
         as_known = self._labels == "known" or item.split is Split.TEST
         return self._book.add(image_id, item, as_known=as_known, is_new=image_id >= self._first_new_id)
 
-    def _flush(self, cache: PixelCache) -> None:
+    def _flush(self, cache: PixelRows) -> None:
         """Pixels first, then the store: a row that the store names is always there."""
         self._batch_started = time.monotonic()
         if not self._batch:
             return
         records = [record for record, _ in self._batch]
-        cache.write(records[0].pixel_row, np.stack([square for _, square in self._batch]))
+        cache.write(records[0].pixel_row, [square for _, square in self._batch], [(r.uri, r.name) for r in records])
         self._store.images.add(records)
         self._batch = []
         if self._book is not None:

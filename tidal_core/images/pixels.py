@@ -24,6 +24,7 @@ from PIL import Image
 
 from tidal_core.config import Fit
 from tidal_core.errors import InputError
+from tidal_core.images.beyond import open_source
 from tidal_core.images.reading import open_image
 from tidal_core.records import Int64, UInt8
 
@@ -39,12 +40,17 @@ def decoded_side(size: int) -> int:
     return math.ceil(_REDUCING_GAP * size)
 
 
-def fit_square(image: Image.Image, size: int, fit: Fit = "crop") -> UInt8:
-    """An RGB image as one square (size, size, 3).
+def fit_square(image: Image.Image, size: int, fit: Fit = "crop", grayscale: bool = False) -> UInt8:
+    """An RGB image as one square (size, size, 3), with three equal channels where ``grayscale`` is asked.
 
     ``crop``: the shortest side becomes ``size``, what stands over on the longer side is cut off evenly. ``letterbox``:
     the longest side becomes ``size``, the rest is black. Images smaller than that are enlarged.
     """
+    square = _fitted(image, size, fit)
+    return np.asarray(Image.fromarray(square).convert("L").convert("RGB")) if grayscale else square
+
+
+def _fitted(image: Image.Image, size: int, fit: Fit) -> UInt8:
     width, height = image.size
     resample = Image.Resampling.BILINEAR  # with pillow's antialiasing when it shrinks
     if fit == "crop":
@@ -61,10 +67,10 @@ def fit_square(image: Image.Image, size: int, fit: Fit = "crop") -> UInt8:
     return square
 
 
-def square_of(data: bytes, name: str, size: int, fit: Fit = "crop") -> UInt8:
+def square_of(data: bytes, name: str, size: int, fit: Fit = "crop", grayscale: bool = False) -> UInt8:
     """One file's bytes as the square that the cache keeps (size, size, 3). Raises ImageUnreadable."""
     image, _ = open_image(data, name, at_least=decoded_side(size))
-    return fit_square(image, size, fit)
+    return fit_square(image, size, fit, grayscale)
 
 
 class PixelCache:
@@ -73,9 +79,10 @@ class PixelCache:
     Opening makes the file when it is not there. Raises InputError when the file holds squares of another size.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, limit: int | None = None) -> None:
         self.path = path
         self.size = size
+        self._limit = limit  # rows that the file may grow to
         self._lock = threading.Lock()
         self._row_bytes = size * size * 3
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +107,8 @@ class PixelCache:
         with self._lock:
             last = first + len(squares)
             if last > self._rows:
-                self._grow(max(last, self._rows + _GROW_ROWS))
+                roomy = self._rows + _GROW_ROWS
+                self._grow(max(last, roomy if self._limit is None else min(roomy, self._limit)))
             self._file.seek(self._start + first * self._row_bytes)
             self._file.write(np.ascontiguousarray(squares).tobytes())
             self._file.flush()
@@ -159,14 +167,10 @@ class PixelCache:
 def open_pixels(path: Path, *, at_least: int = 0) -> UInt8:
     """The cache as a read-only array (rows, S, S, 3) that is read from disk as it is used.
 
+    Where images lie beyond the cache's limit it is a ``PixelSource``, which decodes them when they are asked for.
     Raises InputError when the file is missing or has fewer rows than ``at_least``.
     """
-    try:
-        pixels: UInt8 = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"the pixel cache {path} cannot be read ({error}); fill it again from the project page."
-        ) from error
+    pixels = open_source(path)
     if len(pixels) < at_least:
         raise InputError(
             f"the pixel cache {path} has {len(pixels):,} rows and the project refers to row {at_least - 1:,}; "
