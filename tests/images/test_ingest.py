@@ -117,6 +117,21 @@ def test_a_moved_folder_is_known_by_its_content(project: Project, photos: Path) 
     assert (report.read, report.known) == (0, 5)
 
 
+def test_a_renamed_file_is_found_again_and_a_copy_is_not_taken_for_one(project: Project, photos: Path) -> None:
+    ingest(project, str(photos))
+    before = {image.id: image.name for image in project.store.images.all()}
+    (photos / "daisy/1.jpg").rename(photos / "daisy/first.jpg")
+    (photos / "rose/copy.jpg").write_bytes((photos / "rose/1.jpg").read_bytes())
+
+    report = ingest(project, str(photos))
+
+    after = {image.id: image for image in project.store.images.all()}
+    assert (report.read, report.known) == (0, 6)
+    assert reasons(report) == {"daisy/first.jpg": "moved or renamed since the last import"}
+    assert Path(after[1].uri).read_bytes()
+    assert {image.name for image in after.values()} == {*before.values(), "daisy/first.jpg"} - {"daisy/1.jpg"}
+
+
 def test_a_file_whose_content_changed_is_a_new_image(project: Project, photos: Path) -> None:
     ingest(project, str(photos))
     save(photos / "rose" / "1.jpg", seed=77)

@@ -26,7 +26,7 @@ from tidal_core.images.labels import LabelBook
 from tidal_core.images.pixel_rows import PixelRows, only_one, open_rows
 from tidal_core.images.pixels import decoded_side, fit_square, open_pixels
 from tidal_core.images.reading import ImageFacts, open_image
-from tidal_core.images.sources import unchanged_since
+from tidal_core.images.sources import has_gone, unchanged_since
 from tidal_core.projects import Project
 from tidal_core.records import (
     ImageRecord,
@@ -129,6 +129,8 @@ class _Import:
         if self._book is not None:
             self._book.add_classes(found.classes)
         self._new_uris: dict[str, int] = {}
+        self._uris = {file.id: uri for uri, file in self._files.items()}
+        self._moved: dict[int, FoundImage] = {}
         self._problems: list[ImportProblem] = []
         self._batch: list[tuple[ImageRecord, UInt8]] = []
         self._batch_started = started
@@ -169,6 +171,13 @@ class _Import:
             count = self._book.finish()
             self._problems += self._book.remarks
         draw_audit_order(self._project)
+        if self._moved:
+            self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
+            first = next(iter(self._moved.values())).name
+            others = f" and {len(self._moved) - 1:,} more" if len(self._moved) > 1 else ""
+            self._problems.append(
+                ImportProblem(first + others, "moved or renamed since the last import", "labels and rounds are kept")
+            )
         near = self._near_duplicates(hide_near_duplicates)
         self._tell("", force=True)
         return ImportReport(
@@ -236,6 +245,8 @@ class _Import:
         """Content that the project has: from an earlier import, or under another name in this one."""
         if image_id < self._first_new_id:
             self._known += 1
+            if item.uri not in self._files and has_gone(self._uris.get(image_id, item.uri)):
+                self._moved[image_id] = item
         elif self._new_uris.get(item.uri) != image_id:  # the same file named twice is no duplicate: a second opinion
             self._duplicates += 1
             self._problems.append(

@@ -63,6 +63,12 @@ def unchanged_since(uri: str, size: int, when: float) -> bool:
     return stat.S_ISREG(facts.st_mode) and same_size and facts.st_mtime <= when
 
 
+def has_gone(uri: str) -> bool:
+    """Whether the file of a URI is no longer where it was; False for what is no single file of this machine."""
+    path = uri_path(uri)
+    return path is not None and "://" not in uri and not path.exists()
+
+
 def shown_name(path: str | PurePath) -> str:
     """A path as text that can be stored and shown, whatever bytes it is made of."""
     return os.fsencode(path).decode("utf-8", "replace")

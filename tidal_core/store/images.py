@@ -109,6 +109,15 @@ class Images:
         """Content hash to id, for imports that must not add an image twice."""
         return dict(self._db.rows("SELECT sha256, id FROM images"))
 
+    def set_places(self, places: Sequence[tuple[int, str, str]]) -> None:
+        """Say where images (id, URI, name) lie now: their files were moved."""
+        ids, uris, names = zip(*places, strict=True)
+        table = pa.table({"id": pa.array(ids, pa.int32()), "uri": pa.array(uris), "name": pa.array(names)})
+        with self._db.write() as cursor:
+            cursor.register("moved_images", table)
+            cursor.execute("UPDATE images SET uri = m.uri, name = m.name FROM moved_images m WHERE images.id = m.id")
+            cursor.unregister("moved_images")
+
     def ids_by_uri(self) -> dict[str, int]:
         """URI to id."""
         return dict(self._db.rows("SELECT uri, id FROM images"))
