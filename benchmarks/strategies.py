@@ -9,6 +9,7 @@ but ProbCover, whose time grows with the square of the pool; it is measured on a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import resource
@@ -21,7 +22,6 @@ from tidal_core import strategies
 from tidal_core.records import Float32, PoolView
 
 SQUARE = "probcover"
-PASSES = 10  # of MC dropout, for BALD
 
 
 def made_up_pool(size: int, labelled: int, dimensions: int, classes: int) -> PoolView:
@@ -46,14 +46,25 @@ def made_up_pool(size: int, labelled: int, dimensions: int, classes: int) -> Poo
         labelled_log_p=log_p(labelled),
         labelled_classes=group[:labelled],
         class_counts=np.bincount(group[:labelled], minlength=classes),
-        extra={"mc_log_p": log_p(size * PASSES).reshape(size, PASSES, classes)},
     )
+
+
+def passes_of(pool: PoolView) -> dict[str, Float32]:
+    """What MC dropout says of the pool: it is all that BALD costs."""
+    import torch
+
+    from tidal_core.companions.mc_dropout import MCDropout
+
+    companion = MCDropout((pool.features.shape[1],), pool.log_p.shape[1])
+    return {key: value.numpy() for key, value in companion.extra(torch.from_numpy(pool.features)).items()}
 
 
 def measure(name: str, size: int, labelled: int, dimensions: int, n: int) -> dict[str, Any]:
     """One strategy, in this process."""
     pool = made_up_pool(size, labelled, dimensions, classes=10)
     started, worked = time.perf_counter(), time.process_time()
+    if "mc_information" in strategies.get(name).needs:
+        pool = dataclasses.replace(pool, extra=passes_of(pool))
     strategies.get(name).select(pool, n, np.random.default_rng(0))
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - worked
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -1,15 +1,18 @@
 """MC dropout: trained beside the classifier without changing it, and what BALD reads of it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy as scipy_entropy
 
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.companions import COMPANIONS, Companion, build_companion
-from tidal_core.companions.mc_dropout import PASSES, MCDropout
+from tidal_core.companions.mc_dropout import BLOCK, PASSES, MCDropout
 from tidal_core.config import Seeds
 from tidal_core.errors import InputError
 from tidal_core.experiments.protocol import Arm
@@ -17,7 +20,6 @@ from tidal_core.experiments.runs import Run, play
 from tidal_core.model import Model, build_model
 from tidal_core.records import TrainImages
 from tidal_core.scoring import score
-from tidal_core.strategies.bald import mutual_information
 from tidal_core.training import train
 
 CPU = torch.device("cpu")
@@ -58,15 +60,74 @@ def test_its_head_learns(tmp_path: Path) -> None:
     assert not torch.equal(before["companions.mc-dropout.head.weight"], after["companions.mc-dropout.head.weight"])
 
 
-def test_scores_carry_the_passes_and_bald_reads_them(tmp_path: Path) -> None:
+def test_scores_carry_what_bald_reads_whatever_the_batch(tmp_path: Path) -> None:
     model, data = trained(tmp_path, ("mc-dropout", "td")), make_dataset(tmp_path)
 
-    first, again = (score(model, data.pixels, data.test_rows).extra["mc_log_p"] for _ in range(2))
+    first, again = (
+        score(model, data.pixels, data.test_rows, batch_size=size).extra["mc_information"] for size in (3, 20)
+    )
 
-    assert first.shape == (20, PASSES, 3)
-    np.testing.assert_allclose(np.exp(first).sum(axis=2), 1, rtol=1e-5)
-    np.testing.assert_array_equal(first, again)
-    assert mutual_information(first).max() > 0
+    assert first.shape == (20,)
+    np.testing.assert_allclose(first, again, atol=1e-6)
+    assert 0 < first.max() <= np.log(3)
+
+
+def all_at_once(companion: MCDropout, features: torch.Tensor) -> np.ndarray:
+    """BALD from every probability of every pass, with the masks that ``extra`` draws: (N,)."""
+    generator = torch.Generator().manual_seed(0)
+    blocks = []
+    for block in torch.split(features, BLOCK):
+        with torch.no_grad():
+            logits = [companion(block, generator).double() for _ in range(PASSES)]
+        blocks.append(torch.softmax(torch.stack(logits, dim=1), dim=2).numpy())
+    p = np.concatenate(blocks)  # (N, S, C)
+    found: np.ndarray = scipy_entropy(p.mean(axis=1), axis=1) - scipy_entropy(p, axis=2).mean(axis=1)
+    return found
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 30.0, 1e5])
+def test_passes_summed_up_as_they_go_say_what_they_say_all_at_once(sharpness: float) -> None:
+    """At the sharpest every p is 0 or 1, which p log p does not bear."""
+    companion = head()
+    features = torch.randn(2 * BLOCK + 7, 8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        companion.head.weight.mul_(sharpness)
+
+    found = companion.extra(features)["mc_information"].numpy()
+
+    np.testing.assert_allclose(found, all_at_once(companion, features), atol=1e-6)
+    assert (found >= 0).all()
+
+
+def test_sure_and_opposite_passes_say_log_two_and_equal_ones_nothing() -> None:
+    companion = build_companion("mc-dropout", (4, 1), 2, torch.Generator().manual_seed(0))
+    assert isinstance(companion, MCDropout)
+    with torch.no_grad():
+        companion.head.weight.copy_(torch.tensor([[1e6], [-1e6]]))
+        companion.head.bias.copy_(torch.tensor([-1e6, 1e6]))
+    dropped_or_not, nothing_to_drop = companion.extra(torch.tensor([[1.0], [0.0]]))["mc_information"].tolist()
+
+    assert dropped_or_not == pytest.approx(np.log(2), abs=0.2), "half of the passes, more or less"
+    assert nothing_to_drop == 0
+
+
+MEMORY = """
+import resource, torch
+from tidal_core.companions import build_companion
+torch.set_num_threads(1)
+companion = build_companion("mc-dropout", (4, 16), 100, torch.Generator().manual_seed(0))
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+companion.extra(torch.randn(2_000, 16))
+before = peak()
+companion.extra(torch.randn(20_000, 16))
+print(peak() - before)
+"""
+
+
+def test_a_large_pool_is_never_held_as_pool_times_passes_times_classes() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+
+    assert float(done.stdout) < 40, "MB; all at once they were 160"
 
 
 def test_half_of_the_features_are_dropped_and_the_rest_doubled() -> None:

@@ -265,7 +265,7 @@ class PoolScores:
     features: Float32  # (N, D) pooled features before the classifier's last layer
     extra: Mapping[str, Float32] = field(
         default_factory=dict
-    )  # by name, what other companions say: "mc_log_p" (N, S, C)
+    )  # by name, what other companions say: "mc_information" (N,), see companions/mc_dropout.py
 
 
 @dataclass(frozen=True)

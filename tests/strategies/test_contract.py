@@ -94,7 +94,7 @@ def test_images_of_certain_probability_are_no_trouble(name: str) -> None:
     certain[:, 0] = 0
     mixed = make_pool()
     certain[::2] = mixed.log_p[::2]
-    pool = replace(mixed, log_p=certain, td_log_p=certain, extra={"mc_log_p": np.repeat(certain[:, None], 4, axis=1)})
+    pool = replace(mixed, log_p=certain, td_log_p=certain, extra={"mc_information": np.zeros(40, np.float32)})
 
     assert len(select(name, pool, 10)) == 10
 
@@ -102,7 +102,7 @@ def test_images_of_certain_probability_are_no_trouble(name: str) -> None:
 @every_strategy
 def test_what_is_missing_is_named(name: str) -> None:
     pool = replace(make_pool(), td_log_p=None, extra={})
-    missing = strategies.get(name).needs & {"td_log_p", "mc_log_p"}
+    missing = strategies.get(name).needs & {"td_log_p", "mc_information"}
 
     if missing:
         with pytest.raises(InputError, match=f"{name} needs {min(missing)}.*companion"):
@@ -117,7 +117,7 @@ def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     pool = make_pool()
     broken = np.full_like(pool.log_p, np.nan)
     pool = replace(pool, log_p=broken, td_log_p=broken, features=np.full_like(pool.features, np.nan))
-    pool = replace(pool, extra={"mc_log_p": np.repeat(broken[:, None], 4, axis=1)})
+    pool = replace(pool, extra={"mc_information": broken[:, 0]})
 
     if strategy.needs:
         with pytest.raises(InputError, match="diverged"):

@@ -16,9 +16,9 @@ from tidal_core.errors import InputError, TidalError, TooFewClasses
 from tidal_core.records import Float32, Int64, PoolView
 from tidal_core.strategies.scores import Floats
 
-Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_log_p"]
+Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information"]
 
-COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_log_p": "mc-dropout"}
+COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
 """Which companion has to be trained beside the classifier for which need."""
 
 
@@ -117,7 +117,7 @@ def best(urgency: Floats, n: int, rng: np.random.Generator) -> Int64:
 
 def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
     """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
-    found = pool.extra.get(need) if need == "mc_log_p" else getattr(pool, need)
+    found = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
     return cast("NDArray[Any] | None", found)
 
 
