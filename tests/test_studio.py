@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.tiny import label_next, tiny_project
-from tidal_core.errors import ProjectNotFound, StoreError
+from tidal_core.errors import InputError, ProjectNotFound, StoreError
+from tidal_core.images.pixels import open_pixels
 from tidal_core.projects import open_project, project_slugs
 from tidal_core.queueing import fill_queue
 from tidal_core.records import RoundState, Split
@@ -62,3 +64,33 @@ def test_a_round_that_was_interrupted_goes_on_when_the_studio_starts(studio: Stu
         time.sleep(0.05)
     assert studio.project("tiny").store.rounds.get(1).state is RoundState.DONE
     assert DEMO in project_slugs()
+
+
+def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_closed_meanwhile(studio: Studio) -> None:
+    demo = studio.demo()
+    assert not studio.change_settings(demo, replace(demo.settings, title="Digits"))
+
+    assert studio.change_settings(demo, replace(demo.settings, training_size=24))
+    studio.close()
+    again = Studio(with_worker=False)
+    demo = again.demo()
+    job = again.import_job(DEMO)
+
+    assert job is None or job.wait(60)
+    assert job is None or job.error is None
+    assert open_pixels(demo.pixels).shape[1:] == (24, 24, 3)
+    again.close()
+
+
+def test_the_training_size_stays_while_an_import_goes_on(studio: Studio) -> None:
+    project = tiny_project()
+    project.close()
+    project = studio.project("tiny")
+    job = studio.start_import(project, "digits")
+    try:
+        with pytest.raises(InputError, match="The import of 'tiny' is under way; change the training size when"):
+            studio.change_settings(project, replace(project.settings, training_size=24))
+        assert project.settings.training_size == 8
+    finally:
+        job.cancel()
+        job.wait()

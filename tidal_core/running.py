@@ -17,6 +17,7 @@ import numpy as np
 from tidal_core import dynamics, strategies
 from tidal_core.config import RoundConfig
 from tidal_core.errors import Stopped
+from tidal_core.images.cache_state import round_uses
 from tidal_core.projects import Project
 from tidal_core.queueing import audit_images, plan_queue
 from tidal_core.records import (
@@ -69,6 +70,10 @@ class RoundRun:
 
     def run(self) -> None:
         """Do what is left of the round. Raises Stopped when asked to stop, with the round left as it is."""
+        with round_uses(self.project.folder):
+            self._run()
+
+    def _run(self) -> None:
         began = time.monotonic()
         state = self.record.state
         if state is RoundState.WAITING:

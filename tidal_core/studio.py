@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tidal_core import ownership, projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, StoreError
+from tidal_core.images.cache_state import cached_spec, needs_refill, note_spec
 from tidal_core.projects import Project
 from tidal_core.queueing import fill_queue
 from tidal_core.worker import Worker
@@ -23,7 +24,7 @@ from tidal_core.worker import Worker
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
     from tidal_core.images.ingest import LabelUse
-    from tidal_core.images.jobs import ImportJob
+    from tidal_core.images.jobs import ImportJob, Job, RefillJob
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Studio:
         self.owner: ownership.Owner | None = None  # set once it is known where this process answers
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
-        self._imports: dict[str, ImportJob] = {}
+        self._imports: dict[str, Job] = {}
         self._opener: threading.Thread | None = None
         self._closed = False
         self.worker = Worker(self.open_projects)
@@ -88,6 +89,8 @@ class Studio:
                 self._open[slug] = found
                 self._announce(found)
                 self.worker.wake()
+                if needs_refill(found):  # the studio was closed before it was whole
+                    self.start_refill(found)
             return found
 
     def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
@@ -122,7 +125,9 @@ class Studio:
 
             running = self._imports.get(project.slug)
             if running is not None and running.running:
-                raise InputError(f"An import into {project.title!r} is under way; wait for its end, or cancel it.")
+                raise InputError(
+                    f"{running.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
+                )
 
             def when_done() -> None:
                 fill_queue(project)
@@ -130,17 +135,50 @@ class Studio:
 
             job = ImportJob(
                 project,
-                source,
+                source=source,
                 labels=labels,
                 hide_near_duplicates=hide_near_duplicates,
                 options=options or ImportOptions(),
                 when_done=when_done,
             )
-            self._imports[project.slug] = job.start()
+            job.start()
+            self._imports[project.slug] = job
             return job
 
-    def import_job(self, slug: str) -> ImportJob | None:
-        """The last import into a project since the studio started, running or ended."""
+    def change_settings(self, project: Project, settings: ProjectSettings) -> bool:
+        """Keep a project's settings; where they ask for other pixels, fill its cache anew in the background.
+
+        Returns whether that began. Raises InputError, with nothing kept, when an import into the project is in the way.
+        """
+        with self._lock:
+            before, running = project.settings, self._imports.get(project.slug)
+            running = running if running is not None and running.running else None
+            other = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
+            if other and running is not None and not (running.can_begin_anew and running.stop()):
+                raise InputError(
+                    f"{running.title.capitalize()} of {project.title!r} is under way; change the training size when it "
+                    "has ended, or cancel it."
+                )
+            note_spec(project, cached_spec(project))  # before the settings say otherwise
+            project.store.settings.save(settings)
+            self.worker.wake()
+            begin = other or (running is None and needs_refill(project))
+            if begin and project.store.images.count():
+                self.start_refill(project)
+            return begin
+
+    def start_refill(self, project: Project) -> RefillJob:
+        """Bring the pixel cache to what the settings ask for, in a thread of its own."""
+        with self._lock:
+            from tidal_core.images.jobs import RefillJob
+
+            job = RefillJob(project, when_done=self.worker.wake)
+            job.start()
+            self._imports[project.slug] = job
+            return job
+
+    def import_job(self, slug: str) -> Job | None:
+        """The last import into a project, or filling of its cache, since the studio started, running or ended."""
         with self._lock:
             return self._imports.get(slug)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tidal_core import rounds
 from tidal_core.errors import RoundStateError, Stopped, TidalError
+from tidal_core.images.cache_state import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Worker:
     def _visit(self, project: Project) -> bool:
         record = project.store.rounds.active()
         if record is None:
+            if is_waiting(project.folder):  # a new pixel cache takes its place first
+                return False
             with self._lock:
                 self._cancelled.discard(project.slug)
                 asked = project.slug in self._asked

@@ -92,6 +92,24 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     assert settings.training_size == 8
 
 
+def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_made(studio: Studio) -> None:
+    tiny_project().close()  # its originals are nowhere
+    shown = page()
+    next(n for n in shown.number_input if n.label.startswith("Training size")).set_value(16)
+    next(s for s in shown.selectbox if s.label == "Images that are not square").set_value("letterbox")
+    next(b for b in shown.button if b.label == "Save").click()
+    shown.run()
+    assert not shown.exception
+    job = studio.import_job("tiny")
+    assert job is not None
+    wait_for(lambda: not job.running)
+    shown.run()
+    images = studio.project("tiny").store.images.count()
+    assert f"{images} images brought to the training size" in shown.success[0].value
+    assert len(shown.dataframe[0].value) == images
+    assert studio.project("tiny").settings.fit == "letterbox"
+
+
 def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
     tiny_project().close()
     shown = page()

@@ -67,6 +67,7 @@ class PixelSource:
         if cached.shape[1] != self._spec.size or len(cached) < self.first:
             raise ValueError(f"{beside.name} belongs to another cache than {cached.shape}")
         self._cached = cached
+        self.cached = cached[: self.first]
         self.shape: tuple[int, ...] = (self.first + len(self._lines), *cached.shape[1:])
         self._threads: ThreadPoolExecutor | None = None
         self._missing: set[str] = set()

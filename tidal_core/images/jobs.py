@@ -1,7 +1,7 @@
-"""An import in the background, for pages: start it, look at it, cancel it, read its report.
+"""Imports and fillings of the pixel cache in the background: start one, look at it, cancel it, read its report.
 
-The thread is the importer's own; a page polls ``progress`` and never waits. Leaving the page does not end the import,
-closing the studio does (``stop``), and importing again goes on where it was.
+The thread is the job's own; a page polls ``progress`` and never waits. Leaving the page does not end the job, closing
+the studio does (``stop``), and started again it goes on where it was.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 from tidal_core.errors import TidalError
 from tidal_core.images.importers.base import ImportOptions
 from tidal_core.images.ingest import ImportProgress, LabelUse, ingest
+from tidal_core.images.refill import refill
 from tidal_core.images.reports import keep_problems
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 
 
 @dataclass
-class ImportJob:
-    """One import. ``report`` or ``error`` is set when it has ended."""
+class Job:
+    """Work on the images of a project. ``report`` or ``error`` is set when it has ended."""
 
     project: Project
-    source: str
-    labels: LabelUse = "none"
-    hide_near_duplicates: bool = False
-    options: ImportOptions = field(default_factory=ImportOptions)
-    when_done: Callable[[], None] | None = None  # called in the import's thread at its end, however it ended
+    when_done: Callable[[], None] | None = None  # called in the job's thread at its end, however it ended
     progress: ImportProgress | None = None
     report: ImportReport | None = None
     error: str | None = None  # for people
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _thread: threading.Thread | None = field(default=None, repr=False)
 
-    def start(self) -> ImportJob:
+    title = "the work"
+    can_begin_anew = False  # whether it may be stopped when something else is asked
+
+    def start(self) -> Job:
         """Begin; returns at once."""
         self._thread = threading.Thread(target=self._run, name="import")
         self._thread.start()
@@ -60,27 +60,56 @@ class ImportJob:
         self.cancel()
         return self.wait(seconds)
 
-    def _run(self) -> None:
-        def show(step: ImportProgress) -> None:
-            self.progress = step
+    def _work(self) -> ImportReport:
+        raise NotImplementedError
 
+    def _show(self, step: ImportProgress) -> None:
+        self.progress = step
+
+    def _run(self) -> None:
         try:
-            report = ingest(
-                self.project,
-                self.source,
-                labels=self.labels,
-                hide_near_duplicates=self.hide_near_duplicates,
-                options=self.options,
-                progress=show,
-                should_stop=self._stop.is_set,
-            )
+            report = self._work()
             keep_problems(self.project, report)
             self.report = report
         except TidalError as error:
             self.error = str(error)
         except Exception as error:  # a page must show that it ended, whatever ended it
-            self.error = f"the import ended by a fault of the program: {type(error).__name__}: {error}"
+            self.error = f"{self.title} ended by a fault of the program: {type(error).__name__}: {error}"
             raise
         finally:
             if self.when_done is not None:
                 self.when_done()
+
+
+@dataclass
+class ImportJob(Job):
+    """One import."""
+
+    source: str = ""
+    labels: LabelUse = "none"
+    hide_near_duplicates: bool = False
+    options: ImportOptions = field(default_factory=ImportOptions)
+
+    title = "the import"
+
+    def _work(self) -> ImportReport:
+        return ingest(
+            self.project,
+            self.source,
+            labels=self.labels,
+            hide_near_duplicates=self.hide_near_duplicates,
+            options=self.options,
+            progress=self._show,
+            should_stop=self._stop.is_set,
+        )
+
+
+@dataclass
+class RefillJob(Job):
+    """One filling of the pixel cache."""
+
+    title = "the filling of the pixel cache"
+    can_begin_anew = True
+
+    def _work(self) -> ImportReport:
+        return refill(self.project, progress=self._show, should_stop=self._stop.is_set)

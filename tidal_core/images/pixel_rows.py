@@ -1,8 +1,5 @@
 """The rows of a project's pixel cache on their way to the disk: into ``pixels.npy`` up to the project's limit, by name
 into ``pixels.beyond`` from there on (see ``beyond``). One import, or one filling, at a time into one project.
-
-The project's settings say what squares should be, the note ``pixels`` in its store what those on the disk are: they
-differ from when a person changes the training size until the cache has been filled anew (``refill``).
 """
 
 from __future__ import annotations
@@ -18,11 +15,10 @@ import numpy as np
 from tidal_core.config import PixelSpec
 from tidal_core.errors import InputError
 from tidal_core.images.beyond import SUFFIX, BeyondFile
+from tidal_core.images.cache_state import cached_spec, note_spec
 from tidal_core.images.pixels import PixelCache
 from tidal_core.projects import Project
 from tidal_core.records import UInt8
-
-NOTE = "pixels"  # key of the note
 
 _running: set[Path] = set()
 _running_lock = threading.Lock()
@@ -40,17 +36,6 @@ def only_one(folder: Path) -> Iterator[None]:
     finally:
         with _running_lock:
             _running.discard(folder)
-
-
-def cached_spec(project: Project) -> PixelSpec:
-    """What the squares on the disk are; what the settings say where nothing is noted."""
-    note = project.store.settings.get(NOTE)
-    return PixelSpec.from_json(note) if note else project.settings.pixels
-
-
-def note_spec(project: Project, spec: PixelSpec) -> None:
-    """Note what the squares on the disk are."""
-    project.store.settings.set(NOTE, spec.to_json())
 
 
 class PixelRows:

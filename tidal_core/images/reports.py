@@ -6,12 +6,15 @@ import csv
 from pathlib import Path
 
 from tidal_core.exporters.base import spreadsheet_safe
+from tidal_core.images.refill import SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 
 
 def summary(report: ImportReport) -> str:
     """One sentence: "350 images read in 1.2 s (290 a second); 3 known before; 2 problems"."""
+    if report.source == SOURCE:
+        return _about_refill(report)
     speed = f" ({report.read / report.seconds:,.0f} a second)" if report.read and report.seconds > 0 else ""
     parts = [f"{_count(report.read, 'image')} read in {report.seconds:.1f} s{speed}"]
     if report.known:
@@ -26,6 +29,13 @@ def summary(report: ImportReport) -> str:
         _count(len(report.problems), "remark or problem", "remarks and problems") if report.problems else "no problems"
     )
     return ("Cancelled. " if report.cancelled else "") + "; ".join(parts) + "."
+
+
+def _about_refill(report: ImportReport) -> str:
+    what = f"{_count(report.refilled, 'image')} brought to the training size in {report.seconds:.1f} s"
+    problems = f"{_count(len(report.problems), 'problem')}" if report.problems else "no problems"
+    end = " The pixel cache stays as it was; saving the settings again goes on." if report.cancelled else ""
+    return ("Cancelled. " if report.cancelled else "") + f"{what}; {problems}.{end}"
 
 
 def write_problems(report: ImportReport, path: Path) -> None:

@@ -101,6 +101,15 @@ class Images:
         """How many images, of one split or of both."""
         return int(self._db.value("SELECT count(*) FROM images WHERE ?::TEXT IS NULL OR split = ?", [split, split]))
 
+    def count_through(self, image_id: int) -> int:
+        """How many images have this id or a smaller one."""
+        return int(self._db.value("SELECT count(*) FROM images WHERE id <= ?", [image_id]))
+
+    def after(self, image_id: int, n: int) -> list[ImageRecord]:
+        """The next n images behind an id, by id: to go through a large project piece by piece."""
+        rows = self._db.rows(f"SELECT {_COLUMNS} FROM images WHERE id > ? ORDER BY id LIMIT ?", [image_id, n])
+        return [_image(row) for row in rows]
+
     def count_in_audit_order(self) -> int:
         """How many pool images have a place in the audit order."""
         return int(self._db.value("SELECT count(*) FROM images WHERE audit_order IS NOT NULL AND split = 'pool'"))

@@ -27,6 +27,11 @@ class Settings:
             cursor.execute("DELETE FROM settings WHERE key = ?", [key])
             cursor.execute("INSERT INTO settings VALUES (?, ?)", [key, value])
 
+    def remove(self, key: str) -> None:
+        """Keep nothing under a key."""
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM settings WHERE key = ?", [key])
+
     def load(self) -> ProjectSettings:
         """The project's settings, the defaults in a new project."""
         text = self.get("project")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.config import Augmentation, ProjectSettings, SuggestionMode
+from tidal_core.config import Augmentation, Fit, ProjectSettings, SuggestionMode
 from tidal_core.errors import TidalError
 from tidal_core.exporters import export
 from tidal_core.exporters.base import ExportOptions
@@ -37,6 +37,10 @@ AUGMENTATION_WORDS = {
     "crop": "Shift images a little",
     "flip-crop": "Shift and mirror images (not for letters and digits)",
     "none": "Leave images as they are",
+}
+FIT_WORDS = {
+    "crop": "Cut off what stands over",
+    "letterbox": "Keep all of it between black bars",
 }
 SUGGESTION_WORDS = {
     "after": "after my answer",
@@ -83,7 +87,7 @@ def import_status(project: Project) -> None:
     job = get_studio().import_job(project.slug)
     if job is None:
         return
-    if job.running and st.button("Cancel the import", key="cancel-import"):
+    if job.running and st.button(f"Cancel {job.title}", key="cancel-import"):
         job.cancel()
     _import_progress(project.slug)
 
@@ -98,7 +102,7 @@ def _import_progress(slug: str) -> None:
     if job.running:
         p = job.progress
         if p is None:
-            st.progress(0.0, text="Looking through the source")
+            st.progress(0.0, text=f"Beginning {job.title}")
         else:
             share = p.done / p.total if p.total else 0.0
             left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
@@ -191,6 +195,20 @@ def settings_form(project: Project) -> None:
             help="So many of the asked images are drawn at random and never trained on: they measure the accuracy on "
             "your whole collection honestly. Not needed where test images are known.",
         )
+        st.caption("Another size, fit or colour makes every image's pixels anew in the background; labels stay.")
+        size_column, fit_column, cache_column = st.columns(3)
+        size = size_column.number_input("Training size, pixels", 8, 512, now.training_size, step=8)
+        with fit_column:
+            fit = choice("Images that are not square", FIT_WORDS, now.fit)
+        grayscale = fit_column.toggle("Without colour", now.grayscale)
+        cache_gb = cache_column.number_input(
+            "Pixel cache, GB",
+            min_value=0.001,
+            max_value=100_000.0,
+            value=now.pixel_cache_gb,
+            format="%g",
+            help="Of the disk. Images beyond it are decoded whenever the model looks at them, which takes longer.",
+        )
         if st.form_submit_button("Save", type="primary"):
             changed = attempt(
                 lambda: dataclasses.replace(
@@ -203,12 +221,20 @@ def settings_form(project: Project) -> None:
                     augmentation=cast("Augmentation", augmentation),
                     suggestions=cast("SuggestionMode", suggestions),
                     audit_share=float(audit),
+                    training_size=int(size),
+                    fit=cast("Fit", fit),
+                    grayscale=grayscale,
+                    pixel_cache_gb=float(cache_gb),
                 )
             )
             if changed is not None:
-                project.store.settings.save(changed)
-                get_studio().worker.wake()
-                st.toast("Saved; the next round follows it.")
+                filling = attempt(lambda: get_studio().change_settings(project, changed))
+                if filling is not None:
+                    st.toast(
+                        "Saved; the pixels are made anew, see Images."
+                        if filling
+                        else "Saved; the next round follows it."
+                    )
 
 
 def export_downloads(project: Project) -> None:
