@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,7 +61,10 @@ class Database:
             raise self._in_use(error) from error
         # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
         # that lock is what keeps other processes from opening the project.
-        self._file = None if str(path) == ":memory:" else path.open("rb", buffering=0)
+        self._handle = None
+        if str(path) != ":memory:":
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._close_handle = weakref.finalize(self, os.close, self._handle)
         try:
             self._migrate()
             self._connection.execute("SET enable_external_access = false")
@@ -83,7 +87,7 @@ class Database:
     def _migrate(self) -> None:
         cursor = self._connection.cursor()
         cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name TEXT, applied_at TIMESTAMP)")
-        done = int(self.value("SELECT coalesce(max(number), 0) FROM migrations"))
+        done = self.schema
         if done > len(self._migrations):
             raise SchemaTooNew(
                 f"The project file {self.path} was written by a newer version of TiDAL Studio (its tables are at "
@@ -104,6 +108,11 @@ class Database:
                 cursor.execute("ROLLBACK")
                 raise
         cursor.close()
+
+    @property
+    def schema(self) -> int:
+        """How many of the migrations the file has."""
+        return int(self.value("SELECT coalesce(max(number), 0) FROM migrations"))
 
     def read(self, sql: str, params: Params = ()) -> duckdb.DuckDBPyConnection:
         """A cursor of its own with the query executed: fetch from it and let it go."""
@@ -180,22 +189,22 @@ class Database:
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
                 raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
-            if self._closed or self._file is None:
+            if self._closed or self._handle is None:
                 raise StoreError(f"The project file {self.path} is being closed; try again in a moment.")
             try:
                 self.checkpoint()
             except duckdb.Error as error:
                 raise StoreError(f"The project file {self.path} cannot be copied: {error}") from error
             self._still = True
-        return Snapshot(self, os.fstat(self._file.fileno()).st_size)
+        return Snapshot(self, os.fstat(self._handle).st_size)
 
     def read_still(self, start: int, n: int) -> bytes:
         """Up to n bytes of the file, for a snapshot. Raises StoreError once the project is closed."""
         with self._reading:
-            if self._closed or self._file is None:
+            if self._closed or self._handle is None:
                 raise StoreError(f"The project file {self.path} was closed while it was copied; try again.")
-            self._file.seek(start)
-            return self._file.read(n)
+            os.lseek(self._handle, start, os.SEEK_SET)
+            return os.read(self._handle, n)
 
     def release(self) -> None:
         """End a snapshot: make the checkpoint that waited for it."""
@@ -215,8 +224,8 @@ class Database:
 
     def _let_go(self) -> None:
         self._connection.close()
-        if self._file is not None:
-            self._file.close()
+        if self._handle is not None:
+            self._close_handle()
 
 
 class Snapshot:
