@@ -1,6 +1,7 @@
 """``python -m tidal_core ...``: what the studio can do without its pages, one line for each command.
 
-Every command opens a project's file for itself; where a running studio owns it, the command says so and ends with 1.
+A command opens the project's file for itself. Where a running studio has it, commands that only read ask the studio for
+what they need (``commands.opening``); the others say who has it and end with 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tidal_core.commands.console import err
 from tidal_core.commands.exporting import export
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
+from tidal_core.commands.snapshots import backup, restore
 from tidal_core.errors import TidalError
 from tidal_core.experiments.command import experiment, resume, separability
 
@@ -27,6 +29,8 @@ app.command("import")(import_)
 app.command()(export)
 app.command()(projects)
 app.command()(status)
+app.command()(backup)
+app.command()(restore)
 app.command()(experiment)
 app.command("experiment-resume")(resume)
 app.command()(separability)

@@ -46,6 +46,11 @@ class Store:
         self.log = Log(self.database)
         self.views = Views(self.database)
 
+    @property
+    def schema(self) -> int:
+        """How many steps of ``migrations`` the file has."""
+        return self.database.schema
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file: at the end of a round."""
         self.database.checkpoint()

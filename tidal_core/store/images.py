@@ -225,6 +225,14 @@ class Images:
                 [status.value, [int(i) for i in image_ids]],
             )
 
+    def set_uris(self, uris: dict[int, str]) -> None:
+        """Tell where images lie now: image id to URI."""
+        with self._db.write() as cursor:
+            columns = {"id": np.array(list(uris), dtype=np.int64), "uri": pa.array(list(uris.values()), pa.string())}
+            cursor.register("uris_in", pa.table(columns))
+            cursor.execute("UPDATE images SET uri = u.uri FROM uris_in u WHERE u.id = images.id")
+            cursor.unregister("uris_in")
+
     def set_known_classes(self, known: dict[int, int]) -> None:
         """Set the known class of images: image id to class id. Known classes are never trained on in the studio."""
         with self._db.write() as cursor:

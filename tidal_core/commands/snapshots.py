@@ -1,0 +1,66 @@
+"""``backup`` and ``restore``: a project as one file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, err, out
+from tidal_core.commands.opening import opened_to_read
+
+
+def backup(
+    project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
+    file: Annotated[Path, typer.Argument(help="The snapshot to write, such as flowers.zip.")],
+    with_images: Annotated[bool, typer.Option(help="Put the original photos in as well.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a project as it is now to one file; also while a studio labels and trains."""
+    from tidal_core.images.reports import plain
+    from tidal_core.projects import project_folder, slugify
+    from tidal_core.snapshots import writing
+
+    writing.check_target(file.expanduser().absolute(), force)
+    going_on = writing.unfinished(project_folder(slugify(project)))
+    with opened_to_read(project) as opened, bytes_bar("writing the snapshot") as show:
+        done = writing.backup(opened, file, going_on, with_images=with_images, force=force, progress=show)
+    for problem in done.problems[:SHOWN_PROBLEMS]:
+        err.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+    if done.problems:
+        err.print(f"{len(done.problems):,} photos could not be read and are not in the snapshot.")
+    if done.own_photos:
+        err.print(
+            f"{done.own_photos:,} photos lie in the project's own folder (uploads, archives) and are not in the "
+            "snapshot; add --with-images to keep them too.",
+            soft_wrap=True,
+        )
+    out.print(
+        escape(f"{done.manifest.title}: {len(done.manifest.members)} files, {done.bytes / 1e6:,.1f} MB in {done.path}"),
+        soft_wrap=True,
+    )
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A snapshot that `backup` wrote.")],
+    name: Annotated[str | None, typer.Option(help="Restore under another name.")] = None,
+) -> None:
+    """Make a project of a snapshot. A project that is there is never replaced."""
+    from tidal_core.snapshots.restoring import restore as unpack
+
+    with bytes_bar("restoring") as show:
+        done = unpack(file, name, progress=show)
+    out.print(
+        escape(f"Project {done.slug}: {done.images:,} images, as of {done.manifest.created}, in {done.folder}"),
+        soft_wrap=True,
+    )
+    if done.missing:
+        out.print(
+            escape(
+                f"{len(done.missing):,} of them are not where they were, the first: {done.missing[0]}. They are shown "
+                "as small as the model sees them until they are back."
+            ),
+            soft_wrap=True,
+        )

@@ -1,0 +1,194 @@
+"""A snapshot becomes a project again. The file may come from anywhere, so nothing in it is believed.
+
+Members are those that a snapshot has, under those names, of the size and hash that the manifest says. Everything is
+unpacked beside the projects, opened, and brought to this version's tables; only then it is given the project's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
+from tidal_core.images.beyond import BeyondFile, PixelSource
+from tidal_core.images.cache_state import cached_spec
+from tidal_core.images.pixels import open_pixels
+from tidal_core.images.sources import uri_path
+from tidal_core.projects import Project, home, project_folder, slugify
+from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe
+from tidal_core.snapshots.writing import image_member
+from tidal_core.store import Store
+from tidal_core.store.migrations import MIGRATIONS
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+_CHUNK = 1 << 20
+_LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
+_PLACE = ".restoring-"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A project that was made of a snapshot."""
+
+    slug: str
+    folder: Path
+    manifest: Manifest
+    images: int
+    missing: tuple[str, ...]  # originals that are not where they were: URIs
+
+
+def restore(file: Path, name: str | None = None, *, progress: Progress | None = None) -> Restored:
+    """Make a project of a snapshot, under its own name or another one.
+
+    Raises InputError for what is no whole snapshot, SchemaTooNew for one of a newer version and ProjectExists when
+    there is a project of this name; then nothing has changed.
+    """
+    file = file.expanduser()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            manifest = _checked(archive, file)
+            slug = slugify(name) if name is not None else slugify(manifest.slug)
+            _refuse_existing(slug)
+            home().mkdir(parents=True, exist_ok=True)
+            _remove_left_places()
+            place = Path(tempfile.mkdtemp(prefix=f"{_PLACE}{os.getpid()}-", dir=home()))
+            try:
+                _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
+                return _settle(manifest, place, slug, name)
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{error.filename or file} cannot be read ({error.strerror}); check the name.") from error
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise InputError(f"{file} is no snapshot, or only a part of one ({error}); take another copy of it.") from error
+
+
+def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
+    """The manifest, once everything that can be told without unpacking is as it says."""
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
+    if MANIFEST not in names:
+        raise InputError(f"{file} is no snapshot of this studio: it has no {MANIFEST}.")
+    if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
+        raise InputError(f"{file} is no snapshot of this studio: its {MANIFEST} is larger than any.")
+    try:
+        manifest = Manifest.from_json(archive.read(MANIFEST))
+    except InputError as error:
+        raise InputError(f"{file} {error}") from error
+    if manifest.schema > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"{file} was written by a newer version of TiDAL Studio ({manifest.app}; its tables are at step "
+            f"{manifest.schema}, this version knows {len(MIGRATIONS)}). Update the studio to restore it."
+        )
+    unsafe = [name for name in names if name != MANIFEST and not is_safe(name)]
+    if unsafe:
+        raise InputError(f"{file} holds {unsafe[0][:80]!r}, which no snapshot does; nothing of it was restored.")
+    if len(set(names)) != len(names) or {*names} - {MANIFEST} != {*manifest.members} or DATABASE not in names:
+        raise InputError(f"{file} does not hold the files that its manifest names; take another copy of it.")
+    for info in infos:
+        said = manifest.members.get(info.filename)
+        if info.compress_type != zipfile.ZIP_STORED or (said is not None and info.file_size != said.bytes):
+            raise InputError(f"{file}: {info.filename} is not as its manifest says; take another copy of it.")
+    needed, free = sum(one.bytes for one in manifest.members.values()), shutil.disk_usage(_existing(home())).free
+    if needed > free:
+        raise InputError(
+            f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; make room, or set "
+            "TIDAL_HOME to another folder."
+        )
+    return manifest
+
+
+def _existing(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+
+
+def _refuse_existing(slug: str) -> None:
+    folder = project_folder(slug)
+    if folder.exists():
+        raise ProjectExists(
+            f"There is a project {slug!r} already in {folder}; restore under another name: --name OTHER."
+        )
+
+
+def _remove_left_places() -> None:
+    """What restores that were killed had unpacked."""
+    for left in home().glob(f"{_PLACE}*"):
+        pid = left.name.removeprefix(_PLACE).partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Path, progress: Progress) -> None:
+    total, done = sum(one.bytes for one in manifest.members.values()), 0
+    for folder in ("previews", "checkpoints", "exports"):
+        (place / folder).mkdir()
+    for name, said in manifest.members.items():
+        target = place / ("originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        try:
+            with archive.open(name) as member, target.open("xb") as out:
+                while chunk := member.read(_CHUNK):
+                    out.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    progress(done, total)
+        except OSError as error:
+            raise InputError(f"{file} could not be unpacked to {place} ({error.strerror}); make room there.") from error
+        if digest.hexdigest() != said.sha256:
+            raise InputError(f"{file}: {name} is damaged (its hash is not the manifest's); take another copy of it.")
+
+
+def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
+    """Open what was unpacked, which brings it to this version's tables, and give it its place."""
+    folder = project_folder(slug)
+    with Store(place / DATABASE) as store:
+        if name is not None:
+            store.settings.save(replace(store.settings.load(), title=name))
+        # Answers that wait in a browser were meant for the project that this is a copy of.
+        store.settings.set("project_id", secrets.token_hex(8))
+        images = store.images.all()
+        photos = {
+            image.id: folder / "originals" / "restored" / image_member(image).removeprefix("images/")
+            for image in images
+            if image_member(image) in manifest.members
+        }
+        store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
+        if photos and (place / BEYOND).exists():
+            _name_beyond(Project(slug, place, store))
+        if store.images.next_pixel_row():
+            open_pixels(place / PIXELS, at_least=store.images.next_pixel_row())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.rename(folder)
+    except OSError:
+        _refuse_existing(slug)
+        raise
+    return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
+
+
+def _name_beyond(project: Project) -> None:
+    """Tell the pixel cache where the images lie now that are beyond its limit."""
+    pixels: object = open_pixels(project.pixels)
+    if isinstance(pixels, PixelSource):
+        (project.folder / BEYOND).unlink()
+        file = BeyondFile(project.folder / BEYOND, pixels.first, cached_spec(project), pixels.first)
+        images = sorted(project.store.images.all(), key=lambda image: image.pixel_row)
+        for image in images:
+            if image.pixel_row >= pixels.first:
+                file.write(image.pixel_row, [(image.uri, image.name)])
+        file.close()
+
+
+def _missing(uris: list[str]) -> tuple[str, ...]:
+    paths = ((uri, uri_path(uri)) for uri in uris if "://" not in uri)
+    return tuple(uri for uri, path in paths if path is not None and not path.exists())

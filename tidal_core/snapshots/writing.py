@@ -1,0 +1,263 @@
+"""Writing a snapshot: one file, whole or not there, while labelling and training go on.
+
+The order makes it consistent: first the checkpoint of the round under way (``unfinished``), then the project's file,
+then weights and squares. Epochs that the project's file knows beyond the checkpoint are trained again, bit for bit;
+the other way round they would be missing. Weights and squares that the file refers to are never changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import itertools
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Self
+
+import numpy as np
+from numpy.lib import format as npy
+
+from tidal_core import __version__
+from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.images.beyond import PixelSource
+from tidal_core.images.cache_state import cached_spec
+from tidal_core.images.pixels import open_pixels
+from tidal_core.images.reading import SUFFIXES
+from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord, ImportProblem, RoundState, UInt8
+from tidal_core.snapshots import BEYOND, DATABASE, FORMAT, MANIFEST, PIXELS, VERSION, Manifest, Member
+
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A snapshot that was written."""
+
+    path: Path
+    bytes: int
+    manifest: Manifest
+    own_photos: int = 0  # images that lie in the project's own folder and are not in the snapshot
+    problems: tuple[ImportProblem, ...] = ()  # photos that could not be read
+
+
+def unfinished(folder: Path) -> dict[str, bytes]:
+    """The checkpoints of a round under way, by name: to be read before the project's file is."""
+    found = {}
+    for path in sorted((folder / "checkpoints").glob("round-*.resume")):
+        try:
+            found[path.name] = path.read_bytes()
+        except FileNotFoundError:
+            continue  # the round has ended
+    return found
+
+
+def check_target(target: Path, force: bool) -> None:
+    """Raises InputError where no snapshot may be written."""
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; give the name of a file, such as {target / 'backup.zip'}.")
+    if target.exists() and not force:
+        raise InputError(f"{target} is there already; choose another name, or replace it with --force.")
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent} to write {target.name} to; make it, or choose another.")
+
+
+def backup(
+    project: Project,
+    target: Path,
+    going_on: Mapping[str, bytes],
+    *,
+    with_images: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Backup:
+    """Write the project to ``target``; ``going_on`` is what ``unfinished`` said before the project was opened.
+
+    Raises InputError when the target may not be written or there is no room for it; then nothing is left of it.
+    """
+    target = Path(os.path.abspath(target.expanduser()))
+    check_target(target, force)
+    writer = None
+    try:
+        with _whole_file(target, force) as file:
+            writer = _Writer(file, progress or (lambda done, total: None))
+            with writer:
+                with project.store.snapshot() as snapshot:
+                    writer.total = snapshot.size + _bytes_beside(project, with_images)
+                    writer.add(DATABASE, snapshot.chunks(_CHUNK))
+                report = _rest(writer, project, going_on, with_images)
+            size = file.tell()
+    except OSError as error:
+        if isinstance(error, FileExistsError):
+            check_target(target, force)
+        free, needed = shutil.disk_usage(target.parent).free, writer.total if writer is not None else 0
+        why = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror or str(error)
+        raise InputError(
+            f"the snapshot {target} could not be written: {why}. It needs about {needed / 1e6:,.0f} MB, and "
+            f"{free / 1e6:,.0f} MB are free there; make room, or write it elsewhere."
+        ) from error
+    return Backup(target, size, *report)
+
+
+def _rest(
+    writer: _Writer, project: Project, going_on: Mapping[str, bytes], with_images: bool
+) -> tuple[Manifest, int, tuple[ImportProblem, ...]]:
+    store = project.store
+    rows = store.images.next_pixel_row()
+    if rows:
+        _add_pixels(writer, project, rows)
+    for record in store.rounds.all():
+        resume = f"round-{record.id:04d}.resume"
+        if record.state is RoundState.TRAINING and resume in going_on:
+            writer.add(f"checkpoints/{resume}", [going_on[resume]])
+        if record.checkpoint is not None and (project.checkpoints / record.checkpoint).exists():
+            writer.add_file(f"checkpoints/{record.checkpoint}", project.checkpoints / record.checkpoint)
+    for path in sorted((project.folder / "imports").glob("import-*.csv")):
+        writer.add_file(f"imports/{path.name}", path)
+    images = store.images.all()
+    problems: list[ImportProblem] = []
+    own = 0
+    for image in images:
+        if with_images and not image.uri.startswith("digits:"):
+            try:
+                writer.add(image_member(image), [read_uri(image.uri, image.name)])
+            except ImageUnreadable as error:
+                problems.append(ImportProblem(image.name, error.reason, error.remedy))
+        elif not with_images:
+            place = uri_path(image.uri)
+            own += place is not None and place.is_relative_to(project.folder)
+    manifest = Manifest(
+        format=FORMAT,
+        version=VERSION,
+        app=__version__,
+        schema=store.schema,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        slug=project.slug,
+        title=project.title,
+        with_images=with_images,
+        members=dict(writer.members),
+    )
+    writer.add(MANIFEST, [manifest.to_json().encode()])
+    return manifest, own, tuple(problems)
+
+
+def image_member(image: ImageRecord) -> str:
+    """What an original photo is called in a snapshot."""
+    suffix = PurePosixPath(image.name).suffix.lower()
+    return f"images/{image.id:06d}{suffix if suffix in SUFFIXES else ''}"
+
+
+def _bytes_beside(project: Project, with_images: bool) -> int:
+    """About how many bytes come after the project's file."""
+    weights = sum(path.stat().st_size for path in project.checkpoints.glob("round-*.safetensors"))
+    side = project.settings.training_size
+    photos = sum(image.bytes for image in project.store.images.all()) if with_images else 0
+    return weights + project.store.images.next_pixel_row() * side * side * 3 + photos
+
+
+def _add_pixels(writer: _Writer, project: Project, rows: int) -> None:
+    """The first rows of the pixel cache, and the names of those that are beyond its limit."""
+    size, pixels = cached_spec(project).size, open_pixels(project.pixels, at_least=rows)
+    if pixels.shape[1] != size:
+        raise InputError(
+            f"the pixel cache of {project.slug!r} is being filled anew ({pixels.shape[1]} pixels instead of {size}); "
+            "take the snapshot when that is done."
+        )
+    beyond = rows
+    source: object = pixels
+    if isinstance(source, PixelSource):
+        beyond = min(rows, source.first)
+        writer.add(BEYOND, _lines(project.folder / BEYOND, 1 + rows - beyond))
+    writer.add(PIXELS, _squares(np.load(project.pixels, mmap_mode="r"), beyond))
+
+
+def _lines(path: Path, n: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        first = itertools.islice(file, n)
+        while some := b"".join(itertools.islice(first, 10_000)):
+            yield some
+
+
+def _squares(pixels: UInt8, rows: int) -> Iterator[bytes]:
+    """The first rows of an array as an array file of their own."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, *pixels.shape[1:])})
+    yield header.getvalue()
+    step = max(1, _CHUNK // int(np.prod(pixels.shape[1:])))
+    for start in range(0, rows, step):
+        yield pixels[start : min(start + step, rows)].tobytes()
+
+
+class _Writer:
+    """The zip while it is written: counts and hashes what goes in."""
+
+    def __init__(self, file: BinaryIO, progress: Progress) -> None:
+        self.archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+        self.members: dict[str, Member] = {}
+        self.total = 0
+        self._done = 0
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.archive.fp = None  # or it would be finished all the same, now or when nobody has it any more
+        self.archive.close()
+
+    def add(self, name: str, chunks: Iterable[bytes]) -> None:
+        """One member, a chunk at a time."""
+        digest, size = hashlib.sha256(), 0
+        info = zipfile.ZipInfo(name, time.localtime()[:6])
+        info.external_attr = 0o600 << 16
+        with self.archive.open(info, "w", force_zip64=True) as member:
+            for chunk in chunks:
+                member.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                self._done += len(chunk)
+                self._progress(self._done, max(self.total, self._done))
+        self.members[name] = Member(size, digest.hexdigest())
+
+    def add_file(self, name: str, path: Path) -> None:
+        """One member from a file."""
+        with path.open("rb") as file:
+            self.add(name, iter(lambda: file.read(_CHUNK), b""))
+
+
+@contextmanager
+def _whole_file(target: Path, force: bool) -> Iterator[BinaryIO]:
+    """A file that becomes ``target`` when the block ends well; a process that is killed before leaves nothing.
+
+    Where the system can (Linux), the file has no name until then; elsewhere it is called ``.NAME-PID.part``.
+    """
+    beside = target.with_name(f".{target.name}-{os.getpid()}.part")
+    try:
+        handle = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o600)
+        file: BinaryIO = os.fdopen(handle, "w+b")
+        nameless = True
+    except (AttributeError, OSError):
+        file, nameless = beside.open("x+b"), False
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if nameless:
+                # A directory handle, ignored for an absolute path, makes Python follow the link to the open file.
+                os.link(f"/proc/self/fd/{file.fileno()}", beside if force else target, src_dir_fd=file.fileno())
+        if force or not nameless:
+            os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
