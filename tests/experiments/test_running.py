@@ -10,7 +10,7 @@ import pytest
 
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.errors import InputError
-from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
+from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
 from tidal_core.experiments.owner import owner_of, owning, start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 
@@ -21,11 +21,11 @@ def test_all_runs_are_played_and_nothing_twice(tmp_path: Path) -> None:
     experiment, dataset, said = begin(tmp_path, "first", SPEC), make_dataset(tmp_path), list[str]()
 
     assert play_all(experiment, dataset, say=said.append) == 4
-    assert done_share(experiment) == 1
+    assert rounds_done(experiment) == (12, 12)
     assert play_all(experiment, dataset, say=said.append) == 0
     assert len(said) == 12
-    assert "random--ir1--run0 round 1/3" in said[0]
-    assert "margin--ir1--run0" in said[3], "all arms of a run before the next run"
+    assert said[0].startswith("random, run 1, round 1 of 3: ")
+    assert "margin, run 1, " in said[3], "all arms of a run before the next run"
 
 
 def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -> None:

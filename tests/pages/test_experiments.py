@@ -1,7 +1,10 @@
 """The Experiments page: nothing yet, half done, finished, begun from the form."""
 
+import base64
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -34,6 +37,72 @@ def test_a_finished_experiment_is_compared(studio: Studio) -> None:
     assert "| margin | 2 | 80.5 ± 6.4 |" in texts(page)
     assert [one.label for one in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
     assert "The same accuracy, 20.0%, with as many labels." in texts(page)
+
+
+def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+    page = open_page()
+    assert [one.value for one in page.metric] == ["80.5%", "60.0%"]
+
+    page.segmented_control(key="exp-metric").set_value("balanced_accuracy").run()
+    assert [one.value for one in page.metric] == ["70.5%", "50.0%"]
+    page.segmented_control(key="exp-metric").set_value("validation_accuracy").run()
+
+    assert not page.exception
+    assert "was not measured so" in texts(page)
+
+
+def test_every_table_can_be_saved(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+
+    saved = [one.proto.label for one in open_page().get("download_button") if "." in one.proto.label]
+
+    assert saved == ["report.md", "points.csv", "points.parquet", "rounds.parquet"]
+
+
+def published(folder: Path, labels: list[int]) -> None:
+    lines = ["dataset,imbalance_ratio,strategy,n_labeled,relative_improvement_pct,ci95"]
+    lines += [f"MADE,1,{arm},{one},1.5,0.5" for arm in ("margin", "cal") for one in labels]
+    (folder / "published").mkdir(parents=True)
+    (folder / "published" / "tidal_relative_improvement.csv").write_text("\n".join(lines) + "\n")
+
+
+def numbers(packed: dict[str, str]) -> list[float]:
+    """An array as plotly sends it."""
+    found: list[float] = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).tolist()
+    return found
+
+
+def curves(page: AppTest) -> dict[str, dict[str, str]]:
+    """Names of the second figure's curves and their x."""
+    data = json.loads(page.get("plotly_chart")[1].proto.spec)["data"]
+    return {one["name"]: one["x"] for one in data if "name" in one}
+
+
+def test_published_curves_lie_behind_ours_as_far_as_ours_will_go(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDAL_DATA", str(tmp_path))
+    published(tmp_path, [6, 10, 14, 1000])
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+
+    found = curves(open_page())
+
+    assert list(found) == ["Random", "Margin, published", "Margin"]
+    assert numbers(found["Margin, published"]) == [6, 10, 14]
+
+
+def test_published_curves_that_begin_beyond_ours_are_only_told_of(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDAL_DATA", str(tmp_path))
+    published(tmp_path, [1000, 2000])
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+
+    page = open_page()
+
+    assert "published curves begin at 1,000 labels" in texts(page)
+    assert list(curves(page)) == ["Random", "Margin"]
 
 
 def test_an_experiment_half_way_shows_what_there_is(studio: Studio) -> None:

@@ -106,13 +106,20 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
     return experiment
 
 
-def done_share(experiment: Experiment) -> float:
-    """Rounds that are finished, of all that the specification asks for; 0 to 1."""
+def rounds_done(experiment: Experiment) -> tuple[int, int]:
+    """Rounds that are finished, and all that the specification asks for."""
     spec = experiment.spec
     total = len(spec.arms) * len(spec.imbalances) * spec.runs * spec.protocol.rounds
     files = (experiment.folder / "runs").glob("*.jsonl")
     lines = sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files)
-    return min(1.0, lines / total)
+    return min(lines, total), total
+
+
+def last_words(experiment: Experiment) -> str:
+    """The last line that the process which plays it said; empty where it said nothing."""
+    log = experiment.folder / "log.txt"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1].strip()[:300] if lines else ""
 
 
 class Lines(NamedTuple):

@@ -50,6 +50,11 @@ class Protocol(JsonConfig):
         if not 0 <= self.audit_share <= 0.5:
             raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
 
+    @property
+    def last_labels(self) -> int:
+        """Labels of the last round."""
+        return self.first + self.per_round * (self.rounds - 1)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """As the base class, with the training configuration rebuilt."""
@@ -167,7 +172,7 @@ def start_of(labels: Int64, pool_rows: Int64, protocol: Protocol, imbalance: flo
     order = rng.permutation(pool_rows)
     validation, rest = order[: protocol.validation], order[protocol.validation :]
     pool = rest[keep_tail(labels[rest], imbalance, protocol.tail)]
-    asked = protocol.first + protocol.per_round * (protocol.rounds - 1)
+    asked = protocol.last_labels
     if asked > len(pool):
         raise InputError(
             f"{protocol.rounds} rounds ask {asked:,} labels and the pool has {len(pool):,} images"

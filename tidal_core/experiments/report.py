@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,20 +149,40 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def parts(results: Results) -> dict[str, tuple[str, Callable[[], bytes]]]:
+    """The files of a report by name: what kind each is, and how to make it."""
+
+    def parquet(columns: dict[str, list[Any]]) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        out = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), out)
+        return bytes(out.getvalue().to_pybytes())
+
+    def text(columns: dict[str, list[Any]]) -> bytes:
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
+
+        out = pa.BufferOutputStream()
+        pacsv.write_csv(pa.table(columns), out)
+        return bytes(out.getvalue().to_pybytes())
+
+    kind = "application/vnd.apache.parquet"
+    return {
+        "report.md": ("text/markdown", lambda: markdown(results).encode()),
+        "points.csv": ("text/csv", lambda: text(points(results))),
+        "points.parquet": (kind, lambda: parquet(points(results))),
+        "rounds.parquet": (kind, lambda: parquet(rounds_table(results))),
+    }
+
+
 def write(results: Results, folder: Path) -> list[Path]:
     """``report.md``, ``points.csv``, ``points.parquet`` and ``rounds.parquet`` in the folder."""
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-    import pyarrow.parquet as pq
-
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.table(points(results))
-    files = [folder / name for name in ("report.md", "points.csv", "points.parquet", "rounds.parquet")]
-    files[0].write_text(markdown(results), encoding="utf-8")
-    pacsv.write_csv(table, files[1])
-    pq.write_table(table, files[2])
-    pq.write_table(pa.table(rounds_table(results)), files[3])
-    return files
+    for name, (_, build) in parts(results).items():
+        (folder / name).write_bytes(build())
+    return [folder / name for name in parts(results)]
 
 
 def _at(found: Any, place: int) -> tuple[float, float]:

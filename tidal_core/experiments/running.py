@@ -51,7 +51,8 @@ def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Sa
 def _play(run: Run, say: Say) -> None:
     for line in play(run):
         took = sum(line["seconds"].values())
+        tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
         say(
-            f"{run.stem} round {line['round']}/{run.protocol.rounds}: {line['accuracy']:.1%} with {line['labels']:,} "
-            f"labels, {took:.1f} s"
+            f"{run.arm.name}, {tail}run {run.number + 1}, round {line['round']} of {run.protocol.rounds}: "
+            f"{line['accuracy']:.1%} with {line['labels']:,} labels, {took:.1f} s"
         )

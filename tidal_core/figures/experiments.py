@@ -29,6 +29,11 @@ class Published(NamedTuple):
     mean: Floats
     half: Floats  # of the 95 % interval
 
+    def until(self, labels: int) -> Published:
+        """The part with at most so many labels."""
+        here = self.labels <= labels
+        return Published(self.labels[here], self.mean[here], self.half[here])
+
 
 class CurvesInfo(NamedTuple):
     """Curves of A arms at P numbers of labels."""
@@ -149,7 +154,8 @@ def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
         texttemplate="%{z:.0%}",
         hovertemplate="%{y} is better than %{x} at %{z:.0%} of the points<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
 

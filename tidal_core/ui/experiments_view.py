@@ -11,7 +11,7 @@ from tidal_core import strategies
 from tidal_core.errors import TidalError
 from tidal_core.experiments import owner, report
 from tidal_core.experiments.datasets import available, keep_project
-from tidal_core.experiments.files import Experiment, Spec, begin, done_share, experiments
+from tidal_core.experiments.files import Experiment, Spec, begin, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import PRESETS, Arm
 from tidal_core.experiments.results import Metric, Results, load
 from tidal_core.experiments.statistics import band, same_accuracy, win_matrix
@@ -31,7 +31,7 @@ VARIANTS = (
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
-    "validation_accuracy": "On the validation images",
+    "validation_accuracy": "Validation",
 }
 
 
@@ -88,6 +88,7 @@ def _keep_labels(dataset: str) -> None:
 def _start(experiment: Experiment) -> None:
     """Play in a process of its own, at low priority: it lives on without the studio."""
     if experiment.owner is None:
+        (experiment.folder / "log.txt").unlink(missing_ok=True)
         owner.start(["experiment-resume", experiment.name], experiment.folder)
     st.toast(f"{experiment.name} plays in the background.")
 
@@ -101,7 +102,8 @@ def choose() -> Experiment | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Experiment", [one.name for one in found], key="exp-shown", width=320)
         experiment = next(one for one in found if one.name == name)
-        running, finished = experiment.owner is not None, done_share(experiment) == 1
+        done, total = rounds_done(experiment)
+        running, finished = experiment.owner is not None, done == total
         if st.button("Stop", icon=":material/stop:", key="exp-stop", disabled=not running) and owner.stop(
             experiment.folder
         ):
@@ -114,18 +116,18 @@ def choose() -> Experiment | None:
 @st.fragment(run_every=2.0)
 def progress(experiment: Experiment) -> None:
     """How far it is; draws the page again when rounds were finished. Without buttons: clicks get lost in here."""
-    share, running = done_share(experiment), experiment.owner is not None
+    (done, total), running = rounds_done(experiment), experiment.owner is not None
     seen = st.session_state.get(f"exp-seen-{experiment.name}")
-    st.session_state[f"exp-seen-{experiment.name}"] = (share, running)
-    if running or share < 1:
-        st.progress(share, f"{share:.0%} of all rounds" + ("" if running else ", not playing now"))
-    if seen is not None and seen != (share, running):
+    st.session_state[f"exp-seen-{experiment.name}"] = (done, running)
+    if running or done < total:
+        st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not playing now"))
+        said = last_words(experiment)
+        if running:
+            st.caption(said or "Getting ready: the images, the network.")
+        elif said:
+            st.caption(f"It said last: {said}")
+    if seen is not None and seen != (done, running):
         st.rerun()
-    log = experiment.folder / "log.txt"
-    if not running and share < 1 and log.exists():
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if lines:
-            st.caption(f"It said last: {lines[-1][:300]}")
 
 
 def compare(experiment: Experiment) -> None:
@@ -150,9 +152,9 @@ def compare(experiment: Experiment) -> None:
     values = results.setting(ratio, metric)
     if only_variants:
         values = {arm: one for arm, one in values.items() if arm in VARIANTS}
+    side_by_side(results, values, METRICS[metric])
+    _curves(experiment, results, values, ratio)
     titles = {arm: Arm.parse(arm).title for arm in results.arms}
-    side_by_side(results, ratio)
-    _curves(results, values, titles, ratio)
     wins = figures.WinsInfo(win_matrix([results.setting(one) for one in results.imbalances]), titles)
     theme = charts.page_theme()
     if len(wins.wins.arms) > 1:
@@ -163,13 +165,11 @@ def compare(experiment: Experiment) -> None:
             "exp-wins",
             lambda: (wins, figures.wins_figure(wins, theme)),
         )
-    st.subheader("Tables", anchor=False)
-    st.markdown(report.markdown(results))
-    st.caption(f"Files: {experiment.folder} (report.md, points.csv, points.parquet, rounds.parquet after each play).")
+    _tables(experiment, results)
 
 
-def _curves(results: Results, values: dict[str, figures.Floats], titles: dict[str, str], ratio: float) -> None:
-    theme = charts.page_theme()
+def _curves(experiment: Experiment, results: Results, values: dict[str, figures.Floats], ratio: float) -> None:
+    theme, titles = charts.page_theme(), {arm: Arm.parse(arm).title for arm in values}
     absolute = figures.curves_info(results.labels, values, titles)
     charts.chart(
         "Accuracy over labels",
@@ -180,9 +180,7 @@ def _curves(results: Results, values: dict[str, figures.Floats], titles: dict[st
     if "random" not in values:
         st.caption("Without random among the arms there is nothing to be relative to.")
         return
-    folder = data_folder()
-    file = folder / "published" / "tidal_relative_improvement.csv" if folder else None
-    published = figures.read_published(file, results.dataset, ratio) if file and file.exists() else {}
+    published, begins = _published(experiment, tuple(values), ratio)
     against = figures.curves_info(results.labels, values, titles, is_relative=True, published=published)
     charts.chart(
         "Relative to random",
@@ -190,11 +188,23 @@ def _curves(results: Results, values: dict[str, figures.Floats], titles: dict[st
         "exp-relative",
         lambda: (against, figures.curves_figure(against, theme)),
     )
+    if begins:
+        st.caption(f"The published curves begin at {begins:,} labels, where this experiment does not come to.")
 
 
-def side_by_side(results: Results, ratio: float) -> None:
+def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> tuple[dict[str, figures.Published], int]:
+    """Published curves as far as the experiment goes, or else the labels at which they begin (0: there are none)."""
+    folder, spec = data_folder(), experiment.spec
+    file = folder / "published" / "tidal_relative_improvement.csv" if folder else None
+    if file is None or not file.exists():
+        return {}, 0
+    found = {arm: one for arm, one in figures.read_published(file, spec.dataset, ratio).items() if arm in arms}
+    cut = {arm: one for arm, whole in found.items() if len((one := whole.until(spec.protocol.last_labels)).labels) > 1}
+    return cut, 0 if cut or not found else min(int(one.labels[0]) for one in found.values())
+
+
+def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: str) -> None:
     """Two arms for an audience: one sentence, two numbers."""
-    setting = results.setting(ratio)
     if len(setting) < 2:
         return
     names = list(setting)
@@ -204,14 +214,31 @@ def side_by_side(results: Results, ratio: float) -> None:
     other = two.selectbox("Against", names, index=names.index("random") if "random" in names else 0, key="exp-two")
     for column, name in ((one, str(arm)), (two, str(other))):
         found = band(setting[name])
+        if not found.n.any():
+            column.caption(f"{name} was not measured so.")
+            return
         known = int((found.n > 0).sum()) - 1
         column.metric(
             f"{Arm.parse(name).title}, {results.labels[known]:,} labels",
             f"{found.mean[known]:.1%}",
-            help=f"Mean of {found.n[known]} runs.",
+            help=f"{measure}, mean of {found.n[known]} runs.",
             chart_data=[float(value) for value in found.mean[: known + 1]],
             chart_type="line",
         )
     sentence = same_accuracy(results.labels, band(setting[str(arm)]).mean, band(setting[str(other)]).mean)
     if arm != other:
         st.markdown(f"**{sentence or 'The two have no accuracy in common yet.'}**")
+
+
+def _tables(experiment: Experiment, results: Results) -> None:
+    st.subheader("Tables", anchor=False)
+    with st.container(horizontal=True):
+        for name, (kind, build) in report.parts(results).items():
+            st.download_button(
+                name, build, f"{experiment.name}-{name}", kind, on_click="ignore", key=f"exp-{name}",
+                icon=":material/download:",
+            )  # fmt: skip
+    with st.container(key="exp-tables"):
+        st.html("<style>.st-key-exp-tables table { display: block; overflow-x: auto; }</style>")
+        st.markdown(report.markdown(results))
+    st.caption(f"The same files are in {experiment.folder} after each play.")
