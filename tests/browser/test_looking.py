@@ -27,7 +27,8 @@ WATCH = """
   const look = () => {
     const drawn = [...document.querySelectorAll(".st-key-live-figure .js-plotly-plot")].filter((plot) => {
       const path = plot.querySelector(".scatterlayer .trace path.js-line");
-      return path && path.getBoundingClientRect().width > 0 && getComputedStyle(plot).visibility === "visible";
+      const wide = plot.getBoundingClientRect().width > 500;
+      return wide && path && path.getBoundingClientRect().width > 0 && getComputedStyle(plot).visibility === "visible";
     });
     if (!drawn.length) window.tidalSeen.blank += 1;
     const points = Math.max(0, ...drawn.map((plot) => plot._fullData?.[0]?.x?.length ?? 0));

@@ -73,3 +73,10 @@ def test_a_long_name_is_cut_with_an_ellipsis() -> None:
 
 def test_new_classes_get_the_colours_that_the_figures_were_tested_with() -> None:
     assert PALETTE == palettes.CLASS_COLOURS
+
+
+@pytest.mark.parametrize("theme", [palettes.LIGHT, palettes.DARK], ids=lambda theme: theme.name)
+def test_white_numbers_can_be_read_on_the_fullest_cell(theme: palettes.Theme) -> None:
+    cell = float(linear((theme.high,))[0] @ [0.2126, 0.7152, 0.0722])
+
+    assert 1.05 / (cell + 0.05) > 4.5  # WCAG 2.1, level AA

@@ -40,10 +40,11 @@ class Theme:
     panel: str
     primary: str
     low: str  # the end of a sequential scale that fades into the background
+    high: str  # its other end, on which white text can be read
 
 
-LIGHT = Theme("light", "#14212b", "#566571", "#dde5ea", "#fbfcfd", "#eef3f6", "#0b6e8f", "#e8eff3")
-DARK = Theme("dark", "#e6eef3", "#9db0bc", "#2b3b47", "#0f171d", "#18242d", "#43b5d9", "#1d2b35")
+LIGHT = Theme("light", "#14212b", "#566571", "#dde5ea", "#fbfcfd", "#eef3f6", "#0b6e8f", "#e8eff3", "#0b6e8f")
+DARK = Theme("dark", "#e6eef3", "#9db0bc", "#2b3b47", "#0f171d", "#18242d", "#43b5d9", "#1d2b35", "#22799b")
 
 
 def theme_of(name: str | None) -> Theme:
@@ -72,8 +73,8 @@ def class_colour(place: int) -> str:
 
 
 def sequential(theme: Theme) -> list[list[float | str]]:
-    """A scale from the background to the primary colour, its lightness even in both themes."""
-    return [[0.0, theme.low], [1.0, theme.primary]]
+    """A scale from the background to the theme's own colour; numbers can be read on all of it."""
+    return [[0.0, theme.low], [1.0, theme.high]]
 
 
 def faded(colour: str, opacity: float) -> str:

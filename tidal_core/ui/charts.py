@@ -106,7 +106,9 @@ def draw_live(figure: go.Figure, title: str, key: str, version: object) -> None:
             with st.container(key=f"{key}-{slot}"):
                 draw(newest if slot == front else before, title, f"{key}-figure-{slot}")
         st.html(
-            f"<style>.st-key-{key} {{ display: grid; }} .st-key-{key} > * {{ grid-area: 1 / 1; min-width: 0; }}"
+            # A column of the whole width: Streamlit's boxes take the width they are given, a figure would have none.
+            f"<style>.st-key-{key} {{ display: grid; grid-template-columns: minmax(0, 1fr); }}"
+            f".st-key-{key} > * {{ grid-area: 1 / 1; min-width: 0; width: 100%; justify-self: stretch; }}"
             f".st-key-{key} > :has(.st-key-{key}-{front}) {{ z-index: 1; }}</style>"
         )
 
