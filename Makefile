@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The environment is up to date when it carries the checksum of the requirements it was made from.
 RUNTIME := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
-DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-onnx.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
 .PHONY: setup dev chromium run lint types check test screenshots clean
 

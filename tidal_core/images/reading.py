@@ -61,8 +61,8 @@ _SUFFIX_FORMATS = {
     "AVIF": {".avif", ".heif"},
     "HEIF": {".heif", ".heic"},
 }
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {  # what undoes each EXIF orientation
+ORIENTATION_TAG = 0x0112
+UPRIGHT = {  # what undoes each EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -170,13 +170,13 @@ def _decode(
         )
     if pixels > LARGE_PIXELS:
         with _one_large_image:
-            image = _to_rgb(file)
+            image = to_rgb(file)
     else:
-        image = _to_rgb(file)
+        image = to_rgb(file)
     # Asked after decoding: pillow turns a TIFF itself, gives its size as turned, and says then that it is upright.
-    orientation = _orientation(file)
+    orientation = orientation_of(file)
     if orientation != 1:
-        image = image.transpose(_UPRIGHT[orientation])
+        image = image.transpose(UPRIGHT[orientation])
         if orientation >= 5:
             width, height = height, width
     facts = ImageFacts(
@@ -191,14 +191,14 @@ def _decode(
     return image, facts
 
 
-def _to_rgb(file: Image.Image) -> Image.Image:
+def to_rgb(file: Image.Image) -> Image.Image:
     """The first frame as loaded RGB: 8 bits a channel, transparency over white."""
     file.load()
     image: Image.Image = file
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(to_8_bits(np.asarray(image))).convert("RGB")
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         seen = image.convert("RGBA")
         white = Image.new("RGBA", seen.size, "white")
@@ -206,7 +206,7 @@ def _to_rgb(file: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bits(values: np.ndarray) -> UInt8:
+def to_8_bits(values: np.ndarray) -> UInt8:
     """Grey values of more than 8 bits, or real numbers, as 0-255 (H, W).
 
     Whole numbers up to 65,535 keep their meaning (65,535 is white), so that one scan is as bright as the next; others
@@ -223,10 +223,10 @@ def _to_8_bits(values: np.ndarray) -> UInt8:
     return np.rint(scaled).astype(np.uint8)
 
 
-def _orientation(file: Image.Image) -> int:
+def orientation_of(file: Image.Image) -> int:
     """The EXIF orientation, 1 (upright) when there is none or it is broken."""
     try:
-        value = file.getexif().get(_ORIENTATION_TAG, 1)
+        value = file.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF blocks raise all sorts; the picture itself is fine
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

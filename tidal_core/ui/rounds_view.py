@@ -14,7 +14,7 @@ from tidal_core.store.metrics import Metric
 from tidal_core.ui import charts
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
-from tidal_core.ui.wording import seconds_in_words, took
+from tidal_core.wording import seconds_in_words, took
 
 ROUND = "Losses, accuracy and learning rate"
 ROUND_HELP = (

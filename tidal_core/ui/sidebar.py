@@ -16,7 +16,7 @@ from tidal_core.ui.runtime import (
     get_studio,
     open_or_say_why,
 )
-from tidal_core.ui.wording import seconds_in_words
+from tidal_core.wording import seconds_in_words
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
