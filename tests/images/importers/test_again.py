@@ -1,0 +1,126 @@
+"""Every importer: the same source twice adds nothing, and what is added to it later is just added."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.images.importers.test_archive import packed, photo
+from tests.images.importers.test_parquet import hugging_face
+from tests.images.importers.test_torchvision_sets import idx
+from tests.images.photos import save
+from tidal_core.images.importers import IMPORTERS, find_importer
+from tidal_core.images.ingest import LabelUse, ingest
+from tidal_core.projects import Project
+
+CLASSES = ("cat", "dog")
+
+
+def folder(place: Path, n: int) -> str:
+    for number in range(n):
+        if not (place / "f" / CLASSES[number % 2] / f"{number}.jpg").exists():
+            save(place / "f" / CLASSES[number % 2] / f"{number}.jpg", seed=number)
+    return str(place / "f")
+
+
+def rows(place: Path, n: int) -> list[dict[str, str]]:
+    folder(place, n)
+    return [{"path": f"f/{CLASSES[i % 2]}/{i}.jpg", "label": CLASSES[i % 2]} for i in range(n)]
+
+
+def table(place: Path, n: int) -> str:
+    with (place / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "label"])
+        writer.writeheader()
+        writer.writerows(rows(place, n))
+    return str(place / "t.csv")
+
+
+def json_file(place: Path, n: int) -> str:
+    (place / "t.json").write_text(json.dumps(rows(place, n)))
+    return str(place / "t.json")
+
+
+def described(place: Path, n: int) -> str:
+    found = rows(place, n)
+    with (place / "f" / "metadata.csv").open("w") as file:
+        file.write("file_name,label\n")
+        file.writelines(f"{row['path'].removeprefix('f/')},{row['label']}\n" for row in found)
+    return str(place / "f")
+
+
+def parquet(place: Path, n: int) -> str:
+    for number in range(n):
+        if not (place / "ds" / f"part-{number}.parquet").exists():
+            hugging_face(place / "ds" / f"part-{number}.parquet", n=1, seed=number)
+    return str(place / "ds")
+
+
+def archive(place: Path, n: int) -> str:
+    return str(packed(place / "a.zip", {f"{CLASSES[i % 2]}/{i}.jpg": photo(i) for i in range(n)}))
+
+
+def digits(place: Path, n: int) -> str:
+    return "digits"
+
+
+def torchvision(place: Path, n: int) -> str:
+    raw = place / "MNIST" / "raw"
+    if not raw.exists():
+        idx(raw, {"train": 4, "t10k": 2})
+    return f"torchvision:MNIST@{place}"
+
+
+SOURCES: dict[str, Callable[[Path, int], str]] = {
+    "digits": digits,
+    "torchvision": torchvision,
+    "parquet": parquet,
+    "described folder": described,
+    "table": table,
+    "json": json_file,
+    "archive": archive,
+    "folder": folder,
+}
+GROWING = [name for name in SOURCES if name not in {"digits", "torchvision"}]  # these two are what they are
+
+
+def state(project: Project) -> tuple[object, ...]:
+    store = project.store
+    return store.images.all(), store.answers.all(), store.classes.all(), project.pixels.read_bytes()
+
+
+def test_every_importer_is_looked_at() -> None:
+    assert set(SOURCES) == {importer.name for importer in IMPORTERS}
+
+
+@pytest.mark.parametrize("labels", ["none", "known", "answers"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_same_source_twice_adds_nothing(name: str, labels: LabelUse, project: Project, tmp_path: Path) -> None:
+    source = SOURCES[name](tmp_path, 4)
+    assert find_importer(source).name == name
+    first = ingest(project, source, labels=labels)
+    before = state(project)
+    assert first.read >= 4
+
+    again = ingest(project, source, labels=labels)
+
+    assert (again.read, again.labels, again.known) == (0, 0, first.read)
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_what_is_added_later_is_just_added(name: str, project: Project, tmp_path: Path) -> None:
+    ingest(project, SOURCES[name](tmp_path, 3), labels="answers")
+    before = project.store.images.all()
+    assert len(before) == 3
+
+    report = ingest(project, SOURCES[name](tmp_path, 5), labels="answers")
+
+    after = project.store.images.all()
+    assert (report.read, report.known, report.labels) == (2, 3, 2)
+    assert [one.id for one in after] == [1, 2, 3, 4, 5]
+    assert [(one.id, one.sha256, one.pixel_row) for one in after[:3]] == [
+        (one.id, one.sha256, one.pixel_row) for one in before
+    ]
