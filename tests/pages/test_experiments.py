@@ -150,6 +150,19 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
     assert spec.protocol.rounds == 3
 
 
+def test_what_was_begun_last_is_what_is_shown(studio: Studio, started: list[list[str]]) -> None:
+    made_up(home(), {"random": RANDOM, "margin": BETTER})
+    made_up(home(), {"random": RANDOM}).folder.rename(home() / "experiments" / "a-first")
+    page = open_page()
+    assert page.selectbox(key="exp-shown").value == "a-first"
+
+    page.selectbox(key="exp-preset").select("quick").run()
+    page.button(key="exp-start").click().run()
+
+    assert not page.exception
+    assert page.selectbox(key="exp-shown").value == "digits-quick"
+
+
 def test_a_project_that_the_studio_has_open_can_be_compared(studio: Studio, started: list[list[str]]) -> None:
     tiny_project().close()
     studio.project("tiny")

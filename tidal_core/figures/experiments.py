@@ -121,7 +121,7 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
     if info.is_relative:
         figure.add_hline(y=0, line={"color": theme.muted, "width": 1})
     else:
-        figure.update_yaxes(**PERCENT)
+        figure.update_yaxes(minallowed=0, maxallowed=1, **PERCENT)
     return figure
 
 

@@ -72,7 +72,9 @@ def start_form() -> None:
             try:
                 spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
                 _keep_labels(str(dataset))
-                _start(begin(home(), slugify(name), spec))
+                begun = begin(home(), slugify(name), spec)
+                _start(begun)
+                st.session_state["exp-shown"] = begun.name
             except TidalError as error:
                 st.error(str(error), icon=":material/error:")
 
@@ -122,10 +124,10 @@ def progress(experiment: Experiment) -> None:
     if running or done < total:
         st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not playing now"))
         said = last_words(experiment)
-        if running:
-            st.caption(said or "Getting ready: the images, the network.")
-        elif said:
-            st.caption(f"It said last: {said}")
+        if running and not done:
+            said = "Getting ready: the images, the network."
+        if said:
+            st.caption(said if running else f"It said last: {said}")
     if seen is not None and seen != (done, running):
         st.rerun()
 
