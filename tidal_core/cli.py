@@ -15,7 +15,7 @@ from tidal_core.commands.console import err
 from tidal_core.commands.exporting import export
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
-from tidal_core.commands.models import export_model
+from tidal_core.commands.models import export_model, predict
 from tidal_core.commands.snapshots import backup, restore
 from tidal_core.errors import TidalError
 from tidal_core.experiments.command import experiment, resume, separability
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("import")(import_)
 app.command()(export)
 app.command()(export_model)
+app.command()(predict)
 app.command()(projects)
 app.command()(status)
 app.command()(backup)

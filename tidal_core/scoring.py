@@ -21,7 +21,7 @@ from tidal_core.devices import use_threads
 from tidal_core.errors import Stopped
 from tidal_core.folding import folded
 from tidal_core.model import Model
-from tidal_core.records import Float32, Int64, PoolScores
+from tidal_core.records import Float32, Int64, PoolScores, UInt8
 from tidal_core.tidal import log_probabilities
 
 REPORT_SECONDS = 0.9  # between two progress reports
@@ -120,6 +120,22 @@ def score_blocks(
             progress(len(rows), len(rows))
     finally:
         source.close()
+
+
+class SquareScorer:
+    """Scores squares that are in no pixel file: new images. The network is folded once."""
+
+    def __init__(self, model: Model, *, threads: int = 1) -> None:
+        use_threads(model.device, threads)
+        self._model = model.eval()
+        self._backbone = folded(model.backbone)
+
+    def __call__(self, squares: UInt8) -> tuple[Float32, Float32 | None]:
+        """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""
+        batches = torch.split(torch.from_numpy(squares), best_batch_size(self._model.device))
+        parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
+        log_p, td_log_p = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        return log_p, td_log_p if "td" in self._model.companions else None
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""``export-model``: a round's model for other programs."""
+"""``export-model`` and ``predict``: a round's model for other programs, and for new images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import out
+from tidal_core.commands.console import SHOWN_PROBLEMS, out, progress_bar, stopped_by_ctrl_c
 from tidal_core.commands.opening import opened_to_read
 
 ProjectName = Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]
@@ -33,3 +33,26 @@ def export_model(
         escape(f"The model of round {facts.round_id} ({facts.labels:,} labels{said}) is in {folder}"), soft_wrap=True
     )
     out.print(escape(f"Try it: python {folder / 'predict.py'} IMAGE..."), soft_wrap=True)
+
+
+def predict(
+    project: ProjectName,
+    folder: Annotated[str, typer.Argument(help="A folder of images that the project need not have.")],
+    round: RoundNumber = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="The Parquet file to write; below the project's exports if left out.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+) -> None:
+    """Label new images by a round's model into a Parquet file; also while a studio runs. Nothing is added to it."""
+    from tidal_core.images.reports import plain
+    from tidal_core.predicting import predict as label
+
+    with opened_to_read(project) as opened, progress_bar() as show, stopped_by_ctrl_c() as stop:
+        found = label(opened, folder, out_file, round, overwrite=overwrite, progress=show, should_stop=stop)
+    for problem in found.problems[:SHOWN_PROBLEMS]:
+        out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+    if len(found.problems) > SHOWN_PROBLEMS:
+        out.print(f"  ... and {len(found.problems) - SHOWN_PROBLEMS:,} more")
+    said = f"{found.images:,} images labelled by round {found.round_id}, {len(found.problems):,} files not read"
+    out.print(escape(f"{said}{'; stopped before the end' if found.stopped else ''}: {found.path}"), soft_wrap=True)
