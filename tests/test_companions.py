@@ -12,7 +12,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.companions import COMPANIONS, Companion, build_companion
-from tidal_core.companions.mc_dropout import BLOCK, PASSES, MCDropout
+from tidal_core.companions.mc_dropout import BLOCK, PASSES, MCDropout, half_of
 from tidal_core.config import Seeds
 from tidal_core.errors import InputError
 from tidal_core.experiments.protocol import Arm
@@ -139,6 +139,15 @@ def test_half_of_the_features_are_dropped_and_the_rest_doubled() -> None:
 
     assert logits.mean() == pytest.approx(1, abs=0.05)
     assert logits.std() > 0.2
+
+
+def test_each_feature_is_kept_half_of_the_time_whatever_the_others_do() -> None:
+    kept = half_of(4000, 11, torch.Generator().manual_seed(2), CPU)
+
+    assert set(kept.unique().tolist()) == {0.0, 2.0}
+    assert kept.shape == (4000, 11)
+    np.testing.assert_allclose(kept.mean(dim=0), 1, atol=0.07)
+    np.testing.assert_allclose(np.corrcoef(kept.T.numpy()), np.eye(11), atol=0.07)
 
 
 def test_its_gradient_stops_at_the_features() -> None:

@@ -30,6 +30,22 @@ def test_one_run_is_drawn_without_an_interval() -> None:
     assert len(experiments.curves_figure(info, LIGHT).data) == 1
 
 
+def test_two_runs_that_differ_by_chance_do_not_flatten_the_relative_curves() -> None:
+    wild = {
+        "random": np.array([[0.5, 0.5, 0.5], [0.6, 0.6, 0.6]]),
+        "margin": np.array([[0.9, 0.5, 0.6], [0.3, 0.6, 0.6]]),
+    }
+    behind = {"margin": experiments.Published(np.array([10, 20]), np.array([0.0, 3.0]), np.array([1.0, 1.0]))}
+    info = experiments.curves_info(np.array([10, 20, 30]), wild, TITLES, is_relative=True, published=behind)
+    means = [*info.bands["margin"].mean, 0.0, 3.0]
+
+    low, high = experiments.curves_figure(info, LIGHT).layout.yaxis.range
+
+    assert np.nanmax(info.bands["margin"].high) > 100
+    assert low < min(means)
+    assert max(means) < high < max(means) + 2 * (np.ptp(means) + 1)
+
+
 def test_published_curves_are_read_by_data_set_and_imbalance(tmp_path: Path) -> None:
     file = tmp_path / "published.csv"
     file.write_text(

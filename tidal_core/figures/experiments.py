@@ -120,9 +120,28 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
     figure.update_xaxes(**WHOLE)
     if info.is_relative:
         figure.add_hline(y=0, line={"color": theme.muted, "width": 1})
+        figure.update_yaxes(range=_relative_range(info))
     else:
         figure.update_yaxes(minallowed=0, maxallowed=1, **PERCENT)
     return figure
+
+
+def _relative_range(info: CurvesInfo) -> tuple[float, float] | None:
+    """Room for all curves, ours and published, and for intervals as far as they are no wider than three times that.
+
+    The interval of two runs is thirteen standard errors each way: drawn whole it would make every curve a flat line.
+    """
+    means = [found.mean for found in info.bands.values()] + [one.mean for one in info.published.values()]
+    curves = np.concatenate(means) if means else np.empty(0)
+    curves = curves[~np.isnan(curves)]
+    if not len(curves):
+        return None
+    room = 1 + float(np.ptp(curves))
+    ends = np.concatenate([part for found in info.bands.values() for part in (found.low, found.high)])
+    ends = ends[~np.isnan(ends)].clip(curves.min() - room, curves.max() + room)
+    every = np.concatenate([curves, ends])
+    margin = 0.05 * float(np.ptp(every)) + 0.1
+    return float(every.min()) - margin, float(every.max()) + margin
 
 
 class WinsInfo(NamedTuple):
