@@ -2,7 +2,8 @@
 
 A URI is an absolute path, or has a scheme: ``file:`` (a path whose name is not valid text, percent-encoded),
 ``digits:17`` (an image of scikit-learn's digits), ``parquet:PATH#ROW/COLUMN`` (bytes embedded in a Parquet file; path
-and column percent-encoded). URIs come from the store, never from a web request.
+and column percent-encoded), ``s3://`` and others over a network (see ``remote``). URIs come from the store, never from
+a web request.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from tidal_core.errors import ImageUnreadable
+from tidal_core.images.remote import protocol_of, read_remote
 
 MAX_FILE_BYTES = 1_000_000_000  # a larger file is no photo
 
@@ -23,10 +25,8 @@ def read_uri(uri: str, name: str | None = None) -> bytes:
     scheme, colon, _ = uri.partition(":")
     if colon and len(scheme) > 1 and "/" not in scheme and scheme in _READERS:
         return _READERS[scheme](uri, name or uri)
-    if "://" in uri:
-        raise ImageUnreadable(
-            name or uri, f"images are not read over {scheme}://", "download them and import the folder"
-        )
+    if protocol_of(uri) is not None:
+        return read_remote(uri, name or uri)
     return read_file(Path(uri), name or uri)
 
 
@@ -45,7 +45,7 @@ def uri_path(uri: str) -> Path | None:
     scheme, colon, rest = uri.partition(":")
     if scheme == "file" and colon:
         return Path(os.fsdecode(urllib.parse.unquote_to_bytes(rest)))
-    if colon and scheme in _READERS:
+    if colon and (scheme in _READERS or protocol_of(uri) is not None):
         return None
     return Path(uri)
 

@@ -66,7 +66,8 @@ def import_form(project: Project) -> None:
         source = st.text_input(
             "Folder or file with images",
             placeholder="/home/me/photos",
-            help="A path on the machine that runs the studio. Your files are read where they lie and never changed.",
+            help="A path on the machine that runs the studio, or an address: s3://bucket/photos, gs://, https://. Your "
+            "files are read where they lie and never changed.",
         )
         labels = choice("Labels that come along (names of sub-folders, columns)", LABEL_USES, "none")
         hide = st.checkbox("Do not ask about images that look almost like another one", value=True)
@@ -266,7 +267,9 @@ def new_project_form() -> None:
     """A name, classes, a folder: the way to own photos."""
     with st.form("new-project"):
         name = st.text_input("Name", placeholder="flowers", max_chars=60)
-        source = st.text_input("Folder or file with images", placeholder="/home/me/photos", key="new-source")
+        source = st.text_input(
+            "Folder or file with images", placeholder="/home/me/photos, or s3://bucket/photos", key="new-source"
+        )
         labels = choice("Labels that come along", LABEL_USES, "none", key="new-labels")
         classes = st.text_area("Classes, one a line (may be added later)", placeholder="cat\ndog", height=100)
         submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")

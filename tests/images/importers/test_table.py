@@ -155,16 +155,14 @@ def test_missing_files_web_addresses_and_impossible_names_are_reported_by_the_im
     project: Project, tmp_path: Path
 ) -> None:
     save(tmp_path / "a.jpg")
-    source = table(tmp_path, "path,label\na.jpg,cat\ngone.jpg,cat\nhttps://example.org/x.jpg,cat\nnul\0.jpg,cat\n")
+    source = table(tmp_path, "path,label\na.jpg,cat\ngone.jpg,cat\nhttp://127.0.0.1:9/x.jpg,cat\nnul\0.jpg,cat\n")
 
     report = ingest(project, str(source), labels="answers")
 
     assert (report.read, report.labels) == (1, 1)
-    assert {problem.name.replace("\0", "0"): problem.reason for problem in report.problems} == {
-        "gone.jpg": "the file is not there",
-        "https://example.org/x.jpg": "images are not read over https://",
-        "nul0.jpg": "its name holds a zero byte",
-    }
+    reasons = {problem.name.replace("\0", "0"): problem.reason for problem in report.problems}
+    assert reasons.pop("http://127.0.0.1:9/x.jpg").startswith("it could not be fetched (")
+    assert reasons == {"gone.jpg": "the file is not there", "nul0.jpg": "its name holds a zero byte"}
 
 
 def test_duplicate_rows_that_disagree_are_reported_and_the_first_stands(project: Project, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.importers.json_file import JsonImporter
 from tidal_core.images.importers.parquet import ParquetImporter
+from tidal_core.images.importers.remote import RemoteImporter
 from tidal_core.images.importers.table import TableImporter
 from tidal_core.images.importers.torchvision_sets import TorchvisionImporter
 from tidal_core.records import ImportProblem
@@ -22,6 +23,7 @@ _TORCHVISION = TorchvisionImporter()
 _ARCHIVE = ArchiveImporter((*_DATA_SETS, FolderImporter()))
 IMPORTERS: tuple[Importer, ...] = (
     DigitsImporter(),
+    RemoteImporter(),
     _TORCHVISION,
     *_DATA_SETS,
     TableImporter(),
