@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.ui import project_parts as parts
+from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
 
 project = current_project()
@@ -22,5 +23,6 @@ with settings:
     parts.settings_form(project)
 with export:
     parts.export_downloads(project)
+    model_downloads(project)
 with new:
     parts.new_project_form()

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from tests.finished import finish_round
 from tests.tiny import tiny_project
 from tidal_core.studio import Studio
 
@@ -108,6 +109,21 @@ def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_
     assert f"{images} images brought to the training size" in shown.success[0].value
     assert len(shown.dataframe[0].value) == images
     assert studio.project("tiny").settings.fit == "letterbox"
+
+
+def test_the_model_of_a_kept_round_can_be_downloaded_in_each_format(studio: Studio) -> None:
+    tiny_project().close()
+    project = studio.project("tiny")
+    finish_round(project)
+    assert any("No round has finished yet" in info.value for info in page().info)
+
+    (project.checkpoints / "round-0001.safetensors").write_bytes(b"weights")
+    project.store.rounds.set_checkpoint(1, "round-0001.safetensors")
+    shown = page()
+
+    assert shown.selectbox(key="model-round").options == ["Round 1: 6 labels"]
+    names = [button.proto.label for button in shown.get("download_button")]
+    assert names[-3:] == ["Download as ONNX", "Download as PyTorch", "Download as safetensors"]
 
 
 def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:

@@ -1,0 +1,57 @@
+"""The model as a download on the Project page: made when it is asked for, off the script's thread."""
+
+from __future__ import annotations
+
+import functools
+
+import streamlit as st
+
+from tidal_core.errors import TidalError
+from tidal_core.model_export import FORMATS, zipped_model
+from tidal_core.model_export.base import ModelFormat
+from tidal_core.model_export.facts import kept_rounds
+from tidal_core.projects import Project
+
+
+def model_downloads(project: Project) -> None:
+    """A round to choose and a button for each format."""
+    st.subheader("The model")
+    kept = {record.id: record for record in kept_rounds(project)}
+    if not kept:
+        st.info("No round has finished yet. Label more images, or press *Train now* on the Training page.")
+        return
+    st.write(
+        "A zip with the weights, the classes, the preprocessing, a model card and a script that labels images on a "
+        "machine without the studio. Making it takes some seconds."
+    )
+    accuracy = {one.round_id: f", {one.value:.1%} right" for one in project.store.metrics.series("accuracy")}
+    number = st.selectbox(
+        "Round",
+        list(kept)[::-1],
+        format_func=lambda one: f"Round {one}: {kept[one].labels:,} labels{accuracy.get(one, '')}",
+        width=320,
+        key="model-round",
+    )
+    for column, kind in zip(st.columns(len(FORMATS)), FORMATS, strict=True):
+        missing = f"Needs {' and '.join(kind.missing)}: {kind.install}" if kind.missing else ""
+        column.download_button(
+            f"Download as {kind.title}",
+            data=functools.partial(_zipped, project, kind, number),
+            file_name=f"{project.slug}-round-{number:04d}-{kind.name}.zip",
+            mime="application/zip",
+            disabled=bool(missing),
+            help=f"Needs {' and '.join(kind.missing)}: {kind.install}"
+            if kind.missing
+            else f"Runs with {kind.runs_with}.",
+            on_click="ignore",
+            key=f"model-{kind.name}",
+        )
+
+
+def _zipped(project: Project, kind: ModelFormat, round_id: int) -> bytes:
+    """The zip; the browser only learns that it failed, so the reason goes to the log on the Training page."""
+    try:
+        return zipped_model(project, kind.name, round_id)
+    except TidalError as error:
+        project.store.log.add(f"The model could not be exported: {error}", level="error", round_id=round_id)
+        raise
