@@ -48,16 +48,20 @@ class Key:
     pixels: list[int] | None
 
 
-def click_point(page: Page, x: float, y: float) -> None:
-    """Click a point of a plotly figure as a hand does: come to rest on it, see its label, press.
-
-    Not ``mouse.click``: it moves once more just before it presses, and plotly, which looks at a move up to 50 ms late,
-    then takes the label away while the button is down; the click finds nothing (seen on a busy machine).
-    """
+def rest_on(page: Page, x: float, y: float) -> None:
+    """Come to rest on a point of a plotly figure until its label is shown."""
     page.mouse.move(x + 1, y + 1)
     page.mouse.move(x, y)
     page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
     page.wait_for_timeout(250)
+
+
+def press(page: Page) -> None:
+    """Click where the mouse rests.
+
+    Not ``mouse.click``: it moves once more just before it presses, and plotly, which looks at a move up to 50 ms late,
+    then takes a point's label away while the button is down; the click finds nothing (seen on a busy machine).
+    """
     page.mouse.down()
     page.wait_for_timeout(60)
     page.mouse.up()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.made_up import Size, make
-from tests.browser.driver import click_point
+from tests.browser.driver import press, rest_on
 from tests.browser.screenshots import training_for_long
 from tests.browser.server import Server
 
@@ -84,7 +84,8 @@ def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Se
     page.wait_for_timeout(1_000)
 
     point = page.evaluate(POINT)
-    click_point(page, point["x"], point["y"])
+    rest_on(page, point["x"], point["y"])
+    press(page)
 
     expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible(timeout=30_000)
     expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()

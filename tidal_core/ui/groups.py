@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from tidal_core.figures import groups as figures
-from tidal_core.figures.palettes import ClassStyle, class_colour
+from tidal_core.figures.palettes import ClassStyle, Theme, class_colour
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord
 from tidal_core.store.views import MapRows
@@ -73,6 +74,23 @@ def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundReco
     return records[int(chosen or done[-1].id)]
 
 
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map(
+    _rows: MapRows, _group: Int64, members: tuple[ClassStyle, ...], key: str, theme: Theme, by_correctness: bool
+) -> tuple[figures.MapInfo, go.Figure]:
+    """The map's numbers and drawing, kept for the next click on a point: nobody may change them."""
+    found = figures.map_info(
+        _rows.image_ids,
+        list(_rows.names),
+        _rows.statistics["confidence"],
+        _rows.statistics["variability"],
+        _rows.statistics["correctness"],
+        _group,
+        members,
+    )
+    return found, figures.map_figure(found, theme, by="correctness" if by_correctness else "group")
+
+
 @st.fragment
 def data_map(project: Project) -> None:
     """The map, and below it whatever is selected there."""
@@ -86,16 +104,8 @@ def data_map(project: Project) -> None:
     rows = _rows(project, record)
     styles = looking.class_styles(project)
     group, members = _by_annotator(rows) if by == "annotator" else _by_class(rows, record, styles)
-    found = figures.map_info(
-        rows.image_ids,
-        list(rows.names),
-        rows.statistics["confidence"],
-        rows.statistics["variability"],
-        rows.statistics["correctness"],
-        group,
-        members,
-    )
-    figure = figures.map_figure(found, charts.page_theme(), by="correctness" if by == "correctness" else "group")
+    key = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{by}"
+    found, figure = _map(rows, group, tuple(members), key, charts.page_theme(), by == "correctness")
     charts.heading(MAP, MAP_HELP, "map", lambda: (found, figure))
     key = f"map-{project.slug}-{record.id}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
