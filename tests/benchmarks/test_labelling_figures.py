@@ -33,3 +33,14 @@ def test_kills_loses_nothing() -> None:
     found = quick("kills")
 
     assert (found["kills"], found["lost"], found["duplicated"], found["unopened"]) == (1, 0, 0, 0)
+
+
+def test_labels_go_on_while_a_snapshot_is_taken() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.snapshot", "--quick"],
+        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=170, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+
+    assert min(found["quiet_ms"]["n"], found["backup_ms"]["n"]) > 0
+    assert len(found["snapshot_s"]) == 1
