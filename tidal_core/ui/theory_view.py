@@ -79,10 +79,11 @@ def easy_ones_rise_faster() -> None:
     except TidalError as error:
         st.warning(str(error), icon=":material/warning:")
         return
-    theme = charts.page_theme()
+    theme, faster = charts.page_theme(), alpha_e > alpha_h
+    gap = "it opens from the start and never closes" if faster else "there is none"
     charts.told(
         "Averaged logits",
-        "Look at the gap between easy and hard: it opens from the start and never closes. Bands hold the middle 90 % "
+        f"Look at the gap between easy and hard: {gap}. Bands hold the middle 90 % "
         f"of {runs:,} simulated runs, dashes are their exact mean, rings solve the differential equation (20).",
         "theorem-1",
         lambda: (info, figures.paths_figure(info, theme)),
@@ -99,15 +100,18 @@ def easy_ones_rise_faster() -> None:
             "steps, the paths stay inside.",
             icon=":material/info:",
         )
-    st.markdown("So the averages of easy and hard images of a class drift apart as Theorem 1 says, equation (21):")
+    st.markdown(
+        "Theorem 1 says why: while $\\alpha_e > \\alpha_h$ and $X > 0$, the averages of easy and hard images drift "
+        "apart, by equation (21):"
+    )
     st.latex(
         r"\begin{aligned} &\frac{d}{dt}\left(\bar X^{1,e} - \bar X^{1,h}\right) \\"
         r" &\quad = \frac{n_{1,e}}{n}(\alpha_e - \alpha_h)\,\bar X^{1,e}(t) > 0 \end{aligned}"
     )
     charts.told(
         "How much faster",
-        "Look at the height: above zero all the way, both sides of (21) lie on each other. Their largest difference "
-        f"is {abs(info.difference - info.closed).max():.0e}.",
+        f"Look at the height: {'above' if faster else 'at'} zero all the way. Both sides of (21) agree: they "
+        f"differ by at most {abs(info.difference - info.closed).max():.0e}.",
         "speed",
         lambda: (info, figures.speed_figure(info, theme)),
     )
