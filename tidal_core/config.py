@@ -184,6 +184,8 @@ class RoundConfig(JsonConfig):
     seeds: Seeds
     strategy: str
     training_size: int
+    fit: Fit | None = None  # None: by a version that did not note it
+    grayscale: bool | None = None
     queue_length: int = 5_000  # images ranked for the queue
     threads: int = 1  # torch's; on a CPU one core stays with the web server
     versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from tidal_core import strategies
 from tidal_core.config import RoundConfig, Seeds
 from tidal_core.errors import TidalError
+from tidal_core.images.cache_state import cached_spec
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 
@@ -70,11 +71,14 @@ def claim(project: Project, *, started_by: str) -> RoundRecord:
     train = settings.train_config()
     needed = strategies.get(settings.strategy).companions
     train = dataclasses.replace(train, companions=(*train.companions, *sorted(needed - set(train.companions))))
+    pixels = cached_spec(project)  # what the round will see; the settings may ask for others already
     config = RoundConfig(
         train=train,
         seeds=Seeds.of(settings.seed, round_id),
         strategy=settings.strategy,
-        training_size=settings.training_size,
+        training_size=pixels.size,
+        fit=pixels.fit,
+        grayscale=pixels.grayscale,
         versions=tuple(f"{name} {version(name)}" for name in RECORDED_VERSIONS),
     )
     record = store.rounds.create(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,9 +14,12 @@ import pytest
 from tests.test_cli import run
 from tests.tiny import label_next, tiny_project
 from tidal_core import rounds
+from tidal_core.config import PixelSpec, RoundConfig
 from tidal_core.errors import InputError
+from tidal_core.images.cache_state import cached_spec, note_spec
 from tidal_core.model_export import export_model, zipped_model
 from tidal_core.model_export.base import ModelFormat
+from tidal_core.model_export.facts import model_facts
 from tidal_core.projects import Project
 from tidal_core.queueing import fill_queue
 from tidal_core.records import RoundState
@@ -97,6 +101,19 @@ def test_a_round_whose_weights_are_gone_names_those_that_can_be_had(project: Pro
     with pytest.raises(InputError, match=r"not kept any more .* last 5 rounds\); rounds that have: 3"):
         export_model(project, tmp_path / "out", "safetensors", 1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_round_goes_out_with_the_squares_that_it_saw_whatever_was_set_since(project: Project) -> None:
+    label_next(project, 6)
+    note_spec(project, cached_spec(project))
+    other = replace(project.settings, training_size=16, fit="letterbox", grayscale=True)
+    project.store.settings.save(other)  # the squares on the disk are still of 8 pixels
+    rounds.stop(project, rounds.claim(project, started_by="person").id, RoundState.CANCELLED)
+    assert RoundConfig.from_json(project.store.rounds.get(2).config).training_size == 8
+
+    note_spec(project, other.pixels)  # they have been made anew
+
+    assert model_facts(project, 1).pixels == PixelSpec(8, "crop", False)
 
 
 def test_a_project_without_a_round_says_what_to_do() -> None:

@@ -135,7 +135,7 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
         finished_at=record.finished_at,
         strategy=record.strategy,
         config=config,
-        pixels=dataclasses.replace(cached_spec(project), size=config.training_size),
+        pixels=_pixels(project, config),
         weights=weights,
         mean=mean,
         std=std,
@@ -145,6 +145,13 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
         accuracy=metrics.get(("accuracy", None)),
         balanced=metrics.get(("balanced_accuracy", None)),
     )
+
+
+def _pixels(project: Project, config: RoundConfig) -> PixelSpec:
+    """The squares that the round saw; what an old round did not note is as the project's pixel cache is now."""
+    now = cached_spec(project)
+    grayscale = now.grayscale if config.grayscale is None else config.grayscale
+    return PixelSpec(config.training_size, config.fit or now.fit, grayscale)
 
 
 def _normalisation(weights: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

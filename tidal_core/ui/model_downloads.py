@@ -40,9 +40,7 @@ def model_downloads(project: Project) -> None:
             file_name=f"{project.slug}-round-{number:04d}-{kind.name}.zip",
             mime="application/zip",
             disabled=bool(missing),
-            help=f"Needs {' and '.join(kind.missing)}: {kind.install}"
-            if kind.missing
-            else f"Runs with {kind.runs_with}.",
+            help=missing or f"Runs with {kind.runs_with}.",
             on_click="ignore",
             key=f"model-{kind.name}",
         )
