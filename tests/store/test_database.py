@@ -171,6 +171,16 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
     assert "is open in another process" in other.stderr
 
 
+def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
+    with pytest.raises(Exception, match="configuration has been locked"):
+        Store(store.database.path)
+    code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
+
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "is open in another process" in other.stderr
+
+
 def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: Store) -> None:
     with store.snapshot() as snapshot:
         chunks = snapshot.chunks(1_000)

@@ -59,19 +59,20 @@ class Database:
             )
         except duckdb.IOException as error:
             raise self._in_use(error) from error
-        # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
-        # that lock is what keeps other processes from opening the project.
-        self._handle = None
-        if str(path) != ":memory:":
-            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            self._close_handle = weakref.finalize(self, os.close, self._handle)
         try:
             self._migrate()
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
         except BaseException:
-            self._let_go()
+            self._connection.close()
             raise
+        # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
+        # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
+        # file is open in this process already) must not open and close one.
+        self._handle = None
+        if str(path) != ":memory:":
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._close_handle = weakref.finalize(self, os.close, self._handle)
 
     def _in_use(self, error: duckdb.IOException) -> StoreError | ProjectInUse:
         holder = re.search(r"PID (\d+)", str(error))
