@@ -53,7 +53,32 @@ def test_no_name_leads_out_of_the_folder(project: Project, tmp_path: Path, name:
     assert ingest(project, str(source)).read == 1
 
 
-def test_archives_and_tables_are_sources_of_their_own(project: Project) -> None:
-    sources = keep_uploads(project, [("a.zip", io.BytesIO(b"PK")), ("a.jpg", photo(1)), ("b.csv", io.BytesIO(b"path"))])
+def test_archives_and_tables_are_sources_of_their_own_and_tables_come_last(project: Project) -> None:
+    sources = keep_uploads(project, [("b.csv", io.BytesIO(b"path")), ("a.zip", io.BytesIO(b"PK")), ("a.jpg", photo(1))])
 
     assert [source.name for source in sources] == ["a.zip", "images", "b.csv"]
+
+
+def test_a_table_labels_the_images_that_were_uploaded_with_it(project: Project) -> None:
+    (older,) = keep_uploads(project, [("a.jpg", photo(9))])
+    ingest(project, str(older))
+    table = b"path,label\na.jpg,cat\nb.jpg,dog\ngone.jpg,cat\n"
+
+    for _ in range(2):
+        images, csv = keep_uploads(
+            project, [("labels.csv", io.BytesIO(table)), ("a.jpg", photo(1)), ("b.jpg", photo(2)), ("c.jpg", photo(3))]
+        )
+        reports = [ingest(project, str(source), labels="answers") for source in (images, csv)]
+
+    assert (images.parent, csv.parent) == (csv.parent, csv.parent)
+    assert [problem.name for problem in reports[1].problems] == ["gone.jpg"]
+    assert project.store.images.count() == 4
+    names = {one.id: one.name for one in project.store.classes.all()}
+    said = {one.answer.image_id: names[one.answer.class_id or 0] for one in project.store.answers.all()}
+    labelled = {Path(image.uri).read_bytes(): said.get(image.id) for image in project.store.images.all()}
+    assert labelled == {
+        photo(1).getvalue(): "cat",
+        photo(2).getvalue(): "dog",
+        photo(3).getvalue(): None,
+        photo(9).getvalue(): None,
+    }

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage
+from tidal_core.images.importers.folder import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
@@ -32,6 +33,7 @@ class LabelBook:
         self._known: dict[int, int] = {}  # image -> class, for images of earlier imports
         self._waiting = ImportedLabels([], [], [])  # columns: an object for each of a million labels takes its time
         self._count = 0
+        self._made: dict[int, str] = {}  # classes that no list of the source names, by id
         self.remarks: list[ImportProblem] = []
 
     def add_classes(self, classes: Iterable[FoundClass]) -> None:
@@ -86,8 +88,12 @@ class LabelBook:
             self._store_answers()
 
     def finish(self) -> int:
-        """Store the rest; returns how many labels this import brought that the project did not have."""
+        """Store the rest; returns how many labels this import brought that the project did not have.
+
+        Classes come in the source's order where it says one, else as people sort them: 2 before 10.
+        """
         self._store_answers()
+        self._store.classes.arrange(sorted(self._made, key=lambda class_id: natural_key(self._made[class_id])))
         if self._known:
             before = self._store.images.known_classes()
             fresh = {image_id: one for image_id, one in self._known.items() if before.get(image_id) is None}
@@ -134,4 +140,6 @@ class LabelBook:
             self.remarks.append(
                 ImportProblem(f"class {clean}", "was not a class of this project and was added", "merge or retire it")
             )
+        if clean not in self._expected:
+            self._made[record.id] = clean
         return record.id

@@ -12,23 +12,33 @@ from typing import BinaryIO
 from tidal_core.projects import Project
 
 _COPIED_AT_ONCE = 1 << 20
+_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"}
+_TABLES = {".csv", ".tsv", ".jsonl", ".json", ".parquet"}
 
 
 def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
-    """Store uploaded files under safe names; returns the sources to import: the folder of images, and each archive.
+    """Store uploaded files under safe names; returns the sources to import: images' folder, archives, then tables.
 
     Only the last part of a name counts, whatever path a browser claims. A file sent again is the same file: it goes by
-    its content where its name is taken.
+    its content where its name is taken. Images that come with a table lie in a folder of their own below it, so that
+    the names in the table mean them and not older ones that are called alike.
     """
+    named = [(_safe_name(name), file) for name, file in files]
+    tables = [(name, file) for name, file in named if Path(name).suffix.lower() in _TABLES]
     folder = project.folder / "originals" / "uploads"
+    if tables:
+        digest = hashlib.sha256()
+        for _, file in tables:
+            while chunk := file.read(_COPIED_AT_ONCE):
+                digest.update(chunk)
+            file.seek(0)
+        folder = folder / f"with-table-{digest.hexdigest()[:12]}"
     (folder / "images").mkdir(parents=True, exist_ok=True)
     sources: list[Path] = []
-    for name, file in files:
-        safe = _safe_name(name)
-        suffix = Path(safe).suffix.lower()
-        is_image_or_unknown = suffix not in {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".csv", ".jsonl", ".parquet"}
-        place = folder / "images" if is_image_or_unknown else folder
-        target = _store(place, safe, file)
+    for name, file in sorted(named, key=lambda one: Path(one[0]).suffix.lower() in _TABLES):
+        suffix = Path(name).suffix.lower()
+        is_image_or_unknown = suffix not in _ARCHIVES | _TABLES
+        target = _store(folder / "images" if is_image_or_unknown else folder, name, file)
         source = folder / "images" if is_image_or_unknown else target
         if source not in sources:
             sources.append(source)

@@ -27,6 +27,12 @@ def choose_key(name: str, taken: set[str]) -> str:
     return ""
 
 
+def _key_at(name: str, place: int, taken: set[str]) -> str:
+    """The key of a class that is made at a place (from 0): its digit where it has one, else ``choose_key``."""
+    digit = name if len(name) == 1 and name.isdigit() else str(place + 1)
+    return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
+
+
 class Classes:
     """The table ``classes``."""
 
@@ -71,8 +77,7 @@ class Classes:
             if name in by_name:
                 continue
             place = len(known) + len(added)
-            digit = name if len(name) == 1 and name.isdigit() else str(place + 1)
-            key = digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
+            key = _key_at(name, place, taken)
             taken.add(key)
             record = ClassRecord(next_id, name, key, PALETTE[place % len(PALETTE)], place)
             next_id += 1
@@ -101,6 +106,23 @@ class Classes:
             for column, value in values.items():
                 cursor.execute(f"UPDATE classes SET {column} = ? WHERE id = ?", [value, class_id])
         return self.get(class_id)
+
+    def arrange(self, class_ids: Sequence[int]) -> None:
+        """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them."""
+        records = [self.get(class_id) for class_id in class_ids]
+        places = sorted(record.position for record in records)
+        if [record.position for record in records] == places:
+            return
+        moving = set(class_ids)
+        taken = {one.key for one in self.all(include_retired=True) if one.id not in moving} | self.RESERVED_KEYS
+        with self._db.write() as cursor:
+            for record, place in zip(records, places, strict=True):
+                key = _key_at(record.name, place, taken)
+                taken.add(key)
+                cursor.execute(
+                    "UPDATE classes SET position = ?, key = ?, colour = ? WHERE id = ?",
+                    [place, key, PALETTE[place % len(PALETTE)], record.id],
+                )
 
     def merge(self, class_id: int, into: int) -> None:
         """From now on every answer of a class counts as one of another; nothing is rewritten."""

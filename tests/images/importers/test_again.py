@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.images.importers.test_archive import packed, photo
@@ -20,14 +21,14 @@ CLASSES = ("cat", "dog")
 
 def folder(place: Path, n: int) -> str:
     for number in range(n):
-        if not (place / "f" / CLASSES[number % 2] / f"{number}.jpg").exists():
-            save(place / "f" / CLASSES[number % 2] / f"{number}.jpg", seed=number)
+        if not (place / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg").exists():
+            save(place / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg", seed=number)
     return str(place / "f")
 
 
 def rows(place: Path, n: int) -> list[dict[str, str]]:
     folder(place, n)
-    return [{"path": f"f/{CLASSES[i % 2]}/{i}.jpg", "label": CLASSES[i % 2]} for i in range(n)]
+    return [{"path": f"f/{CLASSES[i % len(CLASSES)]}/{i}.jpg", "label": CLASSES[i % len(CLASSES)]} for i in range(n)]
 
 
 def table(place: Path, n: int) -> str:
@@ -59,7 +60,7 @@ def parquet(place: Path, n: int) -> str:
 
 
 def archive(place: Path, n: int) -> str:
-    return str(packed(place / "a.zip", {f"{CLASSES[i % 2]}/{i}.jpg": photo(i) for i in range(n)}))
+    return str(packed(place / "a.zip", {f"{CLASSES[i % len(CLASSES)]}/{i}.jpg": photo(i) for i in range(n)}))
 
 
 def digits(place: Path, n: int) -> str:
@@ -124,3 +125,31 @@ def test_what_is_added_later_is_just_added(name: str, project: Project, tmp_path
     assert [(one.id, one.sha256, one.pixel_row) for one in after[:3]] == [
         (one.id, one.sha256, one.pixel_row) for one in before
     ]
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_classes_that_are_numbers_come_in_their_order(
+    name: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = ("10", "9", "2")
+    monkeypatch.setattr("tests.images.importers.test_again.CLASSES", numbers)
+    if name == "parquet":
+        for place, number in enumerate(numbers):
+            hugging_face(tmp_path / "ds" / f"p{place}.parquet", n=1, seed=place, names=()).touch()
+            _relabel(tmp_path / "ds" / f"p{place}.parquet", number)
+        source = str(tmp_path / "ds")
+    else:
+        source = SOURCES[name](tmp_path, 3)
+
+    ingest(project, source, labels="answers")
+
+    classes = project.store.classes.all()
+    assert [one.name for one in classes] == ["2", "9", "10"]
+    assert [one.key for one in classes] == ["2", "9", "3"]
+    said = [one.answer.class_id for one in project.store.answers.all()]
+    assert sorted(said) == sorted(one.id for one in classes)  # type: ignore[type-var]
+
+
+def _relabel(path: Path, label: str) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "label", [[label]]), path)

@@ -1,7 +1,7 @@
 """Tables that name image files: CSV, TSV and JSON lines, with label, split and annotator where they have them.
 
-Paths are absolute, or relative to the table's own folder. Columns are guessed by name and content; a person can say
-otherwise. What is wrong with a row is reported with its line number.
+Paths are absolute, or relative to the table's own folder, or to the folder ``images`` in it. Columns are guessed by
+name and content; a person can say otherwise. What is wrong with a row is reported with its line number.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def images_of_rows(
 ) -> Iterator[FoundImage | ImportProblem]:
     """Each row as an image, or as a problem that says what it lacks."""
     assert columns.image is not None  # guess_columns raises otherwise
-    folder = str(root)
+    folder, inside = str(root), root / "images"
+    has_images = inside.is_dir()
     labels: dict[str, str] = {}  # cells seen to labels: a table has few labels and many rows
     for one in rows:
         if isinstance(one, ImportProblem):
@@ -72,7 +73,7 @@ def images_of_rows(
         text = clean(cell.strip())
         yield FoundImage(
             name=text,
-            uri=locate(text, folder),
+            uri=locate(text, _home_of(text, folder, str(inside)) if has_images else folder),
             label=label,
             split=split_of(_text(row, columns.split)) if columns.split else None,
             annotator=_text(row, columns.annotator) if columns.annotator else None,
@@ -114,6 +115,12 @@ def locate(text: str, root: str) -> str:
     if "\\" in text and os.sep == "/" and not os.path.lexists(path):
         path = os.path.join(root, text.replace("\\", "/"))  # written on another system
     return file_uri(path)
+
+
+def _home_of(text: str, folder: str, inside: str) -> str:
+    """The folder that has the file a cell names: the table's own, or ``images`` in it."""
+    here, there = (os.path.join(place, text.replace("\\", "/")) for place in (folder, inside))
+    return inside if not os.path.lexists(here) and os.path.lexists(there) else folder
 
 
 def _text(row: Row, column: str | None) -> str | None:
