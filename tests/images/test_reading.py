@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image, features
 
 from tests.images.photos import encoded, picture
 from tidal_core.errors import ImageUnreadable
+from tidal_core.images import reading
 from tidal_core.images.reading import open_image, perceptual_hash, read_image
 
 
@@ -225,3 +228,33 @@ def test_the_perceptual_hash_counts_steps_to_brighter_cells() -> None:
 
     assert perceptual_hash(rising) == 2**64 - 1
     assert perceptual_hash(rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == 0
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_photos_of_telephones_are_read_upright(kind: str) -> None:
+    if kind not in reading.FORMATS:
+        pytest.skip(f"nothing here decodes {kind}: requirements-dev.txt was not installed, or pillow lacks it")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter to see it upright
+    data = encoded(picture(80, 60), kind, quality=95, exif=exif.tobytes())
+
+    pixels, facts = read_image(data, f"photo.{'heic' if kind == 'HEIF' else 'avif'}")
+
+    assert (facts.format, facts.width, facts.height, facts.remarks) == (kind, 60, 80, ())
+    assert np.abs(pixels.astype(int) - np.rot90(picture(80, 60), -1)).mean() < 8
+
+
+def test_without_the_decoder_of_heif_its_package_is_named() -> None:
+    program = """
+import sys
+sys.modules["pillow_heif"] = None  # as where it is not installed
+from tidal_core.errors import ImageUnreadable
+from tidal_core.images.reading import read_image
+try:
+    read_image(b"\\0\\0\\0\\x1cftypheic" + bytes(400), "IMG_1.HEIC")
+except ImageUnreadable as error:
+    print(error.reason, "|", error.remedy)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert "needs the package pillow-heif | install pillow-heif" in ended.stdout

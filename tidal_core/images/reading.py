@@ -72,11 +72,20 @@ UPRIGHT = {  # what undoes each EXIF orientation
     8: Image.Transpose.ROTATE_90,
 }
 
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
 _one_large_image = threading.Semaphore(1)
 
 # Our own limits below replace pillow's, which would refuse an honest panorama and warn in other people's logs.
 Image.MAX_IMAGE_PIXELS = MAX_HEADER_PIXELS
 Image.init()
+try:  # HEIF is patented in places, so its decoder is not a part of pillow: an extra of this studio
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+except ImportError:
+    pass
 FORMATS = tuple(kind for kind in _WANTED_FORMATS if kind in Image.OPEN)  # HEIF only where a plugin registered it
 
 
@@ -118,6 +127,9 @@ def open_image(
     except ImageUnreadable:
         raise
     except UnidentifiedImageError:
+        missing = _missing_decoder(data)
+        if missing is not None:
+            raise ImageUnreadable(name, *missing) from None
         raise ImageUnreadable(name, _what_it_is(data), "remove it, or save it as JPEG or PNG") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageUnreadable(
@@ -248,6 +260,16 @@ def _remarks(file: Image.Image, kind: str, name: str, size: int) -> tuple[str, .
     return tuple(remarks)
 
 
+def _missing_decoder(data: bytes) -> tuple[str, str] | None:
+    """Reason and remedy where a file is fine and this installation lacks what decodes it."""
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in _HEIF_BRANDS and "HEIF" not in FORMATS:
+        return "it is a HEIF photo, which needs the package pillow-heif", "install pillow-heif, or save it as JPEG"
+    if brand in _AVIF_BRANDS and "AVIF" not in FORMATS:
+        return "it is an AVIF image, and pillow was built without AVIF here", "install pillow's own wheel"
+    return None
+
+
 def _what_it_is(data: bytes) -> str:
     """Why pillow does not know a file, as far as its first bytes tell."""
     start = data[:512].lstrip().lower()
@@ -278,5 +300,5 @@ def looks_like_an_image(start: bytes) -> bool:
     return (
         start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"BM"))
         or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
-        or (start[4:8] == b"ftyp" and start[8:12] in {b"avif", b"avis", b"heic", b"heix", b"mif1"})
+        or (start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS | _HEIF_BRANDS)
     )
