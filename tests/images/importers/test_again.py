@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,6 +64,13 @@ def archive(place: Path, n: int) -> str:
     return str(packed(place / "a.zip", {f"{CLASSES[i % len(CLASSES)]}/{i}.jpg": photo(i) for i in range(n)}))
 
 
+def remote(place: Path, n: int) -> str:
+    memory, root = fsspec.filesystem("memory"), f"/{place.name}"
+    for number in range(n):
+        memory.pipe(f"{root}/{CLASSES[number % len(CLASSES)]}/{number}.jpg", photo(number))
+    return f"memory:/{root}"
+
+
 def digits(place: Path, n: int) -> str:
     return "digits"
 
@@ -83,6 +91,7 @@ SOURCES: dict[str, Callable[[Path, int], str]] = {
     "json": json_file,
     "archive": archive,
     "folder": folder,
+    "remote tree": remote,
 }
 GROWING = [name for name in SOURCES if name not in {"digits", "torchvision"}]  # these two are what they are
 
