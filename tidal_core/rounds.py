@@ -14,7 +14,7 @@ from importlib.metadata import version
 from tidal_core import strategies
 from tidal_core.config import RoundConfig, Seeds
 from tidal_core.errors import TidalError
-from tidal_core.images.cache_state import cached_spec
+from tidal_core.images.cache_state import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 
@@ -61,6 +61,11 @@ def claim(project: Project, *, started_by: str) -> RoundRecord:
 
     Raises RoundStateError when a round is under way and TidalError when there is nothing to train on.
     """
+    with round_uses(project.folder):  # its squares are those that it notes
+        return _claim(project, started_by)
+
+
+def _claim(project: Project, started_by: str) -> RoundRecord:
     store, settings = project.store, project.settings
     labels = store.answers.training_labels()
     classes = store.classes.all()
