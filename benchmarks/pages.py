@@ -3,7 +3,8 @@
 A made-up project of 20,000 labelled and 100,000 pool images, 10 rounds of 60 epochs (10.7 million curve points). For
 each page: seconds from the request to the first figure painted in Chromium, milliseconds of the store's slowest
 answer and of all of them (first visit, nothing cached), megabytes sent beside the browser's own program. ``life_s``:
-from a click on a point of the data map to that image's life painted. ``training_cost_pct``: how much longer a round
+from a click on a point of the data map to that image's life painted. ``bare_first_figure_s``: the same for a
+Streamlit app of one line, in the same run. ``training_cost_pct``: how much longer a round
 takes with four pages open and refreshing; the browser that shows them computes on the same cores, which counts too.
 
 The last line is JSON. ``--quick`` measures a small project without a browser.
@@ -145,6 +146,49 @@ def in_the_browser(home: Path) -> tuple[dict[str, dict[str, float]], float]:
     return result, lives
 
 
+BARE = """import plotly.graph_objects as go
+import streamlit as st
+
+
+def first() -> None:
+    st.title("First")
+
+
+def second() -> None:
+    st.title("Second")
+    st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2], mode="lines")))
+
+
+st.navigation([st.Page(first, title="First"), st.Page(second, title="Second", url_path="second")]).run()
+"""
+
+
+def bare_seconds(scratch: Path, repeats: int = 3) -> float:
+    """Median seconds to the first figure of a Streamlit app with one line of three points: what no page can beat."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.driver import launch
+    from tests.browser.server import Server
+
+    script, taken = scratch / "bare.py", []
+    script.write_text(BARE, encoding="utf-8")
+    with Server(scratch, script=script) as server, sync_playwright() as playwright:
+        browser = launch(playwright)
+        for _ in range(repeats):
+            context = browser.new_context(viewport={"width": 1440, "height": 1000})
+            first = context.new_page()
+            first.goto(server.url)
+            first.get_by_role("heading", name="First").wait_for(timeout=120_000)
+            first.close()
+            page, began = context.new_page(), time.perf_counter()
+            page.goto(f"{server.url}/second", wait_until="commit")
+            page.wait_for_function(DRAWN, timeout=120_000)
+            taken.append(time.perf_counter() - began)
+            context.close()
+        browser.close()
+    return round(statistics.median(taken), 2)
+
+
 def _count(page: Any, sent: list[int]) -> None:
     """Count what the server sends beside its static files."""
 
@@ -274,6 +318,7 @@ def measure(*, quick: bool, runs: int) -> dict[str, Any]:
                 pages = {name: {**pages[name], **seen[name]} for name in pages}
                 result["life_s"] = life
                 result["slowest_first_figure_s"] = max(one["first_figure_s"] for one in pages.values())
+                result["bare_first_figure_s"] = bare_seconds(Path(scratch))
                 result["largest_mb"] = max(one["mb"] for one in pages.values())
                 result |= training_cost(Path(scratch), runs)
             result["slowest_query_ms"] = max(one["slowest_query_ms"] for one in pages.values())

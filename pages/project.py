@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tidal_core.ui import import_view
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
@@ -12,11 +13,13 @@ project = current_project()
 st.title("Project")
 st.caption(f"{project.title} · {project.folder}")
 
-images, classes, settings, export, new = st.tabs(["Images", "Classes", "Settings", "Export", "New project"])
+# Tabs of each project's own: after a project was made its images are shown, with the import under way.
+names = ["Images", "Classes", "Settings", "Export", "New project"]
+images, classes, settings, export, new = st.tabs(names, key=f"project-tabs-{project.slug}")
 with images:
-    parts.counts(project)
-    parts.import_form(project)
-    parts.import_status(project)
+    import_view.counts(project)
+    import_view.import_form(project)
+    import_view.import_status(project)
 with classes:
     parts.class_editor(project)
 with settings:
@@ -25,4 +28,4 @@ with export:
     parts.export_downloads(project)
     model_downloads(project)
 with new:
-    parts.new_project_form()
+    import_view.new_project_form()

@@ -20,6 +20,7 @@ def test_the_quick_form_prints_one_json_line_with_every_figure(tmp_path: Path) -
     assert set(figures) == {
         "photos_per_s",
         "ratio",
+        "ratio_same",
         "labels_200k_s",
         "csv_1m_s",
         "export_100k_s",

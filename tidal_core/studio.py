@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -111,13 +112,16 @@ class Studio:
     def start_import(
         self,
         project: Project,
-        source: str,
+        sources: str | Sequence[str],
         *,
         labels: LabelUse = "none",
         options: ImportOptions | None = None,
         hide_near_duplicates: bool = False,
     ) -> ImportJob:
-        """Import a source into a project in a thread of its own. Raises InputError while another import runs."""
+        """Import a source, or several, into a project in a thread of its own.
+
+        Raises InputError while another import runs.
+        """
         with self._lock:
             # Decoders come in here, not with the first page.
             from tidal_core.images.importers.base import ImportOptions
@@ -135,7 +139,7 @@ class Studio:
 
             job = ImportJob(
                 project,
-                source=source,
+                sources=(sources,) if isinstance(sources, str) else tuple(sources),
                 labels=labels,
                 hide_near_duplicates=hide_near_duplicates,
                 options=options or ImportOptions(),

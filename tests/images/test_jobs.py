@@ -9,7 +9,7 @@ from tidal_core.projects import Project
 def test_a_job_ends_with_its_report_and_keeps_the_problems(project: Project, photos: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
 
-    job = ImportJob(project, source=str(photos), labels="known").start()
+    job = ImportJob(project, sources=(str(photos),), labels="known").start()
 
     assert job.wait(30)
     assert job.report is not None
@@ -20,7 +20,7 @@ def test_a_job_ends_with_its_report_and_keeps_the_problems(project: Project, pho
 
 
 def test_a_source_that_is_not_there_is_an_error_to_show(project: Project, tmp_path: Path) -> None:
-    job = ImportJob(project, source=str(tmp_path / "nowhere")).start()
+    job = ImportJob(project, sources=(str(tmp_path / "nowhere"),)).start()
 
     assert job.wait(30)
     assert job.report is None
@@ -28,7 +28,7 @@ def test_a_source_that_is_not_there_is_an_error_to_show(project: Project, tmp_pa
 
 
 def test_a_job_that_is_stopped_ends_soon_with_what_it_read(project: Project) -> None:
-    job = ImportJob(project, source="digits:").start()
+    job = ImportJob(project, sources=("digits:",)).start()
 
     assert job.stop(10)
     assert job.report is not None

@@ -14,7 +14,7 @@ from tidal_core.errors import TidalError
 from tidal_core.images.importers.base import ImportOptions
 from tidal_core.images.ingest import ImportProgress, LabelUse, ingest
 from tidal_core.images.refill import refill
-from tidal_core.images.reports import keep_problems
+from tidal_core.images.reports import keep_problems, together
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 
@@ -83,9 +83,9 @@ class Job:
 
 @dataclass
 class ImportJob(Job):
-    """One import."""
+    """One import, of one source after the other."""
 
-    source: str = ""
+    sources: tuple[str, ...] = ()
     labels: LabelUse = "none"
     hide_near_duplicates: bool = False
     options: ImportOptions = field(default_factory=ImportOptions)
@@ -93,15 +93,22 @@ class ImportJob(Job):
     title = "the import"
 
     def _work(self) -> ImportReport:
-        return ingest(
-            self.project,
-            self.source,
-            labels=self.labels,
-            hide_near_duplicates=self.hide_near_duplicates,
-            options=self.options,
-            progress=self._show,
-            should_stop=self._stop.is_set,
-        )
+        reports = []
+        for source in self.sources:
+            reports.append(
+                ingest(
+                    self.project,
+                    source,
+                    labels=self.labels,
+                    hide_near_duplicates=self.hide_near_duplicates,
+                    options=self.options,
+                    progress=self._show,
+                    should_stop=self._stop.is_set,
+                )
+            )
+            if reports[-1].cancelled:
+                break
+        return together(reports)
 
 
 @dataclass

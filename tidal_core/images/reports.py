@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from tidal_core.exporters.base import spreadsheet_safe
@@ -36,6 +37,24 @@ def _about_refill(report: ImportReport) -> str:
     problems = f"{_count(len(report.problems), 'problem')}" if report.problems else "no problems"
     end = " The pixel cache stays as it was; saving the settings again goes on." if report.cancelled else ""
     return ("Cancelled. " if report.cancelled else "") + f"{what}; {problems}.{end}"
+
+
+def together(reports: Sequence[ImportReport]) -> ImportReport:
+    """One report of several imports that followed each other."""
+    if len(reports) == 1:
+        return reports[0]
+    return ImportReport(
+        source=", ".join(one.source for one in reports),
+        read=sum(one.read for one in reports),
+        known=sum(one.known for one in reports),
+        duplicates=sum(one.duplicates for one in reports),
+        labels=sum(one.labels for one in reports),
+        problems=tuple(problem for one in reports for problem in one.problems),
+        seconds=sum(one.seconds for one in reports),
+        near_duplicates=sum(one.near_duplicates for one in reports),
+        cancelled=any(one.cancelled for one in reports),
+        refilled=sum(one.refilled for one in reports),
+    )
 
 
 def write_problems(report: ImportReport, path: Path) -> None:

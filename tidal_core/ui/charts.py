@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -19,6 +20,19 @@ from tidal_core.figures.palettes import Info, Theme, theme_of
 
 Mode = Literal["points", "box", "lasso"]
 Build = Callable[[], tuple[Info, go.Figure]]
+
+
+LIVE_SECONDS = 3.0  # between two drawings of a live figure
+
+
+class _Live(NamedTuple):
+    """The two drawings of a live figure."""
+
+    version: tuple[object, str]  # what it shows, and the theme it was drawn in
+    drawn: float
+    newest: go.Figure
+    before: go.Figure
+    front: int  # the slot of the newest
 
 
 def page_theme() -> Theme:
@@ -85,22 +99,24 @@ def draw(
     )
 
 
-def draw_live(figure: go.Figure, title: str, key: str, version: object) -> None:
+def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: object) -> None:
     """A figure that grows while it is looked at, without flicker.
 
     Streamlit takes a changed figure out of the page and puts a new one in, with nothing between. So two lie on top of
     each other: the new one in front, the one before behind it, until the new one is painted. ``version`` says when
-    there is something new.
+    there is something new; it is shown LIVE_SECONDS after the one before at the earliest, because a browser that draws
+    takes its time from the training.
     """
-    theme = page_theme()
-    figure.update_layout(paper_bgcolor=theme.background)
+    theme, now = page_theme(), time.monotonic()
     state = st.session_state.get(f"{key}-slots")
-    if state is None or state[0] != (version, theme.name):
-        before = figure if state is None else state[1]
-        front = 0 if state is None else 1 - state[3]
-        state = ((version, theme.name), figure, before, front)
+    is_new = state is None or state.version != (version, theme.name)
+    if state is None or (is_new and (now - state.drawn >= LIVE_SECONDS or state.version[1] != theme.name)):
+        figure = build()
+        figure.update_layout(paper_bgcolor=theme.background)
+        before, front = (figure, 0) if state is None else (state.newest, 1 - state.front)
+        state = _Live((version, theme.name), now, figure, before, front)
         st.session_state[f"{key}-slots"] = state
-    _, newest, before, front = state
+    newest, before, front = state.newest, state.before, state.front
     with st.container(key=key):
         for slot in (0, 1):
             with st.container(key=f"{key}-{slot}"):

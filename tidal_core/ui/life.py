@@ -198,7 +198,7 @@ def _runs(life: Life, round_id: int) -> bool:
     return life.records[round_id].state.is_active
 
 
-@st.fragment(run_every=1.5)
+@st.fragment(run_every=2.0)
 def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     """The curves of a round that still trains: they grow epoch by epoch. No buttons here."""
     found = _life_info(project, load(project, image), round_id)
@@ -206,8 +206,9 @@ def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     if found is None:
         st.info("The round has just begun: the curves appear with its first epoch.")
         return
-    figure = figures.life_figure(found, charts.page_theme())
-    charts.draw_live(figure, LIFE, "live-life", (project.slug, image.id, round_id, len(found.epoch)))
+    theme = charts.page_theme()
+    version = (project.slug, image.id, round_id, len(found.epoch))
+    charts.draw_live(lambda: figures.life_figure(found, theme), LIFE, "live-life", version)
     st.caption(f"Round {round_id} is running: epoch {found.epoch[-1]} so far.")
 
 

@@ -61,7 +61,7 @@ def empty_state(project: Project, what: str) -> None:
     st.page_link(LABEL_PAGE, label="Label images", icon=":material/sell:")
 
 
-@st.fragment(run_every=3.0)
+@st.fragment(run_every=4.0)
 def watch(project: Project, seen: tuple[int, int]) -> None:
     """Run the page again when a round has ended since ``seen`` (see ``state_of``); draws nothing."""
     if state_of(project) != seen:

@@ -1,4 +1,4 @@
-"""The parts of the Project page: import, classes, settings, export, a new project."""
+"""Parts of the Project page: classes, settings, labels out. Images in and new projects are in ``import_view``."""
 
 from __future__ import annotations
 
@@ -6,29 +6,18 @@ import dataclasses
 import functools
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.config import Augmentation, Fit, ProjectSettings, SuggestionMode
-from tidal_core.errors import TidalError
+from tidal_core.config import Augmentation, Fit, SuggestionMode
 from tidal_core.exporters import export
 from tidal_core.exporters.base import ExportOptions
 from tidal_core.projects import Project
-from tidal_core.queueing import fill_queue
-from tidal_core.records import Split
 from tidal_core.ui.forms import attempt, choice
-from tidal_core.ui.runtime import get_studio, go_to
+from tidal_core.ui.runtime import get_studio
 
-if TYPE_CHECKING:
-    from tidal_core.images.ingest import LabelUse
-
-LABEL_USES = {
-    "none": "Ignore them: I type the classes and label everything",
-    "known": "Keep them aside as known labels (for testing and demos, never trained on)",
-    "answers": "Take them as labels",
-}
 PRESET_WORDS = {
     "quick": "Quick: seconds to a minute per round on a laptop",
     "paper": "Paper: ResNet-18, 200 epochs, for a GPU",
@@ -47,78 +36,6 @@ SUGGESTION_WORDS = {
     "always": "before my answer",
     "never": "never",
 }
-
-
-def counts(project: Project) -> None:
-    """How many images there are, and of which kind."""
-    store = project.store
-    pool, test = store.images.count(Split.POOL), store.images.count(Split.TEST)
-    columns = st.columns(4)
-    columns[0].metric("Images to label", f"{pool:,}")
-    columns[1].metric("Test images", f"{test:,}", help="Images whose class is known beforehand: they measure, only.")
-    columns[2].metric("Labelled", f"{sum(store.answers.counts_by_class().values()):,}")
-    columns[3].metric("Training size", f"{project.settings.training_size} px", help="Side of what the model sees.")
-
-
-def import_form(project: Project) -> None:
-    """Where images come from and what becomes of labels that come along."""
-    with st.form("import", border=True):
-        source = st.text_input(
-            "Folder or file with images",
-            placeholder="/home/me/photos",
-            help="A path on the machine that runs the studio, or an address: s3://bucket/photos, gs://, https://. Your "
-            "files are read where they lie and never changed.",
-        )
-        labels = choice("Labels that come along (names of sub-folders, columns)", LABEL_USES, "none")
-        hide = st.checkbox("Do not ask about images that look almost like another one", value=True)
-        if st.form_submit_button("Import", type="primary", icon=":material/download:"):
-            try:
-                if not source.strip():
-                    st.warning("Type the path of a folder with images first.")
-                else:
-                    get_studio().start_import(
-                        project, source.strip(), labels=cast("LabelUse", labels), hide_near_duplicates=hide
-                    )
-            except TidalError as error:
-                st.error(str(error))
-
-
-def import_status(project: Project) -> None:
-    """The import under way, or how the last one ended."""
-    job = get_studio().import_job(project.slug)
-    if job is None:
-        return
-    if job.running and st.button(f"Cancel {job.title}", key="cancel-import"):
-        job.cancel()
-    _import_progress(project.slug)
-
-
-@st.fragment(run_every=1.0)
-def _import_progress(slug: str) -> None:
-    from tidal_core.images.reports import summary
-
-    job = get_studio().import_job(slug)
-    if job is None:
-        return
-    if job.running:
-        p = job.progress
-        if p is None:
-            st.progress(0.0, text=f"Beginning {job.title}")
-        else:
-            share = p.done / p.total if p.total else 0.0
-            left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
-            st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
-        return
-    if job.error:
-        st.error(job.error)
-    elif job.report is not None:
-        st.success(summary(job.report))
-        if job.report.problems:
-            st.dataframe(
-                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in job.report.problems],
-                hide_index=True,
-                width="stretch",
-            )
 
 
 def class_editor(project: Project) -> None:
@@ -261,37 +178,3 @@ def _exported(project: Project, suffix: str) -> bytes:
         target = Path(folder) / f"labels{suffix}"
         export(project, target, None, ExportOptions())
         return target.read_bytes()
-
-
-def new_project_form() -> None:
-    """A name, classes, a folder: the way to own photos."""
-    with st.form("new-project"):
-        name = st.text_input("Name", placeholder="flowers", max_chars=60)
-        source = st.text_input(
-            "Folder or file with images", placeholder="/home/me/photos, or s3://bucket/photos", key="new-source"
-        )
-        labels = choice("Labels that come along", LABEL_USES, "none", key="new-labels")
-        classes = st.text_area("Classes, one a line (may be added later)", placeholder="cat\ndog", height=100)
-        submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
-    if not submitted:
-        return
-    if not name.strip():
-        st.warning("Give the project a name first.")
-        return
-    made = attempt(lambda: _create(name, source.strip(), labels, classes))
-    if made is not None:
-        go_to(made.slug)
-
-
-def _create(name: str, source: str, labels: str, classes: str) -> Project:
-    from tidal_core.images.suggest import suggest_settings
-
-    studio = get_studio()
-    settings = suggest_settings(source, name.strip()) if source else ProjectSettings(title=name.strip())
-    wanted = tuple(line for line in classes.splitlines() if line.strip())
-    project = studio.create(name, settings, wanted)
-    if source:
-        studio.start_import(project, source, labels=cast("LabelUse", labels))
-    else:
-        fill_queue(project)
-    return project

@@ -89,8 +89,9 @@ def live(project: Project, round_id: int) -> None:
     if info is None:
         st.caption("The curves begin with the first epoch.")
     else:
-        figure = figures.round_figure(info, charts.page_theme())
-        charts.draw_live(figure, ROUND, "live-figure", (project.slug, round_id, len(info.epoch)))
+        theme = charts.page_theme()
+        version = (project.slug, round_id, len(info.epoch))
+        charts.draw_live(lambda: figures.round_figure(info, theme), ROUND, "live-figure", version)
 
 
 def finished(project: Project, record: RoundRecord) -> None:

@@ -44,9 +44,9 @@ def sidebar() -> None:
         round_status()
 
 
-@st.fragment(run_every=2.0)
+@st.fragment(run_every=3.0)
 def round_status() -> None:
-    """The round in a line or two; asked again every two seconds."""
+    """The round in a line or two; asked again every three seconds."""
     project = current_project()
     worker = get_studio().worker
     active = project.store.rounds.active()

@@ -1,0 +1,59 @@
+"""The figures of an experiment as PNG files: ``python -m tests.browser.experiment_pictures NAME [--arms A,B]``.
+
+Drawn by the same code and in the same Chromium as the Experiments page, for documents.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import plotly.graph_objects as go
+from playwright.sync_api import sync_playwright
+
+from tests.browser.driver import launch
+from tidal_core.experiments.files import Experiment
+from tidal_core.experiments.protocol import Arm
+from tidal_core.experiments.results import load
+from tidal_core.figures.experiments import curves_figure, curves_info
+from tidal_core.figures.palettes import LIGHT
+from tidal_core.projects import home
+
+
+def figures_of(name: str, arms: list[str]) -> dict[str, go.Figure]:
+    """Accuracy, and accuracy relative to random, of some arms (all by default) at the first imbalance ratio."""
+    results = load(Experiment(home() / "experiments" / name))
+    values = {arm: one for arm, one in results.setting(results.imbalances[0]).items() if not arms or arm in arms}
+    titles = {arm: Arm.parse(arm).title for arm in values}
+    found = {
+        "accuracy": curves_figure(curves_info(results.labels, values, titles), LIGHT),
+        "relative": curves_figure(curves_info(results.labels, values, titles, is_relative=True), LIGHT),
+    }
+    for figure in found.values():
+        figure.update_layout(paper_bgcolor=LIGHT.background, height=520)
+    return found
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--arms", default="", help="with commas; random is needed for the relative figure")
+    parser.add_argument("--to", type=Path, default=Path("docs/results"))
+    given = parser.parse_args()
+    arms = [one for one in given.arms.split(",") if one]
+    with sync_playwright() as playwright:
+        browser = launch(playwright, webgl=False)
+        page = browser.new_page(viewport={"width": 1000, "height": 520})
+        for kind, figure in figures_of(given.name, arms).items():
+            page.set_content(figure.to_html(include_plotlyjs=True, config={"staticPlot": True}))
+            page.wait_for_selector(".scatterlayer .trace")
+            page.wait_for_timeout(500)
+            file = given.to / f"{given.name}-{kind}.png"
+            page.screenshot(path=file)
+            print(file)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Files that are sent from the browser, in a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+
+def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
+    shared_server: Server, page: Page, tmp_path: Path
+) -> None:
+    for place, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (80 + place, 70), colour).save(tmp_path / f"{colour}.png")
+    (tmp_path / "labels.csv").write_text("path,label\nred.png,warm\nblue.png,cold\n", encoding="utf-8")
+    page.goto(f"{shared_server.url}/project")
+    page.get_by_role("tab", name="New project").click(timeout=90_000)
+    panel = page.get_by_role("tabpanel", name="New project")
+
+    panel.get_by_label("Name").fill("Sent")
+    panel.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
+    expect(panel.get_by_text("labels.csv")).to_be_visible(timeout=30_000)
+    panel.get_by_role("combobox").click()
+    page.get_by_role("option", name="Take them as labels").click()
+    panel.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_text("3 images read")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("2 labels came along")).to_be_visible()
+    kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
+    assert sorted(one.name for one in kept) == ["blue.png", "green.png", "red.png"]

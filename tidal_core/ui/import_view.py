@@ -1,0 +1,158 @@
+"""Images in: how many there are, an import from a path or from the browser, and a new project from either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import streamlit as st
+
+from tidal_core.config import ProjectSettings
+from tidal_core.errors import InputError
+from tidal_core.projects import Project
+from tidal_core.queueing import fill_queue
+from tidal_core.records import Split
+from tidal_core.ui.forms import attempt, choice
+from tidal_core.ui.runtime import get_studio, go_to
+
+if TYPE_CHECKING:
+    from tidal_core.images.ingest import LabelUse
+
+LABEL_USES = {
+    "none": "Ignore them: I type the classes and label everything",
+    "known": "Keep them aside as known labels (for testing and demos, never trained on)",
+    "answers": "Take them as labels",
+}
+SOURCE_HELP = (
+    "A path on the machine that runs the studio, or an address: s3://bucket/photos, gs://, https://. Your files are "
+    "read where they lie and never changed."
+)
+UPLOAD_HELP = (
+    "From the computer that this browser runs on: images, a zip or tar of them, and a table that names them with their "
+    "labels. They are copied into the project's folder."
+)
+
+
+def counts(project: Project) -> None:
+    """How many images there are, and of which kind."""
+    store = project.store
+    pool, test = store.images.count(Split.POOL), store.images.count(Split.TEST)
+    columns = st.columns(4)
+    columns[0].metric("Images to label", f"{pool:,}")
+    columns[1].metric("Test images", f"{test:,}", help="Images whose class is known beforehand: they measure, only.")
+    columns[2].metric("Labelled", f"{sum(store.answers.counts_by_class().values()):,}")
+    columns[3].metric("Training size", f"{project.settings.training_size} px", help="Side of what the model sees.")
+
+
+def import_form(project: Project) -> None:
+    """Where images come from and what becomes of labels that come along."""
+    with st.form("import", border=True):
+        source, uploads = _source_fields("/home/me/photos", "import")
+        labels = choice("Labels that come along (names of sub-folders, columns)", LABEL_USES, "none")
+        hide = st.checkbox("Do not ask about images that look almost like another one", value=True)
+        if not st.form_submit_button("Import", type="primary", icon=":material/download:"):
+            return
+    if not source and not uploads:
+        st.warning("Type the path of a folder with images, or choose files, first.")
+        return
+
+    def begin() -> None:
+        sources = [*([source] if source else []), *_kept(project, uploads)]
+        get_studio().start_import(project, sources, labels=cast("LabelUse", labels), hide_near_duplicates=hide)
+
+    attempt(begin)
+
+
+def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
+    """A path, and files of this browser."""
+    source = st.text_input("Folder or file with images", placeholder=example, help=SOURCE_HELP, key=f"{key}-source")
+    uploads = st.file_uploader("Or files from here", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
+    return source.strip(), list(uploads or [])
+
+
+def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:
+    """Copy uploaded files into the project's folder; the sources to import."""
+    from tidal_core.images.uploads import keep_uploads
+
+    if not uploads:
+        return []
+    try:
+        return [str(path) for path in keep_uploads(project, [(one.name, one) for one in uploads])]
+    except OSError as error:
+        raise InputError(
+            f"The files could not be kept in {project.folder}: {error.strerror or error}. Make room on the disk, or "
+            "give the path of their folder instead."
+        ) from error
+
+
+def import_status(project: Project) -> None:
+    """The import under way, or how the last one ended."""
+    job = get_studio().import_job(project.slug)
+    if job is None:
+        return
+    if job.running and st.button(f"Cancel {job.title}", key="cancel-import"):
+        job.cancel()
+    _import_progress(project.slug)
+
+
+@st.fragment(run_every=1.0)
+def _import_progress(slug: str) -> None:
+    from tidal_core.images.reports import summary
+
+    job = get_studio().import_job(slug)
+    if job is None:
+        return
+    if job.running:
+        p = job.progress
+        if p is None:
+            st.progress(0.0, text=f"Beginning {job.title}")
+        else:
+            share = p.done / p.total if p.total else 0.0
+            left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
+            st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
+        return
+    if job.error:
+        st.error(job.error)
+    elif job.report is not None:
+        st.success(summary(job.report))
+        if job.report.problems:
+            st.dataframe(
+                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in job.report.problems],
+                hide_index=True,
+                width="stretch",
+            )
+
+
+def new_project_form() -> None:
+    """A name, classes, images: the way to own photos."""
+    with st.form("new-project"):
+        name = st.text_input("Name", placeholder="flowers", max_chars=60)
+        source, uploads = _source_fields("/home/me/photos, or s3://bucket/photos", "new")
+        labels = choice("Labels that come along", LABEL_USES, "none", key="new-labels")
+        classes = st.text_area("Classes, one a line (may be added later)", placeholder="cat\ndog", height=100)
+        submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
+    if not submitted:
+        return
+    if not name.strip():
+        st.warning("Give the project a name first.")
+        return
+    made = attempt(lambda: _create(name, source, uploads, labels, classes))
+    if made is not None:
+        go_to(made.slug)
+
+
+def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes: str) -> Project:
+    from tidal_core.images.suggest import suggest_settings
+
+    studio, title = get_studio(), name.strip()
+    # Before the project is made, so that a path with a slip in it leaves none behind.
+    settings = suggest_settings(source, title) if source else ProjectSettings(title=title)
+    project = studio.create(name, settings, tuple(line for line in classes.splitlines() if line.strip()))
+    kept = _kept(project, uploads)
+    if kept and not source:
+        project.store.settings.save(suggest_settings(kept[0], title))
+    if source or kept:
+        studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
+    else:
+        fill_queue(project)
+    return project
