@@ -100,7 +100,7 @@ def photos(folder: Path, n: int, repeats: int) -> tuple[float, float, float]:
     """Median images per second, and the median ratios to the two bare loops run just before."""
     paths = make_photos(folder / "photos", n)
     bare_loop(paths)  # both read from the page cache
-    studio_loop(paths, -1)  # the first insert of a process imports half a second of Arrow
+    studio_loop(paths, repeats)  # the first insert of a process imports half a second of Arrow
     speeds, ratios, same = [], [], []
     for number in range(repeats):
         bare, alike = bare_loop(paths), bare_loop(paths, REDUCING_GAP)
