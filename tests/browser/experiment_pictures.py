@@ -41,13 +41,14 @@ def main() -> None:
     parser.add_argument("--arms", default="", help="with commas; random is needed for the relative figure")
     parser.add_argument("--to", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
+    given.to.mkdir(parents=True, exist_ok=True)
     arms = [one for one in given.arms.split(",") if one]
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
         page = browser.new_page(viewport={"width": 1000, "height": 520})
         for kind, figure in figures_of(given.name, arms).items():
             page.set_content(figure.to_html(include_plotlyjs=True, config={"staticPlot": True}))
-            page.wait_for_selector(".scatterlayer .trace")
+            page.wait_for_selector(".scatterlayer .trace", state="attached")
             page.wait_for_timeout(500)
             file = given.to / f"{given.name}-{kind}.png"
             page.screenshot(path=file)
