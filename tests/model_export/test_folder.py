@@ -138,6 +138,9 @@ def test_missing_packages_are_named_with_the_way_to_get_them() -> None:
         needs = ("json", "no_such_package")
         install = "python -m pip install no-such-package"
 
+        def write(self, weights: Path, size: int, folder: Path) -> None:
+            (folder / "model.exotic").write_bytes(weights.read_bytes())
+
     with pytest.raises(InputError, match=r"needs no_such_package, .* python -m pip install no-such-package"):
         Exotic().check()
 

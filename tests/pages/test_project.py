@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.finished import finish_round
 from tests.tiny import tiny_project
+from tidal_core.images.jobs import Job
 from tidal_core.studio import Studio
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"
@@ -26,6 +27,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def ended(studio: Studio, slug: str) -> Job:
+    """The project's last work on its images, once it has ended."""
+    job = studio.import_job(slug)
+    assert job is not None
+    wait_for(lambda: not job.running)
+    return job
 
 
 @pytest.fixture
@@ -54,9 +63,7 @@ def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: 
     next(b for b in shown.button if b.label == "Create").click()
     shown.run()
     assert not shown.exception
-    job = studio.import_job("flowers")
-    assert job is not None
-    wait_for(lambda: not job.running)
+    job = ended(studio, "flowers")
     assert job.error is None
     assert job.report is not None
     assert job.report.read == 6
@@ -101,9 +108,7 @@ def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_
     next(b for b in shown.button if b.label == "Save").click()
     shown.run()
     assert not shown.exception
-    job = studio.import_job("tiny")
-    assert job is not None
-    wait_for(lambda: not job.running)
+    ended(studio, "tiny")
     shown.run()
     images = studio.project("tiny").store.images.count()
     assert f"{images} images brought to the training size" in shown.success[0].value
@@ -132,8 +137,6 @@ def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
     shown.text_input[0].set_value("/no/such/folder")
     next(b for b in shown.button if b.label == "Import").click()
     shown.run()
-    job = studio.import_job("tiny")
-    assert job is not None
-    wait_for(lambda: not job.running)
+    job = ended(studio, "tiny")
     assert job.error is not None
     assert "/no/such/folder" in job.error

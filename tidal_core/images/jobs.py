@@ -7,6 +7,7 @@ the studio does (``stop``), and started again it goes on where it was.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from tidal_core.records import ImportReport
 
 
 @dataclass
-class Job:
+class Job(ABC):
     """Work on the images of a project. ``report`` or ``error`` is set when it has ended."""
 
     project: Project
@@ -60,8 +61,9 @@ class Job:
         self.cancel()
         return self.wait(seconds)
 
+    @abstractmethod
     def _work(self) -> ImportReport:
-        raise NotImplementedError
+        """Do it, in the job's thread."""
 
     def _show(self, step: ImportProgress) -> None:
         self.progress = step

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 
 from tidal_core.errors import InputError
 
 
-class ModelFormat:
+class ModelFormat(ABC):
     """One format. A new one is a file beside this one and an entry in ``FORMATS``."""
 
     name: str
@@ -35,12 +36,12 @@ class ModelFormat:
                 f"install with: {self.install}, or choose another format."
             )
 
+    @abstractmethod
     def write(self, weights: Path, size: int, folder: Path) -> None:
         """Write the model of a round's file ``weights`` for squares of ``size`` pixels.
 
         Raises InputError for weights that this format cannot hold.
         """
-        raise NotImplementedError
 
 
 def predict_script(needs: str, imports: str, load: str, call: str) -> str:

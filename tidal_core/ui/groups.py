@@ -104,8 +104,8 @@ def data_map(project: Project) -> None:
     rows = _rows(project, record)
     styles = looking.class_styles(project)
     group, members = _by_annotator(rows) if by == "annotator" else _by_class(rows, record, styles)
-    key = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{by}"
-    found, figure = _map(rows, group, tuple(members), key, charts.page_theme(), by == "correctness")
+    kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{by}"
+    found, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, MAP_HELP, "map", lambda: (found, figure))
     key = f"map-{project.slug}-{record.id}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
