@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.experiments.made import TINY, make_dataset
@@ -13,6 +14,7 @@ from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
 from tidal_core.experiments.owner import owner_of, owning, start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
+from tidal_core.experiments.runs import TIMES
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
 
@@ -39,8 +41,39 @@ def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -
     for one, other in zip(runs_of(alone, dataset), runs_of(beside, dataset), strict=True):
         assert finished_rounds(other) == 3
         for a, b in zip(*(map(json.loads, run.file.read_text().splitlines()) for run in (one, other)), strict=True):
-            for key in a.keys() - {"seconds", "peak_gb"}:
+            for key in a.keys() - set(TIMES):
                 assert a[key] == b[key], key
+
+
+def test_when_it_is_killed_the_processes_that_play_for_it_stop_and_the_next_goes_on(tmp_path: Path) -> None:
+    long = replace(TINY, train=replace(TINY.train, epochs=15))
+    spec = Spec("made", long, ("random", "margin"), (1.0,), 1)
+    alone, killed = begin(tmp_path, "alone", spec), begin(tmp_path, "killed", spec)
+    dataset = make_dataset(tmp_path)
+    play_all(alone, dataset, say=lambda _: None)
+    code = (
+        "import sys, pathlib; from tests.experiments.made import make_dataset\n"
+        "from tidal_core.experiments.files import Experiment; from tidal_core.experiments.running import play_all\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "play_all(Experiment(folder), make_dataset(folder.parents[1]), jobs=2)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code, str(killed.folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "round 1 of 3" in process.stdout.readline()
+        players = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(players) >= 2
+    _, alive = psutil.wait_procs(players, timeout=60)
+    assert not alive, "they train on, for nobody"
+    assert rounds_done(killed)[0] < 6, "none was left to go on with"
+
+    play_all(killed, dataset, jobs=2)
+
+    for one, other in zip(runs_of(alone, dataset), runs_of(killed, dataset), strict=True):
+        for a, b in zip(*(map(json.loads, run.file.read_text().splitlines()) for run in (one, other)), strict=True):
+            assert {k: v for k, v in a.items() if k not in TIMES} == {k: v for k, v in b.items() if k not in TIMES}
 
 
 def test_arms_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ Runs are played run number by run number, so that all arms have the same number 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
-from tidal_core.experiments.owner import owning
+from tidal_core.experiments.owner import owner_of, owning
 from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
 
@@ -34,7 +35,10 @@ def finished_rounds(run: Run) -> int:
 
 
 def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
-    """Play every run that is not finished, ``jobs`` at once; how many were played."""
+    """Play every run that is not finished, ``jobs`` at once; how many were played.
+
+    The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
+    """
     with owning(experiment.folder):
         rounds = experiment.spec.protocol.rounds
         left = [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
@@ -44,12 +48,23 @@ def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Sa
         else:
             from joblib import Parallel, delayed
 
-            Parallel(n_jobs=jobs)(delayed(_play)(run, say) for run in left)
+            Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
         return len(left)
 
 
-def _play(run: Run, say: Say) -> None:
-    for line in play(run):
+def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> None:
+    """As ``_play``, in a process of its own, for as long as ``owner`` holds the experiment."""
+
+    def forsaken() -> bool:
+        return owner_of(experiment.folder) != owner
+
+    _play(run, say, forsaken)
+    if forsaken():
+        os._exit(1)  # nobody waits for an answer; joblib would keep the process, and its memory, for minutes
+
+
+def _play(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> None:
+    for line in play(run, should_stop=should_stop):
         took = sum(line["seconds"].values())
         tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
         say(

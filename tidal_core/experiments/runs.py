@@ -147,6 +147,8 @@ class _State:
         line |= self._ask(model, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
         line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
         line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
+        if should_stop is not None and should_stop():  # asked while it trained; testing and choosing take long, too
+            return None
         with run.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
