@@ -76,11 +76,29 @@ def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
     report, csv, parquet, rounds = write(results, tmp_path / "out")
 
     assert "| margin | 2 | 80.5 ± 6.4 |" in report.read_text()
-    assert "Wins, row against column: of 3 points" in report.read_text()
+    assert "Wins, row against column: of the up to 3 points" in report.read_text()
     table = pacsv.read_csv(csv)
     assert table.num_rows == 6
     assert table.column_names == pq.read_table(parquet).column_names == list(points(results))
     assert pq.read_table(rounds).num_rows == 15
+
+
+def test_the_points_hold_what_the_tests_and_the_label_efficiency_rest_on(tmp_path: Path) -> None:
+    arm = [[0.2, 0.5, 0.5], [0.2, 0.6, 0.7], [0.9, 0.9]]
+
+    table = points(load(made_up(tmp_path, {"random": RANDOM, "margin": arm})))
+
+    own = [place for place, name in enumerate(table["arm"]) if name == "margin"]
+    assert [table["runs"][place] for place in own] == [3, 3, 2]
+    assert [table["pairs"][place] for place in own] == [3, 3, 2]
+    assert {table["comparisons"][place] for place in own} == {3}
+    # Of the runs that both finished: 0.2, 0.55, 0.6 against random's 0.2, 0.45, 0.6; 0.55 lies two thirds on the way
+    efficiency = [table["label_efficiency"][place] for place in own]
+    np.testing.assert_allclose(efficiency, [1, (10 + 4 * 2 / 3) / 10, 1])
+
+
+def test_a_single_run_has_no_wins(tmp_path: Path) -> None:
+    assert "Wins" not in markdown(load(made_up(tmp_path, {"random": RANDOM[:1], "margin": BETTER[:1]})))
 
 
 def test_an_experiment_without_runs_has_an_empty_report(tmp_path: Path) -> None:

@@ -57,7 +57,25 @@ def test_label_efficiency_worked_by_hand() -> None:
 def test_a_dip_does_not_undo_what_random_reached() -> None:
     found = st.label_efficiency(LABELS, np.array([0.2, 0.6, 0.6, 0.6]), np.array([0.3, 0.6, 0.5, 0.7]))
 
-    np.testing.assert_allclose(found.ratio, [NAN, 1, 40 / 60, 40 / 80])
+    # 0.6 is what both have with 40 labels: that neither learns from 40 more is no loss of the one that was asked about
+    np.testing.assert_allclose(found.ratio, [NAN, 1, 1, 1])
+
+
+def test_an_arm_needs_as_many_labels_as_itself_wherever_its_curve_dips() -> None:
+    mean = np.array([0.3, 0.6, 0.5, 0.7])
+
+    np.testing.assert_allclose(st.label_efficiency(LABELS, mean, mean).ratio, 1)
+
+
+def test_only_runs_that_both_have_are_compared_as_far_as_one_has_come() -> None:
+    values = np.array([[0.5, 0.6, 0.7], [0.1, 0.2, NAN], [0.4, 0.5, 0.6]])
+    other = np.array([[0.4, 0.5, 0.6], [0.3, 0.4, 0.5]])
+
+    one, two = st.paired_runs(values, other)
+
+    assert one.tolist() == [[0.5, 0.6, 0.7]]
+    assert two.tolist() == [[0.4, 0.5, 0.6]]
+    assert [len(part) for part in st.paired_runs(values, np.full((3, 3), NAN))] == [0, 0]
 
 
 def test_the_sentence_for_an_audience() -> None:
@@ -67,6 +85,39 @@ def test_the_sentence_for_an_audience() -> None:
     assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, arm))
     assert "as many labels" in str(st.same_accuracy(LABELS, arm, arm))
     assert st.same_accuracy(LABELS, arm + 1, random) is None
+
+
+def test_the_strongest_arm_is_judged_where_the_other_ends_and_not_where_both_begin() -> None:
+    arm, random = np.array([0.5, 0.9, 0.9, 0.9]), np.array([0.5, 0.6, 0.7, 0.8])
+
+    # 0.8 lies three quarters of the way from 0.5 with 20 labels to 0.9 with 40
+    assert st.same_accuracy(LABELS, arm, random) == "The same accuracy, 80.0%, with 45 fewer labels (35 instead of 80)."
+
+
+def test_the_audience_hears_whether_it_may_be_chance() -> None:
+    rng = np.random.default_rng(0)
+    random = 0.5 + 0.1 * rng.random((6, 4))
+    arm = random + 0.03 + 0.001 * rng.random((6, 4))
+    gain = 100 * (np.trapezoid(arm, LABELS) - np.trapezoid(random, LABELS)) / 60
+    low, high = stats.t.interval(0.95, 5, gain.mean(), stats.sem(gain))
+
+    said = st.beyond_chance(LABELS, arm, random)
+
+    assert said.startswith("More than chance: ")
+    assert f"95 % interval {low:+.1f} to {high:+.1f}, from 6 runs" in said
+    assert st.beyond_chance(LABELS, arm, arm[::-1]).startswith("This may be chance: ")
+    assert "One run cannot tell" in st.beyond_chance(LABELS, arm[:1], random[:1])
+    assert "no run in common" in st.beyond_chance(LABELS, arm[:0], random[:0])
+
+
+def test_two_runs_that_differ_by_the_same_number_of_images_prove_nothing() -> None:
+    random = np.array([[0.90, 0.90], [0.91, 0.93]])
+
+    found = st.paired_tests(random + np.array([0.014, 0.0]), random)
+
+    assert found.p.tolist() == [0.5, 1.0]
+    many = np.full((9, 1), 0.5)
+    assert st.paired_tests(many + 0.1, many).p[0] == 2**-8
 
 
 def test_paired_tests_are_scipys_and_say_how_many_there_are() -> None:
@@ -105,7 +156,17 @@ def test_the_win_matrix_counts_for_the_row() -> None:
 
     assert found.arms == ("good", "bad")
     assert found.points == 8
-    assert found.matrix.tolist() == [[0, 1], [0, 0]]
+    np.testing.assert_array_equal(found.matrix, [[NAN, 1], [0, NAN]])
+
+
+def test_a_win_is_a_share_of_the_points_at_which_the_two_could_be_compared() -> None:
+    low = np.random.default_rng(0).random((8, 4)) * 0.01
+    good, once = low + 0.5, low[:1]
+
+    found = st.win_matrix([{"good": good, "bad": low, "once": once}, {"good": good}])
+
+    assert found.points == 4, "at the second ratio good was alone"
+    np.testing.assert_array_equal(found.matrix, [[NAN, 1, NAN], [0, NAN, NAN], [NAN, NAN, NAN]])
 
 
 def test_arms_of_different_experiments_are_not_compared() -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.figures.experiments_samples import LABELS, TITLES, values_sample
 from tidal_core.figures import experiments
@@ -69,4 +68,4 @@ def test_the_row_of_the_win_matrix_is_the_better_one() -> None:
     table = info.table()
     assert table["beats Random"][2] > table["beats TiDAL <margin>"][0]
     assert table["arm"][0] == "Random"
-    assert info.wins.matrix[0, 0] == pytest.approx(0)
+    assert np.isnan(info.wins.matrix[0, 0])

@@ -36,7 +36,8 @@ def test_a_finished_experiment_is_compared(studio: Studio) -> None:
     assert charts(page) == 3
     assert "| margin | 2 | 80.5 ± 6.4 |" in texts(page)
     assert [one.label for one in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
-    assert "The same accuracy, 20.0%, with as many labels." in texts(page)
+    assert "The same accuracy, 60.0%, with 4 fewer labels (10 instead of 14)." in texts(page)
+    assert "from 2 runs that began alike" in texts(page)
 
 
 def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -> None:
@@ -110,7 +111,8 @@ def test_an_experiment_half_way_shows_what_there_is(studio: Studio) -> None:
 
     page = open_page()
 
-    assert charts(page) == 3
+    assert charts(page) == 2, "one run wins over nobody"
+    assert "One run cannot tell this from chance" in texts(page)
     assert not page.button(key="exp-go-on").disabled
     assert page.button(key="exp-stop").disabled
 

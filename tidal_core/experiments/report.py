@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from tidal_core.experiments.results import Results
-from tidal_core.experiments.statistics import area_under, band, label_efficiency, paired_tests, relative, win_matrix
+from tidal_core.experiments.statistics import (
+    area_under,
+    band,
+    label_efficiency,
+    paired_runs,
+    paired_tests,
+    relative,
+    win_matrix,
+)
+from tidal_core.records import Float64, Int64
 
 BASELINE = "random"
 
@@ -24,6 +33,7 @@ def points(results: Results) -> dict[str, list[Any]]:
             found, even = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
             against = band(relative(values, baseline)) if baseline is not None else None
             tests = paired_tests(values, baseline) if baseline is not None and arm != BASELINE else None
+            needs = _efficiency(results.labels, values, baseline) if baseline is not None else None
             for place, labels in enumerate(results.labels.tolist()):
                 if found.n[place] == 0:
                     continue
@@ -40,8 +50,11 @@ def points(results: Results) -> dict[str, list[Any]]:
                         "relative_percent": against.mean[place] if against else np.nan,
                         "relative_low": against.low[place] if against else np.nan,
                         "relative_high": against.high[place] if against else np.nan,
+                        "label_efficiency": needs[place] if needs is not None else np.nan,
+                        "pairs": int(tests.n[place]) if tests else 0,
                         "p_paired": tests.p[place] if tests else np.nan,
                         "p_holm": tests.adjusted[place] if tests else np.nan,
+                        "comparisons": tests.comparisons if tests else 0,
                     }
                 )
     names = rows[0] if rows else ("arm", "imbalance", "labels")
@@ -95,16 +108,24 @@ def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
             tests = paired_tests(values, baseline)
             pairs = min(len(areas), len(baseline))
             gain = areas[:pairs] - area_under(results.labels, baseline)[:pairs]
-            efficiency = label_efficiency(results.labels, band(values).mean, band(baseline).mean)
             row |= {
                 "gain": _at(band(gain[:, None]), 0),
-                "ratio": efficiency.ratio,
+                "ratio": _efficiency(results.labels, values, baseline),
                 "better": int(((tests.adjusted < 0.05) & (tests.difference > 0)).sum()),
                 "worse": int(((tests.adjusted < 0.05) & (tests.difference < 0)).sum()),
                 "comparisons": tests.comparisons,
             }
         rows.append(row)
     return rows
+
+
+def _efficiency(labels: Int64, values: Float64, baseline: Float64) -> Float64:
+    """Labels that random needs as a multiple of the arm's own, from the runs that both have: (P,)."""
+    found = np.full(len(labels), np.nan)
+    one, other = paired_runs(values, baseline)
+    if len(one):
+        found[: one.shape[1]] = label_efficiency(labels, one.mean(axis=0), other.mean(axis=0)).ratio
+    return found
 
 
 def markdown(results: Results) -> str:
@@ -129,22 +150,24 @@ def markdown(results: Results) -> str:
             )
         lines.append("")
     wins = win_matrix([results.setting(imbalance) for imbalance in results.imbalances])
-    if len(wins.arms) > 1:
+    if wins.points:
         lines += [
-            f"Wins, row against column: of {wins.points} points (numbers of labels times imbalance ratios) the share "
-            "at which the row is better with a paired p < 0.05, not adjusted.",
+            f"Wins, row against column: of the up to {wins.points} points (numbers of labels times imbalance ratios) "
+            "that two have in common, the share at which the row is better with a paired p < 0.05, not adjusted.",
             "",
             "| | " + " | ".join(wins.arms) + " |",
             "|---" * (len(wins.arms) + 1) + "|",
         ]
         for name, row in zip(wins.arms, wins.matrix, strict=True):
-            cells = ["" if name == other else f"{value:.2f}" for other, value in zip(wins.arms, row, strict=True)]
+            cells = ["" if np.isnan(value) else f"{value:.2f}" for value in row]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")
     lines.append(
-        "Means with 95 % intervals (Student's t over runs). Labels random needs: a multiple of the arm's own, from the "
-        "mean curves, median over the points; tests: paired, per number of labels, adjusted by Holm for the number "
-        "stated."
+        "Means with 95 % intervals (Student's t over runs). Labels random needs for it: a multiple of the arm's own, "
+        "from the mean curves of the runs that both have, median over the points where it is known; where an arm has "
+        "more than random ever reaches it is not, so that the best arms save more than this says. Better / worse than "
+        "random: paired tests, one per number of labels (the first included, before anything was asked), adjusted by "
+        "Holm for the number stated, which is one arm's; of many arms some will be better by chance."
     )
     return "\n".join(lines) + "\n"
 

@@ -55,31 +55,49 @@ def area_under(labels: Int64, values: Float64) -> Float64:
     return np.asarray(np.trapezoid(values, labels, axis=1) / (labels[-1] - labels[0]))
 
 
+def paired_runs(values: Float64, baseline: Float64) -> tuple[Float64, Float64]:
+    """The runs that both have, as far as any of them has come: two (R, P'), without NaN.
+
+    Mean curves of them can be compared point by point: no run enters one curve and not the other, or joins on the way.
+    """
+    runs = min(len(values), len(baseline))
+    one, other = values[:runs], baseline[:runs]
+    both = ~np.isnan(one + other)
+    reach = int(np.flatnonzero(both.any(axis=0)).max(initial=-1)) + 1
+    whole = both[:, :reach].all(axis=1) & (reach > 0)
+    return one[whole, :reach], other[whole, :reach]
+
+
 class Efficiency(NamedTuple):
-    """How many labels random asking needs for what an arm reaches."""
+    """How many labels a baseline, random asking, needs for what an arm reaches."""
 
     ratio: Float64  # (P,) n_random(acc) / n_arm(acc); above 1 the arm saves labels; NaN where random never gets there
     saved: Float64  # (P,) n_random(acc) - n_arm(acc) labels
 
 
 def label_efficiency(labels: Int64, mean: Float64, baseline_mean: Float64) -> Efficiency:
-    """From mean curves over the same labels; between points by straight lines.
+    """At the accuracy of each point of ``mean``, from mean curves over the same labels, straight between points.
 
-    A curve counts from when an accuracy is first reached: later dips do not undo it. NaN too where even the first
-    labels are more than random needs, since nothing is known of fewer.
+    NaN too where even the first labels are more than random needs, since nothing is known of fewer.
     """
-    best = np.maximum.accumulate(baseline_mean)
-    needed = np.full(len(labels), np.nan)
-    for place, accuracy in enumerate(mean):
-        if np.isnan(accuracy) or accuracy > np.nanmax(best) + _ROUNDING or accuracy < best[0] - _ROUNDING:
-            continue
-        after = int(np.searchsorted(best, accuracy - _ROUNDING))  # the first point that reaches it
-        if after == 0:
-            needed[place] = labels[0]
-            continue
-        step = (accuracy - best[after - 1]) / (best[after] - best[after - 1])
-        needed[place] = labels[after - 1] + step * (labels[after] - labels[after - 1])
-    return Efficiency(needed / labels, needed - labels)
+    own = np.array([labels_for(labels, mean, accuracy) for accuracy in mean])
+    needed = np.array([labels_for(labels, baseline_mean, accuracy) for accuracy in mean])
+    return Efficiency(needed / own, needed - own)
+
+
+def labels_for(labels: Int64, mean: Float64, accuracy: float) -> float:
+    """The labels with which a curve first reaches an accuracy: later dips do not undo it.
+
+    NaN when it never does, or has more with its first labels already.
+    """
+    best = np.fmax.accumulate(mean)
+    if not len(best) or not best[0] - _ROUNDING <= accuracy <= best[-1] + _ROUNDING:
+        return float("nan")
+    after = int(np.searchsorted(best, accuracy - _ROUNDING))  # the first point that reaches it
+    if after == 0:
+        return float(labels[0])
+    step = (accuracy - best[after - 1]) / (best[after] - best[after - 1])
+    return float(labels[after - 1] + step * (labels[after] - labels[after - 1]))
 
 
 class Tests(NamedTuple):
@@ -106,8 +124,10 @@ def _t_test(differences: Float64) -> float:
     if len(here) < 2:
         return float("nan")
     error = here.std(ddof=1) / np.sqrt(len(here))
-    if error < _ROUNDING:  # every run differs by the same
-        return 1.0 if abs(here.mean()) < _ROUNDING else 0.0
+    if error < _ROUNDING:
+        # Every run differs by the same number of test images: t would be infinite, with two runs by mere coincidence.
+        # What is left is the sign: the chance that R fair coins fall alike.
+        return 1.0 if abs(here.mean()) < _ROUNDING else 2.0 ** (1 - len(here))
     return float(2 * stats.t.sf(abs(here.mean()) / error, len(here) - 1))
 
 
@@ -127,8 +147,8 @@ class Wins(NamedTuple):
     """Row against column: the share of points at which the row's arm is significantly better than the column's."""
 
     arms: tuple[str, ...]
-    matrix: Float64  # (A, A), 0 to 1
-    points: int  # compared, over all settings
+    matrix: Float64  # (A, A), 0 to 1; NaN where the two were at no point compared by two runs
+    points: int  # at which the two that have the most in common were compared, over all settings
 
 
 def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -> Wins:
@@ -137,31 +157,50 @@ def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -
     A win is a mean difference above 0 with a paired p below ``level``, not adjusted: the matrix is a summary, no test.
     """
     arms = tuple(dict.fromkeys(arm for setting in settings for arm in setting))
-    matrix = np.zeros((len(arms), len(arms)))
-    points = 0
+    wins, compared = np.zeros((2, len(arms), len(arms)))
     for setting in settings:
         for i, row in enumerate(arms):
             for j, column in enumerate(arms):
                 if i != j and row in setting and column in setting:
                     found = paired_tests(setting[row], setting[column])
-                    matrix[i, j] += int(((found.p < level) & (found.difference > 0)).sum())
-        points += max((values.shape[1] for values in setting.values()), default=0)
-    return Wins(arms, matrix / max(1, points), points)
+                    wins[i, j] += int(((found.p < level) & (found.difference > 0)).sum())
+                    compared[i, j] += found.comparisons
+    matrix = np.divide(wins, compared, out=np.full_like(wins, np.nan), where=compared > 0)
+    return Wins(arms, matrix, int(compared.max(initial=0)))
 
 
 def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | None:
-    """ "Same accuracy with 140 fewer labels": one sentence at the last point where both curves can say it."""
-    saved = label_efficiency(labels, mean, other_mean).saved
-    known = np.flatnonzero(~np.isnan(saved))
-    if not len(known):
+    """ "Same accuracy with 140 fewer labels": one sentence, at the highest accuracy that both curves reach.
+
+    From mean curves over the same labels. None when one begins above all that the other reaches.
+    """
+    if not len(mean) or not len(other_mean):
         return None
-    place = int(known[-1])
-    number = round(float(saved[place]))
-    if number == 0:
-        return f"The same accuracy, {mean[place]:.1%}, with as many labels."
-    more = f"{abs(number):,} {'fewer' if number > 0 else 'more'} labels"
+    accuracy = float(min(np.nanmax(mean), np.nanmax(other_mean)))
+    own, others = (labels_for(labels, curve, accuracy) for curve in (mean, other_mean))
+    if np.isnan(own + others):
+        return None
+    one, two = round(own), round(others)
+    if one == two:
+        return f"The same accuracy, {accuracy:.1%}, with as many labels."
+    more = f"{abs(two - one):,} {'fewer' if two > one else 'more'} labels"
+    return f"The same accuracy, {accuracy:.1%}, with {more} ({one:,} instead of {two:,})."
+
+
+def beyond_chance(labels: Int64, values: Float64, other: Float64) -> str:
+    """Whether a difference is more than chance, for an audience: the mean one over all labels, with its interval.
+
+    Of ``paired_runs``: two (R, P). One comparison for the whole curve, so that no number of labels is picked.
+    """
+    runs = len(values)
+    if runs < 2:
+        return "One run cannot tell this from chance: play more." if runs else "They have no run in common yet."
+    found = band(100 * (area_under(labels, values) - area_under(labels, other))[:, None])
+    mean, low, high = (float(part[0]) for part in (found.mean, found.low, found.high))
+    verdict = "More than chance" if low > 0 or high < 0 else "This may be chance"
     return (
-        f"The same accuracy, {mean[place]:.1%}, with {more} ({labels[place]:,} instead of {labels[place] + number:,})."
+        f"{verdict}: over all numbers of labels the mean difference is {mean:+.1f} points of accuracy, 95 % interval "
+        f"{low:+.1f} to {high:+.1f}, from {runs} runs that began alike."
     )
 
 

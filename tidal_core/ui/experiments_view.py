@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from tidal_core import strategies
@@ -14,7 +15,7 @@ from tidal_core.experiments.datasets import available, keep_project
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import PRESETS, Arm
 from tidal_core.experiments.results import Metric, Results, load
-from tidal_core.experiments.statistics import band, same_accuracy, win_matrix
+from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home, project_slugs, slugify
 from tidal_core.ui import charts
@@ -159,11 +160,12 @@ def compare(experiment: Experiment) -> None:
     titles = {arm: Arm.parse(arm).title for arm in results.arms}
     wins = figures.WinsInfo(win_matrix([results.setting(one) for one in results.imbalances]), titles)
     theme = charts.page_theme()
-    if len(wins.wins.arms) > 1:
+    if wins.wins.points:
         charts.chart(
             "Who beats whom",
-            f"The share of {wins.wins.points} points (numbers of labels times imbalance ratios) at which the row is "
-            "better than the column with a paired p below 0.05, not adjusted: a summary, no test.",
+            f"Of the up to {wins.wins.points} points (numbers of labels times imbalance ratios) that two have in "
+            "common, the share at which the row is better than the column with a paired p below 0.05, not adjusted: a "
+            "summary, no test.",
             "exp-wins",
             lambda: (wins, figures.wins_figure(wins, theme)),
         )
@@ -180,7 +182,7 @@ def _curves(experiment: Experiment, results: Results, values: dict[str, figures.
         lambda: (absolute, figures.curves_figure(absolute, theme)),
     )
     if "random" not in values:
-        st.caption("Without random among the arms there is nothing to be relative to.")
+        st.caption("Accuracy relative to random asking is shown once random is compared, too.")
         return
     published, begins = _published(experiment, tuple(values), ratio)
     against = figures.curves_info(results.labels, values, titles, is_relative=True, published=published)
@@ -210,26 +212,35 @@ def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: 
     if len(setting) < 2:
         return
     names = list(setting)
-    best = max(names, key=lambda arm: float(band(setting[arm]).mean[-1]) if arm != "random" else -1.0)
+    ended = {arm: float(np.nan_to_num(band(setting[arm]).mean[-1], nan=-1.0)) for arm in names if arm != "random"}
+    best = max(ended, key=ended.__getitem__)
     one, two = st.columns(2, gap="large")
-    arm = one.selectbox("This arm", names, index=names.index(best), key="exp-one")
-    other = two.selectbox("Against", names, index=names.index("random") if "random" in names else 0, key="exp-two")
-    for column, name in ((one, str(arm)), (two, str(other))):
+    titles = {arm: Arm.parse(arm).title for arm in names}
+    arm = str(one.selectbox("This way of asking", names, names.index(best), titles.__getitem__, key="exp-one",
+                            help="At first the one that ended highest: of many, some lead by chance."))  # fmt: skip
+    start = names.index("random") if "random" in names else 0
+    other = str(two.selectbox("Against", names, start, titles.__getitem__, key="exp-two"))
+    for column, name in ((one, arm), (two, other)):
         found = band(setting[name])
         if not found.n.any():
-            column.caption(f"{name} was not measured so.")
+            column.caption(f"{titles[name]} was not measured so.")
             return
         known = int((found.n > 0).sum()) - 1
         column.metric(
-            f"{Arm.parse(name).title}, {results.labels[known]:,} labels",
+            f"{titles[name]}, {results.labels[known]:,} labels",
             f"{found.mean[known]:.1%}",
             help=f"{measure}, mean of {found.n[known]} runs.",
             chart_data=[float(value) for value in found.mean[: known + 1]],
             chart_type="line",
         )
-    sentence = same_accuracy(results.labels, band(setting[str(arm)]).mean, band(setting[str(other)]).mean)
-    if arm != other:
-        st.markdown(f"**{sentence or 'The two have no accuracy in common yet.'}**")
+    if arm == other:
+        return
+    pair = paired_runs(setting[arm], setting[other])
+    labels = results.labels[: pair[0].shape[1]]
+    if len(pair[0]):
+        means = (values.mean(axis=0) for values in pair)
+        st.markdown(f"**{same_accuracy(labels, *means) or 'The two have no accuracy in common yet.'}**")
+    st.caption(beyond_chance(labels, *pair))
 
 
 def _tables(experiment: Experiment, results: Results) -> None:
