@@ -21,7 +21,7 @@ from tidal_core.images.importers.archive import safe_path
 from tidal_core.images.importers.base import FoundImage
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project
-from tidal_core.records import Split
+from tidal_core.records import ImportProblem, Split
 
 PHOTO = encoded(picture(), "JPEG")
 KINDS = ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"]
@@ -324,3 +324,55 @@ def test_a_members_name_is_a_path_below_or_nothing(name: str, safe: str | None) 
     path = safe_path(name)
 
     assert (path.as_posix() if path else None) == safe
+
+
+def test_a_folder_packed_as_it_is_is_read_as_the_data_set_it_is(tmp_path: Path) -> None:
+    table = b"file_name,label\n1.jpg,daisy\n2.jpg,rose\n"
+    members = {"mine/1.jpg": photo(1), "mine/2.jpg": photo(2), "mine/metadata.csv": table}
+
+    images, problems = listed(packed(tmp_path / "a.zip", members))
+
+    assert [(image.name, image.label) for image in images] == [("1.jpg", "daisy"), ("2.jpg", "rose")]
+    assert problems == []
+
+
+def test_an_archive_of_the_same_size_with_other_labels_and_images_is_another_one(
+    project: Project, tmp_path: Path
+) -> None:
+    big = {f"{i}.bmp": encoded(picture(700, 400, seed=i), "BMP") for i in range(5)}  # 4 MB that stay the same
+    for seed, label in ((7, b"cat"), (8, b"dog")):
+        photos = {**big, "last.bmp": encoded(picture(700, 400, seed=seed), "BMP")}
+        table = b"file_name,label\n" + b"".join(name.encode() + b"," + label + b"\n" for name in photos)
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
+            for name, data in {**photos, "metadata.csv": table, "pad.bmp": b"BM" + b"\0" * 2_000_000}.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        report = ingest(project, str(tmp_path / "a.tar"), labels="known")
+        assert label.decode() in {record.name for record in project.store.classes.all()}
+
+    assert (report.read, report.known) == (1, 5)
+
+
+def test_of_a_name_that_is_there_twice_the_first_is_read_as_the_report_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("1.jpg", photo(1))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr("1.jpg", photo(2))
+
+    images, problems = listed(tmp_path / "a.zip")
+
+    assert [image.read() for image in images] == [photo(1)]
+    assert [problem.remedy for problem in problems] == ["the first one was read"]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_a_look_into_a_damaged_archive_names_what_is_damaged_and_goes_on(name: str, tmp_path: Path) -> None:
+    source = packed(tmp_path / name, {f"{i}.jpg": os.urandom(1_000) + photo(i) for i in range(5)})
+    whole = source.read_bytes()
+    source.write_bytes(whole[:500] + bytes([whole[500] ^ 255]) + whole[501:] if name == "a.zip" else whole[:-2_000])
+
+    found = list(peek(str(source)))
+
+    assert [one.name for one in found if isinstance(one, ImportProblem)] == ["0.jpg" if name == "a.zip" else "3.jpg"]
+    assert sum(isinstance(one, FoundImage) for one in found) >= 3

@@ -8,6 +8,7 @@ when it is a data set that another importer knows (CVAT, ``metadata.csv``, Parqu
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
@@ -43,6 +44,7 @@ SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
 DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
 _TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_HASHED_BYTES = 1 << 20  # of an archive's beginning and of its end
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
 
@@ -84,21 +86,28 @@ class ArchiveImporter:
         title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
         if any(one.name.lower() in DATA_SET_FILES or one.suffix.lower() == ".parquet" for one in below):
             unpacked = [one for one in _unpack(path, listing, folder) if isinstance(one, ImportProblem)]
-            importer = next((one for one in self._others if one.sniff(str(folder / root))), None)
+            # A folder that was packed as it is holds everything, and reads like a label of which all images are.
+            inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
+            tries = ((one, str(folder / place)) for one in self._others for place in dict.fromkeys((root, inner)))
+            importer, place = next(((one, place) for one, place in tries if one.sniff(place)), (None, ""))
             if importer is not None:
-                found = importer.scan(str(folder / root), options)
+                found = importer.scan(place, options)
                 items = (one for part in (unpacked, found.items) for one in part)
                 return Scan(str(path), self.name, items, found.classes, found.total, title, found.columns)
         splits, classes = _meaning(below)
         total = len(below) + len(listing.problems)
         return Scan(str(path), self.name, _images(path, listing, folder, root, splits), classes, total, title)
 
-    def peek(self, source: str) -> Iterator[FoundImage]:
+    def peek(self, source: str) -> Iterator[FoundImage | ImportProblem]:
         """The first images, with nothing written to the disk."""
         path = Path(os.path.abspath(os.path.expanduser(source)))
         for one in _contents(path, _list(path, ALWAYS_ALLOWED_BYTES)):
             if isinstance(one, tuple) and one[0].suffix.lower() in SUFFIXES:
-                data = one[1].read(MAX_FILE_BYTES)
+                try:
+                    data = one[1].read(MAX_FILE_BYTES)
+                except _DAMAGE as error:
+                    yield ImportProblem(shown_name(one[0]), f"it cannot be unpacked ({error})", "pack it again")
+                    continue
                 yield FoundImage(one[0].name, one[0].as_posix(), opener=_Bytes(data))
 
 
@@ -131,7 +140,9 @@ def _folder_name(path: Path) -> str:
     facts = path.stat()
     digest = hashlib.sha256(f"{facts.st_size}:".encode())
     with path.open("rb") as file:
-        digest.update(file.read(1 << 20))
+        digest.update(file.read(_HASHED_BYTES))
+        file.seek(max(file.tell(), facts.st_size - _HASHED_BYTES))  # a zip's checksums are at its end
+        digest.update(file.read())
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem)[:40].strip("-")
     return f"{stem or 'archive'}-{digest.hexdigest()[:12]}"
 
@@ -257,17 +268,20 @@ def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPa
 
 def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO[bytes]] | ImportProblem]:
     """The listed members, open, one after another."""
+    left = dict(listing.members)
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                for name, member in listing.members.items():
+                for entry in archive.infolist():  # by its entry: a name that is there twice opens the last one
+                    member = left.pop(entry.filename, None)
+                    if member is None:
+                        continue
                     try:
-                        with archive.open(name) as file:
+                        with archive.open(entry) as file:
                             yield member, file
                     except _DAMAGE as error:
-                        yield ImportProblem(shown_name(name), f"it cannot be unpacked ({error})", "pack it again")
+                        yield ImportProblem(shown_name(member), f"it cannot be unpacked ({error})", "pack it again")
             return
-        left = dict(listing.members)
         with tarfile.open(path, "r|*") as tar:  # as a stream: compressed archives cannot be read backwards
             for info in tar:
                 wanted = left.pop(info.name, None)
@@ -293,7 +307,7 @@ def _write(target: Path, start: bytes, file: IO[bytes]) -> None:
                 if written > MAX_FILE_BYTES:
                     raise RuntimeError("it is larger than it says")
                 out.write(chunk)
-        if target.exists() and target.stat().st_size == written:
+        if target.exists() and filecmp.cmp(beside, target, shallow=False):
             return  # unpacked by an earlier import: left as it is, so that it is known to be unchanged
         os.replace(beside, target)
     finally:
