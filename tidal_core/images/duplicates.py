@@ -17,6 +17,9 @@ MAX_BITS = 3  # of 64 that may differ; four 16-bit bands then share at least one
 MAX_MEAN_DIFFERENCE = 4.0  # of 255, over the cached squares
 MAX_SHARE_OF_CONTRAST = 0.05  # thin strokes on black differ little in the mean: two sevens are not one picture
 MAX_BUCKET = 2_000  # images that share a band; beyond it (flat pictures) only the first are compared
+MAX_EARLIER = (
+    32  # pairs of one image within a band: the earliest and the nearest, or flat pictures pair with all others
+)
 
 
 class NearPair(NamedTuple):
@@ -31,8 +34,8 @@ def candidate_pairs(
 ) -> list[NearPair]:
     """Pairs (i < j, j >= first_new) whose 64-bit hashes differ in at most ``max_bits`` (0 to 3) bits.
 
-    Complete up to MAX_BUCKET images that agree in one 16-bit band: by the pigeonhole principle two hashes that differ
-    in three bits agree in at least one of four bands.
+    Complete up to MAX_BUCKET images that agree in one 16-bit band and MAX_EARLIER that are that close to one image: by
+    the pigeonhole principle two hashes that differ in three bits agree in at least one of four bands.
     """
     values = np.array(hashes, dtype=np.uint64)
     n = len(values)
@@ -64,5 +67,8 @@ def _close(values: NDArray[np.uint64], bucket: Int64, first_new: int, max_bits: 
     for place in range(int(np.searchsorted(bucket, first_new)), len(bucket)):
         earlier = against[: min(place, MAX_BUCKET)]
         bits = np.bitwise_count(values[earlier] ^ values[bucket[place]])
-        found += [(int(i), int(bucket[place])) for i in earlier[bits <= max_bits]]
+        close = earlier[bits <= max_bits]
+        if len(close) > MAX_EARLIER:
+            close = np.concatenate([close[: MAX_EARLIER // 2], close[-MAX_EARLIER // 2 :]])
+        found += [(int(i), int(bucket[place])) for i in close]
     return found
