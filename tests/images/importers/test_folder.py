@@ -126,3 +126,25 @@ def test_a_source_that_is_nothing_is_refused_with_a_remedy(tmp_path: Path) -> No
     (tmp_path / "song.mp3").write_bytes(b"ID3")
     with pytest.raises(InputError, match="nothing that images can be read from"):
         scan(str(tmp_path / "song.mp3"))
+
+
+def test_paths_longer_than_the_system_opens_are_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "z.jpg")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):  # 5,000 letters deep
+        Path("d" * 250).mkdir()
+        os.chdir("d" * 250)
+    os.chdir(tmp_path)
+
+    found = problems(tmp_path)
+
+    assert [image.name for image in images(tmp_path)] == ["z.jpg"]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("source", ["~nobody-of-this-name/photos", "a" * 300, "/a" * 3_000])
+def test_a_source_that_can_be_no_path_is_refused_with_a_remedy(source: str) -> None:
+    with pytest.raises(InputError, match="check the name"):
+        scan(source)

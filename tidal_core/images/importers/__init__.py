@@ -36,9 +36,15 @@ IMPORTERS: tuple[Importer, ...] = (
 
 def find_importer(source: str) -> Importer:
     """The importer for a source. Raises InputError, with what could be given, when there is none."""
-    for importer in IMPORTERS:
-        if importer.sniff(source):
-            return importer
+    try:
+        for importer in IMPORTERS:
+            if importer.sniff(source):
+                return importer
+    except (OSError, RuntimeError) as error:  # longer than any name, of a user that there is not, behind a shut door
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"{source[:200]!r} cannot be looked at ({reason}); check the name, or give its whole path."
+        ) from error
     if not os.path.exists(os.path.expanduser(source)) and ":" not in source:
         raise InputError(f"there is no file or folder {source!r}; check the name, or give its whole path.")
     kinds = ", ".join(importer.name for importer in IMPORTERS)

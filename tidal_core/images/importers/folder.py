@@ -49,13 +49,15 @@ class FolderImporter:
             raise InputError(
                 f"the folder {source} cannot be read ({error.strerror}); check its name and permissions."
             ) from error
-        folders = [name for name in top if (root / name).is_dir()]
+        folders = [name for name in top if os.path.isdir(root / name)]
         splits = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
         labels = [name for name in folders if name not in splits]
         for name in splits:
             below = root / name
             labels += (
-                [inner for inner in _entries(below) if (below / inner).is_dir()] if os.access(below, os.R_OK) else []
+                [inner for inner in _entries(below) if os.path.isdir(below / inner)]
+                if os.access(below, os.R_OK)
+                else []
             )
         names = _class_names(root)
         ordered = [*names, *sorted(set(labels) - set(names), key=natural_key)]
@@ -140,7 +142,7 @@ def _walk(root: Path, splits: dict[str, Split]) -> Iterator[FoundImage | ImportP
         folders = []
         for name in names:
             path = root / inside / name
-            if not path.is_dir():
+            if not os.path.isdir(path):  # unlike Path.is_dir never an error: a folder may be shut, a path too long
                 yield _file(root, inside / name, splits)
                 continue
             try:
