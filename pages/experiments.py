@@ -12,6 +12,7 @@ st.caption(
     "studio's own. Runs go on in the background, and where they were after a restart."
 )
 view.start_form()
+view.ways_of_asking()
 experiment = view.choose()
 if experiment is not None:
     view.progress(experiment)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 from tests.experiments.test_report import BETTER, RANDOM, made_up
 from tests.pages.looking import ROOT, charts, texts
 from tests.tiny import tiny_project
+from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.owner import owning
 from tidal_core.projects import home
+from tidal_core.strategies import registry
 from tidal_core.studio import Studio
 
 
@@ -26,6 +29,26 @@ def open_page() -> AppTest:
 
 def test_without_experiments_the_page_says_how_to_start_one(studio: Studio) -> None:
     assert "No experiment yet" in texts(open_page())
+
+
+def test_the_page_says_what_each_strategy_does_and_which_cannot_be_used(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint("mine", "nowhere:Mine", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    strategies.reload()
+    try:
+        page = open_page()
+    finally:
+        monkeypatch.undo()
+        strategies.reload()
+
+    assert "The strategy mine (nowhere:Mine) could not be loaded" in texts(page)
+    table = page.dataframe[0].value
+    assert table["Name"].tolist() == list(strategies.names())
+    badge = table.set_index("Name").loc["badge"]
+    assert "gradients are never written out" in badge["Cost"]
+    assert "ICLR 2020" in badge["From"]
 
 
 def test_a_finished_experiment_is_compared(studio: Studio) -> None:

@@ -2,19 +2,27 @@
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.experiments.made import TINY, make_dataset
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
 from tidal_core.errors import InputError
+from tidal_core.experiments.protocol import Arm
+from tidal_core.experiments.runs import Run, play
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import Strategy, registry
 
 
 class FirstComeFirst(Strategy):
     name = "first-come"
+    title = "First come"
+    explanation = "In the order of the pool."
+    paper = "None."
+    cost = "Nothing."
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         return np.arange(n)
@@ -22,6 +30,15 @@ class FirstComeFirst(Strategy):
 
 class TakesATakenName(FirstComeFirst):
     name = "entropy"
+
+
+class CannotBeAnArm(FirstComeFirst):
+    name = "first+td"
+
+
+class SaysLittle(Strategy):
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        return np.arange(n)
 
 
 @pytest.fixture
@@ -53,10 +70,51 @@ def test_a_strategy_of_another_package_appears_by_its_name(installed: list[Entry
 
 
 def test_a_broken_package_is_named_and_left_out(installed: list[EntryPoint]) -> None:
-    installed += [point("a", "Missing"), point("b", "make_pool"), point("c", "TakesATakenName")]
+    broken = ("Missing", "make_pool", "TakesATakenName", "CannotBeAnArm", "SaysLittle")
+    installed += [point(name, value) for name, value in zip("abcde", broken, strict=True)]
 
     assert strategies.names() == tuple(kind.name for kind in registry.BUILT_IN)
-    missing, wrong, taken = strategies.problems()
+    missing, wrong, taken, misnamed, silent = strategies.problems()
     assert "could not be loaded" in missing
     assert "is no tidal_core.strategies.Strategy" in wrong
     assert "taken: entropy" in taken
+    assert "has the name 'first+td'" in misnamed
+    assert "does not say its name and title and explanation and paper and cost" in silent
+    with pytest.raises(InputError, match=r"no strategy 'Missing'.*strategy a .*could not be loaded"):
+        strategies.get("Missing")
+
+
+MODULE = """
+import numpy as np
+from tidal_core.strategies import Strategy
+
+class LastFirst(Strategy):
+    name, title, explanation = "last-first", "Last first", "From the end of the pool."
+    paper, cost = "None.", "Nothing."
+
+    def choose(self, pool, n, rng):
+        return np.arange(len(pool.ids))[::-1][:n]
+"""
+
+
+def test_an_installed_package_is_found_and_compared_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip lays it out: a module, and its metadata beside it."""
+    (tmp_path / "outside_strategies.py").write_text(MODULE)
+    about = tmp_path / "outside_strategies-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-strategies\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[{registry.GROUP}]\nanything = outside_strategies:LastFirst\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    strategies.reload()
+    try:
+        assert strategies.names()[-1] == "last-first"
+        arm = Arm.parse("last-first+td")
+        assert arm.title == "Last first, TD module attached"
+        dataset = make_dataset(tmp_path)
+        first, *_ = play(Run(dataset, TINY, Arm.parse("last-first"), 1.0, 0, tmp_path / "runs"))
+        assert len(first["asked"]) == TINY.per_round
+    finally:
+        monkeypatch.undo()
+        strategies.reload()

@@ -6,11 +6,13 @@ A package adds a strategy with an entry point in the group ``tidal_studio.strate
     [project.entry-points."tidal_studio.strategies"]
     my-strategy = "my_package.module:MyStrategy"
 
-One that cannot be loaded is left out and named by ``problems()``: a broken extra must not keep people from labelling.
+One that cannot be used is left out and named by ``problems()``: a broken extra must not keep people from labelling.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -35,6 +37,7 @@ from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
 from tidal_core.strategies.typi_clust import TypiClust
 
 GROUP = "tidal_studio.strategies"
+TEXTS = ("name", "title", "explanation", "paper", "cost")
 
 BUILT_IN: tuple[type[Strategy], ...] = (
     TidalEntropy,
@@ -60,9 +63,9 @@ BUILT_IN: tuple[type[Strategy], ...] = (
 
 def get(name: str) -> Strategy:
     """The strategy of this name. Raises InputError, which lists the names, for one that is not there."""
-    found, _ = _all()
+    found, wrong = _all()
     if name not in found:
-        raise InputError(f"There is no strategy {name!r}; choose one of {', '.join(found)}.")
+        raise InputError(" ".join((f"There is no strategy {name!r}; choose one of {', '.join(found)}.", *wrong)))
     return found[name]
 
 
@@ -72,7 +75,7 @@ def names() -> tuple[str, ...]:
 
 
 def problems() -> tuple[str, ...]:
-    """A sentence for each registered strategy that could not be loaded."""
+    """A sentence for each registered strategy that cannot be used."""
     return _all()[1]
 
 
@@ -92,10 +95,23 @@ def _all() -> tuple[dict[str, Strategy], tuple[str, ...]]:
         except Exception as error:  # whatever a foreign module raises while it is imported
             wrong.append(f"The strategy {point.name} ({point.value}) could not be loaded: {error}")
             continue
-        if not isinstance(strategy, Strategy):
-            wrong.append(f"The strategy {point.name} ({point.value}) is no tidal_core.strategies.Strategy.")
-        elif strategy.name in found:
-            wrong.append(f"The strategy {point.name} ({point.value}) has a name that is taken: {strategy.name}.")
+        problem = _problem(strategy, found)
+        if problem:
+            wrong.append(f"The strategy {point.name} ({point.value}) {problem}.")
         else:
             found[strategy.name] = strategy
     return found, tuple(wrong)
+
+
+def _problem(strategy: object, found: Mapping[str, Strategy]) -> str:
+    """Why it cannot be used, as the end of a sentence; empty when it can."""
+    if not isinstance(strategy, Strategy):
+        return "is no tidal_core.strategies.Strategy"
+    missing = [text for text in TEXTS if not isinstance(getattr(strategy, text, None), str)]
+    if missing:
+        return f"does not say its {' and '.join(missing)}; give the class these texts"
+    if not re.fullmatch(r"[^+/,\s]+", strategy.name):  # what the names of arms are put together with
+        return f"has the name {strategy.name!r}; leave out blanks, commas, plus signs and strokes"
+    if strategy.name in found:
+        return f"has a name that is taken: {strategy.name}"
+    return ""

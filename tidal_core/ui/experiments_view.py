@@ -80,6 +80,26 @@ def start_form() -> None:
                 st.error(str(error), icon=":material/error:")
 
 
+def ways_of_asking() -> None:
+    """What each strategy does, where it is from and what it costs; those of other packages that cannot be used."""
+    for problem in strategies.problems():
+        st.warning(problem, icon=":material/extension_off:")
+    with st.expander("What each way of asking does", icon=":material/help:"):
+        every = [strategies.get(name) for name in strategies.names()]
+        st.dataframe(
+            {
+                "Title": [one.title for one in every],
+                "Name": [one.name for one in every],
+                "Asks for": [one.explanation for one in every],
+                "From": [one.paper for one in every],
+                "Cost": [one.cost for one in every],
+                "Trained beside": [", ".join(sorted(one.companions)) for one in every],
+            },
+            hide_index=True,
+        )
+        st.caption("N images in the pool, L labelled, C classes, D features, n asked.")
+
+
 def _keep_labels(dataset: str) -> None:
     """A project's labels for the other process, which cannot open what is open here; once, for all its comparisons."""
     cache = home() / "experiments" / "data"
