@@ -97,6 +97,19 @@ def test_the_points_hold_what_the_tests_and_the_label_efficiency_rest_on(tmp_pat
     np.testing.assert_allclose(efficiency, [1, (10 + 4 * 2 / 3) / 10, 1])
 
 
+def test_a_report_names_every_machine_that_played(tmp_path: Path) -> None:
+    experiment = made_up(tmp_path, {"random": RANDOM})
+    assert "Machine: made up, 2 cores, on cpu; torch 2." in markdown(load(experiment))
+
+    file = experiment.folder / "runs" / "random--ir1--run2.jsonl"
+    header, *lines = map(json.loads, file.read_text().splitlines())
+    lines[1]["machine"] = {"device": "cuda", "hardware": "H", "cores": 8, "versions": {"torch": "3"}}
+    file.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
+
+    said = markdown(load(experiment))
+    assert "Played on more than one machine: made up, 2 cores, on cpu; torch 2. H, 8 cores, on cuda; torch 3." in said
+
+
 def test_a_single_run_has_no_wins(tmp_path: Path) -> None:
     assert "Wins" not in markdown(load(made_up(tmp_path, {"random": RANDOM[:1], "margin": BETTER[:1]})))
 

@@ -30,6 +30,16 @@ def test_all_runs_are_played_and_nothing_twice(tmp_path: Path) -> None:
     assert "margin, run 1, " in said[3], "all arms of a run before the next run"
 
 
+def test_what_is_added_while_it_plays_is_played_too(tmp_path: Path) -> None:
+    experiment = begin(tmp_path, "first", replace(SPEC, runs=1))
+
+    def add(said: str) -> None:
+        begin(tmp_path, "first", replace(SPEC, arms=("entropy",), runs=1))
+
+    assert play_all(experiment, make_dataset(tmp_path), say=add) == 3
+    assert rounds_done(experiment) == (9, 9)
+
+
 def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -> None:
     spec = replace(SPEC, runs=1)
     alone, beside = begin(tmp_path, "alone", spec), begin(tmp_path, "beside", spec)

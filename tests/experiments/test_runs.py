@@ -1,10 +1,15 @@
 """One run: what it keeps, how it goes on, that it can be repeated."""
 
+import os
+import re
+import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.experiments.made import TINY, WARM, make_dataset
 from tidal_core.errors import InputError
@@ -58,6 +63,58 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path
     assert kept is not None
     assert lasting(kept.rounds) == lasting(whole)
     assert [path.name for path in run.folder.iterdir()] == [run.file.name], "weights are tidied away"
+
+
+def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path)
+    first = next(iter(play(run)))
+    with run.file.open("a") as file:
+        file.write('{"round": 2, "lab')
+
+    def killed_while_writing(self: Path, *_: object, **__: object) -> None:
+        self.open("w").close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed_while_writing)
+        patch.setattr("tidal_core.experiments.runs._forget_peak", lambda device: None)
+        list(play(run, should_stop=lambda: True))
+
+    kept = read(run.file)
+    assert kept is not None
+    assert kept.rounds == [first]
+
+
+def test_a_round_that_was_played_elsewhere_says_where(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    next(iter(play(run)))
+    run.file.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "0.1"', run.file.read_text()))
+
+    rest = list(play(run))
+
+    assert [line["machine"]["versions"]["torch"] for line in rest] == [torch.__version__] * 2
+    kept = read(run.file)
+    assert kept is not None
+    assert "machine" not in kept.rounds[0]
+    assert repeat(run, tmp_path / "again") == []
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="only Linux forgets a peak")
+def test_peak_memory_is_the_rounds_own_and_not_what_the_process_needed_before(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    before = np.ones(100_000_000)  # 0.8 GB, gone when the run begins
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    del before
+
+    first = next(iter(play(run)))
+
+    assert first["peak_gb"] < peak - 0.5
+
+
+def test_a_system_without_the_module_resource_can_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+
+    assert next(iter(play(make_run(tmp_path))))["peak_gb"] > 0
 
 
 def test_a_finished_run_is_repeated_bit_for_bit(tmp_path: Path) -> None:

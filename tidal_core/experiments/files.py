@@ -122,6 +122,15 @@ def last_words(experiment: Experiment) -> str:
     return lines[-1].strip()[:300] if lines else ""
 
 
+def cut_off_tail(file: Path) -> None:
+    """Drop what follows the last whole line, which would spoil the next one; whole lines are not written anew."""
+    text = file.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        with file.open("r+b") as out:
+            out.truncate(whole)
+
+
 class Lines(NamedTuple):
     """A run's file as far as it goes."""
 

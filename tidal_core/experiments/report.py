@@ -79,6 +79,7 @@ def rounds_table(results: Results) -> dict[str, list[Any]]:
             "choose_s": line["seconds"].get("choose", np.nan),
             "peak_gb": line["peak_gb"],
             "asked": line["asked"],
+            "asked_classes": line.get("asked_classes", []),  # how many of each class
         }
         for (arm, imbalance), runs in results.rounds.items()
         for number, rounds in enumerate(runs)
@@ -230,8 +231,10 @@ def _tests(row: dict[str, Any]) -> str:
 
 
 def _machine(results: Results) -> str:
-    if not results.machine:
+    found = []
+    for one in results.machines:
+        versions = ", ".join(f"{name} {number}" for name, number in (one["versions"] or {}).items())
+        found.append(f"{one['hardware']}, {one['cores']} cores, on {one['device']}; {versions}.")
+    if not found:
         return "No run yet."
-    versions = ", ".join(f"{name} {number}" for name, number in (results.machine["versions"] or {}).items())
-    machine = results.machine
-    return f"Machine: {machine['hardware']}, {machine['cores']} cores, on {machine['device']}; {versions}."
+    return f"Machine: {found[0]}" if len(found) == 1 else "Played on more than one machine: " + " ".join(found)

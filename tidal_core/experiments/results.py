@@ -31,7 +31,7 @@ class Results:
     arms: tuple[str, ...]  # in the order of the specification, those that have at least one round
     imbalances: tuple[float, ...]
     rounds: Mapping[tuple[str, float], tuple[tuple[dict[str, Any], ...], ...]]  # by run, by round
-    machine: Mapping[str, Any]
+    machines: tuple[Mapping[str, Any], ...]  # on which rounds were played, in the order of the runs
 
     def values(self, arm: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
         """(R, P), NaN where a run has not come that far; runs keep their number, so that rows pair between arms."""
@@ -88,9 +88,13 @@ def load(experiment: Experiment) -> Results:
     """What is there now, finished or not. Runs that have not begun are empty."""
     spec = experiment.spec
     found: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
-    machine: dict[str, Any] = {}
+    machines: list[dict[str, Any]] = []
     for header, rounds in merged(experiment):
-        machine = machine or {key: header.get(key) for key in ("device", "hardware", "cores", "versions")}
+        for line in rounds:
+            where = line.get("machine", header)
+            machine = {key: where.get(key) for key in ("device", "hardware", "cores", "versions")}
+            if machine not in machines:
+                machines.append(machine)
         runs = found.setdefault((header["arm"], header["imbalance"]), [])
         number = header["run"]
         runs.extend([()] * (number + 1 - len(runs)))
@@ -106,5 +110,5 @@ def load(experiment: Experiment) -> Results:
         tuple(arm for arm in spec.arms if any(key[0] == arm for key in begun)),
         tuple(ratio for ratio in spec.imbalances if any(key[1] == ratio for key in begun)),
         begun,
-        machine,
+        tuple(machines),
     )

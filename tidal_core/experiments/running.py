@@ -35,21 +35,27 @@ def finished_rounds(run: Run) -> int:
 
 
 def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
-    """Play every run that is not finished, ``jobs`` at once; how many were played.
+    """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; how many were played.
 
     The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
     """
     with owning(experiment.folder):
-        rounds = experiment.spec.protocol.rounds
-        left = [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
-        if jobs == 1 or len(left) < 2:
-            for run in left:
-                _play(run, say)
-        else:
-            from joblib import Parallel, delayed
+        played: set[str] = set()
+        while left := [run for run in _unfinished(experiment, dataset) if run.stem not in played]:
+            played |= {run.stem for run in left}
+            if jobs == 1 or len(left) < 2:
+                for run in left:
+                    _play(run, say)
+            else:
+                from joblib import Parallel, delayed
 
-            Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
-        return len(left)
+                Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
+        return len(played)
+
+
+def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
+    rounds = experiment.spec.protocol.rounds
+    return [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
 
 
 def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from tidal_core import strategies
@@ -27,14 +28,14 @@ from tidal_core.config import TrainConfig
 from tidal_core.devices import pick_device
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset, stratified
-from tidal_core.experiments.files import read
+from tidal_core.experiments.files import cut_off_tail, read
 from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
 from tidal_core.model import Model, build_model, load_weights
 from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
 from tidal_core.scoring import score
 from tidal_core.training import train
 
-TIMES = ("seconds", "peak_gb")  # the only entries of a line that differ when a run is repeated
+TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class _State:
         self.trained, self.spent = self.start.first, self.start.first  # labels to train on; all that were asked
         self.waiting: Int64 | None = None  # with ``stale``: the batch that the ranking before the last asks
         self.rounds: list[dict[str, Any]] = []
+        self.machine: dict[str, Any] | None = None  # where it goes on, when that is not where it was begun
         lines = read(run.file)
         if lines is None:
             about = {**run.header(), **_machine(self.device)}
@@ -116,9 +118,10 @@ class _State:
                 f"{run.file.name} was begun with other settings ({', '.join(changed)}); give this experiment another "
                 "name, or delete the file."
             )
-        # A line that was cut off would spoil the next one.
-        whole = "".join(json.dumps(line) + "\n" for line in (lines.header, *lines.rounds))
-        run.file.write_text(whole, encoding="utf-8")
+        cut_off_tail(run.file)
+        machine = _plain(_machine(self.device))
+        if any(lines.header.get(key) != value for key, value in machine.items()):
+            self.machine = machine
         for line in lines.rounds:
             self._take(line)
 
@@ -126,6 +129,7 @@ class _State:
         """One round; None if it was stopped."""
         run, protocol = self.run, self.run.protocol
         seconds: dict[str, float] = {}
+        _forget_peak(self.device)
         began = time.perf_counter()
         model = self._train(number, "asks", run.arm.train_config(protocol), should_stop)
         judged = model
@@ -147,6 +151,8 @@ class _State:
         line |= self._ask(model, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
         line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
         line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
+        if self.machine is not None:
+            line["machine"] = self.machine
         if should_stop is not None and should_stop():  # asked while it trained; testing and choosing take long, too
             return None
         with run.file.open("a", encoding="utf-8") as file:
@@ -332,9 +338,22 @@ def _machine(device: torch.device) -> dict[str, Any]:
     }
 
 
+def _forget_peak(device: torch.device) -> None:
+    """Let the peak begin anew: a process plays many rounds, of other arms, too. Only CUDA and Linux can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _peak_bytes(device: torch.device) -> int:
     """The most memory that was in use: of the device, or of this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        memory = psutil.Process().memory_info()
+        return int(getattr(memory, "peak_wset", memory.rss))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
