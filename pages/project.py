@@ -8,6 +8,7 @@ from tidal_core.ui import import_view
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
+from tidal_core.ui.speed_view import speed_settings
 
 project = current_project()
 st.title("Project")
@@ -24,6 +25,7 @@ with classes:
     parts.class_editor(project)
 with settings:
     parts.settings_form(project)
+    speed_settings(project)
 with export:
     parts.export_downloads(project)
     model_downloads(project)

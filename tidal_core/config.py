@@ -144,6 +144,10 @@ class ProjectSettings(JsonConfig):
     strategy: str = "tidal-entropy"
     preset: str = "quick"
     augmentation: Augmentation = "crop"
+    precision: Precision = (
+        "float32"  # with the next, what a trial on this machine proposed, if it was asked (trials.py)
+    )
+    channels_last: bool = True
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
     suggestions: SuggestionMode = "after"
     curve_rounds: int = 5  # whole curves are kept for this many of the last rounds
@@ -162,6 +166,8 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"the pixel cache may have {self.pixel_cache_gb:g} GB; choose from above 0 to 100,000.")
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"there is no precision {self.precision!r}; choose float32 or bfloat16.")
 
     @property
     def pixels(self) -> PixelSpec:
@@ -170,7 +176,7 @@ class ProjectSettings(JsonConfig):
 
     def train_config(self) -> TrainConfig:
         """What the next round trains with."""
-        config = PRESETS[self.preset]
+        config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
         if self.preset == "paper":
             return config
         return dataclasses.replace(config, augmentation=self.augmentation)

@@ -1,64 +1,153 @@
-"""Which precision and layout are fastest here: a trial of seconds that proposes them for a new project.
+"""Which precision and layout are fastest here: a trial of seconds that proposes them for a project.
 
-The proposal is stored with the project's rounds and never made again for them: repeats, resumed rounds and experiments
-take what their configuration says, because another precision gives other weights.
+The proposal, once taken, is stored with the project's settings and with each of its rounds, and never made again for
+them: repeats, resumed rounds and experiments take what their configuration says, because another precision gives other
+weights. ``Trial`` plays it in a process of its own, so that a round that trains meanwhile comes out as it would have.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidal_core.config import Precision, Seeds, TrainConfig
-from tidal_core.devices import synchronize
-from tidal_core.records import TrainImages
-from tidal_core.training import Training, build_model, train
+from tidal_core.config import JsonConfig, Precision, Seeds, TrainConfig
+from tidal_core.errors import TidalError
+
+if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts one
+    from tidal_core.records import TrainImages
+    from tidal_core.training import Training
 
 WORTH = 1.1  # so many times as fast, or the given configuration stays
+WAYS: tuple[tuple[Precision, bool], ...] = (
+    ("float32", False),
+    ("float32", True),
+    ("bfloat16", False),
+    ("bfloat16", True),
+)  # precision, channels last
 
 
-def propose_speed(
-    config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3
-) -> tuple[TrainConfig, dict[str, float]]:
-    """``config`` with the fastest precision and layout, and images per second of each that was tried.
+def way_name(precision: str, channels_last: bool) -> str:
+    """What a way to compute is called: "bfloat16, channels last"."""
+    return f"{precision}{', channels last' if channels_last else ''}"
+
+
+@dataclass(frozen=True)
+class Proposal(JsonConfig):
+    """What a trial found."""
+
+    device: str
+    speed: dict[str, float]  # images per second of each way
+    own: str  # the way of the given configuration
+    precision: Precision  # proposed: those of the given configuration where nothing is WORTH it
+    channels_last: bool
+
+    @property
+    def name(self) -> str:
+        """The way that is proposed."""
+        return way_name(self.precision, self.channels_last)
+
+    @property
+    def times(self) -> float:
+        """How many times as fast the proposed way is as the given one."""
+        return self.speed[self.name] / self.speed[self.own]
+
+
+def propose_speed(config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3) -> Proposal:
+    """The fastest precision and layout for ``config``.
 
     ``side``: pixels of the training images. Each way trains two batches of made-up images ``rounds`` times, in turns.
     bfloat16 and the other layout are proposed only where they are at least ``WORTH`` times as fast.
     """
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
-    ways = {
-        f"{precision}{', channels last' if last else ''}": dataclasses.replace(
-            config, precision=precision, channels_last=last
-        )
-        for precision in precisions
-        for last in (False, True)
-    }
+    from tidal_core.devices import synchronize
+    from tidal_core.records import TrainImages
+
     n = 2 * config.batch_size
     with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
         path = Path(folder) / "pixels.npy"
         np.save(path, np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8))
         images = TrainImages(path, np.arange(n), np.arange(n) % n_classes, n_classes)
-        trials = {name: _started(way, images, threads, rounds) for name, way in ways.items()}
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        trials = {
+            way: _started(dataclasses.replace(config, precision=way[0], channels_last=way[1]), images, threads, rounds)
+            for way in WAYS
+        }
+        seconds: dict[tuple[Precision, bool], list[float]] = {way: [] for way in WAYS}
         for _ in range(rounds):
-            for name, trial in trials.items():
+            for way, trial in trials.items():
                 began = time.perf_counter()
                 next(trial)
                 synchronize(trial.device)
-                seconds[name].append(time.perf_counter() - began)
-    speed = {name: n / statistics.median(times) for name, times in seconds.items()}
-    own = next(name for name, way in ways.items() if way == config)
-    best = max(speed, key=lambda name: speed[name])
-    return (ways[best] if speed[best] >= WORTH * speed[own] else config), speed
+                seconds[way].append(time.perf_counter() - began)
+        device = next(iter(trials.values())).device.type
+    speed = {way: n / statistics.median(times) for way, times in seconds.items()}
+    own = (config.precision, config.channels_last)
+    best = max(speed, key=lambda way: speed[way])
+    precision, channels_last = best if speed[best] >= WORTH * speed[own] else own
+    return Proposal(
+        device, {way_name(*way): found for way, found in speed.items()}, way_name(*own), precision, channels_last
+    )
 
 
 def _started(config: TrainConfig, images: TrainImages, threads: int, rounds: int) -> Training:
+    from tidal_core.training import build_model, train
+
     config = dataclasses.replace(config, epochs=rounds + 1, min_steps=0)
     trial = train(config, images, build_model(config, images.n_classes, Seeds()), Seeds(), threads=threads)
     next(trial)  # loads pixels, chooses kernels
     return trial
+
+
+class Trial:
+    """A trial under way in a process of its own; it is looked at, not waited for."""
+
+    def __init__(self, config: TrainConfig, side: int, n_classes: int) -> None:
+        asked = json.dumps({"config": dataclasses.asdict(config), "side": side, "n_classes": n_classes})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tidal_core.trials", asked],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # some lines at most: the pipe holds them until they are read
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        self._found: Proposal | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def result(self) -> Proposal:
+        """What it found, waiting for its end. Raises TidalError where it broke off."""
+        if self._found is None:
+            said = self._process.communicate()[0].strip().splitlines()
+            if self._process.returncode:
+                why = said[-1] if said else f"its process ended with {self._process.returncode}"
+                raise TidalError(f"The trial broke off: {why}")
+            self._found = Proposal.from_dict(json.loads(said[-1]))
+        return self._found
+
+    def stop(self) -> None:
+        """End it; there is no result then."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def main() -> None:
+    """The process of a ``Trial``: what is asked as JSON in, the proposal as the last line out."""
+    asked = json.loads(sys.argv[1])
+    found = propose_speed(TrainConfig.from_dict(asked["config"]), asked["side"], asked["n_classes"])
+    print(json.dumps(dataclasses.asdict(found)))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from tests.engine import brief
 from tests.finished import finish_round
 from tests.tiny import tiny_project
 from tidal_core.images.jobs import Job
 from tidal_core.studio import Studio
+from tidal_core.trials import WAYS, Proposal, Trial, way_name
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"
 
@@ -22,8 +24,8 @@ def page(slug: str = "tiny") -> AppTest:
     return test.run()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
@@ -98,6 +100,50 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     settings = studio.project("tiny").settings
     assert (settings.labels_per_round, settings.strategy) == (50, "tidal-margin")
     assert settings.training_size == 8
+
+
+def test_a_trial_tells_what_is_fastest_here(studio: Studio) -> None:
+    tiny_project().close()
+    shown = page()
+    before = len(shown.dataframe)
+
+    next(b for b in shown.button if b.label == "Try what is fastest here").click()
+    shown.run()
+    assert any(b.label == "Stop the trial" for b in shown.button)
+    trial = shown.session_state["speed-tiny-quick-8"]
+    wait_for(lambda: not trial.running, seconds=120)
+    shown.run()
+
+    assert not shown.exception
+    assert len(shown.dataframe) == before + 1
+    table = shown.dataframe[-1].value
+    assert len(table) == 4
+    assert (table["Images a second"] > 0).all()
+    assert table["Times as fast as now"][1] == "1.00"
+
+
+def test_what_is_faster_is_taken_for_the_next_round(studio: Studio) -> None:
+    tiny_project().close()
+    shown = page()
+    trial = Trial(brief(), 8, 3)
+    trial.stop()  # what a graphics card would have answered
+    trial._found = Proposal(
+        "cuda",
+        dict(zip((way_name(*way) for way in WAYS), (90.0, 100.0, 150.0, 210.0), strict=True)),
+        "",
+        "float32",
+        True,
+    )
+    shown.session_state["speed-tiny-quick-8"] = trial
+    shown.run()
+
+    next(b for b in shown.button if b.label.endswith("from the next round on, 2.1 times as fast")).click()
+    shown.run()
+
+    assert not shown.exception
+    config = studio.project("tiny").settings.train_config()
+    assert (config.precision, config.channels_last) == ("bfloat16", True)
+    assert any("nothing is at least 1.1 times as fast as now" in caption.value for caption in shown.caption)
 
 
 def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_made(studio: Studio) -> None:
