@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.io import loadmat
 
+from tests.images.importers.test_torchvision_sets import cifar, idx, svhn
 from tests.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.experiments import datasets
@@ -65,6 +67,27 @@ def test_images_of_28_pixels_get_a_black_border_and_others_none(tmp_path: Path) 
     assert pixels.shape == (50, 32, 32, 3)
     assert (pixels[:, 2:30, 2:30] >= 100).all()
     assert pixels.astype(int).sum() == pixels[:, 2:30, 2:30].astype(int).sum()
+
+
+def test_torchvisions_files_are_offered_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    svhn(data, monkeypatch)
+    cifar(data, monkeypatch)
+    idx(data / "FashionMNIST" / "raw", {"train": 5, "t10k": 3})
+
+    assert datasets.available(cache, data) == ["digits", "cifar10", "fashion-mnist", "svhn"]
+    clothes, things, numbers = (datasets.load(name, cache, data) for name in ("fashion-mnist", "cifar10", "svhn"))
+
+    assert (clothes.pool_rows.tolist(), clothes.test_rows.tolist()) == ([0, 1, 2, 3, 4], [5, 6, 7])
+    assert np.load(clothes.pixels).shape == (8, 32, 32, 3)
+    assert clothes.class_names[0] == "T-shirt/top"
+    assert things.labels.tolist() == [0, 1, 9] * 2
+    assert things.class_names[9] == "truck"
+    whole = np.load(data / "cifar-10-batches-py" / "data_batch_1", allow_pickle=True)["data"]
+    assert np.array_equal(np.load(things.pixels)[0], whole[0].reshape(3, 32, 32).transpose(1, 2, 0))
+    assert numbers.labels.tolist() == [0, 3] * 2
+    first = loadmat(data / "train_32x32.mat")["X"][..., 0]  # rows, columns, channels
+    assert np.array_equal(np.load(numbers.pixels)[0], first)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,16 @@ def test_two_runs_that_differ_by_chance_do_not_flatten_the_relative_curves() -> 
     assert max(means) < high < max(means) + 2 * (np.ptp(means) + 1)
 
 
+def test_a_published_curve_says_its_interval() -> None:
+    behind = {"margin": experiments.Published(np.array([10, 20]), np.array([0.0, 3.0]), np.array([1.0, 1.5]))}
+    info = experiments.curves_info(LABELS, values_sample(), TITLES, is_relative=True, published=behind)
+
+    curve = next(one for one in experiments.curves_figure(info, LIGHT).data if one.name == "Margin, published")
+
+    assert list(curve.customdata) == [1.0, 1.5]
+    assert "± %{customdata" in curve.hovertemplate
+
+
 def test_published_curves_are_read_by_data_set_and_imbalance(tmp_path: Path) -> None:
     file = tmp_path / "published.csv"
     file.write_text(

@@ -33,6 +33,12 @@ from tidal_core.projects import Project, open_project
 from tidal_core.records import Int64, Split, UInt8
 
 TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST", "svhn": "SVHN"}
+UNPACKED = {  # what tells that torchvision's files are there
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "fashion-mnist": "FashionMNIST/raw",
+    "svhn": "train_32x32.mat",
+}
 PARQUET = {"cifar10": ("cifar10/train.parquet", "cifar10/test.parquet"), "mnist": ("mnist/test.parquet",)}
 NAMES = ("digits", "mnist", "cifar10", "cifar100", "fashion-mnist", "svhn")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -244,6 +250,7 @@ def available(cache: Path, data: Path | None = None) -> list[str]:
     found = ["digits"]
     for name in NAMES[1:]:
         files = [data / part for part in PARQUET.get(name, ())] if data else []
-        if (cache / name / "about.json").exists() or (files and all(file.exists() for file in files)):
+        unpacked = data is not None and name in UNPACKED and (data / UNPACKED[name]).exists()
+        if (cache / name / "about.json").exists() or (files and all(file.exists() for file in files)) or unpacked:
             found.append(name)
     return found

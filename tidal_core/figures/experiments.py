@@ -88,9 +88,10 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
                 x=behind.labels.astype(np.float32),
                 y=behind.mean.astype(np.float32),
                 name=f"{info.titles[arm]}, published",
+                customdata=behind.half.astype(np.float32),
                 mode="lines",
                 line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},
-                hovertemplate="%{y:.2f} at %{x:,d} labels<extra>%{fullData.name}</extra>",
+                hovertemplate="%{y:+.2f} ± %{customdata:.2f} % with %{x:,d} labels<extra>%{fullData.name}</extra>",
             )
         here = ~np.isnan(found.low)
         if here.any():
