@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import rel_entr
+from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from tests.strategies.pools import make_pool
@@ -186,6 +187,29 @@ def test_typiclust_leaves_groups_that_have_a_label() -> None:
     assert group[strategies.get("typiclust").select(pool, 1, rng())] == [1]
 
 
+@pytest.mark.parametrize("labelled", [0, 5])
+def test_typiclust_follows_the_paper_cluster_by_cluster(labelled: int) -> None:
+    pool, n = make_pool(size=300, labelled=labelled, dimensions=4), 6
+    points = distances.unit_length(np.concatenate([pool.labelled_features, pool.features]))
+    draws = rng(3)
+    order = draws.permutation(len(points))
+    cluster = np.empty(len(points), np.int64)
+    cluster[order] = k_means(points[order], labelled + n, draws)
+    sizes = np.bincount(cluster)
+    uncovered = sorted(set(cluster.tolist()) - set(cluster[:labelled].tolist()), key=lambda c: -sizes[c])
+    assert min(sizes) >= 5, "no outliers here"
+
+    asked = strategies.get("typiclust").select(pool, n, rng(3)) + labelled
+
+    assert sizes[cluster[asked]].tolist() == sizes[uncovered[:n]].tolist(), "the largest without a label"
+    assert len(set(cluster[asked])) == n
+    for row in asked:
+        members = np.flatnonzero(cluster == cluster[row])
+        k = min(20, len(members) // 2)
+        near = [np.sort([distance(points[a], points[b]) for b in members if b != a])[:k].mean() for a in members]
+        assert row == members[np.argmin(near)], "the densest place"
+
+
 def test_the_most_typical_has_the_nearest_neighbours() -> None:
     points = make_pool().features
     plain = NearestNeighbors(n_neighbors=21).fit(points).kneighbors(points)[0][:, 1:].mean(axis=1)
@@ -200,6 +224,16 @@ def test_clusters_are_the_same_for_the_same_seed_and_use_every_point() -> None:
 
     assert first.tolist() == second.tolist()
     assert sorted(np.bincount(first)) == [20, 30, 40]
+
+
+def test_clusters_are_where_the_librarys_would_stay() -> None:
+    points = make_pool(size=200).features
+    found = k_means(points, 4, rng(3))
+    means = np.stack([points[found == c].mean(axis=0) for c in range(4)])
+
+    library = KMeans(4, init=means, n_init=1).fit(points)
+
+    assert library.labels_.tolist() == found.tolist()
 
 
 def test_cover_takes_the_ball_with_the_most_uncovered_points() -> None:

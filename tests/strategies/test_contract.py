@@ -132,6 +132,8 @@ def test_a_strategy_says_what_it_is(name: str) -> None:
 
     assert strategy.name == name
     assert all(text and not text.startswith(" ") for text in (strategy.title, strategy.paper, strategy.cost))
+    assert "time" in strategy.cost.lower()
+    assert "memory" in strategy.cost.lower()
     assert "\n" not in strategy.explanation
     assert strategy.explanation.endswith(".")
 

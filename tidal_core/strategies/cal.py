@@ -18,7 +18,7 @@ class Cal(ScoreStrategy):
     title = "CAL"
     explanation = "Images that look like labelled ones and are predicted otherwise."
     paper = "Margatina et al., Active Learning by Acquiring Contrastive Examples, EMNLP 2021"
-    cost = "Time N L D, memory N beside the features."
+    cost = "Time N L D, memory N C beside the features."
     needs = frozenset({"log_p", "features", "labelled_features", "labelled_log_p"})
     ask_for = "highest"
 

@@ -19,7 +19,7 @@ class DiverseByScore(Strategy):
     """The best of ``score``, spread by k-centre on the features; labelled images are centres from the start."""
 
     score: ScoreStrategy
-    cost = "The score's, then 10 n D (L + n)."
+    cost = "Time N log N, then 10 n D (L + n); memory N C."
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """n rows of the 10 n best by score."""

@@ -19,7 +19,7 @@ class ProbCover(Strategy):
     title = "ProbCover"
     explanation = "Images with the most unlabelled images close by; meant for the first few dozen labels."
     paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
-    cost = "Time N^2 D (minutes for 100,000 images), memory N beside the features: the graph is never written out."
+    cost = "Time N^2 D (minutes for 100,000 images), memory N D for copies: the graph is never written out."
     needs = frozenset({"features", "labelled_features"})
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:

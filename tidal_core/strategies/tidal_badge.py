@@ -15,7 +15,7 @@ class TidalBadge(Strategy):
     title = "TiDAL BADGE"
     explanation = "Images that would move the model much, judged by its learning path too, each in its own direction."
     paper = "This project's, of Ash et al., ICLR 2020, and Kye et al., ICCV 2023"
-    cost = "As BADGE."
+    cost = "Time n N (C + D), memory N C beside the features, as BADGE."
     needs = frozenset({"log_p", "td_log_p", "features"})
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:

@@ -21,7 +21,10 @@ class TypiClust(Strategy):
     title = "TypiClust"
     explanation = "The most typical image of each group that has no label yet; meant for the first few dozen labels."
     paper = "Hacohen, Dekel and Weinshall, Active Learning on a Budget, ICML 2022"
-    cost = "k-means into at most 500 clusters, then the squares of the asked clusters' sizes times D."
+    cost = (
+        "Time N k D for k-means into k = L + n clusters, at most 500, and the squares of the asked clusters' sizes "
+        "times D; memory N D: a copy of the features at unit length."
+    )
     needs = frozenset({"features", "labelled_features"})
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
