@@ -30,6 +30,18 @@ def test_all_runs_are_played_and_nothing_twice(tmp_path: Path) -> None:
     assert "margin, run 1, " in said[3], "all arms of a run before the next run"
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_cannot_be_played_holds_up_no_other(tmp_path: Path, jobs: int) -> None:
+    protocol = TINY.changed(first=20, rounds=2)
+    spec = Spec("made", protocol, ("random", "margin"), (100.0, 1.0), 1)
+    experiment = begin(tmp_path, "first", spec)
+
+    with pytest.raises(InputError, match=r"2 of 4 runs could not be played. random, imbalance 100, run 1: .*pool has"):
+        play_all(experiment, make_dataset(tmp_path), jobs=jobs)
+
+    assert rounds_done(experiment) == (4, 8)
+
+
 def test_what_is_added_while_it_plays_is_played_too(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", replace(SPEC, runs=1))
 
@@ -100,6 +112,8 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
         begin(tmp_path, "first", Spec("made", TINY, ("guess",)))
     with pytest.raises(InputError, match="at least one"):
         begin(tmp_path, "first", Spec("made", TINY, ()))
+    with pytest.raises(InputError, match="imbalance ratio is 0"):
+        begin(tmp_path, "first", Spec("made", TINY, ("random",), (1.0, 0.5)))
 
     assert experiments(tmp_path) == []
 

@@ -67,7 +67,11 @@ def experiment(
     else:
         spec = Spec(dataset, found, _names(strategies), _numbers(imbalance), runs)
         comparison = begin(home(), name, spec)
-        _play(comparison, data, download, jobs, check)
+        try:
+            _play(comparison, data, download, jobs, check)
+        except InputError:  # what could be played is reported all the same
+            write(load(comparison), comparison.folder)
+            raise
     for file in write(load(comparison), comparison.folder):
         typer.echo(str(file))
 
@@ -119,8 +123,10 @@ def resume(
     if hasattr(os, "nice"):
         os.nice(10)
     comparison = Experiment(home() / "experiments" / name)
-    _play(comparison, data, download=False, jobs=jobs, check=False)
-    write(load(comparison), comparison.folder)
+    try:
+        _play(comparison, data, download=False, jobs=jobs, check=False)
+    finally:
+        write(load(comparison), comparison.folder)
 
 
 def separability(

@@ -84,6 +84,10 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
         Arm.parse(arm)
     if not spec.arms or spec.runs < 1 or not spec.imbalances:
         raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
+    if min(spec.imbalances) < 1:
+        raise InputError(
+            f"The imbalance ratio is {min(spec.imbalances):g}; 1 is balanced, 10 leaves the last class a tenth."
+        )
     experiment = Experiment(home / "experiments" / name)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     file = experiment.folder / "spec.json"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
 from tidal_core.experiments.owner import owner_of, owning
@@ -38,18 +39,22 @@ def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Sa
     """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; how many were played.
 
     The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
+    A run that cannot be played holds up no other: InputError names it after all are done.
     """
     with owning(experiment.folder):
         played: set[str] = set()
+        failed: list[str] = []
         while left := [run for run in _unfinished(experiment, dataset) if run.stem not in played]:
             played |= {run.stem for run in left}
             if jobs == 1 or len(left) < 2:
-                for run in left:
-                    _play(run, say)
+                said = [_play(run, say) for run in left]
             else:
                 from joblib import Parallel, delayed
 
-                Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
+                said = Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
+            failed += filter(None, said)
+        if failed:
+            raise InputError(f"{len(failed)} of {len(played)} runs could not be played. {failed[0]}")
         return len(played)
 
 
@@ -58,22 +63,30 @@ def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
     return [run for run in runs_of(experiment, dataset) if finished_rounds(run) < rounds]
 
 
-def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> None:
+def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
     """As ``_play``, in a process of its own, for as long as ``owner`` holds the experiment."""
 
     def forsaken() -> bool:
         return owner_of(experiment.folder) != owner
 
-    _play(run, say, forsaken)
+    said = _play(run, say, forsaken)
     if forsaken():
         os._exit(1)  # nobody waits for an answer; joblib would keep the process, and its memory, for minutes
+    return said
 
 
-def _play(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> None:
-    for line in play(run, should_stop=should_stop):
-        took = sum(line["seconds"].values())
-        tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
-        say(
-            f"{run.arm.name}, {tail}run {run.number + 1}, round {line['round']} of {run.protocol.rounds}: "
-            f"{line['accuracy']:.1%} with {line['labels']:,} labels, {took:.1f} s"
-        )
+def _play(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> str:
+    """Why it could not be played to its end; empty when it was, or was stopped."""
+    tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
+    which = f"{run.arm.name}, {tail}run {run.number + 1}"
+    try:
+        for line in play(run, should_stop=should_stop):
+            took = sum(line["seconds"].values())
+            say(
+                f"{which}, round {line['round']} of {run.protocol.rounds}: "
+                f"{line['accuracy']:.1%} with {line['labels']:,} labels, {took:.1f} s"
+            )
+    except TidalError as error:
+        say(f"{which}: {error}")
+        return f"{which}: {error}"
+    return ""
