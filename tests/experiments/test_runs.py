@@ -1,5 +1,6 @@
 """One run: what it keeps, how it goes on, that it can be repeated."""
 
+import itertools
 import os
 import re
 import resource
@@ -182,6 +183,20 @@ def test_a_stale_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     next(iter(play(run)))
 
     assert lasting(list(play(run))) == lasting(whole[1:])
+
+
+@pytest.mark.parametrize("stop", [1, 2, 5, 6, 8])
+def test_a_run_that_was_stopped_at_any_batch_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
+    protocol = replace(WARM, rounds=2, stale=True, audit_share=0.25)
+    whole = list(play(make_run(tmp_path / "whole", "random+td", protocol)))
+    run, asked = make_run(tmp_path / "stopped", "random+td", protocol), itertools.count(1)
+    list(play(run, should_stop=lambda: next(asked) >= stop))
+
+    list(play(run))
+
+    kept = read(run.file)
+    assert kept is not None
+    assert lasting(kept.rounds) == lasting(whole)
 
 
 def test_an_arm_that_cannot_be_trained_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

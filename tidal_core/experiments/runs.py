@@ -102,15 +102,14 @@ class _State:
             draws = np.random.default_rng(seed_of("test", data.name))
             self.test = self.test[stratified(data.labels[self.test], protocol.test_limit, draws)]
         self.trained, self.spent = self.start.first, self.start.first  # labels to train on; all that were asked
-        self.waiting: Int64 | None = None  # with ``stale``: the batch that the ranking before the last asks
+        # With ``stale``: the batch that the ranking before the last asks; before there is one, a random batch.
+        self.waiting: Int64 | None = self._audited(*self._random_batch()) if protocol.stale else None
         self.rounds: list[dict[str, Any]] = []
         self.machine: dict[str, Any] | None = None  # where it goes on, when that is not where it was begun
         lines = read(run.file)
         if lines is None:
             about = {**run.header(), **_machine(self.device)}
             run.file.write_text(json.dumps(about) + "\n", encoding="utf-8")
-            if protocol.stale:
-                self.waiting = self._audited(*self._random_batch())
             return
         changed = sorted(key for key, value in run.header().items() if lines.header.get(key) != _plain(value))
         if changed:
