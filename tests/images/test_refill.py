@@ -109,6 +109,51 @@ def test_killed_half_way_the_old_cache_serves_and_the_next_start_goes_on(photos:
     project.close()
 
 
+def test_what_a_killed_filling_could_not_read_is_in_the_report_of_the_one_that_ends(photos: Path) -> None:
+    project = imported(photos)
+    for number in (2, 30):  # one before the kill, one after it
+        Path(project.store.images.get(number).uri).unlink()
+    names = [project.store.images.get(number).name for number in (2, 30)]
+    project.close()
+    subprocess.run([sys.executable, "-c", _KILLED], env=dict(os.environ), check=False, capture_output=True)
+
+    project = open_project("flowers")
+    with (project.folder / "pixels-next.problems").open("a") as file:
+        file.write('[17, "a/x.jpg", "of the block that comes again", ""]\n[18, "half a li')
+    report = refill(project)
+
+    assert [problem.name for problem in report.problems] == names
+    assert not list(project.folder.glob("*next*"))
+    project.close()
+
+
+def test_killed_while_the_new_cache_takes_its_place_it_is_whole_after_the_next_start(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = imported(photos, pixel_cache_gb=10.5 * 32 * 32 * 3 / 1e9)
+    ask(project, training_size=16, pixel_cache_gb=10.5 * 16 * 16 * 3 / 1e9)
+    replace, moved = os.replace, []
+
+    def killed_after_the_first(before: Path, after: Path) -> None:
+        if after == project.pixels:
+            raise KeyboardInterrupt
+        moved.append(after)
+        replace(before, after)
+
+    monkeypatch.setattr(os, "replace", killed_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        refill(project)
+    monkeypatch.undo()
+    assert project.pixels.with_suffix(".beyond") in moved
+
+    refill(project)
+
+    assert len(open_pixels(project.pixels)) == IMAGES
+    assert is_as_asked(project)
+    assert not needs_refill(project)
+    project.close()
+
+
 def test_a_filling_towards_other_squares_is_begun_anew(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BLOCK", 8)
     project = imported(photos)

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, ImportProblem, ImportReport, UInt8
 
 SOURCE = "the project's own images"
+NOTES = ".problems"  # suffix of the file beside the new cache that names what could not be read so far
 _BLOCK = 256  # images: what a kill can cost
 
 
@@ -90,7 +92,7 @@ class _Refill:
             _Filled(settings.pixels, settings.pixels.rows_in(settings.pixel_cache_gb))
         )
         self._old = _cached(project.pixels)
-        self._problems: list[ImportProblem] = []
+        self._problems = self._named_by_an_earlier_one()
         self._first = self.done = self._images.count_through(self._filled.through)
 
     def go(self) -> ImportReport:
@@ -104,7 +106,7 @@ class _Refill:
         return ImportReport(
             source=SOURCE,
             refilled=self.done - self._first,
-            problems=tuple(self._problems),
+            problems=tuple(problem for _, problem in sorted(self._problems, key=lambda one: one[0])),
             seconds=time.monotonic() - self._started,
             cancelled=cancelled,
         )
@@ -117,9 +119,12 @@ class _Refill:
         )
 
     def _forget(self) -> None:
-        self._path.unlink(missing_ok=True)
-        self._path.with_suffix(SUFFIX).unlink(missing_ok=True)
+        self._remove_files()
         self._project.store.settings.remove(UNFINISHED)
+
+    def _remove_files(self) -> None:
+        for path in (self._path, self._path.with_suffix(SUFFIX), self._path.with_suffix(NOTES)):
+            path.unlink(missing_ok=True)
 
     def _left_by_an_earlier_one(self, wanted: _Filled) -> _Filled:
         """Where to go on; from the start, with nothing left over, when that was on its way to something else."""
@@ -127,9 +132,29 @@ class _Refill:
         before = _Filled.from_json(note) if note else None
         if before is not None and self._path.exists() and (before.spec, before.limit) == (wanted.spec, wanted.limit):
             return before
-        self._path.unlink(missing_ok=True)
-        self._path.with_suffix(SUFFIX).unlink(missing_ok=True)
+        self._remove_files()
         return wanted
+
+    def _named_by_an_earlier_one(self) -> list[tuple[int, ImportProblem]]:
+        """Problems of images that are in the new cache already; those of the block that a kill cut off come again."""
+        try:
+            lines = self._path.with_suffix(NOTES).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with suppress(ValueError):  # the last line of a process that was killed
+                image_id, *said = json.loads(line)
+                if image_id <= self._filled.through:
+                    found.append((image_id, ImportProblem(*said)))
+        self._note_problems(found, "w")
+        return found
+
+    def _note_problems(self, problems: list[tuple[int, ImportProblem]], mode: str = "a") -> None:
+        """Keep problems with their images' ids, so that a process that is killed later has not lost them."""
+        lines = [json.dumps([image_id, one.name, one.reason, one.remedy]) + "\n" for image_id, one in problems]
+        with self._path.with_suffix(NOTES).open(mode, encoding="utf-8") as file:
+            file.writelines(lines)
 
     def _fill(self) -> bool:
         """Every image into the new cache; False when asked to stop."""
@@ -144,7 +169,10 @@ class _Refill:
         ):
             while block:
                 cached = [image for image in block if image.pixel_row < rows.first_beyond]
+                named = len(self._problems)
                 squares = list(pool.map(self._square, cached))
+                if len(self._problems) > named:
+                    self._note_problems(self._problems[named:])
                 for run in _runs(block):
                     first = run[0].pixel_row
                     part = squares[: sum(one.pixel_row < rows.first_beyond for one in run)]
@@ -175,10 +203,13 @@ class _Refill:
             if kept is None:
                 kept = np.full((spec.size, spec.size, 3), 128, dtype=np.uint8)
             self._problems.append(
-                ImportProblem(
-                    image.name,
-                    f"{error.reason}; its old pixels were brought to {spec.size} pixels",
-                    f"{error.remedy or 'restore it'}, then change the training size there and back",
+                (
+                    image.id,
+                    ImportProblem(
+                        image.name,
+                        f"{error.reason}; its old pixels were brought to {spec.size} pixels",
+                        f"{error.remedy or 'restore it'}, then change the training size there and back",
+                    ),
                 )
             )
             return fit_square(Image.fromarray(kept), spec.size, grayscale=spec.grayscale)
@@ -188,15 +219,15 @@ class _Refill:
         return None if self._old is None or row >= len(self._old) else np.asarray(self._old[row])
 
     def _swap(self) -> None:
-        """What lies beyond first, the pixels second, the note last: killed in between, it is filled again."""
+        """What lies beyond first, the pixels second, the note last: killed in between, the next call goes on here."""
         beside, target = self._path.with_suffix(SUFFIX), self._project.pixels.with_suffix(SUFFIX)
         if beside.exists():
             os.replace(beside, target)
-        else:
-            target.unlink(missing_ok=True)
+        elif self._images.next_pixel_row() <= self._filled.limit:
+            target.unlink(missing_ok=True)  # else it is the new one, in its place before a kill
         os.replace(self._path, self._project.pixels)
         note_spec(self._project, self._filled.spec)
-        self._project.store.settings.remove(UNFINISHED)
+        self._forget()
 
     def _tell(self, name: str) -> None:
         seconds = max(time.monotonic() - self._started, 1e-6)
