@@ -173,12 +173,12 @@ def _add_pixels(writer: _Writer, project: Project, rows: int) -> None:
             f"the pixel cache of {project.slug!r} is being filled anew ({pixels.shape[1]} pixels instead of {size}); "
             "take the snapshot when that is done."
         )
-    beyond = rows
     source: object = pixels
     if isinstance(source, PixelSource):
-        beyond = min(rows, source.first)
-        writer.add(BEYOND, _lines(project.folder / BEYOND, 1 + rows - beyond))
-    writer.add(PIXELS, _squares(np.load(project.pixels, mmap_mode="r"), beyond))
+        pixels = source.cached
+        if rows > source.first:  # an import that was killed may have begun to go beyond, with no image there yet
+            writer.add(BEYOND, _lines(project.folder / BEYOND, 1 + rows - source.first))
+    writer.add(PIXELS, _squares(pixels, min(rows, len(pixels))))
 
 
 def _lines(path: Path, n: int) -> Iterator[bytes]:
