@@ -101,6 +101,27 @@ def test_images_added_later_go_on_beyond_the_limit(pool: Path) -> None:
     project.close()
 
 
+def test_images_that_were_moved_are_decoded_from_where_they_lie_now(pool: Path) -> None:
+    project = imported("moved", pool, pixel_cache_gb=FIVE_ROWS)
+    before = np.array(open_pixels(project.pixels)[np.arange(IMAGES)])
+    pool.rename(pool.with_name("elsewhere"))
+
+    assert ingest(project, str(pool.with_name("elsewhere"))).known == IMAGES
+
+    assert np.array_equal(open_pixels(project.pixels)[np.arange(IMAGES)], before)
+    project.close()
+
+
+def test_an_empty_file_that_a_full_disk_has_left_does_not_stand_in_the_way(pool: Path) -> None:
+    project = create_project("full", ProjectSettings(training_size=16, pixel_cache_gb=FIVE_ROWS))
+    project.pixels.with_suffix(".beyond").touch()
+
+    assert ingest(project, str(pool)).read == IMAGES
+
+    assert len(open_pixels(project.pixels)) == IMAGES
+    project.close()
+
+
 def test_an_original_that_vanished_is_a_grey_square_and_the_log_says_so(
     pool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,8 +16,9 @@ import logging
 import mmap
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -144,6 +145,31 @@ def _read(path: Path) -> tuple[int, PixelSpec, _Lines]:
         raise ValueError(f"{path.name} is damaged ({error})") from error
 
 
+@contextmanager
+def _instead_of(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` when the block ends well; nothing is left of it when not."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with beside.open("wb") as file:
+            yield file
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def rename(path: Path, places: Mapping[int, tuple[str, str]]) -> None:
+    """Say in ``pixels.beyond`` where images lie now: row to ``(uri, name)``; other rows are passed over.
+
+    Whoever has the file open goes on with what it said.
+    """
+    first, _, lines = _read(path)
+    with _instead_of(path) as file:
+        file.write(lines.head + b"\n")
+        for row, line in enumerate(lines, start=first):
+            file.write((json.dumps(places[row]).encode() if row in places else line) + b"\n")
+    lines.close()
+
+
 class BeyondFile:
     """``pixels.beyond`` open for writing. ``first``: the row of its first image; ``next_row``: the next to come.
 
@@ -154,7 +180,7 @@ class BeyondFile:
         self.first = first
         self._count = 0
         self._file: BinaryIO
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             self.first, _, lines = _read(path)
             self._count = min(len(lines), max(0, next_row - self.first))
             end = lines.end_of(self._count)
@@ -164,9 +190,9 @@ class BeyondFile:
             self._file.seek(end)
         else:
             head = {"first": first, "size": spec.size, "fit": spec.fit, "grayscale": spec.grayscale}
-            self._file = path.open("wb")
-            self._file.write(json.dumps(head).encode() + b"\n")
-            self._file.flush()
+            with _instead_of(path) as file:  # on a full disk it is not there, rather than empty
+                file.write(json.dumps(head).encode() + b"\n")
+            self._file = path.open("ab")
 
     def write(self, row: int, images: Sequence[tuple[str, str]]) -> None:
         """``(uri, name)`` of the images at ``row``, ``row + 1`` ...; rows left out belong to no image."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.images.beyond import SUFFIX, rename
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
@@ -26,7 +27,7 @@ from tidal_core.images.labels import LabelBook
 from tidal_core.images.pixel_rows import PixelRows, only_one, open_rows
 from tidal_core.images.pixels import decoded_side, fit_square, open_pixels
 from tidal_core.images.reading import ImageFacts, open_image
-from tidal_core.images.sources import has_gone, unchanged_since
+from tidal_core.images.sources import FULL, has_gone, unchanged_since
 from tidal_core.projects import Project
 from tidal_core.records import (
     ImageRecord,
@@ -95,11 +96,19 @@ def ingest(
         options = options or ImportOptions()
         if options.workspace is None:
             options = replace(options, workspace=project.folder / "originals")
-        found = scan(source, options)
-        with open_rows(project) as rows:
-            run = _Import(project, found, labels, rows.spec, progress, started)
-            cancelled = run.go(rows, should_stop or (lambda: False))
-        return run.finish(hide_near_duplicates, cancelled)
+        run = None
+        try:
+            found = scan(source, options)
+            with open_rows(project) as rows:
+                run = _Import(project, found, labels, rows.spec, progress, started)
+                cancelled = run.go(rows, should_stop or (lambda: False))
+            return run.finish(hide_near_duplicates, cancelled)
+        except OSError as error:
+            remedy = "Make room on the disk" if error.errno in FULL else "See to that"
+            raise InputError(
+                f"the import stopped at file {run.done if run is not None else 0:,}: {error.strerror or error} "
+                f"({error.filename or project.pixels}); what was read until then is kept. {remedy} and import again."
+            ) from error
 
 
 class _Import:
@@ -135,7 +144,7 @@ class _Import:
         self._batch: list[tuple[ImageRecord, UInt8]] = []
         self._batch_started = started
         self._ordered = self._first_new_id - 1  # images that had an audit order when it was last drawn
-        self._done = self._read = self._known = self._duplicates = 0
+        self.done = self._read = self._known = self._duplicates = 0
         self._last_progress = 0.0
 
     def go(self, cache: PixelRows, should_stop: Callable[[], bool]) -> bool:
@@ -155,13 +164,9 @@ class _Import:
                     if item is None:
                         break
                 self._flush(cache)
-            except OSError as error:
+            except BaseException:
                 pool.shutdown(cancel_futures=True)
-                raise InputError(
-                    f"the import stopped at file {self._done:,}: {error.strerror or error} "
-                    f"({error.filename or self._project.pixels}); what was read until then is kept. "
-                    "Make room on the disk and import again."
-                ) from error
+                raise
         return stopped
 
     def finish(self, hide_near_duplicates: bool, cancelled: bool) -> ImportReport:
@@ -172,7 +177,7 @@ class _Import:
             self._problems += self._book.remarks
         draw_audit_order(self._project)
         if self._moved:
-            self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
+            self._find_moved()
             first = next(iter(self._moved.values())).name
             others = f" and {len(self._moved) - 1:,} more" if len(self._moved) > 1 else ""
             self._problems.append(
@@ -191,6 +196,14 @@ class _Import:
             near_duplicates=near,
             cancelled=cancelled,
         )
+
+    def _find_moved(self) -> None:
+        """Take down where moved files lie now; killed in between, the next import does it again."""
+        beyond = self._project.pixels.with_suffix(SUFFIX)
+        if beyond.exists():
+            moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
+            rename(beyond, {row: (item.uri, item.name) for row, item in moved})
+        self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
 
     def _start(
         self, pool: ThreadPoolExecutor, item: FoundImage | ImportProblem
@@ -220,7 +233,7 @@ class _Import:
 
     def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelRows) -> None:
         """One file, in the order of the source."""
-        self._done += 1
+        self.done += 1
         examined = result.result() if isinstance(result, Future) else result
         if isinstance(examined, ImportProblem):
             self._problems.append(examined)
@@ -341,10 +354,10 @@ class _Import:
         if self._progress is None or (now - self._last_progress < _PROGRESS_SECONDS and not force):
             return
         self._last_progress = now
-        speed = self._done / max(now - self._started, 1e-6)
+        speed = self.done / max(now - self._started, 1e-6)
         total = self._found.total
-        left = (total - self._done) / speed if total is not None and speed > 0 else None
-        self._progress(ImportProgress(self._done, total, self._read, len(self._problems), name, speed, left))
+        left = (total - self.done) / speed if total is not None and speed > 0 else None
+        self._progress(ImportProgress(self.done, total, self._read, len(self._problems), name, speed, left))
 
 
 def draw_audit_order(project: Project) -> None:

@@ -7,6 +7,7 @@ see ``requirements-remote.txt``; credentials are found as its own documentation 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -73,8 +74,8 @@ def read_remote(uri: str, name: str) -> bytes:
         except InputError as error:
             raise ImageUnreadable(name, str(error).rstrip(".")) from error
         beside = kept.with_name(f".{key[2:]}-{os.getpid()}-{threading.get_ident()}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
         try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
             fs.get_file(place, str(beside))
             beside.replace(kept)
         except Exception as error:  # each protocol raises errors of its own
@@ -87,6 +88,8 @@ def read_remote(uri: str, name: str) -> bytes:
 def why_not(error: Exception) -> tuple[str, str]:
     """Reason and remedy, for people, of what a file system raised."""
     status = getattr(error, "status", None)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return "there is no room on this machine's disk to fetch it", "make room there and import again"
     if isinstance(error, FileNotFoundError):
         return "it is not there", "put it back where it was, or remove the image"
     if isinstance(error, PermissionError) or status in {401, 403}:

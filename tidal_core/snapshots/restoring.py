@@ -19,11 +19,10 @@ from pathlib import Path
 import psutil
 
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
-from tidal_core.images.beyond import BeyondFile, PixelSource
-from tidal_core.images.cache_state import cached_spec
+from tidal_core.images.beyond import rename
 from tidal_core.images.pixels import open_pixels
 from tidal_core.images.sources import uri_path
-from tidal_core.projects import Project, home, project_folder, slugify
+from tidal_core.projects import home, project_folder, slugify
 from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
@@ -164,7 +163,8 @@ def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
         }
         store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
         if photos and (place / BEYOND).exists():
-            _name_beyond(Project(slug, place, store))
+            moved = {one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos}
+            rename(place / BEYOND, moved)
         if store.images.next_pixel_row():
             open_pixels(place / PIXELS, at_least=store.images.next_pixel_row())
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -174,19 +174,6 @@ def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
         _refuse_existing(slug)
         raise
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
-
-
-def _name_beyond(project: Project) -> None:
-    """Tell the pixel cache where the images lie now that are beyond its limit."""
-    pixels: object = open_pixels(project.pixels)
-    if isinstance(pixels, PixelSource):
-        (project.folder / BEYOND).unlink()
-        file = BeyondFile(project.folder / BEYOND, pixels.first, cached_spec(project), pixels.first)
-        images = sorted(project.store.images.all(), key=lambda image: image.pixel_row)
-        for image in images:
-            if image.pixel_row >= pixels.first:
-                file.write(image.pixel_row, [(image.uri, image.name)])
-        file.close()
 
 
 def _missing(uris: list[str]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Zip and tar archives."""
 
+import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -376,3 +378,19 @@ def test_a_look_into_a_damaged_archive_names_what_is_damaged_and_goes_on(name: s
 
     assert [one.name for one in found if isinstance(one, ImportProblem)] == ["0.jpg" if name == "a.zip" else "3.jpg"]
     assert sum(isinstance(one, FoundImage) for one in found) >= 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_ends_the_import_and_is_not_taken_for_damage_of_the_archive(
+    project: Project, tmp_path: Path
+) -> None:
+    source = packed(tmp_path / "a.zip", {f"{i}.jpg": photo(i) for i in range(3)})
+    ingest(project, str(source))
+    (folder,) = (project.folder / "originals").iterdir()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for i in range(3):
+        (folder / f".{hashlib.sha256(f'{i}.jpg'.encode()).hexdigest()[:16]}.part").symlink_to("/dev/full")
+
+    with pytest.raises(InputError, match=r"No space left.*Make room on the disk and import again"):
+        ingest(project, str(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import http.server
 import io
@@ -24,6 +25,7 @@ from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage
 from tidal_core.images.ingest import ingest
 from tidal_core.images.previews import preview
+from tidal_core.images.remote import why_not
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project, create_project, home
 from tidal_core.records import ImportProblem, Split
@@ -224,3 +226,10 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch: 
 def test_a_protocol_that_nobody_speaks_is_said() -> None:
     with pytest.raises(InputError, match="Protocol not known: gopher"):
         scan("gopher://host/photos")
+
+
+def test_a_full_disk_is_not_taken_for_a_fault_of_the_server() -> None:
+    reason, remedy = why_not(OSError(errno.ENOSPC, "No space left on device"))
+
+    assert "disk" in reason
+    assert "make room" in remedy
