@@ -165,7 +165,8 @@ def test_a_hundred_thousand_images_are_listed_as_they_are_needed(project: Projec
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 100_000
-    assert peak < 5_000_000  # bytes
+    # Bytes; a list of the images has 40 million. Python's own table of names (parts of paths) may double meanwhile: 8.
+    assert peak < 12_000_000
 
 
 def test_a_tree_is_read_from_a_web_servers_listings(web: tuple[str, Path], project: Project) -> None:
