@@ -107,6 +107,14 @@ def test_arms_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Pat
         begin(tmp_path, "first", Spec("made", TINY.changed(rounds=2), ("random",)))
 
 
+@pytest.mark.parametrize("name", ["", "..", "../elsewhere", "a/b"])
+def test_a_name_that_is_no_folders_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="cannot name an experiment"):
+        begin(tmp_path, name, SPEC)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no strategy 'guess'"):
         begin(tmp_path, "first", Spec("made", TINY, ("guess",)))

@@ -63,6 +63,17 @@ def test_a_finished_experiment_is_compared(studio: Studio) -> None:
     assert "from 2 runs that began alike" in texts(page)
 
 
+def test_an_arm_whose_strategy_is_not_installed_any_more_is_shown_by_its_name(studio: Studio) -> None:
+    folder = made_up(home(), {"random": RANDOM, "margin": BETTER}).folder
+    for file in (folder / "spec.json", *(folder / "runs").glob("margin*")):
+        file.write_text(file.read_text().replace('"margin"', '"gone+td"'))
+
+    page = open_page()
+
+    assert "gone+td, 14 labels" in [one.label for one in page.metric]
+    assert "| gone+td | 2 |" in texts(page)
+
+
 def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -> None:
     made_up(home(), {"random": RANDOM, "margin": BETTER})
     page = open_page()

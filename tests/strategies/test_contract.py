@@ -127,6 +127,21 @@ def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
 
 
 @every_strategy
+@pytest.mark.parametrize("where", ["features", "labelled_features"])
+def test_features_that_overflowed_are_named_instead_of_measured(name: str, where: str) -> None:
+    strategy, pool = strategies.get(name), make_pool()
+    features = getattr(pool, where).copy()
+    features[2, 1] = np.inf
+    pool = replace(pool, **{where: features})
+
+    if where in strategy.needs:
+        with pytest.raises(InputError, match=f"{where} is not a number for 1 of .*diverged"):
+            strategy.select(pool, 3, np.random.default_rng(0))
+    else:
+        assert len(strategy.select(pool, 3, np.random.default_rng(0))) == 3
+
+
+@every_strategy
 def test_a_strategy_says_what_it_is(name: str) -> None:
     strategy = strategies.get(name)
 

@@ -78,8 +78,11 @@ def experiments(home: Path) -> list[Experiment]:
 def begin(home: Path, name: str, spec: Spec) -> Experiment:
     """The experiment of this name, made or extended: arms, imbalance ratios and runs may be added later.
 
-    Raises InputError for an unknown arm, and when it was begun with another data set or protocol.
+    Raises InputError for a name that is no folder's, for an unknown arm, and when it was begun with another data set or
+    protocol.
     """
+    if not name.strip(".") or set(name) & set("/\\"):
+        raise InputError(f"{name!r} cannot name an experiment: its folder is named so; leave out strokes.")
     for arm in spec.arms:
         Arm.parse(arm)
     if not spec.arms or spec.runs < 1 or not spec.imbalances:

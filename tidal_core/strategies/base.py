@@ -82,8 +82,10 @@ class Strategy(ABC):
                     f"{self.name} needs {need}, which this pool does not have: "
                     f"train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
                 )
-            if np.isnan(found).any():
-                bad = int(np.isnan(found.reshape(len(found), -1)).any(axis=1).sum())
+            # A class may have the log-probability -inf; distances between infinite features are not numbers.
+            wrong = ~np.isfinite(found) if "features" in need else np.isnan(found)
+            if wrong.any():
+                bad = int(wrong.reshape(len(found), -1).any(axis=1).sum())
                 raise InputError(
                     f"{need} is not a number for {bad} of {len(found)} images; the training has diverged: lower the "
                     "learning rate, or go back to the round before."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +179,7 @@ def compare(experiment: Experiment) -> None:
         values = {arm: one for arm, one in values.items() if arm in VARIANTS}
     side_by_side(results, values, METRICS[metric])
     _curves(experiment, results, values, ratio)
-    titles = {arm: Arm.parse(arm).title for arm in results.arms}
+    titles = _titles(results.arms)
     wins = figures.WinsInfo(win_matrix([results.setting(one) for one in results.imbalances]), titles)
     theme = charts.page_theme()
     if wins.wins.points:
@@ -192,8 +194,14 @@ def compare(experiment: Experiment) -> None:
     _tables(experiment, results)
 
 
+def _titles(arms: Iterable[str]) -> dict[str, str]:
+    """What people call them; the name of one whose strategy is not installed any more."""
+    known = strategies.names()
+    return {arm: Arm.parse(arm).title if re.split(r"[+/]", arm)[0] in known else arm for arm in arms}
+
+
 def _curves(experiment: Experiment, results: Results, values: dict[str, figures.Floats], ratio: float) -> None:
-    theme, titles = charts.page_theme(), {arm: Arm.parse(arm).title for arm in values}
+    theme, titles = charts.page_theme(), _titles(values)
     absolute = figures.curves_info(results.labels, values, titles)
     charts.chart(
         "Accuracy over labels",
@@ -235,7 +243,7 @@ def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: 
     ended = {arm: float(np.nan_to_num(band(setting[arm]).mean[-1], nan=-1.0)) for arm in names if arm != "random"}
     best = max(ended, key=ended.__getitem__)
     one, two = st.columns(2, gap="large")
-    titles = {arm: Arm.parse(arm).title for arm in names}
+    titles = _titles(names)
     arm = str(one.selectbox("This way of asking", names, names.index(best), titles.__getitem__, key="exp-one",
                             help="At first the one that ended highest: of many, some lead by chance."))  # fmt: skip
     start = names.index("random") if "random" in names else 0
