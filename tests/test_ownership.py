@@ -93,6 +93,42 @@ def test_an_export_that_is_refused_is_one_line_also_through_the_studio(listening
     assert not list(tmp_path.glob("*.parquet"))
 
 
+def test_a_table_does_not_wait_for_a_copy_of_the_whole_project(listening: Listening, tmp_path: Path) -> None:
+    snapshot = listening.studio.project("tiny").store.snapshot()  # a second one would have to wait for its end
+
+    ended = run_command("export", "tiny", "--to", tmp_path / "labels.csv")
+
+    snapshot.close()
+    assert ended.returncode == 0, ended.stderr
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 1 + 7
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("format=zip", "needs the photos"),
+        ("format=nothing", "there is no export format 'nothing'"),
+        ("format=coco&what=history", "coco cannot hold history"),
+        ("format=csv&what=all", "cannot be asked for"),
+        ("format=csv&round=first", "cannot be asked for"),
+    ],
+)
+def test_an_export_that_cannot_be_is_refused_in_words(listening: Listening, asked: str, said: str) -> None:
+    assert listening.studio.owner is not None
+
+    answer = post(listening, f"export?{asked}", {"X-Tidal-Owner": listening.studio.owner.token})
+
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+def test_images_are_exported_through_the_studio_too(listening: Listening, tmp_path: Path) -> None:
+    ended = run_command("export", "tiny", "--to", tmp_path / "images.zip")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "labels written to" in ended.stdout
+
+
 def test_an_import_is_sent_to_the_page(listening: Listening) -> None:
     ended = run_command("import", "digits", "--name", "tiny")
 
@@ -129,7 +165,7 @@ def test_another_projects_studio_keeps_its_address(listening: Listening) -> None
     assert ownership.announced(folder) == later
 
 
-@pytest.mark.parametrize("path", ["status", "snapshot"])
+@pytest.mark.parametrize("path", ["status", "snapshot", "export?format=csv"])
 @pytest.mark.parametrize("kind", ["none", "wrong", "the pages'", "not ASCII"])
 def test_without_the_owners_token_nothing_is_answered(listening: Listening, path: str, kind: str) -> None:
     tokens = {"wrong": "guessed", "the pages'": listening.studio.token, "not ASCII": "schl\u00fcssel"}
@@ -147,7 +183,7 @@ def test_without_the_owners_token_nothing_is_answered(listening: Listening, path
     assert "token" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["status", "snapshot"])
+@pytest.mark.parametrize("path", ["status", "snapshot", "export?format=csv"])
 @pytest.mark.parametrize(
     "header", [{"Origin": "https://example.org"}, {"Origin": "http://127.0.0.1"}, {"Sec-Fetch-Site": "same-origin"}]
 )

@@ -15,12 +15,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 
@@ -30,6 +30,7 @@ from tidal_core.store import Store
 
 FILE = "owner.json"
 TOKEN_HEADER = "X-Tidal-Owner"
+ROWS_HEADER = "X-Tidal-Rows"
 ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
 _COPY = "tidal-copy-"
 
@@ -136,8 +137,24 @@ def _remove_left_copies() -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def fetch_export(
+    slug: str, owner: Owner, target: Path, asked: Mapping[str, str], progress: Progress | None = None
+) -> int:
+    """An export that the studio makes of its own project file, as the file ``target``; returns how many rows it has.
+
+    ``asked``: format, what and round, as ``api_owner`` takes them. Raises TidalError with the studio's reason when it
+    refuses, ProjectInUse when it does not answer.
+    """
+    answer = _post(slug, owner, f"export?{urlencode(asked)}")
+    _receive(answer, slug, owner, target, progress or (lambda done, total: None))
+    return int(answer.headers.get(ROWS_HEADER, 0))
+
+
 def _fetch(slug: str, owner: Owner, target: Path, progress: Progress) -> None:
-    answer = _post(slug, owner, "snapshot")
+    _receive(_post(slug, owner, "snapshot"), slug, owner, target, progress)
+
+
+def _receive(answer: http.client.HTTPResponse, slug: str, owner: Owner, target: Path, progress: Progress) -> None:
     total, done = int(answer.headers.get("Content-Length", 0)), 0
     with answer, target.open("wb") as file:
         while done < total:
@@ -155,8 +172,8 @@ def _fetch(slug: str, owner: Owner, target: Path, progress: Progress) -> None:
                 file.write(chunk)
             except OSError as error:
                 raise InputError(
-                    f"There is no room for a copy of the project's data ({total / 1e6:,.0f} MB) in {target.parent} "
-                    f"({error.strerror}); make room, or set TMPDIR to another folder."
+                    f"There is no room for the project's data ({total / 1e6:,.0f} MB) in {target.parent} "
+                    f"({error.strerror}); make room, or set TMPDIR (for a copy) or the target to another folder."
                 ) from error
             done += len(chunk)
             progress(done, total)
@@ -179,8 +196,13 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
         ) from error
     if answer.status == 200:
         return answer
+    refusal = None
     with answer:
         said = f"it answered {answer.status} {answer.reason}"
         with suppress(ValueError, KeyError, TypeError):
             said = json.loads(answer.read())["error"]
+            if answer.status == 400:  # of what was asked, not of who asked
+                refusal = InputError(said)
+    if refusal is not None:
+        raise refusal
     raise TidalError(f"The studio at {owner.address} (process {owner.pid}) refused: {said}")

@@ -136,6 +136,14 @@ def test_a_folder_with_something_in_it_is_never_replaced(exporter: Any, project:
     assert len(list((tmp_path / "photos").iterdir())) == 6
 
 
+@pytest.mark.parametrize("name", ["file/labels.csv", "a" * 300 + ".csv"])
+def test_a_place_that_cannot_be_written_is_named_with_the_remedy(name: str, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="choose another place or name"):
+        export(project, tmp_path / name)
+
+
 def test_a_failed_export_leaves_nothing_behind(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +153,7 @@ def test_a_failed_export_leaves_nothing_behind(
     monkeypatch.setattr(pq, "write_table", full)
     (tmp_path / "out").mkdir()
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=r"No space.*make room on the disk"):
         export(project, tmp_path / "out" / "labels.parquet")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import SHOWN_PROBLEMS, out
-from tidal_core.commands.opening import opened_to_read
+from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, out
+from tidal_core.commands.opening import opened_to_read, say_asked
+from tidal_core.errors import ProjectInUse
+
+if TYPE_CHECKING:
+    from tidal_core.exporters.base import Exporter, ExportOptions, ExportReport
+    from tidal_core.ownership import Owner
 
 
 class ExportWhat(StrEnum):
@@ -36,13 +42,38 @@ def export(
     overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:
     """Write labels, answers or predictions for other programs; also while a studio runs."""
-    from tidal_core.exporters import export as write
+    from tidal_core.exporters import checked
     from tidal_core.exporters.base import ExportOptions
     from tidal_core.images.reports import plain
+    from tidal_core.ownership import owner_of
+    from tidal_core.projects import open_project, slugify
 
     options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
-    with opened_to_read(project) as opened:
-        report = write(opened, to, format, options)
+    exporter, target = checked(to, format, options)
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(closing(open_project(slugify(project))))
+            report = exporter.write(opened, target, options)
+        except ProjectInUse as refusal:
+            if exporter.from_store:
+                report = _from_studio(slugify(project), owner_of(slugify(project), refusal), exporter, target, options)
+            else:
+                report = exporter.write(stack.enter_context(opened_to_read(project)), target, options)
     for problem in report.problems[:SHOWN_PROBLEMS]:
         out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+    if len(report.problems) > SHOWN_PROBLEMS:
+        out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     out.print(escape(f"{report.rows:,} {what.value} written to {report.path}"), soft_wrap=True)
+
+
+def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:
+    """The running studio writes what needs no photos, of a project of any size, and hands over just that."""
+    from tidal_core.exporters.base import ExportReport, replaced
+    from tidal_core.ownership import fetch_export
+
+    asked = {"format": exporter.name, "what": options.what}
+    if options.round_id is not None:
+        asked["round"] = str(options.round_id)
+    say_asked(owner)
+    with replaced(target) as beside, bytes_bar("receiving the export") as show:
+        return ExportReport(target, fetch_export(slug, owner, beside, asked, show))

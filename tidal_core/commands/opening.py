@@ -21,16 +21,18 @@ def said_of(owner: Owner) -> str:
     return f"process {owner.pid} at {owner.address}, since {since}"
 
 
+def say_asked(owner: Owner) -> None:
+    """Tell who is asked."""
+    err.print(escape(f"A running studio has this project ({said_of(owner)}): asking it."), soft_wrap=True)
+
+
 @contextmanager
 def opened_to_read(name: str) -> Iterator[Project]:
     """A project by its name, to read from: as ``ownership.reading``, telling who is asked and how much has come."""
     from tidal_core.ownership import reading
     from tidal_core.projects import slugify
 
-    def asking(owner: Owner) -> None:
-        err.print(escape(f"A running studio has this project ({said_of(owner)}): asking it."), soft_wrap=True)
-
     with ExitStack() as stack:
         with bytes_bar("copying the project's data") as show:
-            project = stack.enter_context(reading(slugify(name), asking=asking, progress=show))
+            project = stack.enter_context(reading(slugify(name), asking=say_asked, progress=show))
         yield project

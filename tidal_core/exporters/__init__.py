@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tidal_core.errors import InputError
@@ -45,13 +46,20 @@ def export(
 ) -> ExportReport:
     """Write the project's work to ``target``. Raises InputError for what cannot be written, or is there already."""
     options = options or ExportOptions()
+    exporter, target = checked(target, name, options)
+    return exporter.write(project, target, options)
+
+
+def checked(target: Path, name: str | None, options: ExportOptions) -> tuple[Exporter, Path]:
+    """The exporter for ``target`` and its whole path. Raises InputError for what cannot be, or is there already."""
     exporter = find_exporter(target, name)
     if options.what not in exporter.whats:
         able = ", ".join(one.name for one in EXPORTERS if options.what in one.whats)
         raise InputError(f"{exporter.name} cannot hold {options.what}; formats that can: {able}.")
     target = Path(target).expanduser().absolute()
-    if target.is_dir() and (exporter.suffix or any(target.iterdir())):
+    is_folder = os.path.isdir(target)  # unlike Path.is_dir never an error, whatever the name
+    if is_folder and (exporter.suffix or any(target.iterdir())):
         raise InputError(f"{target} is a folder that is there already; choose a name that is not taken.")
-    if target.exists() and not target.is_dir() and not options.overwrite:
+    if os.path.exists(target) and not is_folder and not options.overwrite:
         raise InputError(f"{target} is there already; choose another name, or allow to replace it (--overwrite).")
-    return exporter.write(project, target, options)
+    return exporter, target

@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import pyarrow as pa
 
 from tidal_core.errors import InputError
+from tidal_core.images.sources import FULL
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
 
 What = Literal["labels", "history", "predictions", "curves"]
+WHATS: tuple[What, ...] = get_args(What)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Exporter(Protocol):
     title: str  # for people
     suffix: str  # of its file, "" where it writes a folder
     whats: tuple[What, ...]  # what it can write
+    from_store: bool  # whether it writes one file and reads no original image for it
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write to ``target``, which is not there yet."""
@@ -75,15 +78,23 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
 
 @contextmanager
 def replaced(target: Path) -> Iterator[Path]:
-    """A path beside ``target`` to write to; becomes the target when the block ends well, is removed when not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}-"))
+    """A path beside ``target`` to write to; becomes the target when the block ends well, is removed when not.
+
+    Raises InputError where it cannot be written: no folder, no permission, no room.
+    """
+    beside = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}-"))
         inner = beside / "new"
         yield inner
         os.replace(inner, target)  # refuses a folder that holds anything
+    except OSError as error:
+        remedy = "make room on the disk" if error.errno in FULL else "choose another place or name"
+        raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 # Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.

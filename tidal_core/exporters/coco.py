@@ -20,6 +20,7 @@ class CocoExporter:
     title = "COCO-style JSON, one category per image"
     suffix = ".coco.json"
     whats: tuple[What, ...] = ("labels",)
+    from_store = True
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Describe every labelled image."""

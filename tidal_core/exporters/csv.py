@@ -30,6 +30,7 @@ class CsvExporter:
     title = "CSV (spreadsheets, pandas)"
     suffix = ".csv"
     whats: tuple[What, ...] = ("labels", "history", "predictions")
+    from_store = True
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write the table that was asked for."""

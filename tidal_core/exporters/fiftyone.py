@@ -22,6 +22,7 @@ class FiftyOneExporter:
     title = "FiftyOne image classification"
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
+    from_store = False
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Copy, or link, every labelled image; labels are positions in the list of classes."""

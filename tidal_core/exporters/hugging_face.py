@@ -22,6 +22,7 @@ class HuggingFaceExporter:
     title = "Hugging Face imagefolder"
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
+    from_store = False
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Copy, or link, every labelled image and describe it."""

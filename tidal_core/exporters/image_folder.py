@@ -24,6 +24,7 @@ class ImageFolderExporter:
     title = "Folder per class (torchvision, Keras)"
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
+    from_store = False
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Copy, or link, every labelled image."""
@@ -47,6 +48,7 @@ class ZipExporter:
     title = "Zip of a folder per class"
     suffix = ".zip"
     whats: tuple[What, ...] = ("labels",)
+    from_store = False
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Store every labelled image as it is: photos do not get smaller by packing them again."""

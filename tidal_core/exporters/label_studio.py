@@ -24,6 +24,7 @@ class LabelStudioExporter:
     title = "Label Studio JSON, with predictions"
     suffix = ".labelstudio.json"
     whats: tuple[What, ...] = ("labels",)
+    from_store = True
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Describe every image with its label and what the newest round predicts."""

@@ -22,6 +22,7 @@ class ParquetExporter:
     title = "Parquet (pandas, DuckDB, Polars), with vectors and curves"
     suffix = ".parquet"
     whats: tuple[What, ...] = ("labels", "history", "predictions", "curves")
+    from_store = True
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write the table that was asked for."""
