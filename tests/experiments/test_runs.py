@@ -15,8 +15,8 @@ import torch
 from tests.experiments.made import TINY, WARM, make_dataset
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
-from tidal_core.experiments.protocol import Arm, Protocol
-from tidal_core.experiments.runs import TIMES, Run, play, repeat
+from tidal_core.experiments.protocol import Arm, Protocol, start_of
+from tidal_core.experiments.runs import TIMES, Run, _State, play, repeat
 
 
 def make_run(folder: Path, arm: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
@@ -145,6 +145,33 @@ def test_all_arms_of_a_run_start_from_the_same_images(tmp_path: Path) -> None:
     first = [next(iter(play(make_run(tmp_path / arm, arm))))["trained_classes"] for arm in ("random", "coreset")]
 
     assert first[0] == first[1]
+
+
+def test_neither_test_nor_validation_labels_decide_what_is_asked(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    start = start_of(run.dataset.labels, run.dataset.pool_rows, run.protocol, run.imbalance, run.number)
+    looked_at = np.concatenate([run.dataset.test_rows, start.validation])
+    labels = run.dataset.labels.copy()
+    labels[looked_at] = (labels[looked_at] + 1) % 3
+    blind = replace(run, dataset=replace(run.dataset, labels=labels), folder=tmp_path / "blind")
+
+    lines, others = list(play(run)), list(play(blind))
+
+    assert [line["asked"] for line in lines] == [line["asked"] for line in others]
+    assert [line["accuracy"] for line in lines] != [line["accuracy"] for line in others]
+
+
+def test_arms_of_a_run_score_the_same_part_of_the_pool(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    one, other = (_State(make_run(tmp_path, arm)) for arm in ("random", "margin"))
+    free = np.setdiff1d(one.start.pool, one.start.first)
+    asked = one._subset(free, 4, 1)[:2]
+
+    np.testing.assert_array_equal(one._subset(free, 4, 1), other._subset(free, 4, 1))
+    assert len(one._subset(free, 4, 1)) == 20
+    # Once they have asked for different images, they differ by as many.
+    rest = np.setdiff1d(one._subset(np.setdiff1d(free, asked), 4, 2), other._subset(free, 4, 2))
+    assert len(rest) <= 2
 
 
 def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -
 
     page.segmented_control(key="exp-metric").set_value("balanced_accuracy").run()
     assert [one.value for one in page.metric] == ["70.5%", "50.0%"]
+    axes = [json.loads(one.proto.spec)["layout"]["yaxis"]["title"]["text"] for one in page.get("plotly_chart")[:2]]
+    assert axes == ["Balanced accuracy", "Balanced accuracy relative to random, %"]
+    assert "Balanced accuracy over labels" in texts(page)
+    assert "Who beats whom by balanced accuracy" in texts(page)
     page.segmented_control(key="exp-metric").set_value("validation_accuracy").run()
 
     assert not page.exception

@@ -43,10 +43,11 @@ class CurvesInfo(NamedTuple):
     titles: dict[str, str]
     is_relative: bool  # percent of random's accuracy, else accuracy
     published: dict[str, Published]
+    measure: str = "Accuracy"  # or balanced, or of validation images
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per arm and number of labels."""
-        unit = "relative to random in percent" if self.is_relative else "accuracy"
+        unit = "relative to random in percent" if self.is_relative else self.measure.lower()
         arms = list(self.bands)
         return {
             "arm": [arm for arm in arms for _ in self.labels],
@@ -63,6 +64,7 @@ def curves_info(
     values: Mapping[str, Floats],
     titles: Mapping[str, str],
     *,
+    measure: str = "Accuracy",
     is_relative: bool = False,
     published: Mapping[str, Published] | None = None,
 ) -> CurvesInfo:
@@ -72,12 +74,12 @@ def curves_info(
         baseline = found.get(BASELINE)
         found = {arm: relative(one, baseline) for arm, one in found.items()} if baseline is not None else {}
     bands = {arm: band(one) for arm, one in found.items()}
-    return CurvesInfo(labels, bands, {arm: titles[arm] for arm in bands}, is_relative, dict(published or {}))
+    return CurvesInfo(labels, bands, {arm: titles[arm] for arm in bands}, is_relative, dict(published or {}), measure)
 
 
 def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
     """Mean and 95 % interval of each arm; published curves dotted behind."""
-    y = "Accuracy relative to random, %" if info.is_relative else "Accuracy"
+    y = f"{info.measure} relative to random, %" if info.is_relative else info.measure
     figure = base_figure(theme, x="Labels", y=y, height=420)
     x = info.labels.astype(np.float32)
     for place, (arm, found) in enumerate(info.bands.items()):

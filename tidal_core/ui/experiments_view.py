@@ -34,7 +34,7 @@ VARIANTS = (
 METRICS: dict[Metric, str] = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
-    "validation_accuracy": "Validation",
+    "validation_accuracy": "Validation accuracy",
 }
 
 
@@ -178,13 +178,13 @@ def compare(experiment: Experiment) -> None:
     if only_variants:
         values = {arm: one for arm, one in values.items() if arm in VARIANTS}
     side_by_side(results, values, METRICS[metric])
-    _curves(experiment, results, values, ratio)
+    _curves(experiment, results, values, ratio, METRICS[metric])
     titles = _titles(results.arms)
-    wins = figures.WinsInfo(win_matrix([results.setting(one) for one in results.imbalances]), titles)
+    wins = figures.WinsInfo(win_matrix([results.setting(one, metric) for one in results.imbalances]), titles)
     theme = charts.page_theme()
     if wins.wins.points:
         charts.chart(
-            "Who beats whom",
+            f"Who beats whom by {METRICS[metric].lower()}",
             f"Of the up to {wins.wins.points} points (numbers of labels times imbalance ratios) that two have in "
             "common, the share at which the row is better than the column with a paired p below 0.05, not adjusted: a "
             "summary, no test.",
@@ -200,11 +200,13 @@ def _titles(arms: Iterable[str]) -> dict[str, str]:
     return {arm: Arm.parse(arm).title if re.split(r"[+/]", arm)[0] in known else arm for arm in arms}
 
 
-def _curves(experiment: Experiment, results: Results, values: dict[str, figures.Floats], ratio: float) -> None:
+def _curves(
+    experiment: Experiment, results: Results, values: dict[str, figures.Floats], ratio: float, measure: str
+) -> None:
     theme, titles = charts.page_theme(), _titles(values)
-    absolute = figures.curves_info(results.labels, values, titles)
+    absolute = figures.curves_info(results.labels, values, titles, measure=measure)
     charts.chart(
-        "Accuracy over labels",
+        f"{measure} over labels",
         "Mean over the runs with its 95 % interval (Student's t); hover for the number of runs.",
         "exp-absolute",
         lambda: (absolute, figures.curves_figure(absolute, theme)),
@@ -213,7 +215,9 @@ def _curves(experiment: Experiment, results: Results, values: dict[str, figures.
         st.caption("Accuracy relative to random asking is shown once random is compared, too.")
         return
     published, begins = _published(experiment, tuple(values), ratio)
-    against = figures.curves_info(results.labels, values, titles, is_relative=True, published=published)
+    against = figures.curves_info(
+        results.labels, values, titles, measure=measure, is_relative=True, published=published
+    )
     charts.chart(
         "Relative to random",
         "100 (acc - acc_random) / acc_random, run by run. Dotted: the published curves, where $TIDAL_DATA has them.",
