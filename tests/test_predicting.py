@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from tests.model_export.photos import finish_real_round, photo_project, studio_says
 from tests.test_cli import run
 from tidal_core import predicting
+from tidal_core.config import PixelSpec
 from tidal_core.errors import InputError
 from tidal_core.predicting import predict
 from tidal_core.projects import Project
@@ -102,3 +105,14 @@ def test_the_command_writes_into_the_project_unless_told_otherwise(
     target = project.exports / "photos-round-0001.parquet"
     assert f"41 images labelled by round 1, 1 files not read: {target}" in said
     assert pq.read_table(target).num_rows == 42
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_folder_whose_name_is_no_text_has_paths_that_can_be_written(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/gr\xfcn"))
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no image")
+
+    (read,) = predicting._squares(folder, PixelSpec(16))
+
+    assert read.path.encode().endswith(b"/notes.txt")

@@ -24,6 +24,7 @@ from tidal_core.exporters.base import replaced
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.pixels import square_of
+from tidal_core.images.sources import shown_name
 from tidal_core.model import Model
 from tidal_core.model_export.facts import ModelFacts, model_facts
 from tidal_core.projects import Project
@@ -121,7 +122,7 @@ def _squares(root: Path, spec: PixelSpec) -> Iterator[_Read]:
 
     def read(item: FoundImage | ImportProblem) -> _Read:
         if isinstance(item, ImportProblem):
-            return _Read(str(root / item.name), problem=item)
+            return _Read(shown_name(root / item.name), problem=item)
         try:
             return _Read(item.uri, square_of(item.read(), item.name, spec.size, spec.fit, spec.grayscale))
         except ImageUnreadable as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,19 @@ def test_a_pack_gives_back_every_image_in_order() -> None:
 
 def test_the_frame_of_a_pack_is_the_documented_one() -> None:
     assert pack([Packed(7, "image/png", b"xy")]) == b'\x00\x00\x00\x15[[7, "image/png", 2]]xy'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on the size of files")
+def test_a_preview_that_does_not_fit_on_the_disk_leaves_no_part_of_it(tmp_path: Path) -> None:
+    import resource
+
+    path = save(tmp_path / "a.jpg", size=(900, 700))
+    image = record(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # bytes
+    try:
+        assert thumbnail(image, tmp_path / "previews")[1] == "image/webp"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert [one for one in (tmp_path / "previews").rglob("*") if one.is_file()] == []

@@ -118,6 +118,7 @@ def _can_go_as_it_is(data: bytes, kind: str, shown: Image.Image, size: int) -> b
 
 def _keep(path: Path, body: bytes) -> None:
     """Write beside and rename, so that a half-written preview is never served; a full disk only costs speed."""
+    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
@@ -125,4 +126,5 @@ def _keep(path: Path, body: bytes) -> None:
             file.write(body)
         os.replace(beside, path)
     except OSError:
-        return
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
