@@ -33,3 +33,40 @@ def test_a_job_that_is_stopped_ends_soon_with_what_it_read(project: Project) -> 
     assert job.stop(10)
     assert job.report is not None
     assert job.report.read == project.store.images.count()
+
+
+def test_a_source_that_cannot_be_read_does_not_keep_the_others_out(
+    project: Project, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sent.zip").write_bytes(b"PK, and nothing that follows")
+
+    job = ImportJob(project, sources=(str(tmp_path / "sent.zip"), str(photos))).start()
+
+    assert job.wait(30)
+    assert "sent.zip" in (job.error or "")
+    assert job.report is not None
+    assert job.report.read == 5
+
+
+def test_an_earlier_table_of_problems_is_never_written_over(project: Project, photos: Path) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    for _ in range(2):
+        ImportJob(project, sources=(str(photos),)).start().wait(30)
+    (project.folder / "imports" / "import-001.csv").unlink()
+    (project.folder / "imports" / "import-002.csv").write_text("of another day")
+
+    ImportJob(project, sources=(str(photos),)).start().wait(30)
+
+    assert (project.folder / "imports" / "import-002.csv").read_text() == "of another day"
+    assert (project.folder / "imports" / "import-003.csv").exists()
+
+
+def test_a_report_is_there_also_where_its_problems_cannot_be_kept(project: Project, photos: Path) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    (project.folder / "imports").write_text("in the way")
+
+    job = ImportJob(project, sources=(str(photos),)).start()
+
+    assert job.wait(30)
+    assert job.report is not None
+    assert "could not be kept" in (job.error or "")

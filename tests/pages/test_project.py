@@ -1,5 +1,6 @@
 """The Project page: images in, classes, settings, labels out."""
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 from tests.engine import brief
 from tests.finished import finish_round
 from tests.tiny import tiny_project
-from tidal_core.images.jobs import Job
+from tidal_core.images.jobs import ImportJob, Job
+from tidal_core.records import ImportProblem, ImportReport
 from tidal_core.studio import Studio
 from tidal_core.trials import WAYS, Proposal, Trial, way_name
+from tidal_core.ui import import_view
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"
 
@@ -186,3 +189,24 @@ def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
     job = ended(studio, "tiny")
     assert job.error is not None
     assert "/no/such/folder" in job.error
+
+
+def test_a_new_project_of_files_that_cannot_be_read_says_so_where_it_is(studio: Studio) -> None:
+    sent = io.BytesIO(b"PK, and nothing that follows")
+    sent.name = "sent.zip"
+
+    made = import_view._create("Sent", "", [sent], "none", "cat")
+
+    assert "sent.zip" in (ended(studio, made.slug).error or "")
+
+
+def test_of_very_many_problems_the_first_are_shown_and_the_rest_are_counted(studio: Studio) -> None:
+    tiny_project().close()
+    problems = tuple(ImportProblem(f"{number}.txt", "it is no image") for number in range(1_234))
+    studio._imports["tiny"] = ImportJob(studio.project("tiny"), report=ImportReport("/photos", problems=problems))
+
+    shown = page()
+
+    assert not shown.exception
+    assert 1_000 in [len(one.value) for one in shown.dataframe]
+    assert any("The first 1,000 of 1,234" in one.value for one in shown.caption)

@@ -22,7 +22,7 @@ from tidal_core.records import ImportReport
 
 @dataclass
 class Job(ABC):
-    """Work on the images of a project. ``report`` or ``error`` is set when it has ended."""
+    """Work on the images of a project. ``report``, ``error`` or both are set when it has ended."""
 
     project: Project
     when_done: Callable[[], None] | None = None  # called in the job's thread at its end, however it ended
@@ -62,17 +62,16 @@ class Job(ABC):
         return self.wait(seconds)
 
     @abstractmethod
-    def _work(self) -> ImportReport:
-        """Do it, in the job's thread."""
+    def _work(self) -> ImportReport | None:
+        """Do it, in the job's thread; None where ``error`` says all that there is to say."""
 
     def _show(self, step: ImportProgress) -> None:
         self.progress = step
 
     def _run(self) -> None:
         try:
-            report = self._work()
-            keep_problems(self.project, report)
-            self.report = report
+            self.report = self._work()
+            self._keep_problems()
         except TidalError as error:
             self.error = str(error)
         except Exception as error:  # a page must show that it ended, whatever ended it
@@ -82,10 +81,22 @@ class Job(ABC):
             if self.when_done is not None:
                 self.when_done()
 
+    def _keep_problems(self) -> None:
+        """A full disk costs the table of problems, not the report of what was done."""
+        if self.report is None:
+            return
+        try:
+            keep_problems(self.project, self.report)
+        except OSError as error:
+            self.error = (
+                f"The table of problems could not be kept in {self.project.folder / 'imports'} "
+                f"({error.strerror or error}); make room on the disk. Here they are shown all the same."
+            )
+
 
 @dataclass
 class ImportJob(Job):
-    """One import, of one source after the other."""
+    """One import, of one source after the other; one that cannot be read does not keep the others out."""
 
     sources: tuple[str, ...] = ()
     labels: LabelUse = "none"
@@ -94,11 +105,12 @@ class ImportJob(Job):
 
     title = "the import"
 
-    def _work(self) -> ImportReport:
-        reports = []
+    def _work(self) -> ImportReport | None:
+        reports: list[ImportReport] = []
+        errors: list[str] = []
         for source in self.sources:
-            reports.append(
-                ingest(
+            try:
+                report = ingest(
                     self.project,
                     source,
                     labels=self.labels,
@@ -107,10 +119,14 @@ class ImportJob(Job):
                     progress=self._show,
                     should_stop=self._stop.is_set,
                 )
-            )
-            if reports[-1].cancelled:
+            except TidalError as error:
+                errors.append(str(error))
+                continue
+            reports.append(report)
+            if report.cancelled:
                 break
-        return together(reports)
+        self.error = "\n\n".join(errors) or None
+        return together(reports) if reports else None
 
 
 @dataclass

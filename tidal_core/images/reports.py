@@ -74,8 +74,9 @@ def keep_problems(project: Project, report: ImportReport) -> Path | None:
     if not report.problems:
         return None
     folder = project.folder / "imports"
-    number = sum(1 for _ in folder.glob("*.csv")) + 1 if folder.is_dir() else 1
-    path = folder / f"import-{number:03d}.csv"
+    numbers = (path.stem.removeprefix("import-") for path in folder.glob("import-*.csv"))
+    last = max((int(number) for number in numbers if number.isdecimal()), default=0)
+    path = folder / f"import-{last + 1:03d}.csv"
     write_problems(report, path)
     return path
 

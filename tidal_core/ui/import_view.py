@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
@@ -18,6 +19,7 @@ from tidal_core.ui.runtime import get_studio, go_to
 if TYPE_CHECKING:
     from tidal_core.images.ingest import LabelUse
 
+PROBLEMS_SHOWN = 1_000  # drawn anew every second while the page is open
 LABEL_USES = {
     "none": "Ignore them: I type the classes and label everything",
     "known": "Keep them aside as known labels (for testing and demos, never trained on)",
@@ -113,13 +115,19 @@ def _import_progress(slug: str) -> None:
         return
     if job.error:
         st.error(job.error)
-    elif job.report is not None:
+    if job.report is not None:
         st.success(summary(job.report))
-        if job.report.problems:
+        problems = job.report.problems[:PROBLEMS_SHOWN]
+        if problems:
             st.dataframe(
-                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in job.report.problems],
+                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in problems],
                 hide_index=True,
                 width="stretch",
+            )
+        if len(job.report.problems) > PROBLEMS_SHOWN:
+            st.caption(
+                f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "
+                f"{job.project.folder / 'imports'}."
             )
 
 
@@ -150,7 +158,8 @@ def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes
     project = studio.create(name, settings, tuple(line for line in classes.splitlines() if line.strip()))
     kept = _kept(project, uploads)
     if kept and not source:
-        project.store.settings.save(suggest_settings(kept[0], title))
+        with suppress(InputError):  # the project is there: its import says what is wrong with the files
+            project.store.settings.save(suggest_settings(kept[0], title))
     if source or kept:
         studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
     else:
