@@ -130,6 +130,11 @@ def test_paired_tests_are_scipys_and_say_how_many_there_are() -> None:
     np.testing.assert_allclose(found.p, expected)
     assert found.comparisons == 4
     assert found.n.tolist() == [5] * 4
+    gaps = one.copy()
+    gaps[1:3, 0], gaps[1:, 1], gaps[:, 2] = NAN, NAN, NAN
+    expected[0] = stats.ttest_rel(gaps[[0, 3, 4], 0], other[[0, 3, 4], 0]).pvalue
+    expected[1:3] = [NAN, NAN]
+    np.testing.assert_allclose(st.paired_tests(gaps, other).p, expected)
 
 
 def test_too_few_pairs_are_no_test_and_equal_arms_do_not_differ() -> None:

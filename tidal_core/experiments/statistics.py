@@ -115,20 +115,21 @@ def paired_tests(values: Float64, baseline: Float64) -> Tests:
     runs = min(len(values), len(baseline))
     differences = values[:runs] - baseline[:runs]
     found = band(differences)
-    p = np.array([_t_test(column) for column in differences.T])
+    p = _t_tests(differences, found)
     return Tests(found.mean, p, holm(p), int((~np.isnan(p)).sum()), found.n)
 
 
-def _t_test(differences: Float64) -> float:
-    here = differences[~np.isnan(differences)]
-    if len(here) < 2:
-        return float("nan")
-    error = here.std(ddof=1) / np.sqrt(len(here))
-    if error < _ROUNDING:
-        # Every run differs by the same number of test images: t would be infinite, with two runs by mere coincidence.
-        # What is left is the sign: the chance that R fair coins fall alike.
-        return 1.0 if abs(here.mean()) < _ROUNDING else 2.0 ** (1 - len(here))
-    return float(2 * stats.t.sf(abs(here.mean()) / error, len(here) - 1))
+def _t_tests(differences: Float64, found: Band) -> Float64:
+    """Two-sided p of a mean of 0 for each column of (R, P), whose band is ``found``; NaN with fewer than two runs."""
+    n, size = found.n, np.abs(found.mean)
+    squares = np.nansum((differences - found.mean) ** 2, axis=0)
+    error = np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
+    flat = error < _ROUNDING
+    p = 2 * stats.t.sf(size / np.where(flat, 1, error), np.maximum(n - 1, 1))
+    # Where every run differs by the same number of test images t would be infinite, with two runs by mere coincidence.
+    # What is left is the sign: the chance that R fair coins fall alike.
+    p = np.where(flat, np.where(size < _ROUNDING, 1.0, 2.0 ** (1 - n)), p)
+    return np.where(n < 2, np.nan, p)
 
 
 def holm(p: Float64) -> Float64:
@@ -160,11 +161,12 @@ def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -
     wins, compared = np.zeros((2, len(arms), len(arms)))
     for setting in settings:
         for i, row in enumerate(arms):
-            for j, column in enumerate(arms):
-                if i != j and row in setting and column in setting:
+            for j, column in enumerate(arms[:i]):
+                if row in setting and column in setting:
                     found = paired_tests(setting[row], setting[column])
                     wins[i, j] += int(((found.p < level) & (found.difference > 0)).sum())
-                    compared[i, j] += found.comparisons
+                    wins[j, i] += int(((found.p < level) & (found.difference < 0)).sum())
+                    compared[[i, j], [j, i]] += found.comparisons
     matrix = np.divide(wins, compared, out=np.full_like(wins, np.nan), where=compared > 0)
     return Wins(arms, matrix, int(compared.max(initial=0)))
 
