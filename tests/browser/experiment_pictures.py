@@ -21,13 +21,16 @@ from tidal_core.projects import home
 
 
 def figures_of(name: str, arms: list[str]) -> dict[str, go.Figure]:
-    """Accuracy, and accuracy relative to random, of some arms (all by default) at the first imbalance ratio."""
+    """Accuracy, and accuracy relative to random, at the first imbalance ratio; some arms (or all) in colour."""
     results = load(Experiment(home() / "experiments" / name))
-    values = {arm: one for arm, one in results.setting(results.imbalances[0]).items() if not arms or arm in arms}
+    values = results.setting(results.imbalances[0])
     titles = {arm: Arm.parse(arm).title for arm in values}
+    behind = set(values).difference(arms) if arms else set()
     found = {
-        "accuracy": curves_figure(curves_info(results.labels, values, titles), LIGHT),
-        "relative": curves_figure(curves_info(results.labels, values, titles, is_relative=True), LIGHT),
+        kind: curves_figure(
+            curves_info(results.labels, values, titles, is_relative=kind == "relative", behind=behind), LIGHT
+        )
+        for kind in ("accuracy", "relative")
     }
     for figure in found.values():
         figure.update_layout(paper_bgcolor=LIGHT.background, height=520)
@@ -38,7 +41,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
-    parser.add_argument("--arms", default="", help="with commas; random is needed for the relative figure")
+    parser.add_argument("--arms", default="", help="in colour, with commas; all others are grey")
     parser.add_argument("--to", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)

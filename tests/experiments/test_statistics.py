@@ -110,6 +110,21 @@ def test_the_audience_hears_whether_it_may_be_chance() -> None:
     assert "no run in common" in st.beyond_chance(LABELS, arm[:0], random[:0])
 
 
+def test_the_best_of_many_must_lead_by_more_than_the_only_one() -> None:
+    rng = np.random.default_rng(3)
+    random = 0.5 + 0.1 * rng.random((5, 4))
+    arms = [random + 0.02 * rng.standard_normal((5, 1)) for _ in range(40)]  # none is better
+    best = max(arms, key=lambda arm: float((arm - random).mean() / (arm - random).std()))
+    gain = 100 * (np.trapezoid(best, LABELS) - np.trapezoid(random, LABELS)) / 60
+    low, high = stats.t.interval(1 - 0.05 / 40, 4, gain.mean(), stats.sem(gain))
+
+    said = st.beyond_chance(LABELS, best, random, candidates=40)
+
+    assert st.beyond_chance(LABELS, best, random).startswith("More than chance: "), "picked for being so"
+    assert said.startswith("This may be chance: ")
+    assert f"{low:+.1f} to {high:+.1f}, widened for one picked out of 40, from 5 runs" in said
+
+
 def test_two_runs_that_differ_by_the_same_number_of_images_prove_nothing() -> None:
     random = np.array([[0.90, 0.90], [0.91, 0.93]])
 

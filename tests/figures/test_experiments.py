@@ -45,6 +45,29 @@ def test_two_runs_that_differ_by_chance_do_not_flatten_the_relative_curves() -> 
     assert max(means) < high < max(means) + 2 * (np.ptp(means) + 1)
 
 
+def test_what_is_behind_is_grey_and_thin_without_interval_and_keeps_its_name() -> None:
+    info = experiments.curves_info(LABELS, values_sample(), TITLES, behind=["margin", "no such arm"])
+
+    curves = experiments.curves_figure(info, LIGHT).data
+
+    grey = curves[0]
+    assert (grey.name, grey.line.width, grey.mode, grey.showlegend) == ("Margin", 1, "lines", False)
+    assert [one.name for one in curves if one.name and one is not grey] == ["Random", TITLES["tidal-margin"]]
+    assert sum(one.fill == "toself" for one in curves) == 2
+    assert info.behind == {"margin"}
+
+
+def test_an_interval_that_is_not_drawn_takes_no_room() -> None:
+    wild = {"random": np.array([[0.5, 0.5], [0.6, 0.6]]), "margin": np.array([[0.9, 0.5], [0.3, 0.6]])}
+    labels = np.array([10, 20])
+    ranges = []
+    for behind in ((), ("margin",)):
+        info = experiments.curves_info(labels, wild, TITLES, is_relative=True, behind=behind)
+        ranges.append(np.ptp(experiments.curves_figure(info, LIGHT).layout.yaxis.range))
+
+    assert ranges[1] < ranges[0]
+
+
 def test_a_published_curve_says_its_interval() -> None:
     behind = {"margin": experiments.Published(np.array([10, 20]), np.array([0.0, 3.0]), np.array([1.0, 1.5]))}
     info = experiments.curves_info(LABELS, values_sample(), TITLES, is_relative=True, published=behind)

@@ -91,6 +91,27 @@ def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -
     assert "was not measured so" in texts(page)
 
 
+def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_best_of_them(studio: Studio) -> None:
+    others = ("entropy", "confidence", "bald", "badge", "cal", "coreset", "typiclust", "tidal-entropy")
+    made_up(home(), {"random": RANDOM, "margin": BETTER} | dict.fromkeys(others, RANDOM))
+    page = open_page()
+
+    def grey() -> list[str]:
+        curves = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+        return [one["name"] for one in curves if one.get("legendgroup") == "behind"]
+
+    assert "widened for one picked out of 9" in texts(page)
+    assert set(page.multiselect[-1].value) == {"random", "margin", "tidal-entropy"}
+    assert len(grey()) == 7
+    page.multiselect[-1].set_value(["badge"]).run()
+
+    assert not page.exception
+    assert len(grey()) == 9
+    assert "BADGE" not in grey()
+    page.multiselect[-1].set_value([]).run()
+    assert grey() == [], "nothing chosen: all"
+
+
 def test_every_table_can_be_saved(studio: Studio) -> None:
     made_up(home(), {"random": RANDOM, "margin": BETTER})
 

@@ -28,15 +28,15 @@ class Band(NamedTuple):
     n: Int64  # runs that each point rests on
 
 
-def band(values: Float64) -> Band:
-    """Mean and 95 % interval by Student's t over the runs of (R, P)."""
+def band(values: Float64, level: float = LEVEL) -> Band:
+    """Mean and interval, 95 % by default, by Student's t over the runs of (R, P)."""
     here = ~np.isnan(values)
     n = here.sum(axis=0)
     total = np.where(here, values, 0).sum(axis=0)
     mean = np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
     squares = np.where(here, (values - mean) ** 2, 0).sum(axis=0)
     variance = np.divide(squares, n - 1, out=np.full(n.shape, np.nan), where=n > 1)
-    half = stats.t.ppf((1 + LEVEL) / 2, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
+    half = stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)) * np.sqrt(variance / np.maximum(n, 1))
     return Band(mean, mean - half, mean + half, n)
 
 
@@ -189,20 +189,23 @@ def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | No
     return f"The same accuracy, {accuracy:.1%}, with {more} ({one:,} instead of {two:,})."
 
 
-def beyond_chance(labels: Int64, values: Float64, other: Float64) -> str:
+def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates: int = 1) -> str:
     """Whether a difference is more than chance, for an audience: the mean one over all labels, with its interval.
 
-    Of ``paired_runs``: two (R, P). One comparison for the whole curve, so that no number of labels is picked.
+    Of ``paired_runs``: two (R, P). One comparison for the whole curve, so that no number of labels is picked. Where the
+    arm is one of several that could have been picked, the interval holds for all ``candidates`` at once (Bonferroni).
     """
     runs = len(values)
     if runs < 2:
         return "One run cannot tell this from chance: play more." if runs else "They have no run in common yet."
-    found = band(100 * (area_under(labels, values) - area_under(labels, other))[:, None])
+    gains = 100 * (area_under(labels, values) - area_under(labels, other))[:, None]
+    found = band(gains, 1 - (1 - LEVEL) / candidates)
     mean, low, high = (float(part[0]) for part in (found.mean, found.low, found.high))
     verdict = "More than chance" if low > 0 or high < 0 else "This may be chance"
+    picked = f", widened for one picked out of {candidates}" if candidates > 1 else ""
     return (
         f"{verdict}: over all numbers of labels the mean difference is {mean:+.1f} points of accuracy, 95 % interval "
-        f"{low:+.1f} to {high:+.1f}, from {runs} runs that began alike."
+        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs that began alike."
     )
 
 

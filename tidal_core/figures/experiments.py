@@ -6,7 +6,7 @@ Figures 9 and 12 of TiDAL (ICCV 2023) are ``curves`` relative to random, 10 and 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from tidal_core.figures.palettes import PERCENT, WHOLE, Theme, base_figure, clas
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BASELINE = "random"
+MOST_COLOURS = 8  # of curves that can be told apart; with more arms some are drawn in colour, the others behind them
 
 
 class Published(NamedTuple):
@@ -44,6 +45,7 @@ class CurvesInfo(NamedTuple):
     is_relative: bool  # percent of random's accuracy, else accuracy
     published: dict[str, Published]
     measure: str = "Accuracy"  # or balanced, or of validation images
+    behind: frozenset[str] = frozenset()  # arms drawn as thin grey lines, without interval
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per arm and number of labels."""
@@ -67,6 +69,7 @@ def curves_info(
     measure: str = "Accuracy",
     is_relative: bool = False,
     published: Mapping[str, Published] | None = None,
+    behind: Collection[str] = (),
 ) -> CurvesInfo:
     """From the accuracies (R, P) of each arm. Relative curves need random among them, and leave it at 0."""
     found = dict(values)
@@ -74,27 +77,35 @@ def curves_info(
         baseline = found.get(BASELINE)
         found = {arm: relative(one, baseline) for arm, one in found.items()} if baseline is not None else {}
     bands = {arm: band(one) for arm, one in found.items()}
-    return CurvesInfo(labels, bands, {arm: titles[arm] for arm in bands}, is_relative, dict(published or {}), measure)
+    names = {arm: titles[arm] for arm in bands}
+    return CurvesInfo(
+        labels, bands, names, is_relative, dict(published or {}), measure, frozenset(bands).intersection(behind)
+    )
 
 
 def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
-    """Mean and 95 % interval of each arm; published curves dotted behind."""
+    """Mean and 95 % interval of each arm; published curves dotted behind, and arms that only give the scale in grey."""
     y = f"{info.measure} relative to random, %" if info.is_relative else info.measure
     figure = base_figure(theme, x="Labels", y=y, height=420)
     x = info.labels.astype(np.float32)
-    for place, (arm, found) in enumerate(info.bands.items()):
-        colour = class_colour(place)
+    value = "%{y:+.2f} %" if info.is_relative else "%{y:.1%}"
+    hover = value + " with %{x:,d} labels, %{customdata:.0f} runs<extra>%{fullData.name}</extra>"
+    for arm in (arm for arm in info.bands if arm in info.behind):
+        figure.add_scatter(
+            x=x,
+            y=info.bands[arm].mean.astype(np.float32),
+            name=info.titles[arm],
+            legendgroup="behind",
+            showlegend=False,
+            customdata=info.bands[arm].n.astype(np.float32),
+            mode="lines",
+            line={"color": faded(theme.muted, 0.35), "width": 1},
+            hovertemplate=hover,
+        )
+    for place, arm in enumerate(arm for arm in info.bands if arm not in info.behind):
+        found, colour = info.bands[arm], class_colour(place)
         if arm in info.published:
-            behind = info.published[arm]
-            figure.add_scatter(
-                x=behind.labels.astype(np.float32),
-                y=behind.mean.astype(np.float32),
-                name=f"{info.titles[arm]}, published",
-                customdata=behind.half.astype(np.float32),
-                mode="lines",
-                line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},
-                hovertemplate="%{y:+.2f} ± %{customdata:.2f} % with %{x:,d} labels<extra>%{fullData.name}</extra>",
-            )
+            _published_curve(figure, info, arm, colour)
         here = ~np.isnan(found.low)
         if here.any():
             figure.add_scatter(
@@ -108,7 +119,6 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
                 showlegend=False,
                 legendgroup=arm,
             )
-        value = "%{y:+.2f} %" if info.is_relative else "%{y:.1%}"
         figure.add_scatter(
             x=x,
             y=found.mean.astype(np.float32),
@@ -118,7 +128,7 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 5},
-            hovertemplate=value + " with %{x:,d} labels, %{customdata:.0f} runs<extra>%{fullData.name}</extra>",
+            hovertemplate=hover,
         )
     figure.update_xaxes(**WHOLE)
     if info.is_relative:
@@ -127,6 +137,19 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
     else:
         figure.update_yaxes(minallowed=0, maxallowed=1, **PERCENT)
     return figure
+
+
+def _published_curve(figure: go.Figure, info: CurvesInfo, arm: str, colour: str) -> None:
+    behind = info.published[arm]
+    figure.add_scatter(
+        x=behind.labels.astype(np.float32),
+        y=behind.mean.astype(np.float32),
+        name=f"{info.titles[arm]}, published",
+        customdata=behind.half.astype(np.float32),
+        mode="lines",
+        line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},
+        hovertemplate="%{y:+.2f} ± %{customdata:.2f} % with %{x:,d} labels<extra>%{fullData.name}</extra>",
+    )
 
 
 def _relative_range(info: CurvesInfo) -> tuple[float, float] | None:
@@ -140,7 +163,8 @@ def _relative_range(info: CurvesInfo) -> tuple[float, float] | None:
     if not len(curves):
         return None
     room = 1 + float(np.ptp(curves))
-    ends = np.concatenate([part for found in info.bands.values() for part in (found.low, found.high)])
+    shown = [found for arm, found in info.bands.items() if arm not in info.behind]
+    ends = np.concatenate([curves, *(part for found in shown for part in (found.low, found.high))])
     ends = ends[~np.isnan(ends)].clip(curves.min() - room, curves.max() + room)
     every = np.concatenate([curves, ends])
     margin = 0.05 * float(np.ptp(every)) + 0.1

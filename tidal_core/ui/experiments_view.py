@@ -177,8 +177,8 @@ def compare(experiment: Experiment) -> None:
     values = results.setting(ratio, metric)
     if only_variants:
         values = {arm: one for arm, one in values.items() if arm in VARIANTS}
-    side_by_side(results, values, METRICS[metric])
-    _curves(experiment, results, values, ratio, METRICS[metric])
+    pair = side_by_side(results, values, METRICS[metric])
+    _curves(experiment, results, values, ratio, METRICS[metric], pair)
     titles = _titles(results.arms)
     wins = figures.WinsInfo(win_matrix([results.setting(one, metric) for one in results.imbalances]), titles)
     theme = charts.page_theme()
@@ -201,10 +201,16 @@ def _titles(arms: Iterable[str]) -> dict[str, str]:
 
 
 def _curves(
-    experiment: Experiment, results: Results, values: dict[str, figures.Floats], ratio: float, measure: str
+    experiment: Experiment,
+    results: Results,
+    values: dict[str, figures.Floats],
+    ratio: float,
+    measure: str,
+    pair: tuple[str, ...],
 ) -> None:
     theme, titles = charts.page_theme(), _titles(values)
-    absolute = figures.curves_info(results.labels, values, titles, measure=measure)
+    behind = _behind(experiment, titles, pair)
+    absolute = figures.curves_info(results.labels, values, titles, measure=measure, behind=behind)
     charts.chart(
         f"{measure} over labels",
         "Mean over the runs with its 95 % interval (Student's t); hover for the number of runs.",
@@ -216,7 +222,7 @@ def _curves(
         return
     published, begins = _published(experiment, tuple(values), ratio)
     against = figures.curves_info(
-        results.labels, values, titles, measure=measure, is_relative=True, published=published
+        results.labels, values, titles, measure=measure, is_relative=True, published=published, behind=behind
     )
     charts.chart(
         "Relative to random",
@@ -226,6 +232,19 @@ def _curves(
     )
     if begins:
         st.caption(f"The published curves begin at {begins:,} labels, where this experiment does not come to.")
+
+
+def _behind(experiment: Experiment, titles: dict[str, str], pair: tuple[str, ...]) -> set[str]:
+    """The arms that are drawn in grey, where there are too many for a colour each."""
+    if len(titles) <= figures.MOST_COLOURS:
+        return set()
+    usual = dict.fromkeys(("random", *pair, "margin", "tidal-entropy", "tidal-margin"))
+    picked = st.multiselect(
+        "In colour", list(titles), [arm for arm in usual if arm in titles], format_func=titles.__getitem__,
+        max_selections=figures.MOST_COLOURS, key=f"exp-colour-{experiment.name}-{'-'.join(pair)}",
+        help="With its interval. The others are grey lines; point at one for its name.",
+    )  # fmt: skip
+    return set(titles).difference(picked) if picked else set()
 
 
 def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> tuple[dict[str, figures.Published], int]:
@@ -239,10 +258,10 @@ def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> t
     return cut, 0 if cut or not found else min(int(one.labels[0]) for one in found.values())
 
 
-def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: str) -> None:
-    """Two arms for an audience: one sentence, two numbers."""
+def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: str) -> tuple[str, ...]:
+    """Two arms for an audience: one sentence, two numbers. The arms that were chosen."""
     if len(setting) < 2:
-        return
+        return ()
     names = list(setting)
     ended = {arm: float(np.nan_to_num(band(setting[arm]).mean[-1], nan=-1.0)) for arm in names if arm != "random"}
     best = max(ended, key=ended.__getitem__)
@@ -256,7 +275,7 @@ def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: 
         found = band(setting[name])
         if not found.n.any():
             column.caption(f"{titles[name]} was not measured so.")
-            return
+            return arm, other
         known = int((found.n > 0).sum()) - 1
         column.metric(
             f"{titles[name]}, {results.labels[known]:,} labels",
@@ -266,13 +285,14 @@ def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: 
             chart_type="line",
         )
     if arm == other:
-        return
+        return (arm,)
     pair = paired_runs(setting[arm], setting[other])
     labels = results.labels[: pair[0].shape[1]]
     if len(pair[0]):
         means = (values.mean(axis=0) for values in pair)
         st.markdown(f"**{same_accuracy(labels, *means) or 'The two have no accuracy in common yet.'}**")
-    st.caption(beyond_chance(labels, *pair))
+    st.caption(beyond_chance(labels, *pair, candidates=len(names) - 1))
+    return arm, other
 
 
 def _tables(experiment: Experiment, results: Results) -> None:
