@@ -15,6 +15,7 @@ from tidal_core.images.importers.folder import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
+from tidal_core.store.classes import LONGEST_NAME
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -38,10 +39,25 @@ class LabelBook:
 
     def add_classes(self, classes: Iterable[FoundClass]) -> None:
         """Make the classes that the source names, in its order, with its keys where they are free."""
+        classes = list(classes)
+        records = self._store.classes.all(include_retired=True)
+        before = {record.id for record in records}
+        taken = {record.name.casefold() for record in records}
+        new: list[str] = []
         for found in classes:
             self._expected.add(found.name)
-            before = {record.id for record in self._store.classes.all(include_retired=True)}
-            class_id = self._resolve(found.name)
+            clean = " ".join(found.name.split())
+            if clean.casefold() not in taken and 0 < len(clean) <= LONGEST_NAME:
+                taken.add(clean.casefold())
+                new.append(clean)
+        if new:  # in one transaction: there are data sets with ten thousand
+            self._store.classes.add(new)
+        by_name = {record.name: record for record in self._store.classes.all()}
+        for found in classes:
+            record = by_name.get(" ".join(found.name.split()))
+            if record is not None:
+                self._class_ids[found.name] = record.id
+            class_id = self._resolve(found.name)  # those that are alike, out of use or no names are remarked on
             if class_id is not None and class_id not in before and found.key:
                 try:
                     self._store.classes.change(class_id, key=found.key)

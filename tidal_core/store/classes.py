@@ -18,6 +18,8 @@ PALETTE = (
     "#105bc3", "#bfac06", "#ab2f2c", "#008b79", "#8368ff", "#ff8ca7", "#b56900", "#68b5ff", "#b474be", "#ff047e",
 )  # fmt: skip
 
+LONGEST_NAME = 200  # characters
+
 
 def choose_key(name: str, taken: set[str]) -> str:
     """The key that answers a class: its own digit, else the first free letter or digit of its name, else none."""
@@ -66,8 +68,8 @@ class Classes:
         """
         cleaned = [" ".join(name.split()) for name in names]
         for name in cleaned:
-            if not name or len(name) > 200:
-                raise InputError(f"The class name {name!r} cannot be used: type 1 to 200 characters.")
+            if not name or len(name) > LONGEST_NAME:
+                raise InputError(f"The class name {name!r} cannot be used: type 1 to {LONGEST_NAME} characters.")
         known = self.all(include_retired=True)
         by_name = {record.name: record for record in known}
         taken = {record.key for record in known} | self.RESERVED_KEYS
