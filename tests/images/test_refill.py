@@ -249,7 +249,7 @@ def test_an_import_and_a_filling_do_not_meet(photos: Path) -> None:
     ask(project, **ASKED)
 
     def import_too(step: ImportProgress) -> None:
-        with pytest.raises(InputError, match="under way"):
+        with pytest.raises(InputError, match="a filling of its pixel cache, is under way"):
             ingest(project, str(photos))
 
     assert refill(project, progress=import_too).refilled == IMAGES

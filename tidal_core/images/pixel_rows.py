@@ -29,7 +29,10 @@ def only_one(folder: Path) -> Iterator[None]:
     """Refuse a second import, or filling, while one goes on in this project folder: InputError."""
     with _running_lock:
         if folder in _running:
-            raise InputError("an import into this project is under way; wait for its end, or cancel it.")
+            raise InputError(
+                "an import into this project, or a filling of its pixel cache, is under way; wait for its end, or "
+                "cancel it."
+            )
         _running.add(folder)
     try:
         yield

@@ -165,7 +165,7 @@ def test_a_hundred_thousand_images_are_listed_as_they_are_needed(project: Projec
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 100_000
-    # Bytes; a list of the images has 40 million. Python's own table of names (parts of paths) may double meanwhile: 8.
+    # Bytes; a list of the images has 35 million. Python's own table of names (parts of paths) may double meanwhile: 8.
     assert peak < 12_000_000
 
 
