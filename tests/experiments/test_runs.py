@@ -203,6 +203,15 @@ def test_the_studios_delay_answers_each_batch_from_the_ranking_before(tmp_path: 
     assert len(set(everything)) == len(everything)
 
 
+@pytest.mark.parametrize("number", [0, 1, 3, 4])
+def test_what_waits_to_be_audited_is_not_asked(tmp_path: Path, number: int) -> None:
+    protocol = replace(TINY, rounds=4, per_round=8, stale=True, audit_share=0.5)
+    lines = list(play(make_run(tmp_path, protocol=protocol, number=number)))
+
+    everything = [row for line in lines for row in line["asked"] + line["audited"]]
+    assert len(set(everything)) == len(everything)
+
+
 def test_a_stale_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     protocol = replace(TINY, stale=True, audit_share=0.25)
     whole = list(play(make_run(tmp_path / "whole", protocol=protocol)))

@@ -223,7 +223,9 @@ class _State:
         """Rank what is not yet asked; with ``stale`` the batch before this ranking's is the one that is answered."""
         run, protocol = self.run, self.run.protocol
         began = time.perf_counter()
-        taken = self.spent if self.waiting is None else np.concatenate([self.spent, self.waiting])
+        taken = self.spent
+        if self.waiting is not None:  # its audit sample, too: -1 - row
+            taken = np.concatenate([taken, np.where(self.waiting < 0, -1 - self.waiting, self.waiting)])
         free = np.setdiff1d(self.start.pool, taken)
         wanted = min(protocol.per_round, len(free))
         rows = self._subset(free, wanted, number)
