@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.owner import owning
+from tidal_core.experiments.protocol import PRESETS
 from tidal_core.projects import home
 from tidal_core.strategies import registry
 from tidal_core.studio import Studio
@@ -209,6 +211,25 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
     spec = Experiment(home() / "experiments" / "digits-quick").spec
     assert spec.arms == ("random", "margin", "tidal-margin", "random+td", "tidal-entropy/plain")
     assert spec.protocol.rounds == 3
+
+
+def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.selectbox(key="exp-preset").select("quick").run()
+    assert "The studio's delay" not in [one.label for one in page.toggle]
+    page.toggle(key="exp-more-choices").set_value(True).run()
+    page.selectbox(key="exp-warm-quick").select(True)
+    page.selectbox(key="exp-tail").select("step")
+    page.toggle(key="exp-stale").set_value(True)
+    page.slider(key="exp-audit").set_value(0.25)
+    page.button(key="exp-start").click().run()
+
+    assert not page.exception
+    protocol = Experiment(home() / "experiments" / "digits-quick").spec.protocol
+    quick = PRESETS["quick"]
+    assert protocol == replace(
+        quick, train=replace(quick.train, warm_start=True), tail="step", stale=True, audit_share=0.25
+    )
 
 
 def test_what_was_begun_last_is_what_is_shown(studio: Studio, started: list[list[str]]) -> None:

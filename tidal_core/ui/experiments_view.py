@@ -1,11 +1,9 @@
-"""The parts of the Experiments page."""
+"""An experiment on its page: how far it is, what was measured. What begins one is ``experiments_form``."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -13,15 +11,14 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.errors import TidalError
 from tidal_core.experiments import owner, report
-from tidal_core.experiments.datasets import available, keep_project
-from tidal_core.experiments.files import Experiment, Spec, begin, experiments, last_words, rounds_done
-from tidal_core.experiments.protocol import PRESETS, Arm
+from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
+from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.results import Metric, Results, load
 from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
-from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.projects import home
 from tidal_core.ui import charts
-from tidal_core.ui.runtime import get_studio
+from tidal_core.ui.experiments_form import data_folder, play
 
 VARIANTS = (
     "random",
@@ -36,86 +33,6 @@ METRICS: dict[Metric, str] = {
     "balanced_accuracy": "Balanced accuracy",
     "validation_accuracy": "Validation accuracy",
 }
-
-
-def data_folder() -> Path | None:
-    """Where data sets' files are: $TIDAL_DATA."""
-    return Path(os.environ["TIDAL_DATA"]) if os.environ.get("TIDAL_DATA") else None
-
-
-def start_form() -> None:
-    """Begin an experiment, or add arms and runs to one."""
-    with st.expander("Start an experiment", icon=":material/play_arrow:", expanded=not experiments(home())):
-        names = available(home() / "experiments" / "data", data_folder())
-        names += [f"project:{slug}" for slug in project_slugs()]
-        left, right = st.columns(2, gap="large")
-        dataset = left.selectbox("Images with known labels", names, key="exp-data")
-        preset = left.selectbox(
-            "Preset", list(PRESETS), key="exp-preset",
-            help="human: as a person labels, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
-        )  # fmt: skip
-        arms = right.multiselect(
-            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms"
-        )
-        more = right.text_input(
-            "More arms", key="exp-more", placeholder="random+td, tidal-entropy/plain",
-            help="+td trains the TD module along; /plain judges what was asked by a plain classifier.",
-        )  # fmt: skip
-        protocol = PRESETS[str(preset)]
-        columns = st.columns(5)
-        runs = int(columns[0].number_input("Runs of each", 1, 50, 3, key="exp-runs"))
-        first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{preset}"))
-        step = int(columns[2].number_input("Labels a round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
-        rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{preset}"))
-        ratio = float(columns[4].number_input("Imbalance ratio", 1.0, 1000.0, 1.0, key="exp-ratio"))
-        name = st.text_input("Name", slugify(f"{dataset} {preset}"), key=f"exp-name-{dataset}-{preset}")
-        if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
-            changed = protocol.changed(first=first, per_round=step, rounds=rounds)
-            all_arms = tuple(dict.fromkeys([*arms, *(arm.strip() for arm in more.split(",") if arm.strip())]))
-            try:
-                spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
-                _keep_labels(str(dataset))
-                begun = begin(home(), slugify(name), spec)
-                _start(begun)
-                st.session_state["exp-shown"] = begun.name
-            except TidalError as error:
-                st.error(str(error), icon=":material/error:")
-
-
-def ways_of_asking() -> None:
-    """What each strategy does, where it is from and what it costs; those of other packages that cannot be used."""
-    for problem in strategies.problems():
-        st.warning(problem, icon=":material/extension_off:")
-    with st.expander("What each way of asking does", icon=":material/help:"):
-        every = [strategies.get(name) for name in strategies.names()]
-        st.dataframe(
-            {
-                "Title": [one.title for one in every],
-                "Name": [one.name for one in every],
-                "Asks for": [one.explanation for one in every],
-                "From": [one.paper for one in every],
-                "Cost": [one.cost for one in every],
-                "Trained beside": [", ".join(sorted(one.companions)) for one in every],
-            },
-            hide_index=True,
-        )
-        st.caption("N images in the pool, L labelled, C classes, D features, n asked.")
-
-
-def _keep_labels(dataset: str) -> None:
-    """A project's labels for the other process, which cannot open what is open here; once, for all its comparisons."""
-    cache = home() / "experiments" / "data"
-    slug = dataset.removeprefix("project:")
-    if slug != dataset and not (cache / f"project-{slug}" / "about.json").exists():
-        keep_project(get_studio().project(slug), cache)
-
-
-def _start(experiment: Experiment) -> None:
-    """Play in a process of its own, at low priority: it lives on without the studio."""
-    if experiment.owner is None:
-        (experiment.folder / "log.txt").unlink(missing_ok=True)
-        owner.start(["experiment-resume", experiment.name], experiment.folder)
-    st.toast(f"{experiment.name} plays in the background.")
 
 
 def choose() -> Experiment | None:
@@ -134,7 +51,7 @@ def choose() -> Experiment | None:
         ):
             st.toast("Stopped. Finished rounds stay; go on whenever you like.")
         if st.button("Go on", icon=":material/play_arrow:", key="exp-go-on", disabled=running or finished):
-            _start(experiment)
+            play(experiment)
     return experiment
 
 

@@ -1,0 +1,131 @@
+"""The form of the Experiments page that begins an experiment, and what its ways of asking are."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from tidal_core import strategies
+from tidal_core.errors import TidalError
+from tidal_core.experiments import owner
+from tidal_core.experiments.datasets import available, keep_project
+from tidal_core.experiments.files import Experiment, Spec, begin, experiments
+from tidal_core.experiments.protocol import PRESETS, Protocol, Tail
+from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.ui.runtime import get_studio
+
+START_WORDS = {False: "Every round from fresh weights (cold)", True: "Carried over from round to round (warm)"}
+TAIL_WORDS: dict[Tail, str] = {
+    "exponential": "Exponential: each class is a little smaller",
+    "step": "Step: the second half of the classes is small",
+}
+
+
+def data_folder() -> Path | None:
+    """Where data sets' files are: $TIDAL_DATA."""
+    return Path(os.environ["TIDAL_DATA"]) if os.environ.get("TIDAL_DATA") else None
+
+
+def start_form() -> None:
+    """Begin an experiment, or add arms and runs to one."""
+    with st.expander("Start an experiment", icon=":material/play_arrow:", expanded=not experiments(home())):
+        names = available(home() / "experiments" / "data", data_folder())
+        names += [f"project:{slug}" for slug in project_slugs()]
+        left, right = st.columns(2, gap="large")
+        dataset = left.selectbox("Images with known labels", names, key="exp-data")
+        preset = left.selectbox(
+            "Preset", list(PRESETS), key="exp-preset",
+            help="human: as a person labels, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
+        )  # fmt: skip
+        arms = right.multiselect(
+            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms"
+        )
+        more = right.text_input(
+            "More arms", key="exp-more", placeholder="random+td, tidal-entropy/plain",
+            help="+td trains the TD module along; /plain judges what was asked by a plain classifier.",
+        )  # fmt: skip
+        protocol = PRESETS[str(preset)]
+        columns = st.columns(5)
+        runs = int(columns[0].number_input("Runs of each", 1, 50, 3, key="exp-runs"))
+        first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{preset}"))
+        step = int(columns[2].number_input("Labels a round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
+        rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{preset}"))
+        ratio = float(columns[4].number_input("Imbalance ratio", 1.0, 1000.0, 1.0, key="exp-ratio"))
+        protocol = _more_choices(protocol, str(preset))
+        name = st.text_input("Name", slugify(f"{dataset} {preset}"), key=f"exp-name-{dataset}-{preset}")
+        if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
+            changed = protocol.changed(first=first, per_round=step, rounds=rounds)
+            all_arms = tuple(dict.fromkeys([*arms, *(arm.strip() for arm in more.split(",") if arm.strip())]))
+            try:
+                spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
+                _keep_labels(str(dataset))
+                begun = begin(home(), slugify(name), spec)
+                play(begun)
+                st.session_state["exp-shown"] = begun.name
+            except TidalError as error:
+                st.error(str(error), icon=":material/error:")
+
+
+def _more_choices(protocol: Protocol, preset: str) -> Protocol:
+    """What few change; the preset's where it is not shown."""
+    if not st.toggle("More choices", key="exp-more-choices"):
+        return protocol
+    left, right = st.columns(2, gap="large")
+    warm = left.selectbox(
+        "Weights", list(START_WORDS), list(START_WORDS).index(protocol.train.warm_start), START_WORDS.__getitem__,
+        key=f"exp-warm-{preset}",
+        help="Cold: the accuracy of a round depends on its labels alone. Warm: as the studio trains, and as published.",
+    )  # fmt: skip
+    tail = right.selectbox(
+        "How classes thin out", list(TAIL_WORDS), format_func=TAIL_WORDS.__getitem__, key="exp-tail",
+        help="Where the imbalance ratio is above 1.",
+    )  # fmt: skip
+    stale = left.toggle(
+        "The studio's delay", key="exp-stale",
+        help="Each batch is answered from the ranking before the last, as when a person labels while the model trains.",
+    )  # fmt: skip
+    audit = right.slider(
+        "Share of audit images", 0.0, 0.5, 0.0, 0.05, key="exp-audit",
+        help="So many of the labels go to a sample that is never trained on, as in the studio.",
+    )  # fmt: skip
+    train = dataclasses.replace(protocol.train, warm_start=bool(warm))
+    return dataclasses.replace(protocol, train=train, tail=tail, stale=stale, audit_share=float(audit))
+
+
+def ways_of_asking() -> None:
+    """What each strategy does, where it is from and what it costs; those of other packages that cannot be used."""
+    for problem in strategies.problems():
+        st.warning(problem, icon=":material/extension_off:")
+    with st.expander("What each way of asking does", icon=":material/help:"):
+        every = [strategies.get(name) for name in strategies.names()]
+        st.dataframe(
+            {
+                "Title": [one.title for one in every],
+                "Name": [one.name for one in every],
+                "Asks for": [one.explanation for one in every],
+                "From": [one.paper for one in every],
+                "Cost": [one.cost for one in every],
+                "Trained beside": [", ".join(sorted(one.companions)) for one in every],
+            },
+            hide_index=True,
+        )
+        st.caption("N images in the pool, L labelled, C classes, D features, n asked.")
+
+
+def _keep_labels(dataset: str) -> None:
+    """A project's labels for the other process, which cannot open what is open here; once, for all its comparisons."""
+    cache = home() / "experiments" / "data"
+    slug = dataset.removeprefix("project:")
+    if slug != dataset and not (cache / f"project-{slug}" / "about.json").exists():
+        keep_project(get_studio().project(slug), cache)
+
+
+def play(experiment: Experiment) -> None:
+    """Play in a process of its own, at low priority: it lives on without the studio."""
+    if experiment.owner is None:
+        (experiment.folder / "log.txt").unlink(missing_ok=True)
+        owner.start(["experiment-resume", experiment.name], experiment.folder)
+    st.toast(f"{experiment.name} plays in the background.")
