@@ -85,7 +85,7 @@ def compare(experiment: Experiment) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric: Metric = st.segmented_control(
             "Measure", list(METRICS), default="accuracy", required=True,
-            format_func=METRICS.__getitem__, key="exp-metric",
+            format_func=lambda one: METRICS[one].removesuffix(" accuracy"), key="exp-metric",
         )  # fmt: skip
         ratio = results.imbalances[0]
         if len(results.imbalances) > 1:
