@@ -8,39 +8,29 @@ import time
 import pytest
 
 from tests.engine import brief
-from tidal_core import trials
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, TidalError
-from tidal_core.trials import Proposal, Trial, propose_speed
+from tidal_core.trials import Speeds, Trial, measure_speeds
 
 WAYS = {"float32", "float32, channels last", "bfloat16", "bfloat16, channels last"}
 
 
 def test_a_trial_measures_every_way() -> None:
-    found = propose_speed(brief(), 8, 3, rounds=1)
+    found = measure_speeds(brief(), 8, 3, rounds=1)
 
-    assert set(found.speed) == WAYS
-    assert all(images_per_second > 0 for images_per_second in found.speed.values())
-    assert found.own == "float32, channels last"
-    assert found.times >= 1
+    assert set(found.images_per_second) == WAYS
+    assert all(speed > 0 for speed in found.images_per_second.values())
 
 
-def test_the_configuration_stays_where_nothing_is_much_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "WORTH", 1e9)
-    given = brief(precision="bfloat16", channels_last=False)
+def test_only_what_is_much_faster_is_worth_a_change() -> None:
+    found = Speeds("cuda", {"float32": 100.0, "float32, channels last": 109.0, "bfloat16": 105.0})
 
-    found = propose_speed(given, 8, 3, rounds=1)
-
-    assert (found.precision, found.channels_last) == (given.precision, given.channels_last)
-    assert found.times == 1
-
-
-def test_the_fastest_way_is_proposed_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "WORTH", 0)
-
-    found = propose_speed(brief(), 8, 3, rounds=1)
-
-    assert found.speed[found.name] == max(found.speed.values())
+    assert found.worth_changing_to("float32") is None
+    assert found.worth_changing_to("float32, channels last") is None
+    faster = Speeds("cuda", {**found.images_per_second, "bfloat16": 220.0})
+    assert faster.worth_changing_to("float32") == "bfloat16"
+    assert faster.times("bfloat16", "float32") == 2.2
+    assert faster.worth_changing_to("bfloat16") is None, "in use already"
 
 
 def test_a_trial_in_a_process_of_its_own_says_what_it_found() -> None:
@@ -49,7 +39,7 @@ def test_a_trial_in_a_process_of_its_own_says_what_it_found() -> None:
     assert trial.running
     found = trial.result()
 
-    assert set(found.speed) == WAYS
+    assert set(found.images_per_second) == WAYS
     assert not trial.running
     assert trial.result() is found
 
@@ -75,10 +65,10 @@ def test_looking_at_a_trial_needs_no_torch() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_a_proposal_comes_back_from_json_as_it_went() -> None:
-    found = Proposal("cpu", {"float32": 1.5}, "float32", "float32", False)
+def test_what_was_found_comes_back_from_json_as_it_went() -> None:
+    found = Speeds("cpu", {"float32": 1.5})
 
-    assert Proposal.from_dict(json.loads(found.to_json())) == found
+    assert Speeds.from_dict(json.loads(found.to_json())) == found
 
 
 def test_a_project_trains_as_its_settings_say() -> None:

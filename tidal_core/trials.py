@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts o
     from tidal_core.records import TrainImages
     from tidal_core.training import Training
 
-WORTH = 1.1  # so many times as fast, or the given configuration stays
+WORTH = 1.1  # so many times as fast, or what is used now stays
 WAYS: tuple[tuple[Precision, bool], ...] = (
     ("float32", False),
     ("float32", True),
@@ -42,31 +42,26 @@ def way_name(precision: str, channels_last: bool) -> str:
 
 
 @dataclass(frozen=True)
-class Proposal(JsonConfig):
+class Speeds(JsonConfig):
     """What a trial found."""
 
     device: str
-    speed: dict[str, float]  # images per second of each way
-    own: str  # the way of the given configuration
-    precision: Precision  # proposed: those of the given configuration where nothing is WORTH it
-    channels_last: bool
+    images_per_second: dict[str, float]  # of each way, by ``way_name``
 
-    @property
-    def name(self) -> str:
-        """The way that is proposed."""
-        return way_name(self.precision, self.channels_last)
+    def times(self, way: str, now: str) -> float:
+        """How many times as fast one way is as the one that is used now."""
+        return self.images_per_second[way] / self.images_per_second[now]
 
-    @property
-    def times(self) -> float:
-        """How many times as fast the proposed way is as the given one."""
-        return self.speed[self.name] / self.speed[self.own]
+    def worth_changing_to(self, now: str) -> str | None:
+        """The fastest way where it is at least ``WORTH`` times as fast as the one that is used now, else None."""
+        best = max(self.images_per_second, key=self.images_per_second.__getitem__)
+        return best if self.times(best, now) >= WORTH else None
 
 
-def propose_speed(config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3) -> Proposal:
-    """The fastest precision and layout for ``config``.
+def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3) -> Speeds:
+    """How fast ``config`` trains with each precision and layout.
 
     ``side``: pixels of the training images. Each way trains two batches of made-up images ``rounds`` times, in turns.
-    bfloat16 and the other layout are proposed only where they are at least ``WORTH`` times as fast.
     """
     from tidal_core.devices import synchronize
     from tidal_core.records import TrainImages
@@ -88,13 +83,7 @@ def propose_speed(config: TrainConfig, side: int, n_classes: int, *, threads: in
                 synchronize(trial.device)
                 seconds[way].append(time.perf_counter() - began)
         device = next(iter(trials.values())).device.type
-    speed = {way: n / statistics.median(times) for way, times in seconds.items()}
-    own = (config.precision, config.channels_last)
-    best = max(speed, key=lambda way: speed[way])
-    precision, channels_last = best if speed[best] >= WORTH * speed[own] else own
-    return Proposal(
-        device, {way_name(*way): found for way, found in speed.items()}, way_name(*own), precision, channels_last
-    )
+    return Speeds(device, {way_name(*way): n / statistics.median(times) for way, times in seconds.items()})
 
 
 def _started(config: TrainConfig, images: TrainImages, threads: int, rounds: int) -> Training:
@@ -119,21 +108,21 @@ class Trial:
             text=True,
             cwd=Path(__file__).parents[1],
         )
-        self._found: Proposal | None = None
+        self._found: Speeds | None = None
 
     @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
-    def result(self) -> Proposal:
+    def result(self) -> Speeds:
         """What it found, waiting for its end. Raises TidalError where it broke off."""
         if self._found is None:
             said = self._process.communicate()[0].strip().splitlines()
             if self._process.returncode:
                 why = said[-1] if said else f"its process ended with {self._process.returncode}"
                 raise TidalError(f"The trial broke off: {why}")
-            self._found = Proposal.from_dict(json.loads(said[-1]))
+            self._found = Speeds.from_dict(json.loads(said[-1]))
         return self._found
 
     def stop(self) -> None:
@@ -143,9 +132,9 @@ class Trial:
 
 
 def main() -> None:
-    """The process of a ``Trial``: what is asked as JSON in, the proposal as the last line out."""
+    """The process of a ``Trial``: what is asked as JSON in, the speeds as the last line out."""
     asked = json.loads(sys.argv[1])
-    found = propose_speed(TrainConfig.from_dict(asked["config"]), asked["side"], asked["n_classes"])
+    found = measure_speeds(TrainConfig.from_dict(asked["config"]), asked["side"], asked["n_classes"])
     print(json.dumps(dataclasses.asdict(found)))
 
 

@@ -15,7 +15,7 @@ from tests.tiny import tiny_project
 from tidal_core.images.jobs import ImportJob, Job
 from tidal_core.records import ImportProblem, ImportReport
 from tidal_core.studio import Studio
-from tidal_core.trials import WAYS, Proposal, Trial, way_name
+from tidal_core.trials import WAYS, Speeds, Trial, way_name
 from tidal_core.ui import import_view
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"
@@ -130,13 +130,8 @@ def test_what_is_faster_is_taken_for_the_next_round(studio: Studio) -> None:
     shown = page()
     trial = Trial(brief(), 8, 3)
     trial.stop()  # what a graphics card would have answered
-    trial._found = Proposal(
-        "cuda",
-        dict(zip((way_name(*way) for way in WAYS), (90.0, 100.0, 150.0, 210.0), strict=True)),
-        "",
-        "float32",
-        True,
-    )
+    names = [way_name(*way) for way in WAYS]
+    trial._found = Speeds("cuda", dict(zip(names, (90.0, 100.0, 150.0, 210.0), strict=True)))
     shown.session_state["speed-tiny-quick-8"] = trial
     shown.run()
 

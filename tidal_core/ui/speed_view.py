@@ -58,21 +58,22 @@ def _result(project: Project, trial: Trial, now: str) -> None:
     if found is None:
         return
     device = {"cpu": "the processor", "cuda": "the graphics card", "mps": "the graphics processor"}
+    speeds = found.images_per_second
     st.dataframe(
         {
-            "Computes in": [WORDS[name] for name in found.speed],
-            "Images a second": [round(speed) for speed in found.speed.values()],
-            "Times as fast as now": [f"{speed / found.speed[now]:.2f}" for speed in found.speed.values()],
+            "Computes in": [WORDS[name] for name in speeds],
+            "Images a second": [round(speed) for speed in speeds.values()],
+            "Times as fast as now": [f"{found.times(name, now):.2f}" for name in speeds],
         },
         hide_index=True,
         width="content",
     )
-    best = max(found.speed, key=lambda name: found.speed[name])
-    if found.speed[best] < WORTH * found.speed[now]:
+    best = found.worth_changing_to(now)
+    if best is None:
         st.caption(f"On {device.get(found.device, found.device)} nothing is at least {WORTH:g} times as fast as now.")
         return
     if st.button(
-        f"Use {WORDS[best]} from the next round on, {found.speed[best] / found.speed[now]:.1f} times as fast",
+        f"Use {WORDS[best]} from the next round on, {found.times(best, now):.1f} times as fast",
         key=f"speed-use-{project.slug}",
         type="primary",
     ):
