@@ -20,6 +20,10 @@
 A message names the thing, the value and the remedy: it is shown to people as it stands.
 """
 
+import errno
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the numbers by which a disk says that it is full
+
 
 class TidalError(Exception):
     """The base of all errors raised on purpose: catching it catches nothing else."""

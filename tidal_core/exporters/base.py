@@ -18,8 +18,7 @@ from typing import Literal, Protocol, get_args
 
 import pyarrow as pa
 
-from tidal_core.errors import InputError
-from tidal_core.images.sources import FULL
+from tidal_core.errors import DISK_FULL, InputError
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
 
@@ -90,7 +89,7 @@ def replaced(target: Path) -> Iterator[Path]:
         yield inner
         os.replace(inner, target)  # refuses a folder that holds anything
     except OSError as error:
-        remedy = "make room on the disk" if error.errno in FULL else "choose another place or name"
+        remedy = "make room on the disk" if error.errno in DISK_FULL else "choose another place or name"
         raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
     finally:
         if beside is not None:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from tidal_core.config import PixelSpec
-from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
 from tidal_core.images.beyond import SUFFIX, rename
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
@@ -27,7 +27,7 @@ from tidal_core.images.labels import LabelBook
 from tidal_core.images.pixel_rows import PixelRows, only_one, open_rows
 from tidal_core.images.pixels import decoded_side, fit_square, open_pixels
 from tidal_core.images.reading import ImageFacts, open_image
-from tidal_core.images.sources import FULL, has_gone, unchanged_since
+from tidal_core.images.sources import has_gone, unchanged_since
 from tidal_core.projects import Project
 from tidal_core.records import (
     ImageRecord,
@@ -104,7 +104,7 @@ def ingest(
                 cancelled = run.go(rows, should_stop or (lambda: False))
             return run.finish(hide_near_duplicates, cancelled)
         except OSError as error:
-            remedy = "Make room on the disk" if error.errno in FULL else "See to that"
+            remedy = "Make room on the disk" if error.errno in DISK_FULL else "See to that"
             raise InputError(
                 f"the import stopped at file {run.done if run is not None else 0:,}: {error.strerror or error} "
                 f"({error.filename or project.pixels}); what was read until then is kept. {remedy} and import again."

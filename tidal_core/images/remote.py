@@ -7,7 +7,6 @@ see ``requirements-remote.txt``; credentials are found as its own documentation 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -16,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -88,7 +87,7 @@ def read_remote(uri: str, name: str) -> bytes:
 def why_not(error: Exception) -> tuple[str, str]:
     """Reason and remedy, for people, of what a file system raised."""
     status = getattr(error, "status", None)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "there is no room on this machine's disk to fetch it", "make room there and import again"
     if isinstance(error, FileNotFoundError):
         return "it is not there", "put it back where it was, or remove the image"

@@ -8,7 +8,6 @@ a web request.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import urllib.parse
@@ -18,7 +17,6 @@ from pathlib import Path, PurePath
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images.remote import protocol_of, read_remote
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a disk without room says
 MAX_FILE_BYTES = 1_000_000_000  # a larger file is no photo
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tidal_core.errors import InputError
+from tidal_core.errors import DISK_FULL, InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
@@ -33,7 +33,7 @@ from tidal_core.images.importers.folder import (
     split_folders,
 )
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
-from tidal_core.images.sources import FULL, MAX_FILE_BYTES, shown_name
+from tidal_core.images.sources import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem, Split
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -258,7 +258,7 @@ def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPa
                 continue
             _write(folder / member, start, file)
         except _DAMAGE as error:
-            if isinstance(error, OSError) and error.errno in FULL:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise  # no word about the archive, and none of what follows would fit either
             yield ImportProblem(name, f"it cannot be unpacked ({error})", "pack the archive again")
             continue
