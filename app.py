@@ -23,7 +23,7 @@ def parts() -> dict[str, Any]:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit.runtime.pages_manager import PagesManager
 
-    from tidal_core import api, api_owner
+    from tidal_core.server import api, owner_api
     from tidal_core.ui.runtime import get_studio
 
     # A folder of this name makes Streamlit run a page's file by itself, without ours, for the first visitor who comes
@@ -44,7 +44,7 @@ def parts() -> dict[str, Any]:
     # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
     return {
-        "routes": [*api.routes(get_studio), *api_owner.routes(get_studio)],
+        "routes": [*api.routes(get_studio), *owner_api.routes(get_studio)],
         "lifespan": lifespan,
         "middleware": [hosts],
     }

@@ -20,9 +20,10 @@ import time
 
 import numpy as np
 
-from tidal_core import rounds, studio
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, RoundProgress, RoundState
+from tidal_core.rounds.due import claim_round
+from tidal_core.server import studio
 
 
 def answer_next(project: Project, n: int) -> None:
@@ -51,8 +52,8 @@ def answer_next(project: Project, n: int) -> None:
 
 def one_seed(seed: int, strategy: str, labels: int, at_once: bool) -> tuple[list[float], list[float], list[float]]:
     """Accuracies, seconds and seconds of scoring, one for each round."""
-    from tidal_core.queueing import fill_queue
-    from tidal_core.running import RoundRun
+    from tidal_core.rounds.queue_plan import fill_queue
+    from tidal_core.rounds.run import RoundRun
 
     with tempfile.TemporaryDirectory() as home:
         os.environ["TIDAL_HOME"] = home
@@ -70,7 +71,7 @@ def one_seed(seed: int, strategy: str, labels: int, at_once: bool) -> tuple[list
                 reached.setdefault(progress.state, time.monotonic())
 
             began = time.monotonic()
-            record = rounds.claim(project, started_by="person")
+            record = claim_round(project, started_by="person")
             RoundRun(project, record, report=note, should_stop=lambda: False).run()
             seconds.append(time.monotonic() - began)
             scoring.append(reached[RoundState.DONE] - reached[RoundState.SCORING])

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from tidal_core.config import PAPER, QUICK, Seeds, TrainConfig
-from tidal_core.devices import pick_device, synchronize
+from tidal_core.engine.devices import pick_device, synchronize
+from tidal_core.engine.training import Training, build_model, train
 from tidal_core.records import TrainImages
-from tidal_core.training import Training, build_model, train
 
 N_CLASSES = 10
 

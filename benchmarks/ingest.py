@@ -34,10 +34,10 @@ import psutil
 from PIL import Image
 
 from tidal_core.config import ProjectSettings
-from tidal_core.exporters import export
+from tidal_core.export.tables import export
 from tidal_core.images.importers import scan
 from tidal_core.images.ingest import WORKERS, ImportProgress, ingest
-from tidal_core.images.pixels import REDUCING_GAP
+from tidal_core.images.pixels.cache import REDUCING_GAP
 from tidal_core.projects import Project, create_project
 from tidal_core.records import ImageRecord, ImageStatus, Split
 from tidal_core.store.answers import ImportedLabels
@@ -209,7 +209,7 @@ def memory_growth(folder: Path, n: int) -> float:
 
 
 def _tiny_png() -> bytes:
-    from tidal_core.images.pixels import png_bytes
+    from tidal_core.images.pixels.cache import png_bytes
 
     return png_bytes(Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)))
 

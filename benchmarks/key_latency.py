@@ -34,12 +34,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.driver import Labelling, launch
 from tests.browser.server import Server
-from tests.finished import finish_round
-from tidal_core import rounds
+from tests.helpers.finished import finish_round
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project, open_project
 from tidal_core.records import AnswerKind, RoundState
+from tidal_core.rounds.due import end_round
 
 CIFAR = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -201,7 +201,7 @@ def measure_grid(browser: Browser, home: Path) -> Figures:
     keys = open_project(SLUG)
     active = keys.store.rounds.active()
     if active is not None:  # what the training part left would go on meanwhile
-        rounds.stop(keys, active.id, RoundState.CANCELLED)
+        end_round(keys, active.id, RoundState.CANCELLED)
     keys.store.settings.save(replace(keys.settings, rounds_enabled=False))
     keys.close()
     shutil.copytree(home / "projects" / SLUG, home / "projects" / "sheets")

@@ -36,7 +36,7 @@ import numpy as np
 
 from tests.browser.server import Server
 from tidal_core.projects import open_project
-from tidal_core.studio import DEMO, make_demo
+from tidal_core.server.studio import DEMO, make_demo
 
 CONNECTIONS = 4
 LONGEST_BURST = 0.8  # seconds

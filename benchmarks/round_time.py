@@ -21,11 +21,11 @@ from PIL import Image
 
 from benchmarks.engine import arguments, say
 from tidal_core.config import ProjectSettings
-from tidal_core.images.pixels import PixelCache
+from tidal_core.images.pixels.cache import PixelCache
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind, ImageRecord, ImageStatus, Int64, Split, UInt8
-from tidal_core.rounds import claim
-from tidal_core.running import RoundRun
+from tidal_core.rounds.due import claim_round
+from tidal_core.rounds.run import RoundRun
 
 SHARED = Path(os.environ.get("TIDAL_SHARED_DATA") or Path(__file__).parents[2] / "shared/data")
 
@@ -89,7 +89,7 @@ def main() -> None:
             project = project_of(labels, pool)
             for _ in range(rounds):
                 began, work = time.perf_counter(), time.process_time()
-                record = claim(project, started_by="person")
+                record = claim_round(project, started_by="person")
                 RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
                 seconds.append(time.perf_counter() - began)
                 computed.append(time.process_time() - work)

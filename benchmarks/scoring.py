@@ -25,9 +25,9 @@ from benchmarks.engine import (
     say,
 )
 from tidal_core.config import Seeds
-from tidal_core.devices import pick_device, use_threads
-from tidal_core.scoring import best_batch_size, score
-from tidal_core.training import build_model
+from tidal_core.engine.devices import pick_device, use_threads
+from tidal_core.engine.scoring import best_batch_size, score
+from tidal_core.engine.training import build_model
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.made_up import Size, make
 from tests.browser.server import Server
-from tidal_core.images.pixels import PixelCache
+from tidal_core.images.pixels.cache import PixelCache
 
 PAUSE = 0.02  # seconds between labels
 

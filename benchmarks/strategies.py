@@ -53,7 +53,7 @@ def passes_of(pool: PoolView) -> dict[str, Float32]:
     """What MC dropout says of the pool: it is all that BALD costs."""
     import torch
 
-    from tidal_core.companions.mc_dropout import MCDropout
+    from tidal_core.engine.companions.mc_dropout import MCDropout
 
     companion = MCDropout((pool.features.shape[1],), pool.log_p.shape[1])
     return {key: value.numpy() for key, value in companion.extra(torch.from_numpy(pool.features)).items()}

@@ -33,9 +33,9 @@ from benchmarks.engine import (
     start,
 )
 from tidal_core.config import Seeds, TrainConfig
-from tidal_core.devices import use_threads
+from tidal_core.engine.devices import use_threads
+from tidal_core.engine.training import build_model
 from tidal_core.records import TrainImages
-from tidal_core.training import build_model
 
 
 class Photos(VisionDataset):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from tidal_core.labeling import desk_of
+from tidal_core.labelling.desk import desk_of
 from tidal_core.ui.labeller import labeller
 from tidal_core.ui.plain import plain_labeller
 from tidal_core.ui.runtime import annotator, current_project, get_studio

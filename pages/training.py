@@ -6,9 +6,9 @@ import streamlit as st
 
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
+from tidal_core.text import config_in_words
 from tidal_core.ui import looking, rounds_view
 from tidal_core.ui.runtime import current_project, get_studio
-from tidal_core.wording import config_in_words
 
 
 def controls(project: Project) -> None:

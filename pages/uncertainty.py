@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
+from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.ui import charts, looking, pool_view
 from tidal_core.ui.runtime import current_project
 
@@ -24,11 +25,11 @@ if not done:
 else:
     newest = done[-1]
     table = looking.pool_table(project, newest.id, looking.key_of(project, newest))
-    known = [name for name in figures.ESTIMATORS if pool_view.has(table, name)]
+    known = [name for name in ESTIMATOR_TITLES if pool_view.has(table, name)]
     if not known:
         st.info("This project has a single class: there is nothing to be unsure about. Add a second one.")
         st.stop()
-    names = {name: figures.ESTIMATORS[name] for name in known}
+    names = {name: ESTIMATOR_TITLES[name] for name in known}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         estimator = st.segmented_control(
             "Score", known, default=known[0], required=True, format_func=names.__getitem__, key="estimator"

@@ -1,90 +1,149 @@
-"""Who may import whom: the layout's rules, read from the source."""
+"""Who may import whom: the layout's rules, read from the source. docs/architecture.md draws them."""
 
-import ast
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.structure import import_graph, imported_by, modules_of, room_of, tree_of
+
 ROOT = Path(__file__).parent.parent
-CORE = ROOT / "tidal_core"
+MODULES = modules_of(ROOT)
+GRAPH = import_graph(MODULES)
 
-NUMPY_ONLY = {"numpy"}
-METHOD = {"torch", "torchvision", "numpy", "safetensors", "PIL"}
+GROUND = {"records", "errors", "config", "projects", "files", "text", "cli", "__main__"}
+"""Modules beside the rooms. They import no room, but for the store (an open project has one) and the commands."""
+
+COMPUTING = {"torch", "torchvision", "numpy", "safetensors", "psutil"}
 ARRAYS = {"numpy", "scipy", "sklearn"}
+TABLES = {"numpy", "pyarrow"}
 
-# module or package below tidal_core -> third-party packages it may import, our modules it may not
-RULES = {
-    "records.py": (NUMPY_ONLY, {"*"}),
-    "errors.py": (set(), {"*"}),
-    "tidal.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
-    "backbones.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
-    "training.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
-    "scoring.py": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
-    **{
-        name: (METHOD | {"psutil"}, {"store", "ui", "figures", "rounds", "worker", "strategies"})
-        for name in (
-            "model.py",
-            "batches.py",
-            "checkpoints.py",
-            "curves.py",
-            "devices.py",
-            "optimizers.py",
-            "folding.py",
-        )
-    },
-    "companions": (METHOD, {"store", "ui", "figures", "rounds", "worker"}),
-    "strategies": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training", "scoring", "tidal"}),
-    "dynamics.py": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training"}),
-    "theory.py": (ARRAYS, {"store", "ui", "figures", "rounds", "worker", "training"}),
-    "store": ({"duckdb", "numpy", "pyarrow"}, {"ui", "figures", "rounds", "worker", "training", "tidal"}),
-    "figures": ({"plotly", "numpy", "scipy"}, {"store", "ui", "rounds", "worker", "training", "tidal"}),
+# room -> rooms it may import, third-party packages it may import
+ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    "method": (set(), ARRAYS | {"torch"}),
+    "engine": ({"method", "images"}, COMPUTING),
+    "strategies": (set(), ARRAYS),
+    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "sklearn", "torchvision", "pillow_heif"}),
+    "store": (set(), TABLES | {"duckdb"}),
+    "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
+    "labelling": ({"store", "rounds"}, {"numpy"}),
+    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil"}),
+    "export": ({"store", "images", "engine", "method"}, TABLES | {"torch", "safetensors", "onnx"}),
+    "snapshots": ({"store", "images"}, {"numpy", "psutil"}),
+    "experiments": (
+        {"store", "images", "engine", "method", "strategies"},
+        TABLES | {"torch", "torchvision", "typer", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
+    ),
+    "figures": ({"method", "experiments"}, {"plotly", "numpy", "scipy"}),
+    "ui": (
+        {"store", "images", "rounds", "labelling", "server", "export", "experiments", "figures", "method", "engine",
+         "strategies"},
+        {"streamlit", "plotly", "numpy", "PIL"},
+    ),
+    "commands": (
+        {"store", "images", "rounds", "server", "export", "snapshots", "experiments", "engine", "strategies"},
+        {"typer", "rich"},
+    ),
+}  # fmt: skip
+
+# module -> what it may import of ours, and of third parties; the rest of the ground may import the ground only
+OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
+    "records": (set(), {"numpy"}),
+    "errors": (set(), set()),
+    "config": ({"errors"}, set()),
+    "files": ({"errors"}, set()),
+    "text": ({"config", "errors"}, set()),
+    "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),
+    "cli": ({"commands", "errors", "experiments"}, {"typer", "rich"}),
+    "__main__": ({"cli"}, set()),
 }
 
-
-def imports(path: Path, *, module_level_only: bool = False) -> set[str]:
-    """Dotted names that a file imports; those under ``if TYPE_CHECKING`` count too."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if module_level_only else list(ast.walk(tree))
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+# Modules that a page opens with, or that torch must never be needed for.
+WITHOUT_TORCH = {
+    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.stopping", "method.theory", "rounds.due",
+    "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui", "images", "projects",
+    "experiments.owner", "experiments.protocol", "experiments.separation", "export.tables",
+}  # fmt: skip
 
 
-def files(name: str) -> list[Path]:
-    place = CORE / name
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.exists() else []
+def third_party(module: str) -> set[str]:
+    """Top-level packages from outside that a module imports, anywhere in it."""
+    tops = {name.split(".")[0] for name in imported_by(tree_of(MODULES[module]))}
+    return tops - set(sys.stdlib_module_names) - {"tidal_core"}
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_a_module_imports_only_what_the_layout_allows(name: str) -> None:
-    allowed, forbidden = RULES[name]
-
-    for path in files(name):
-        for imported in imports(path):
-            top, _, rest = imported.partition(".")
-            if top == "tidal_core":
-                ours = rest.split(".")[0]
-                if "*" in forbidden:
-                    assert ours in {"errors", "records"}, f"{path} imports {imported}"
-                assert ours not in forbidden, f"{path} imports {imported}"
-            elif top not in sys.stdlib_module_names:
-                assert top in allowed, f"{path} imports {imported}"
+def inside(room: str) -> list[str]:
+    return [name for name in MODULES if name == f"tidal_core.{room}" or name.startswith(f"tidal_core.{room}.")]
 
 
-def test_only_the_user_interface_imports_streamlit() -> None:
-    for path in CORE.rglob("*.py"):
-        if path.is_relative_to(CORE / "ui"):
-            continue
-        assert not any(name.split(".")[0] == "streamlit" for name in imports(path)), path
+def test_every_room_has_its_rule() -> None:
+    rooms = {room_of(name) for name in MODULES} - {"tidal_core"}
+
+    assert rooms <= ROOMS.keys() | GROUND
+    assert not rooms & ROOMS.keys() & GROUND
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_the_layout_allows(room: str) -> None:
+    rooms, packages = ROOMS[room]
+    for module in inside(room):
+        for target in GRAPH[module]:
+            assert room_of(target) in rooms | GROUND - {"cli"} | {room}, f"{module} imports {target}"
+        assert third_party(module) <= packages, module
+
+
+@pytest.mark.parametrize("name", OF_THE_GROUND)
+def test_the_ground_imports_nothing_above_it(name: str) -> None:
+    ours, packages = OF_THE_GROUND[name]
+    for module in inside(name):
+        for target in GRAPH[module]:
+            assert room_of(target) in ours, f"{module} imports {target}"
+        assert third_party(module) <= packages, module
+
+
+def test_the_ground_is_what_lies_beside_the_rooms() -> None:
+    beside = {path.stem for path in (ROOT / "tidal_core").glob("*.py")} - {"__init__"}
+
+    assert beside <= GROUND
+
+
+def test_every_room_says_what_it_is_for_what_it_may_import_and_where_to_add() -> None:
+    for room in ROOMS:
+        said = (ROOT / "tidal_core" / room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+        assert "May import:" in said, room
+        assert "Add here:" in said or "is a new" in said, room
+
+
+def test_only_the_pages_and_their_parts_import_streamlit() -> None:
+    for module in MODULES:
+        if room_of(module) != "ui":
+            assert "streamlit" not in third_party(module), module
+
+
+def test_only_the_store_speaks_sql() -> None:
+    for module in MODULES:
+        if room_of(module) != "store":
+            assert "duckdb" not in third_party(module), module
 
 
 def test_pages_do_not_import_torch_when_they_open() -> None:
     for path in [*(ROOT / "pages").glob("*.py"), ROOT / "app.py"]:
-        if path.exists():
-            names = imports(path)
-            assert not any(name.split(".")[0] in {"torch", "torchvision"} for name in names), path
+        names = set(imported_by(tree_of(path)))
+        assert not any(name.split(".")[0] in {"torch", "torchvision"} for name in names), path
+
+
+def test_what_a_page_opens_with_does_not_need_torch() -> None:
+    """Followed through our own modules, by imports at the top of a file: those in a function come when it is called."""
+    at_the_top = import_graph(MODULES, at_the_top=True)
+    torch_itself = {
+        name
+        for name, path in MODULES.items()
+        if any(found.split(".")[0] == "torch" for found in imported_by(tree_of(path), at_the_top=True))
+    }
+    for start in (name for room in WITHOUT_TORCH for name in inside(room)):
+        reached, left = {start}, [start]
+        while left:
+            for target in at_the_top[left.pop()] - reached:
+                reached.add(target)
+                left.append(target)
+        assert not reached & torch_itself, f"{start} needs torch by way of {sorted(reached & torch_itself)}"

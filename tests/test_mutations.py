@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import test_tidal, test_training
-from tidal_core import tidal, training
+from tests.engine import test_training
+from tests.method import test_tidal
+from tidal_core.engine import training
+from tidal_core.method import tidal
 
 METHOD = [
     (

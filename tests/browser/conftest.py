@@ -30,7 +30,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the demo project in it, made once and copied for each test."""
-    from tidal_core.studio import make_demo
+    from tidal_core.server.studio import make_demo
 
     home = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:

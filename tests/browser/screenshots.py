@@ -22,8 +22,8 @@ from tests.browser.server import ROOT, Server
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Split
+from tidal_core.server.studio import DEMO_SETTINGS, make_demo
 from tidal_core.store.answers import ImportedLabels
-from tidal_core.studio import DEMO_SETTINGS, make_demo
 
 FULL = Size(labelled=300, pool=900, test=300, rounds=8, epochs=40)
 VIEWS = {"dynamics": ("life", "map", "groups")}

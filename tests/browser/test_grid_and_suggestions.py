@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.driver import Labelling
 from tests.browser.server import Server
-from tests.finished import finish_round
+from tests.helpers.finished import finish_round
 from tidal_core.config import SuggestionMode
 from tidal_core.projects import open_project
 

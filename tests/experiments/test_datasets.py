@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat
 
+from tests.helpers.tiny import tiny_project
 from tests.images.importers.test_torchvision_sets import cifar, idx, svhn
-from tests.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.experiments import datasets
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.served import Served
+from tests.helpers.served import Served
 from tidal_core.records import Purpose
 from tidal_core.store import columns
 from tidal_core.store import queue as queue_module

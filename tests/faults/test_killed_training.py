@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from tests.engine import brief, training_images
+from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds
-from tidal_core.training import build_model, checkpoint_epoch, train
+from tidal_core.engine.training import build_model, checkpoint_epoch, train
 
 CONFIG = brief(epochs=40)
 
@@ -19,10 +19,10 @@ VICTIM = """
 import sys
 import torch
 from pathlib import Path
-from tests.engine import training_images
+from tests.helpers.training import training_images
 from tests.faults.test_killed_training import CONFIG
 from tidal_core.config import Seeds
-from tidal_core.training import build_model, train
+from tidal_core.engine.training import build_model, train
 folder = Path(sys.argv[1])
 images = training_images(folder)
 model = build_model(CONFIG, images.n_classes, Seeds(), torch.device("cpu"))

@@ -9,11 +9,11 @@ import numpy as np
 
 from tests.figures.experiments_samples import experiments_figures
 from tests.figures.theory_samples import theory_figures
-from tidal_core import dynamics as numbers
-from tidal_core import progress as progress_numbers
 from tidal_core.figures import groups, palettes, progress, training, uncertainty
 from tidal_core.figures import life as life_figures
 from tidal_core.figures.palettes import ClassStyle
+from tidal_core.method import dynamics as numbers
+from tidal_core.method import stopping
 
 Figure = Callable[[palettes.Theme], Any]
 
@@ -83,7 +83,7 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     labelled = np.array([20, 40, 60, 80, 100, 140, 200])
     right = np.round(1500 * (1 - 3.2 * labelled**-0.75)).astype(int)
     tested = [1500] * len(labelled)
-    forecast = progress_numbers.forecast(labelled.tolist(), right.tolist(), tested, target=0.96)
+    forecast = stopping.forecast(labelled.tolist(), right.tolist(), tested, target=0.96)
     accuracy = progress.accuracy_info(
         np.arange(1, 8), labelled, tested,
         [numbers.wilson(int(one), 1500) for one in right],
@@ -91,7 +91,7 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     )  # fmt: skip
     matrix = rng.poisson(0.7, (10, 10)) + np.diag(rng.integers(20, 50, 10))
     observed, snapshot_of = rng.dirichlet(np.ones(10), 20), np.eye(10)[[3] * 20]
-    one = progress_numbers.quality(observed, 0.7 * observed + 0.03, snapshot_of)
+    one = stopping.quality(observed, 0.7 * observed + 0.03, snapshot_of)
     quality = progress.quality_info([1, 2, 3], [one, one, one])
     per_class, confusions = progress.per_class_info(CLASSES, matrix), progress.confusion_info(CLASSES, matrix)
     return {

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.figures.samples import CLASSES, curves
-from tidal_core import dynamics as statistics
 from tidal_core.figures import groups, palettes, progress, training, uncertainty
 from tidal_core.figures import life as life_figures
+from tidal_core.method import dynamics as statistics
 
 
 def test_a_life_shows_the_label_first_and_gathers_the_rest_so_that_curves_sum_to_one() -> None:

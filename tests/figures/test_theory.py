@@ -6,7 +6,7 @@ import pytest
 from tests.figures.theory_samples import separation_sample
 from tidal_core.figures import theory
 from tidal_core.figures.palettes import LIGHT
-from tidal_core.theory import Elasticity
+from tidal_core.method.theory import Elasticity
 
 
 def test_the_mean_of_the_runs_lies_in_their_band_and_starts_where_the_theory_does() -> None:

@@ -14,7 +14,7 @@ from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.images import ingest as module
 from tidal_core.images.ingest import ImportProgress, ingest
-from tidal_core.images.pixels import PixelCache, open_pixels, square_of
+from tidal_core.images.pixels.cache import PixelCache, open_pixels, square_of
 from tidal_core.projects import Project, create_project, open_project
 from tidal_core.records import AnswerMode, ImageStatus, ImportReport, Split
 

@@ -9,9 +9,9 @@ import pytest
 from tests.images.photos import save
 from tidal_core.config import ProjectSettings
 from tidal_core.images import ingest as module
-from tidal_core.labeling import Desk
+from tidal_core.labelling.desk import Desk
 from tidal_core.records import Answer, AnswerKind, RoundState
-from tidal_core.studio import Studio
+from tidal_core.server.studio import Studio
 
 
 @pytest.mark.usefixtures("short_rounds")

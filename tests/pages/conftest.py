@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 
-from tidal_core.studio import Studio
+from tidal_core.server.studio import Studio
 from tidal_core.ui.runtime import get_studio
 
 

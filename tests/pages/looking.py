@@ -8,11 +8,11 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.made_up import Size, make
-from tidal_core import rounds
 from tidal_core.config import RoundConfig, Seeds, TrainConfig
 from tidal_core.projects import Project
 from tidal_core.records import EpochRecord, RoundState
-from tidal_core.studio import Studio
+from tidal_core.rounds.due import end_round
+from tidal_core.server.studio import Studio
 
 ROOT = Path(__file__).parents[2]
 SMALL = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5)
@@ -68,7 +68,7 @@ def start_round(project: Project, labels: int = 20) -> int:
 
 def fail_round(project: Project, round_id: int, message: str) -> None:
     """End a round as FAILED."""
-    rounds.stop(project, round_id, RoundState.FAILED, message)
+    end_round(project, round_id, RoundState.FAILED, message)
 
 
 def an_epoch(epoch: int, epochs: int = 40) -> EpochRecord:

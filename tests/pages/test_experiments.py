@@ -11,16 +11,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.experiments.test_report import BETTER, RANDOM, made_up
+from tests.helpers.tiny import tiny_project
 from tests.pages.looking import ROOT, charts, texts
-from tests.tiny import tiny_project
 from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.owner import owning
 from tidal_core.experiments.protocol import PRESETS
 from tidal_core.projects import home
+from tidal_core.server.studio import Studio
 from tidal_core.strategies import registry
-from tidal_core.studio import Studio
 
 
 def open_page() -> AppTest:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.tiny import tiny_project
-from tidal_core.labeling import desk_of
+from tests.helpers.tiny import tiny_project
+from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import AnswerKind, AnswerMode, Purpose
-from tidal_core.studio import Studio
+from tidal_core.server.studio import Studio
 
 ROOT = Path(__file__).parents[2]
 

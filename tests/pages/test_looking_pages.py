@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.made_up import Size
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
-from tidal_core.studio import Studio
+from tidal_core.server.studio import Studio
 
 PAGES = ("training", "dynamics", "uncertainty", "progress")
 NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)

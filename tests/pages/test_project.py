@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.engine import brief
-from tests.finished import finish_round
-from tests.tiny import tiny_project
+from tests.helpers.finished import finish_round
+from tests.helpers.tiny import tiny_project
+from tests.helpers.training import brief
+from tidal_core.engine.speed_trial import WAYS, Speeds, Trial, way_name
 from tidal_core.images.jobs import ImportJob, Job
 from tidal_core.records import ImportProblem, ImportReport
-from tidal_core.studio import Studio
-from tidal_core.trials import WAYS, Speeds, Trial, way_name
+from tidal_core.server.studio import Studio
 from tidal_core.ui import import_view
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"

@@ -13,7 +13,7 @@ from tidal_core.experiments import owner
 from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import RESULT, Separation, folder_of, note
 from tidal_core.projects import home
-from tidal_core.studio import Studio
+from tidal_core.server.studio import Studio
 
 
 @pytest.fixture

@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.serving import ROOT, Listening, run_command
+from tests.helpers.tiny import label_next, tiny_project
 from tests.images.photos import save
-from tests.serving import ROOT, Listening, run_command
 from tests.snapshots.comparing import everything
-from tests.tiny import label_next, tiny_project
-from tidal_core.checkpoints import checkpoint_epoch
 from tidal_core.config import PRESETS, QUICK, ProjectSettings
+from tidal_core.engine.checkpoints import checkpoint_epoch
 from tidal_core.errors import InputError
 from tidal_core.images.ingest import ingest
-from tidal_core.images.pixel_rows import open_rows
-from tidal_core.images.pixels import open_pixels
+from tidal_core.images.pixels.cache import open_pixels
+from tidal_core.images.pixels.pixel_rows import open_rows
 from tidal_core.images.sources import read_uri
 from tidal_core.projects import Project, create_project, open_project
-from tidal_core.queueing import fill_queue
 from tidal_core.records import RoundState
+from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.server.studio import Studio
 from tidal_core.snapshots.restoring import restore
 from tidal_core.snapshots.writing import backup, unfinished
-from tidal_core.studio import Studio
 
 HALF_WAY = """
 import sys

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.serving import ROOT, run_command
-from tests.tiny import label_next, tiny_project
+from tests.helpers.serving import ROOT, run_command
+from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
 from tidal_core.projects import home, open_project, project_slugs
-from tidal_core.queueing import fill_queue
+from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.snapshots.restoring import restore
 from tidal_core.snapshots.writing import backup
 from tidal_core.store.database import Database

@@ -15,8 +15,8 @@ from tidal_core.commands.opening import opened_to_read, say_asked
 from tidal_core.errors import ProjectInUse
 
 if TYPE_CHECKING:
-    from tidal_core.exporters.base import Exporter, ExportOptions, ExportReport
-    from tidal_core.ownership import Owner
+    from tidal_core.export.tables.base import Exporter, ExportOptions, ExportReport
+    from tidal_core.server.owner_client import Owner
 
 
 class ExportWhat(StrEnum):
@@ -42,11 +42,11 @@ def export(
     overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:
     """Write labels, answers or predictions for other programs; also while a studio runs."""
-    from tidal_core.exporters import checked
-    from tidal_core.exporters.base import ExportOptions
+    from tidal_core.export.tables import checked
+    from tidal_core.export.tables.base import ExportOptions
     from tidal_core.images.reports import plain
-    from tidal_core.ownership import owner_of
     from tidal_core.projects import open_project, slugify
+    from tidal_core.server.owner_client import owner_of
 
     options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
     exporter, target = checked(to, format, options)
@@ -68,8 +68,8 @@ def export(
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:
     """The running studio writes what needs no photos, of a project of any size, and hands over just that."""
-    from tidal_core.exporters.base import ExportReport, replaced
-    from tidal_core.ownership import fetch_export
+    from tidal_core.export.tables.base import ExportReport, replaced
+    from tidal_core.server.owner_client import fetch_export
 
     asked = {"format": exporter.name, "what": options.what}
     if options.round_id is not None:

@@ -54,8 +54,8 @@ def import_(
     from tidal_core.images.ingest import LabelUse, ingest
     from tidal_core.images.reports import keep_problems, summary
     from tidal_core.images.suggest import suggest_settings
-    from tidal_core.ownership import owner_of
     from tidal_core.projects import create_project, open_project, project_slugs, slugify
+    from tidal_core.server.owner_client import owner_of
 
     slug = slugify(name)
     is_new = slug not in project_slugs()

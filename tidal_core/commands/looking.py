@@ -13,7 +13,7 @@ from tidal_core.commands.opening import said_of
 from tidal_core.errors import ProjectInUse, TidalError
 
 if TYPE_CHECKING:
-    from tidal_core.ownership import Owner
+    from tidal_core.server.owner_client import Owner
 
 
 def projects() -> None:
@@ -60,9 +60,9 @@ def status(project: Annotated[str, typer.Argument(help="The project's name; `pro
 
 def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
     """The project's ``summary``, and the studio that gave it; None where the file was free."""
-    from tidal_core.ownership import ask_status, owner_of
     from tidal_core.projects import open_project
-    from tidal_core.summary import summary
+    from tidal_core.server.owner_client import ask_status, owner_of
+    from tidal_core.server.summary import summary
 
     try:
         opened = open_project(slug)

@@ -24,7 +24,7 @@ def export_model(
     ),
 ) -> None:
     """Write a round's model as a folder that works without the studio: weights, classes, preprocessing, a script."""
-    from tidal_core.model_export import export_model as write
+    from tidal_core.export.model import export_model as write
 
     with opened_to_read(project) as opened:
         folder, facts = write(opened, to, format, round)
@@ -45,8 +45,8 @@ def predict(
     overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:
     """Label new images by a round's model into a Parquet file; also while a studio runs. Nothing is added to it."""
+    from tidal_core.export.predict import predict as label
     from tidal_core.images.reports import plain
-    from tidal_core.predicting import predict as label
 
     with opened_to_read(project) as opened, progress_bar() as show, stopped_by_ctrl_c() as stop:
         found = label(opened, folder, out_file, round, overwrite=overwrite, progress=show, should_stop=stop)

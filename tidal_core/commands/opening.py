@@ -11,8 +11,8 @@ from rich.markup import escape
 from tidal_core.commands.console import bytes_bar, err
 
 if TYPE_CHECKING:
-    from tidal_core.ownership import Owner
     from tidal_core.projects import Project
+    from tidal_core.server.owner_client import Owner
 
 
 def said_of(owner: Owner) -> str:
@@ -28,9 +28,9 @@ def say_asked(owner: Owner) -> None:
 
 @contextmanager
 def opened_to_read(name: str) -> Iterator[Project]:
-    """A project by its name, to read from: as ``ownership.reading``, telling who is asked and how much has come."""
-    from tidal_core.ownership import reading
+    """A project by its name, to read from: as ``owner_client.reading``, telling who is asked and how much has come."""
     from tidal_core.projects import slugify
+    from tidal_core.server.owner_client import reading
 
     with ExitStack() as stack:
         with bytes_bar("copying the project's data") as show:

@@ -140,7 +140,8 @@ def separability(
     """Do training dynamics tell hard images from easy ones? The paper's motivating experiment."""
     from tidal_core.experiments import datasets, motivating
     from tidal_core.experiments.owner import owning
-    from tidal_core.experiments.separation import ESTIMATORS, RESULT, folder_of, note
+    from tidal_core.experiments.separation import RESULT, folder_of, note
+    from tidal_core.method.dynamics import ESTIMATOR_TITLES
 
     folder = folder_of(home(), dataset)
     with owning(folder):
@@ -165,5 +166,5 @@ def separability(
             note(folder, record.epoch, record.epochs, said + left)
             typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
         found.save(folder / RESULT)
-    for name, title in ESTIMATORS.items():
+    for name, title in ESTIMATOR_TITLES.items():
         typer.echo(f"{title}: AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}")

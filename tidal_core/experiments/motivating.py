@@ -17,15 +17,15 @@ import torch
 from scipy.stats import rankdata
 
 from tidal_core.config import Seeds, TrainConfig
+from tidal_core.engine.model import build_model
+from tidal_core.engine.scoring import score
+from tidal_core.engine.training import Training, train
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import keep_tail
 from tidal_core.experiments.separation import EPOCHS, Separation
-from tidal_core.model import build_model
 from tidal_core.records import EpochRecord, Float32, Float64, Int64, TrainImages, TrainProgress
-from tidal_core.scoring import score
 from tidal_core.strategies.scores import estimators
-from tidal_core.training import Training, train
 
 SHOWN = ("td_entropy", "td_margin", "entropy", "margin")
 

@@ -23,17 +23,17 @@ import psutil
 import torch
 
 from tidal_core import strategies
-from tidal_core.companions import COMPANIONS
 from tidal_core.config import TrainConfig
-from tidal_core.devices import pick_device
+from tidal_core.engine.companions import COMPANIONS
+from tidal_core.engine.devices import pick_device
+from tidal_core.engine.model import Model, build_model, load_weights
+from tidal_core.engine.scoring import score
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, read
 from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
-from tidal_core.model import Model, build_model, load_weights
 from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
-from tidal_core.scoring import score
-from tidal_core.training import train
 
 TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
 

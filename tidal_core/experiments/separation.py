@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tidal_core.experiments import owner
-from tidal_core.figures.theory import ESTIMATORS, SeparationInfo
 from tidal_core.records import Float64, Int64
 
 PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin": 0.558}
@@ -20,8 +19,6 @@ PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin"
 RESULT = "result.npz"
 EPOCHS = 30
 _PROGRESS = "progress.json"
-
-__all__ = ["EPOCHS", "ESTIMATORS", "PUBLISHED", "RESULT", "Separation", "folder_of", "note", "state_of"]
 
 
 def folder_of(home: Path, dataset: str) -> Path:
@@ -95,13 +92,6 @@ class Separation:
     auroc: dict[str, float]  # training images
     held_out: dict[str, float]  # AUROC on test images, TD by the module's prediction
     train_accuracy: float
-
-    def info(self) -> SeparationInfo:
-        """For the figures."""
-        major = (len(self.counts) + 1) // 2
-        return SeparationInfo(
-            self.minor.astype(bool), self.counts, self.class_names, major, self.accuracy, self.scores, self.auroc
-        )
 
     def save(self, file: Path) -> None:
         """One .npz file, written beside and renamed."""

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from tidal_core import dynamics
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
+from tidal_core.method import dynamics
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from tidal_core.dynamics import Interval, recalls
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
-from tidal_core.progress import Forecast, Quality
+from tidal_core.method.dynamics import Interval, recalls
+from tidal_core.method.stopping import Forecast, Quality
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

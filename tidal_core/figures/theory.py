@@ -9,7 +9,6 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from tidal_core import theory
 from tidal_core.figures.palettes import (
     CLASS_COLOURS,
     PERCENT,
@@ -18,7 +17,9 @@ from tidal_core.figures.palettes import (
     faded,
     short,
 )
-from tidal_core.theory import GROUPS, Elasticity
+from tidal_core.method import theory
+from tidal_core.method.dynamics import ESTIMATOR_TITLES
+from tidal_core.method.theory import GROUPS, Elasticity
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -30,12 +31,6 @@ MAJOR, MINOR = CLASS_COLOURS[0], CLASS_COLOURS[9]
 BINS = 40
 NUMBER = "%{y:.3f}<extra>%{fullData.name}</extra>"
 COUNT = "%{x}: %{y:,d}<extra>%{fullData.name}</extra>"
-ESTIMATORS = {
-    "td_entropy": "TD entropy",
-    "td_margin": "TD margin",
-    "entropy": "Snapshot entropy",
-    "margin": "Snapshot margin",
-}
 
 
 class PathsInfo(NamedTuple):
@@ -248,8 +243,22 @@ class SeparationInfo(NamedTuple):
         """One row per training image."""
         return {
             "minor class": self.minor.tolist(),
-            **{ESTIMATORS[name]: values.tolist() for name, values in self.scores.items()},
+            **{ESTIMATOR_TITLES[name]: values.tolist() for name, values in self.scores.items()},
         }
+
+
+def separation_info(
+    minor: NDArray[Any],
+    counts: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    accuracy: Floats,
+    scores: dict[str, Floats],
+    auroc: dict[str, float],
+) -> SeparationInfo:
+    """The numbers of the motivating experiment: ``minor`` (N,) is true for images of the rarer half of the classes."""
+    return SeparationInfo(
+        np.asarray(minor, dtype=bool), counts, class_names, (len(counts) + 1) // 2, accuracy, scores, auroc
+    )
 
 
 def label_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
@@ -282,7 +291,7 @@ def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
 
 def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.Figure:
     """How one estimator is spread over major and minor images, each group scaled to its own size, as Figure 2."""
-    figure = base_figure(theme, x=ESTIMATORS[estimator], y="Share of the group", height=280)
+    figure = base_figure(theme, x=ESTIMATOR_TITLES[estimator], y="Share of the group", height=280)
     values = info.scores[estimator]
     edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
@@ -302,7 +311,7 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
 
 def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
     """Each training image: what the snapshot says of it, and what its training dynamics say."""
-    figure = base_figure(theme, x=ESTIMATORS[x], y=ESTIMATORS[y], height=380)
+    figure = base_figure(theme, x=ESTIMATOR_TITLES[x], y=ESTIMATOR_TITLES[y], height=380)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         figure.add_scattergl(
             x=info.scores[x][own].astype(np.float32),

@@ -10,23 +10,15 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from tidal_core.dynamics import EXPLANATIONS
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
+from tidal_core.method.dynamics import ESTIMATOR_TITLES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BINS = 60
 GROUP_NAMES = tuple(GROUP_COLOURS)
-
-ESTIMATORS: dict[str, str] = {
-    "td_entropy": EXPLANATIONS["h_bar"].title,
-    "td_margin": EXPLANATIONS["m_bar"].title,
-    "entropy": EXPLANATIONS["entropy"].title,
-    "margin": EXPLANATIONS["margin"].title,
-}
-"""Columns of the scores that are shown, by the title that a person reads."""
 
 ASK_HIGHEST = frozenset({"entropy", "td_entropy"})
 """Estimators whose largest values are asked; of the others the smallest."""
@@ -54,7 +46,7 @@ class RidgeInfo(NamedTuple):
         return {
             "round": np.repeat(self.rounds, groups * bins).tolist(),
             "group": [one for _ in range(rounds) for one in self.groups for _ in range(bins)],
-            ESTIMATORS.get(self.estimator, self.estimator): np.tile(self.centres, rounds * groups).tolist(),
+            ESTIMATOR_TITLES.get(self.estimator, self.estimator): np.tile(self.centres, rounds * groups).tolist(),
             "images": self.counts.ravel().tolist(),
         }
 
@@ -76,7 +68,7 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
     """
     rounds = len(info.rounds)
     figure = palettes.base_figure(
-        theme, x=ESTIMATORS.get(info.estimator, info.estimator), height=max(260, min(760, 150 + 56 * rounds))
+        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=max(260, min(760, 150 + 56 * rounds))
     )
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
     smooth = np.apply_along_axis(lambda one: np.convolve(one, [0.25, 0.5, 0.25], mode="same"), 2, shares)
@@ -225,7 +217,7 @@ class AgreementInfo(NamedTuple):
 
 
 def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo:
-    """Compare estimators on one pool: ``scores`` maps columns of ESTIMATORS to values (N,)."""
+    """Compare estimators on one pool: ``scores`` maps columns of ESTIMATOR_TITLES to values (N,)."""
     urgency = {
         name: (1 if name in ASK_HIGHEST else -1) * np.asarray(values, dtype=np.float64)
         for name, values in scores.items()
@@ -240,7 +232,7 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
         for other in range(one):
             overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
             correlation[one, other] = correlation[other, one] = _correlation(ranks[one], ranks[other])
-    return AgreementInfo(tuple(ESTIMATORS.get(name, name) for name in scores), overlap, correlation, size)
+    return AgreementInfo(tuple(ESTIMATOR_TITLES.get(name, name) for name in scores), overlap, correlation, size)
 
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
@@ -298,7 +290,7 @@ def by_class_info(
 def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
     """A box per class, the least certain at the top."""
     figure = palettes.base_figure(
-        theme, x=ESTIMATORS.get(info.estimator, info.estimator), height=90 + 30 * len(info.classes), legend=False
+        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=90 + 30 * len(info.classes), legend=False
     )
     for one, images, (low, first, middle, third, high) in zip(info.classes, info.images, info.quantiles, strict=True):
         figure.add_box(

@@ -19,13 +19,13 @@ import numpy as np
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
-from tidal_core.images.beyond import SUFFIX, rename
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
-from tidal_core.images.pixel_rows import PixelRows, only_one, open_rows
-from tidal_core.images.pixels import decoded_side, fit_square, open_pixels
+from tidal_core.images.pixels.beyond import SUFFIX, rename
+from tidal_core.images.pixels.cache import decoded_side, fit_square, open_pixels
+from tidal_core.images.pixels.pixel_rows import PixelRows, only_one, open_rows
 from tidal_core.images.reading import ImageFacts, open_image
 from tidal_core.images.sources import has_gone, unchanged_since
 from tidal_core.projects import Project

@@ -6,10 +6,10 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidal_core.exporters.base import spreadsheet_safe
-from tidal_core.images.refill import SOURCE
+from tidal_core.images.pixels.refill import SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
+from tidal_core.text import spreadsheet_safe
 
 
 def summary(report: ImportReport) -> str:

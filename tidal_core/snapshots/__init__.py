@@ -12,6 +12,8 @@ The file is a zip without compression (weights and squares hardly get smaller, a
     manifest.json                       what it is, and the SHA-256 of every other member
 
 Previews are not in it: they are made again. Snapshots are read by this version of the format and by later ones.
+
+May import: the ground, ``store``, ``images``. Never the engine, rounds or Streamlit. Add here: a member of the file.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
-from tidal_core.images.beyond import rename
-from tidal_core.images.pixels import open_pixels
+from tidal_core.images.pixels.beyond import rename
+from tidal_core.images.pixels.cache import open_pixels
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
 from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe

@@ -27,9 +27,9 @@ from numpy.lib import format as npy
 
 from tidal_core import __version__
 from tidal_core.errors import ImageUnreadable, InputError
-from tidal_core.images.beyond import PixelSource
-from tidal_core.images.cache_state import cached_spec
-from tidal_core.images.pixels import open_pixels
+from tidal_core.images.pixels.beyond import PixelSource
+from tidal_core.images.pixels.cache import open_pixels
+from tidal_core.images.pixels.cache_state import cached_spec
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project

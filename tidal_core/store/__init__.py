@@ -2,6 +2,8 @@
 
 One ``Store`` per project file, one module per family of tables behind it. A new column or table is a new step in
 ``migrations.py``; a new question is a method of the family it asks about.
+
+May import: the ground, duckdb, numpy, pyarrow. Never torch, another room or Streamlit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """Query strategies: which images to ask next. One file each; ``registry`` lists them, ``scores`` holds the formulas.
 
 >>> rows = get("tidal-entropy").select(pool, 20, np.random.default_rng(0))  # doctest: +SKIP
+
+May import: the ground and numpy, scipy, scikit-learn: they choose on arrays. Never torch, the store or Streamlit.
+Add here: a strategy as a file of its own, and a line in ``registry``.
 """
 
 from tidal_core.strategies.base import Need, ScoreStrategy, Strategy

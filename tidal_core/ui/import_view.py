@@ -11,8 +11,8 @@ import streamlit as st
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
-from tidal_core.queueing import fill_queue
 from tidal_core.records import Split
+from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio, go_to
 

@@ -11,10 +11,10 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.config import RoundConfig
-from tidal_core.dynamics import EXPLANATIONS
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
-from tidal_core.progress import dense
+from tidal_core.method.dynamics import EXPLANATIONS
+from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
 from tidal_core.store.scores import ImageScore

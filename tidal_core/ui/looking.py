@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from tidal_core import rounds
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.figures.uncertainty import BINS, bounds
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, RoundState
+from tidal_core.rounds.due import round_due
 from tidal_core.store.views import MapRows
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
@@ -52,7 +52,7 @@ def empty_state(project: Project, what: str) -> None:
     if latest is not None and latest.state is RoundState.FAILED:
         st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
         st.page_link(TRAINING_PAGE, label="See what happened and try again", icon=":material/model_training:")
-    due = rounds.due(project)
+    due = round_due(project)
     if due.why_not:
         st.info(due.why_not)
         return

@@ -7,9 +7,9 @@ import functools
 import streamlit as st
 
 from tidal_core.errors import TidalError
-from tidal_core.model_export import FORMATS, zipped_model
-from tidal_core.model_export.base import ModelFormat
-from tidal_core.model_export.facts import kept_rounds
+from tidal_core.export.model import FORMATS, zipped_model
+from tidal_core.export.model.base import ModelFormat
+from tidal_core.export.model.facts import kept_rounds
 from tidal_core.projects import Project
 
 

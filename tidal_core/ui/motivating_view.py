@@ -10,6 +10,7 @@ import streamlit as st
 from tidal_core.experiments import owner, separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
+from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.projects import home
 from tidal_core.ui import charts
 
@@ -63,7 +64,10 @@ def _result(folder: Path, running: bool) -> None:
             st.info("No result for these images yet: train for one. On the digits it takes about a minute.")
         return
     found = separation.Separation.load(file)
-    info, theme = found.info(), charts.page_theme()
+    info = figures.separation_info(
+        found.minor, found.counts, found.class_names, found.accuracy, found.scores, found.auroc
+    )
+    theme = charts.page_theme()
     if running:
         st.caption("Below is the result before; the new one takes its place.")
     one, two, three = st.columns(3)
@@ -111,7 +115,7 @@ def _result(folder: Path, running: bool) -> None:
 def auroc_table(found: separation.Separation) -> str:
     """Every estimator on training and held-out images, beside what was published."""
     lines = ["| | training | held-out | published |", "|---|---|---|---|"]
-    for name, title in figures.ESTIMATORS.items():
+    for name, title in ESTIMATOR_TITLES.items():
         numbers = (found.auroc[name], found.held_out[name], separation.PUBLISHED[name])
         lines.append(f"| {title} | " + " | ".join(f"{one:.3f}" for one in numbers) + " |")
     return "\n".join(lines)

@@ -11,9 +11,9 @@ import uuid
 import streamlit as st
 
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels import cached_png
+from tidal_core.images.pixels.cache import cached_png
 from tidal_core.images.previews import SCREEN_SIZE, preview
-from tidal_core.labeling import Asked, Desk
+from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
 
 REASONS = ("unclear", "not in the list", "bad image")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from tidal_core.dynamics import EXPLANATIONS
 from tidal_core.figures import uncertainty as figures
+from tidal_core.method.dynamics import ESTIMATOR_TITLES, EXPLANATIONS
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, RoundRecord
 from tidal_core.ui import charts, looking
@@ -60,7 +60,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
         return f"{by_id[image.id]:.2f}"
 
     title = "Least and most certain images"
-    st.markdown(f"#### {title}", help=f"By {figures.ESTIMATORS[estimator].lower()}. Click one for its life.")
+    st.markdown(f"#### {title}", help=f"By {ESTIMATOR_TITLES[estimator].lower()}. Click one for its life.")
     for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
         st.caption(words)
         picked = thumbnails(

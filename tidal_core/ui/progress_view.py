@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from tidal_core import progress
 from tidal_core.figures import progress as figures
+from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord
 from tidal_core.store.metrics import Metric
@@ -69,7 +69,7 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
 def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
     """The newest numbers in a row."""
     info = accuracy_info(project)
-    gain = progress.gain_of_last(found.labels, found.right, found.tested)
+    gain = stopping.gain_of_last(found.labels, found.right, found.tested)
     with st.container(horizontal=True):
         if info is not None and not math.isnan(info.accuracy[-1]):
             st.metric(
@@ -123,13 +123,13 @@ def accuracy(project: Project, found: Tested) -> None:
         width=420,
         help=FORECAST_HELP,
     )
-    forecast = progress.forecast(found.labels, found.right, found.tested, float(target))
+    forecast = stopping.forecast(found.labels, found.right, found.tested, float(target))
     theme = charts.page_theme()
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
     st.markdown(forecast_in_words(forecast, float(target)))
 
 
-def forecast_in_words(forecast: progress.Forecast | None, target: float) -> str:
+def forecast_in_words(forecast: stopping.Forecast | None, target: float) -> str:
     """One sentence."""
     if forecast is None:
         return f":material/schedule: No forecast to {target:.0%} yet: it takes at least three rounds."
@@ -156,8 +156,8 @@ def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> N
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
     changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
-    gain = None if found is None else progress.gain_of_last(found.labels, found.right, found.tested)
-    said = progress.advise(gain, share, changed)
+    gain = None if found is None else stopping.gain_of_last(found.labels, found.right, found.tested)
+    said = stopping.advise(gain, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
     st.markdown(f"#### :material/{icon.get(said.verdict, 'hourglass_empty')}: {said.sentence}")
     columns = st.columns(3)
@@ -209,7 +209,7 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> progress.Quality | None:
+def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> stopping.Quality | None:
     found = _project.store.views.foresight(round_id)
     if len(found.observed) < 3:
         return None
@@ -217,10 +217,10 @@ def _quality(_project: Project, round_id: int, key: str, after: int, order: tupl
     observed_of = [orders[int(one)] for one in found.observed_rounds]
     observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
     asked_ids = [ids or order for ids in found.predicted_classes]
-    return progress.quality(
-        progress.dense(found.observed, observed_ids, order),
-        progress.dense(found.predicted, asked_ids, order),
-        progress.dense(found.snapshot, asked_ids, order),
+    return stopping.quality(
+        stopping.dense(found.observed, observed_ids, order),
+        stopping.dense(found.predicted, asked_ids, order),
+        stopping.dense(found.snapshot, asked_ids, order),
     )
 
 

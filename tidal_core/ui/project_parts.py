@@ -12,8 +12,8 @@ import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.config import Augmentation, Fit, SuggestionMode
-from tidal_core.exporters import export
-from tidal_core.exporters.base import ExportOptions
+from tidal_core.export.tables import export
+from tidal_core.export.tables.base import ExportOptions
 from tidal_core.projects import Project
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio

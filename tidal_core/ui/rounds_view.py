@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core import rounds
-from tidal_core.dynamics import Interval
 from tidal_core.figures import progress as progress_figures
 from tidal_core.figures import training as figures
+from tidal_core.method.dynamics import Interval
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
+from tidal_core.rounds.due import round_due
 from tidal_core.store.metrics import Metric
+from tidal_core.text import seconds_in_words, took
 from tidal_core.ui import charts
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
-from tidal_core.wording import seconds_in_words, took
 
 ROUND = "Losses, accuracy and learning rate"
 ROUND_HELP = (
@@ -39,7 +39,7 @@ _ICONS = {
 
 def startable(project: Project) -> tuple[bool, str]:
     """Whether a person may start a round now; if not, why."""
-    due = rounds.due(project)
+    due = round_due(project)
     if due.startable:
         return True, ""
     if due.why_not:

@@ -9,7 +9,7 @@ import streamlit as st
 from tidal_core import projects
 from tidal_core.errors import ProjectError, StoreError
 from tidal_core.projects import Project
-from tidal_core.studio import DEMO, Studio
+from tidal_core.server.studio import DEMO, Studio
 
 PROJECT_KEY = "project"
 ANNOTATOR_KEY = "annotator"

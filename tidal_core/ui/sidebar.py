@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core import projects, rounds
+from tidal_core import projects
 from tidal_core.records import RoundProgress, RoundState
-from tidal_core.studio import DEMO
+from tidal_core.rounds.due import round_due
+from tidal_core.server.studio import DEMO
+from tidal_core.text import seconds_in_words
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -16,7 +18,6 @@ from tidal_core.ui.runtime import (
     get_studio,
     open_or_say_why,
 )
-from tidal_core.wording import seconds_in_words
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -60,7 +61,7 @@ def round_status() -> None:
         st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
-    st.caption(rounds.due(project).sentence)
+    st.caption(round_due(project).sentence)
 
 
 def progress_of(progress: RoundProgress | None) -> tuple[float, str]:

@@ -6,8 +6,8 @@ import dataclasses
 
 import streamlit as st
 
+from tidal_core.engine.speed_trial import WAYS, WORTH, Trial, way_name
 from tidal_core.projects import Project
-from tidal_core.trials import WAYS, WORTH, Trial, way_name
 from tidal_core.ui.forms import attempt
 from tidal_core.ui.runtime import get_studio
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core import theory
 from tidal_core.errors import TidalError
 from tidal_core.figures import theory as figures
-from tidal_core.theory import Elasticity, entropy_falls_from
+from tidal_core.method import theory
+from tidal_core.method.theory import Elasticity, entropy_falls_from
 from tidal_core.ui import charts
 
 PRESETS = {

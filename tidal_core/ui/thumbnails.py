@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image
 
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels import cached_png, png_bytes
+from tidal_core.images.pixels.cache import cached_png, png_bytes
 from tidal_core.images.previews import preview, thumbnail
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord

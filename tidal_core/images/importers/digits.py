@@ -17,7 +17,7 @@ from PIL import Image
 
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.pixels import png_bytes
+from tidal_core.images.pixels.cache import png_bytes
 from tidal_core.records import Int64, Split, UInt8
 
 SCHEME = "digits:"

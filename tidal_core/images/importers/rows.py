@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tidal_core.errors import InputError
-from tidal_core.exporters.base import from_spreadsheet
 from tidal_core.images.importers.guess import looks_like_a_path
 from tidal_core.records import ImportProblem
+from tidal_core.text import from_spreadsheet
 
 Row = dict[str, Any]
 SAMPLES = 50

@@ -24,7 +24,7 @@ from PIL import Image
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import ImportOptions, Scan
 from tidal_core.images.importers.parquet import ParquetImporter
-from tidal_core.images.pixels import png_bytes
+from tidal_core.images.pixels.cache import png_bytes
 
 SCHEME = "torchvision:"
 _ROWS_AT_ONCE = 2_000

@@ -1,0 +1,116 @@
+"""Images through the trained network: what comes out, in which order, and that it can stop and go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.training import brief, training_images
+from tidal_core.config import Seeds
+from tidal_core.engine.batches import open_pixels
+from tidal_core.engine.scoring import random_subset, score, score_blocks
+from tidal_core.engine.training import Model, build_model, train
+from tidal_core.errors import InputError, Stopped
+from tidal_core.records import TrainImages
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> TrainImages:
+    return training_images(tmp_path_factory.mktemp("pixels"), n=40)
+
+
+@pytest.fixture(scope="module")
+def model(images: TrainImages) -> Model:
+    trained = build_model(brief(), images.n_classes, Seeds(), CPU)
+    list(train(brief(), images, trained, Seeds()))
+    return trained
+
+
+def test_scores_are_log_probabilities_and_features_in_float32(model: Model, images: TrainImages) -> None:
+    scores = score(model, images.pixels, images.rows)
+
+    assert scores.td_log_p is not None
+    for log_p in (scores.log_p, scores.td_log_p):
+        assert (log_p.dtype, log_p.shape) == (np.float32, (40, 3))
+        assert np.allclose(np.exp(log_p).sum(1), 1, atol=1e-5)
+    assert (scores.features.dtype, scores.features.shape) == (np.float32, (40, 128))
+
+
+def test_scores_are_those_of_the_model_itself(model: Model, images: TrainImages) -> None:
+    x = model.normalise(torch.from_numpy(np.array(open_pixels(images.pixels))))
+    with torch.no_grad():
+        logits, features = model.backbone(x)
+        td = model.companions["td"](features).log_softmax(1)
+
+    scores = score(model, images.pixels, images.rows)
+
+    assert np.allclose(scores.log_p, logits.log_softmax(1), atol=1e-5)
+    assert np.allclose(scores.td_log_p, td, atol=1e-5)
+    assert np.allclose(scores.features, features[-1], atol=1e-5)
+
+
+def test_scores_come_in_the_order_of_the_rows(model: Model, images: TrainImages) -> None:
+    order = np.random.default_rng(1).permutation(40)
+
+    shuffled = score(model, images.pixels, images.rows[order])
+
+    assert np.allclose(shuffled.log_p, score(model, images.pixels, images.rows).log_p[order], atol=1e-5)
+
+
+def test_a_model_without_a_module_has_no_predicted_dynamics(images: TrainImages) -> None:
+    plain = build_model(brief(companions=()), 3, Seeds(), CPU)
+
+    assert score(plain, images.pixels, images.rows).td_log_p is None
+
+
+def test_scoring_goes_on_from_the_block_where_it_stopped(model: Model, images: TrainImages) -> None:
+    whole = list(score_blocks(model, images.pixels, images.rows, block=16))
+    rest = list(score_blocks(model, images.pixels, images.rows, block=16, start=whole[0].stop))
+
+    assert [(b.start, b.stop) for b in whole] == [(0, 16), (16, 32), (32, 40)]
+    assert [(b.start, b.stop) for b in rest] == [(16, 32), (32, 40)]
+    assert np.array_equal(whole[2].scores.log_p, rest[1].scores.log_p)
+
+
+def test_scoring_stops_when_asked(model: Model, images: TrainImages) -> None:
+    with pytest.raises(Stopped, match="after 0 of 40 images"):
+        score(model, images.pixels, images.rows, should_stop=lambda: True)
+
+
+def test_scoring_says_at_the_end_that_it_is_done(model: Model, images: TrainImages) -> None:
+    said: list[tuple[int, int]] = []
+    score(model, images.pixels, images.rows, progress=lambda done, of: said.append((done, of)))
+
+    assert said[-1] == (40, 40)
+
+
+def test_an_empty_pool_has_no_scores(model: Model, images: TrainImages) -> None:
+    scores = score(model, images.pixels, images.rows[:0])
+
+    assert scores.log_p.shape == (0, 3)
+
+
+def test_scoring_leaves_the_model_as_it_was(model: Model, images: TrainImages) -> None:
+    before = {name: value.clone() for name, value in model.state().items()}
+    score(model, images.pixels, images.rows)
+
+    assert all(torch.equal(value, before[name]) for name, value in model.state().items())
+
+
+def test_rows_that_the_file_does_not_have_are_refused(model: Model, images: TrainImages) -> None:
+    with pytest.raises(InputError, match="the pixel cache has 40 rows"):
+        score(model, images.pixels, np.array([40]))
+
+
+def test_a_random_subset_is_exact_unique_and_the_same_for_the_same_seed() -> None:
+    rows = np.arange(100, 200)
+
+    chosen = random_subset(rows, 30, np.random.default_rng(1))
+
+    assert len(np.unique(chosen)) == 30
+    assert set(chosen) <= set(rows)
+    assert np.array_equal(chosen, random_subset(rows, 30, np.random.default_rng(1)))
+    assert np.array_equal(random_subset(rows, 500, np.random.default_rng(1)), rows)

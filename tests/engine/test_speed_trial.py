@@ -1,0 +1,79 @@
+"""The trial that proposes precision and layout."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.helpers.training import brief
+from tidal_core.config import ProjectSettings
+from tidal_core.engine.speed_trial import Speeds, Trial, measure_speeds
+from tidal_core.errors import InputError, TidalError
+
+WAYS = {"float32", "float32, channels last", "bfloat16", "bfloat16, channels last"}
+
+
+def test_a_trial_measures_every_way() -> None:
+    found = measure_speeds(brief(), 8, 3, rounds=1)
+
+    assert set(found.images_per_second) == WAYS
+    assert all(speed > 0 for speed in found.images_per_second.values())
+
+
+def test_only_what_is_much_faster_is_worth_a_change() -> None:
+    found = Speeds("cuda", {"float32": 100.0, "float32, channels last": 109.0, "bfloat16": 105.0})
+
+    assert found.worth_changing_to("float32") is None
+    assert found.worth_changing_to("float32, channels last") is None
+    faster = Speeds("cuda", {**found.images_per_second, "bfloat16": 220.0})
+    assert faster.worth_changing_to("float32") == "bfloat16"
+    assert faster.times("bfloat16", "float32") == 2.2
+    assert faster.worth_changing_to("bfloat16") is None, "in use already"
+
+
+def test_a_trial_in_a_process_of_its_own_says_what_it_found() -> None:
+    trial = Trial(brief(), 8, 3)
+
+    assert trial.running
+    found = trial.result()
+
+    assert set(found.images_per_second) == WAYS
+    assert not trial.running
+    assert trial.result() is found
+
+
+def test_a_trial_that_breaks_off_says_why() -> None:
+    with pytest.raises(TidalError, match=r"The trial broke off: .*no backbone"):
+        Trial(brief(backbone="nothing"), 8, 3).result()
+
+
+def test_a_trial_can_be_stopped() -> None:
+    trial = Trial(brief(), 8, 3)
+    began = time.monotonic()
+
+    trial.stop()
+
+    assert not trial.running
+    assert time.monotonic() - began < 5
+
+
+def test_looking_at_a_trial_needs_no_torch() -> None:
+    code = "import sys, tidal_core.engine.speed_trial; print('torch' in sys.modules)"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_what_was_found_comes_back_from_json_as_it_went() -> None:
+    found = Speeds("cpu", {"float32": 1.5})
+
+    assert Speeds.from_dict(json.loads(found.to_json())) == found
+
+
+def test_a_project_trains_as_its_settings_say() -> None:
+    for preset in ("quick", "paper"):
+        config = ProjectSettings(preset=preset, precision="bfloat16", channels_last=False).train_config()
+        assert (config.precision, config.channels_last) == ("bfloat16", False)
+    with pytest.raises(InputError, match="no precision 'float8'"):
+        ProjectSettings(precision="float8")  # type: ignore[arg-type]

@@ -1,0 +1,329 @@
+"""One round of training: what it yields, that it can be stopped, resumed and repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.training import brief, training_images
+from tidal_core.config import Seeds, TrainConfig
+from tidal_core.engine import training
+from tidal_core.engine.scoring import score
+from tidal_core.engine.training import (
+    Model,
+    build_model,
+    checkpoint_epoch,
+    learning_rate,
+    load_weights,
+    planned_epochs,
+    td_bytes,
+    train,
+)
+from tidal_core.errors import InputError, OutOfMemory, TrainingDiverged
+from tidal_core.records import EpochRecord, TrainImages, TrainProgress
+
+CPU = torch.device("cpu")
+
+
+def fresh(config: TrainConfig, images: TrainImages, seeds: Seeds = Seeds()) -> Model:  # noqa: B008 (frozen)
+    return build_model(config, images.n_classes, seeds, CPU)
+
+
+def run(config: TrainConfig, images: TrainImages, **options: object) -> tuple[Model, list[EpochRecord]]:
+    model = fresh(config, images)
+    return model, list(train(config, images, model, Seeds(), **options))  # type: ignore[arg-type]
+
+
+def same_weights(a: Model, b: Model) -> bool:
+    return all(torch.equal(x, b.state()[name]) for name, x in a.state().items())
+
+
+def test_a_round_learns_what_it_is_shown(tmp_path: Path) -> None:
+    config, images = brief(epochs=12), training_images(tmp_path, n=48)
+
+    model, records = run(config, images)
+
+    scores = score(model, images.pixels, images.rows)
+    assert (scores.log_p.argmax(1) == images.labels).mean() > 0.9
+    assert records[-1].loss < records[0].loss
+
+
+def test_every_epoch_yields_one_record_that_says_where_it_stands(tmp_path: Path) -> None:
+    _, records = run(brief(), training_images(tmp_path))
+
+    assert [record.epoch for record in records] == [1, 2, 3]
+    assert {record.epochs for record in records} == {3}
+    assert all(record.td_loss is not None and record.td_loss >= 0 for record in records)
+    assert all(record.loss == pytest.approx(record.class_loss + record.td_loss, abs=1e-5) for record in records)
+
+
+@pytest.mark.parametrize("window", ["all", "second-half"])
+def test_the_recorded_curves_averaged_are_the_trackers_p_bar(tmp_path: Path, window: str) -> None:
+    config, images = brief(epochs=5, td_window=window), training_images(tmp_path)
+    training = train(config, images, fresh(config, images), Seeds())
+
+    curves = [record.curves.p for record in training if record.curves is not None]
+
+    first = 0 if window == "all" else 2
+    assert training.result is not None
+    assert np.allclose(np.mean(curves[first:], axis=0), training.result.td_bar, atol=1e-6)
+
+
+def test_the_same_seeds_give_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+
+    assert same_weights(run(brief(), images)[0], run(brief(), images)[0])
+
+
+@pytest.mark.parametrize("kind", ["weights", "order", "augmentation"])
+def test_each_seed_changes_the_result_by_itself(tmp_path: Path, kind: str) -> None:
+    config, images = brief(), training_images(tmp_path)
+    seeds = Seeds(**{kind: 77})
+    model = fresh(config, images, seeds)
+
+    list(train(config, images, model, seeds))
+
+    assert not same_weights(model, run(config, images)[0])
+
+
+def test_a_round_resumed_from_its_checkpoint_ends_as_one_that_never_stopped(tmp_path: Path) -> None:
+    config, images, file = brief(epochs=4), training_images(tmp_path), tmp_path / "round.ckpt"
+    whole, records = run(config, images)
+    first = train(config, images, fresh(config, images), Seeds(), checkpoint=file, checkpoint_seconds=0)
+    next(first), next(first), next(first)
+    first.close()
+
+    model = fresh(config, images)
+    rest = train(config, images, model, Seeds(), checkpoint=file)
+    done = checkpoint_epoch(file)
+    later = list(rest)
+
+    assert done == 2
+    assert [record.epoch for record in later] == [3, 4]
+    assert [record.loss for record in later] == [record.loss for record in records[2:]]
+    assert same_weights(model, whole)
+
+
+def test_a_finished_round_yields_nothing_more_and_still_has_its_result(tmp_path: Path) -> None:
+    config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
+    list(train(config, images, fresh(config, images), Seeds(), checkpoint=file))
+
+    again = train(config, images, fresh(config, images), Seeds(), checkpoint=file)
+
+    assert list(again) == []
+    assert again.result is not None
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
+    list(train(config, images, fresh(config, images), Seeds(), checkpoint=file))
+
+    with pytest.raises(InputError, match="written by a training with other images"):
+        list(train(config, images, fresh(config, images), Seeds(order=9), checkpoint=file))
+
+
+def test_a_round_stops_before_the_next_batch_when_asked(tmp_path: Path) -> None:
+    config, images = brief(), training_images(tmp_path)
+    asked: list[int] = []
+    training = train(
+        config, images, fresh(config, images), Seeds(), should_stop=lambda: asked.append(1) is None and len(asked) > 4
+    )
+
+    assert [record.epoch for record in training] == [1]
+    assert len(asked) == 5
+    assert training.result is None
+
+
+def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    wrong = TrainImages(images.pixels, images.rows, images.labels + 1, images.n_classes)
+
+    with pytest.raises(InputError, match="labels go from 1 to 3"):
+        train(brief(), wrong, fresh(brief(), images), Seeds())
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_few_labels_train_whatever_the_batch(tmp_path: Path, n: int) -> None:
+    images = training_images(tmp_path, n=n)
+
+    _, records = run(brief(epochs=2), images)
+
+    assert np.isfinite(records[-1].loss)
+
+
+def test_all_labels_of_one_class_train(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    same = TrainImages(images.pixels, images.rows, np.zeros_like(images.labels), images.n_classes)
+
+    _, records = run(brief(), same)
+
+    assert np.isfinite(records[-1].loss)
+
+
+def test_a_single_class_trains(tmp_path: Path) -> None:
+    _, records = run(brief(), training_images(tmp_path, n_classes=1))
+
+    assert records[-1].class_loss == 0
+
+
+def test_epochs_are_added_until_enough_steps_are_made() -> None:
+    assert planned_epochs(brief(epochs=40, min_steps=160, batch_size=32), 20) == 160
+    assert planned_epochs(brief(epochs=40, min_steps=160, batch_size=32), 350) == 40
+
+
+def test_a_loss_that_is_not_a_number_names_epoch_rate_and_remedy(tmp_path: Path) -> None:
+    config = brief(learning_rate=1e20, schedule="constant", optimizer="sgd")
+
+    with pytest.raises(TrainingDiverged, match=r"epoch 1 at learning rate 1e\+20; try a learning rate of 1e\+19"):
+        run(config, training_images(tmp_path))
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = training_images(tmp_path)
+    whole = Model.normalise
+
+    def small_memory(model: Model, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 4:
+            raise torch.OutOfMemoryError("simulated")
+        return whole(model, x)
+
+    monkeypatch.setattr(Model, "normalise", small_memory)
+    _, records = run(brief(batch_size=16), images)
+
+    assert records[0].note == "out of memory at 12 images: went on with 6; out of memory at 6 images: went on with 3"
+    assert [record.batch_size for record in records] == [3, 3, 3]
+    assert records[1].note is None
+
+
+def test_memory_that_runs_out_after_the_tracker_was_told_counts_every_image_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, images = brief(epochs=2, td_window="all"), training_images(tmp_path)
+    backward, calls = torch.Tensor.backward, []
+
+    def fails_once(loss: torch.Tensor) -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise RuntimeError("MPS backend out of memory")
+        backward(loss)
+
+    monkeypatch.setattr(torch.Tensor, "backward", fails_once)
+    training = train(config, images, fresh(config, images), Seeds())
+    curves = [record.curves.p for record in training if record.curves is not None]
+
+    assert training.result is not None
+    assert training.result.batch_size == 4
+    assert np.allclose(np.mean(curves, axis=0), training.result.td_bar, atol=1e-6)
+
+
+def test_when_not_even_one_image_fits_it_says_what_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(model: Model, x: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("simulated")
+
+    monkeypatch.setattr(Model, "normalise", no_memory)
+    with pytest.raises(OutOfMemory, match="smaller training size"):
+        run(brief(), training_images(tmp_path))
+
+
+def test_above_a_hundred_classes_the_label_and_the_top_five_are_kept(tmp_path: Path) -> None:
+    images = training_images(tmp_path, n_classes=120, n=130)
+
+    _, records = run(brief(epochs=1), images)
+
+    curves = records[0].curves
+    assert curves is not None
+    assert curves.class_index is not None
+    assert curves.p.shape == curves.class_index.shape == (130, 6)
+    assert (curves.class_index[:, 0] == images.labels).all()
+    assert (curves.p[curves.class_index == -1] == 0).all()
+
+
+def test_td_of_the_largest_published_set_needs_at_most_four_gigabytes() -> None:
+    assert td_bytes(brief(batch_size=128), 100_000, 8_142) <= 4e9
+
+
+def test_the_cosine_warms_up_and_ends_near_nothing() -> None:
+    config = brief(schedule="cosine", learning_rate=1.0, warmup_fraction=0.1)
+
+    assert learning_rate(config, 1, 0.05) == pytest.approx(0.5)
+    assert learning_rate(config, 1, 0.1) == pytest.approx(1.0)
+    assert learning_rate(config, 3, 1.0) == pytest.approx(0.0)
+
+
+def test_the_published_rate_drops_after_epoch_160() -> None:
+    config = brief(schedule="step", milestones=(160,), learning_rate=0.1)
+
+    assert learning_rate(config, 160, 0.8) == pytest.approx(0.1)
+    assert learning_rate(config, 161, 0.8) == pytest.approx(0.01)
+
+
+def test_a_saved_model_scores_as_before(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    model, _ = run(brief(), images)
+    model.save(tmp_path / "round.safetensors")
+
+    loaded = Model.load(tmp_path / "round.safetensors", CPU)
+
+    before, after = (score(m, images.pixels, images.rows) for m in (model, loaded))
+    assert np.array_equal(before.log_p, after.log_p)
+    assert before.td_log_p is not None
+    assert np.array_equal(before.td_log_p, after.td_log_p)
+
+
+def test_a_warm_start_keeps_the_rows_of_classes_that_both_rounds_have(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    old, _ = run(brief(), images)
+    old.save(tmp_path / "old.safetensors")
+    new = build_model(brief(), 4, Seeds(weights=5), CPU)
+    fresh_row = new.backbone.classifier.weight[0].clone()
+
+    load_weights(new, tmp_path / "old.safetensors", [7, 8, 9], [5, 9, 7, 8])
+
+    assert torch.equal(new.backbone.classifier.weight[0], fresh_row)
+    assert torch.equal(new.backbone.classifier.weight[1:], old.backbone.classifier.weight[[2, 0, 1]])
+    assert torch.equal(new.companions["td"].head.bias[1:], old.companions["td"].head.bias[[2, 0, 1]])
+    assert torch.equal(new.backbone.stem.weight, old.backbone.stem.weight)
+
+
+def test_memory_for_the_dynamics_of_many_classes_is_said_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = training_images(tmp_path)
+    monkeypatch.setattr(training, "td_bytes", lambda *_, **__: 3 * 2**30)
+    _, records = run(brief(epochs=1), images)
+    monkeypatch.setattr(training, "free_bytes", lambda _: 2**30)
+
+    assert records[0].note == "training dynamics of 24 images in 3 classes need 3.0 GiB on cpu"
+    with pytest.raises(OutOfMemory, match=r"need 3.0 GiB on cpu and 1.0 GiB are free"):
+        run(brief(epochs=1), images)
+
+
+def test_progress_says_epoch_batch_speed_and_time_left(tmp_path: Path) -> None:
+    said: list[TrainProgress] = []
+    run(brief(), training_images(tmp_path), progress=said.append)
+
+    assert (said[0].epoch, said[0].batch, said[0].batches, said[0].epochs) == (1, 1, 3, 3)
+    assert said[0].images_per_second > 0
+    assert said[0].seconds_left > 0
+
+
+def test_bfloat16_trains_and_its_curves_are_float32(tmp_path: Path) -> None:
+    _, records = run(brief(precision="bfloat16"), training_images(tmp_path))
+
+    assert np.isfinite(records[-1].loss)
+    assert records[-1].curves is not None
+    assert records[-1].curves.p.dtype == np.float32
+
+
+def test_compiling_is_asked_for_only_where_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda module: asked.append(module) or module)
+    images = training_images(tmp_path)
+    plain, _ = run(brief(), images)
+    compiled, _ = run(brief(compile=True), images)
+
+    assert len(asked) == 1
+    assert same_weights(plain, compiled)

@@ -1,0 +1,118 @@
+"""New images are labelled as the studio would label them, and files that cannot be read do not stop the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.export.model.photos import finish_real_round, photo_project, studio_says
+from tests.test_cli import run
+from tidal_core.config import PixelSpec
+from tidal_core.errors import InputError
+from tidal_core.export import predict as predict_module
+from tidal_core.export.predict import predict
+from tidal_core.projects import Project
+
+pytestmark = pytest.mark.usefixtures("short_rounds")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = photo_project(tmp_path / "photos", fit="letterbox")
+    finish_real_round(made)
+    yield made
+    made.close()
+
+
+def test_every_image_gets_what_the_studio_says_of_it(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_module, "_BLOCK_BYTES", 24 * 24 * 3 * 10)  # several blocks
+    expected = studio_says(project, 1)
+    stored = {row["path"]: row for row in project.store.exports.predictions(1).to_pylist()}
+
+    found = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet")
+
+    rows = {row["path"]: row for row in pq.read_table(tmp_path / "out.parquet").to_pylist()}
+    assert (found.images, found.problems) == (41, ())
+    assert set(rows) == set(expected)
+    for path, p in expected.items():
+        row = rows[path]
+        assert row["class"] == stored[path]["predicted"]
+        assert row["second_class"] != row["class"]
+        assert abs(row["probability"] - p.max()) < 1e-5
+        assert abs(row["margin"] - np.ptp(p)) < 1e-5
+        assert abs(row["td_entropy"] - stored[path]["td_entropy"]) < 1e-4
+        assert row["error"] is None
+
+
+def test_files_that_cannot_be_read_have_a_row_with_the_reason(project: Project, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "1.jpg").write_bytes(b"")
+    (new / "2.png").write_bytes((tmp_path / "photos" / "red" / "1.png").read_bytes())
+    (new / "3.png").write_bytes((tmp_path / "photos" / "red" / "3.png").read_bytes()[:60])
+    (new / "notes.txt").write_text("hello")
+
+    found = predict(project, str(new), tmp_path / "out.parquet")
+
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [Path(row["path"]).name for row in rows] == ["1.jpg", "2.png", "3.png", "notes.txt"]
+    assert [row["class"] is None for row in rows] == [True, False, True, True]
+    assert rows[0]["error"].startswith("the file is empty")
+    assert "damaged" in rows[2]["error"]
+    assert found.images == 1
+    assert len(found.problems) == 3
+    assert project.store.images.count() == 41
+
+
+def test_a_stop_keeps_what_was_done(project: Project, tmp_path: Path) -> None:
+    found = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet", should_stop=lambda: True)
+
+    assert found.stopped
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == found.images == 1
+
+
+def test_what_cannot_be_done_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
+    taken = tmp_path / "taken.parquet"
+    taken.write_text("mine")
+    with pytest.raises(InputError, match="is there already; choose another name"):
+        predict(project, str(tmp_path / "photos"), taken)
+    with pytest.raises(InputError, match="is no folder"):
+        predict(project, str(tmp_path / "nowhere"), tmp_path / "out.parquet")
+    with pytest.raises(InputError, match=r"no round 7 .* rounds that have: 1"):
+        predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet", 7)
+    assert taken.read_text() == "mine"
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_the_command_writes_into_the_project_unless_told_otherwise(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.close()
+    (tmp_path / "photos" / "broken[b].jpg").write_bytes(b"\0")
+
+    assert run(monkeypatch, "predict", "photos", tmp_path / "photos") == 0
+
+    said = capsys.readouterr().out
+    assert "broken[b].jpg: it holds only zeros" in said
+    target = project.exports / "photos-round-0001.parquet"
+    assert f"41 images labelled by round 1, 1 files not read: {target}" in said
+    assert pq.read_table(target).num_rows == 42
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_folder_whose_name_is_no_text_has_paths_that_can_be_written(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/gr\xfcn"))
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no image")
+
+    (read,) = predict_module._squares(folder, PixelSpec(16))
+
+    assert read.path.encode().endswith(b"/notes.txt")

@@ -1,0 +1,1 @@
+"""What several test rooms make their cases with; no test lies here."""

@@ -1,0 +1,235 @@
+"""The desk: the next images, sheets, counts, history."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.finished import finish_round
+from tests.helpers.served import Served
+from tidal_core.config import ProjectSettings
+from tidal_core.images.previews import unpack
+from tidal_core.labelling import explaining
+from tidal_core.labelling.desk import desk_of
+from tidal_core.records import Purpose
+
+AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def audited() -> Iterator[Served]:
+    made = Served(AUDITED, n=200)
+    yield made
+    made.close()
+
+
+def test_images_come_in_the_queues_order_and_held_ones_not_again(served: Served) -> None:
+    first = served.items(n=4)
+    more = served.items(n=4, held=[item["image"] for item in first])
+
+    queue = [item.image_id for item in served.project.store.queue.first(8)]
+    assert [item["image"] for item in first + more] == queue
+
+
+def test_a_fresh_request_gives_up_what_the_tab_had(served: Served) -> None:
+    first = served.items("tab-one", 10)
+
+    served.items("tab-one", 2, held=[first[0]["image"]], fresh=True)
+
+    others = {item["image"] for item in served.items("tab-two", 10)}
+    assert first[5]["image"] in others
+
+
+def test_status_counts_labels_and_names_classes_without_one(served: Served) -> None:
+    one, two = served.items(n=2)
+    served.answer(served.label(one, 1), served.label(two, 3))
+
+    status = served.post("status", {"tab": "tab-one", "held": []}).json()
+
+    assert (status["labelled"], status["new_labels"], status["labels_per_round"]) == (2, 2, 6)
+    assert status["without_label"] == [2]
+    assert (status["ranking"], status["round"], status["next_round"]) == (0, None, 1)
+
+
+def test_an_audit_label_does_not_count_towards_the_next_round(audited: Served) -> None:
+    items = audited.items(n=20)
+    audit = next(item for item in items if item["purpose"] == "audit")
+
+    audited.answer(audited.label(audit))
+
+    status = audited.post("status", {"tab": "tab-one", "held": []}).json()
+    assert (status["labelled"], status["new_labels"]) == (1, 0)
+
+
+def test_one_in_ten_asked_images_is_the_next_of_the_audit_order(audited: Served) -> None:
+    items = audited.items(n=60)
+
+    audit = [item["image"] for item in items if item["purpose"] == "audit"]
+    orders = [image.audit_order for image in audited.project.store.images.many(audit)]
+    assert [place for place, item in enumerate(items, start=1) if item["purpose"] == "audit"] == [
+        10,
+        20,
+        30,
+        40,
+        50,
+        60,
+    ]
+    assert orders == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_was_asked_since_the_last_audit_image_is_counted(audited: Served) -> None:
+    items = audited.items(n=13)
+    audited.answer(*(audited.label(item) for item in items))
+    sweep = audited.label(audited.items(n=1)[0], mode="sweep")
+    audited.answer(sweep)
+
+    assert [item["purpose"] for item in items].index("audit") == 9
+    assert audited.project.store.answers.asked_since_audit() == 3
+
+
+def test_no_audit_image_is_asked_when_the_share_is_nought(served: Served) -> None:
+    assert {item["purpose"] for item in served.items(n=50)} == {"seed"}
+
+
+def test_suggestions_come_from_the_newest_finished_round(served: Served) -> None:
+    assert served.items(n=1)[0]["suggestion"] is None
+
+    finish_round(served.project)
+
+    item = served.items(n=1)[0]
+    assert item["suggestion"] == [item["image"] % 3 + 1, pytest.approx(0.5 + item["image"] / 4000, abs=1e-3)]
+
+
+def test_history_is_a_persons_own_newest_first_and_without_what_was_undone(served: Served) -> None:
+    one, two, three = served.items(n=3)
+    labels = [
+        served.label(one, annotator="ann"),
+        served.label(two, annotator="ann"),
+        served.label(three, annotator="bo"),
+    ]
+    served.answer(*labels)
+    served.answer({**labels[1], "id": "event-undo-1", "kind": "undo", "undoes": labels[1]["id"]})
+
+    entries = served.post("history", {"annotator": "ann"}).json()["entries"]
+
+    assert [(entry["item"]["image"], entry["event"]["class"]) for entry in entries] == [(one["image"], 1)]
+
+
+def read_sheet(content: bytes) -> tuple[dict[str, object], list[int]]:
+    (length,) = struct.unpack_from(">I", content)
+    return json.loads(content[4 : 4 + length]), [packed.id for packed in unpack(content[4 + length :])]
+
+
+def test_there_is_no_sheet_before_the_first_round(served: Served) -> None:
+    head, images = read_sheet(served.post("sweep", {"tab": "tab-one", "n": 12}).content)
+
+    assert images == []
+    assert "after the first round" in str(head["reason"])
+
+
+def test_a_sheet_is_one_class_most_certain_first_and_never_an_audit_image(audited: Served) -> None:
+    finish_round(audited.project)
+    desk = desk_of(audited.project)
+
+    sheet = desk.sheet("tab-one", 12, None, [])
+
+    ids = [image.id for image, _ in sheet.images]
+    assert ids == sorted(ids, reverse=True)
+    assert {image_id % 3 + 1 for image_id in ids} == {sheet.class_id}
+    reserve = audited.project.audit_reserve()
+    assert all((image.audit_order or 0) >= reserve for image, _ in sheet.images)
+
+
+def test_the_next_sheet_is_of_another_class(served: Served) -> None:
+    finish_round(served.project)
+    desk = desk_of(served.project)
+    first = desk.sheet("tab-one", 6, None, [])
+
+    second = desk.sheet("tab-one", 6, first.class_id, [])
+
+    assert second.class_id != first.class_id
+
+
+def test_two_tabs_never_have_an_image_on_two_sheets_or_on_a_sheet_and_in_a_queue(served: Served) -> None:
+    finish_round(served.project)
+    desk = desk_of(served.project)
+
+    one = {image.id for image, _ in desk.sheet("tab-one", 12, None, []).images}
+    two = {image.id for image, _ in desk.sheet("tab-two", 12, None, []).images}
+    queued = {item["image"] for item in served.items("tab-three", 40)}
+
+    assert one
+    assert two
+    assert not one & two
+    assert not queued & (one | two)
+
+
+def test_a_sheet_travels_as_one_packed_answer(served: Served) -> None:
+    finish_round(served.project)
+
+    head, _ = read_sheet(served.post("sweep", {"tab": "tab-one", "n": 12}).content)
+
+    items = head["items"]
+    assert isinstance(items, list)
+    assert len(items) == 12
+    assert {item["purpose"] for item in items} == {"query"}
+
+
+def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(served: Served) -> None:
+    round_id = finish_round(served.project)
+    image_id = served.project.store.queue.first(1)[0].image_id
+
+    why = served.get(f"why/{image_id}").json()
+
+    facts = dict(why["facts"])
+    assert "of" in facts["Rank"]
+    assert "of the pool" in facts["H-bar"]
+    assert "of the pool" in facts["M-bar"]
+    assert why["classes"][0]["class"] == image_id % 3 + 1
+    assert f"round {round_id}" in why["age"]
+    assert len(why["rivals"]) == 2
+
+
+def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Served) -> None:
+    audit = next(item for item in audited.items(n=20) if item["purpose"] == "audit")
+
+    why = explaining.reasons(audited.project, audit["image"])
+
+    assert "at random" in why.sentence
+    assert dict(why.facts)["Purpose"] == Purpose.AUDIT
+
+
+def test_neighbours_are_labelled_images_of_the_rival_classes(served: Served) -> None:
+    finish_round(served.project)
+    labelled = set(served.project.store.answers.training_labels().image_ids.tolist())
+
+    groups = served.get("neighbours/40").json()["groups"]
+
+    assert 1 <= len(groups) <= 2
+    for group in groups:
+        assert 1 <= len(group["items"]) <= 3
+        assert {item["image"] for item in group["items"]} <= labelled
+
+
+def test_a_queue_that_runs_low_is_topped_up(served: Served) -> None:
+    store = served.project.store
+    store.queue.replace(store.queue.first(3))
+
+    assert len(served.items(n=10)) == 10
+
+
+def test_a_project_keeps_its_id_and_no_other_has_it(served: Served) -> None:
+    desk = desk_of(served.project)
+
+    assert desk.project_id() == desk.project_id()
+    assert len(desk.project_id()) == 16

@@ -1,0 +1,196 @@
+"""Statistics of curves against numbers worked by hand, and laws that hold for all curves."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from tidal_core.errors import InputError, TooFewClasses
+from tidal_core.method import dynamics as d
+
+# Two images, three epochs, three classes. Image 0 (label 0): right, wrong, right. Image 1 (label 2): never right.
+P = np.array(
+    [
+        [[0.6, 0.3, 0.1], [0.5, 0.4, 0.1]],
+        [[0.2, 0.7, 0.1], [0.2, 0.6, 0.2]],
+        [[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]],
+    ]
+)
+LABELS = np.array([0, 2])
+
+rows = hnp.arrays(
+    np.float64, st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(2, 6)), elements=st.floats(0, 1)
+).map(lambda a: (a + 1e-9) / (a + 1e-9).sum(axis=2, keepdims=True))
+
+
+def test_statistics_of_two_curves_worked_by_hand() -> None:
+    found = d.curve_statistics(P, LABELS)
+
+    np.testing.assert_allclose(found.confidence, [0.5, (0.1 + 0.2 + 0.4) / 3])
+    np.testing.assert_allclose(found.variability[0], np.sqrt((0.01 + 0.09 + 0.04) / 3))
+    np.testing.assert_allclose(found.correctness, [2 / 3, 0])
+    np.testing.assert_array_equal(found.forgetting, [1, 0])
+    np.testing.assert_array_equal(found.first_learnt, [1, 0])
+    np.testing.assert_allclose(found.aum, [(0.3 - 0.5 + 0.5) / 3, (-0.4 - 0.4 - 0.1) / 3])
+
+
+def test_an_image_that_was_never_learnt_is_told_apart_from_one_that_was_never_forgotten() -> None:
+    found = d.forgetting(np.array([[False, True], [False, True]]))
+
+    np.testing.assert_array_equal(found.events, [0, 0])
+    np.testing.assert_array_equal(found.never_learnt, [True, False])
+    np.testing.assert_array_equal(found.first_learnt, [0, 1])
+
+
+def test_a_tie_does_not_count_as_learnt() -> None:
+    view = d.label_view(np.array([[[0.5, 0.5]]]), [0])
+
+    assert not view.correct[0, 0]
+
+
+def test_sparse_curves_give_the_same_statistics_when_nothing_was_left_out() -> None:
+    order = np.array([2, 0, 1])
+    index = np.broadcast_to(order, P.shape)
+
+    dense = d.curve_statistics(P, LABELS)
+    sparse = d.curve_statistics(P[..., order], LABELS, index)
+
+    for one, other in zip(dense, sparse, strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_a_label_missing_from_a_sparse_row_has_probability_zero() -> None:
+    view = d.label_view(np.array([[[0.8, 0.0]]]), [3], np.array([[[1, -1]]]))
+
+    assert (view.p_label[0, 0], view.p_other[0, 0]) == (0.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("p", "labels", "index"),
+    [(P, [0], None), (P[0], [0, 1], None), (P, [0, 3], None), (P, LABELS, np.zeros((1, 2, 3)))],
+)
+def test_shapes_that_do_not_fit_are_refused(p: np.ndarray, labels: list[int], index: np.ndarray | None) -> None:
+    with pytest.raises(InputError):
+        d.label_view(p, labels, index)
+
+
+def test_the_second_half_leaves_out_the_first_epochs() -> None:
+    np.testing.assert_allclose(d.area([[1.0], [2.0], [3.0], [5.0]], second_half=True), [4.0])
+
+
+def test_an_area_without_an_epoch_says_what_to_wait_for() -> None:
+    with pytest.raises(InputError, match="first"):
+        d.area(np.empty((0, 3)))
+
+
+@given(rows)
+def test_the_running_area_ends_at_the_plain_mean_and_rows_sum_to_one(p: np.ndarray) -> None:
+    running = d.running_area(p)
+
+    np.testing.assert_allclose(running[-1], p.mean(axis=0))
+    np.testing.assert_allclose(running.sum(axis=2), 1.0)
+
+
+@given(rows)
+def test_statistics_stay_in_their_ranges_and_move_with_the_images(p: np.ndarray) -> None:
+    labels = np.arange(p.shape[1]) % p.shape[2]
+    found = d.curve_statistics(p, labels)
+
+    assert ((found.variability >= 0) & (found.variability <= 0.5 + 1e-9)).all()
+    assert ((found.aum >= -1 - 1e-9) & (found.aum <= 1 + 1e-9)).all()
+    assert (found.forgetting <= p.shape[0] // 2).all()
+    turned = d.curve_statistics(p[:, ::-1], labels[::-1])
+    for one, other in zip(found, turned, strict=True):
+        np.testing.assert_allclose(one, other[::-1])
+
+
+def test_el2n_is_zero_for_a_perfect_answer_and_root_two_for_a_sure_wrong_one() -> None:
+    np.testing.assert_allclose(d.el2n([[1.0, 0.0], [0.0, 1.0]], [0, 0]), [0.0, np.sqrt(2)])
+
+
+@given(rows)
+def test_an_entropy_lies_between_zero_and_the_logarithm_of_the_classes(p: np.ndarray) -> None:
+    found = d.entropy(p)
+
+    assert (found >= 0).all()
+    assert (found <= np.log(p.shape[2]) + 1e-9).all()
+
+
+def test_the_entropy_of_a_one_hot_row_is_zero_and_not_nan() -> None:
+    assert d.entropy([0.0, 1.0, 0.0]) == 0.0
+
+
+def test_the_margin_of_a_class_that_is_not_in_the_lead_is_negative() -> None:
+    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]], [0]), [-0.3])
+    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]]), [0.2])
+
+
+def test_a_margin_of_one_class_is_refused() -> None:
+    with pytest.raises(TooFewClasses):
+        d.margin([[1.0]])
+
+
+def test_wilson_agrees_with_the_published_example() -> None:
+    # 8 of 10 at 95 %: 0.4902 to 0.9433 (Newcombe 1998, method 3, by the closed formula)
+    found = d.wilson(8, 10)
+
+    np.testing.assert_allclose(found, (0.8, 0.490162, 0.943318), atol=1e-6)
+
+
+@given(st.integers(0, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_its_value_and_stays_in_the_unit_interval(pair: tuple[int, int]) -> None:
+    found = d.wilson(*pair)
+
+    assert 0 <= found.low <= found.high <= 1
+    if pair[1]:
+        assert found.low <= found.value <= found.high
+
+
+def test_wilson_without_images_knows_nothing() -> None:
+    found = d.wilson(0, 0)
+
+    assert np.isnan(found.value)
+    assert (found.low, found.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("successes", "n", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0)])
+def test_wilson_refuses_what_is_no_proportion(successes: int, n: int, level: float) -> None:
+    with pytest.raises(InputError):
+        d.wilson(successes, n, level)
+
+
+def test_confusion_and_balanced_accuracy_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(5)
+    truth, said = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
+
+    counts = d.confusion(truth, said, 4)
+
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, said))
+    found = d.balanced_accuracy(counts)
+    assert found.value == pytest.approx(balanced_accuracy_score(truth, said))
+    assert found.low < found.value < found.high
+
+
+def test_balanced_accuracy_of_one_class_is_its_wilson_interval() -> None:
+    counts = np.array([[8, 2], [0, 0]])
+
+    np.testing.assert_allclose(d.balanced_accuracy(counts), d.wilson(8, 10))
+
+
+def test_the_balanced_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    recall, images = np.array([0.9, 0.6, 0.97]), np.array([12, 30, 20])
+    hits = rng.binomial(images, recall, size=(2000, 3))
+
+    inside = 0
+    for right in hits:
+        found = d.balanced_accuracy(np.diag(right) + np.roll(np.diag(images - right), 1, axis=1))
+        inside += found.low <= recall.mean() <= found.high
+
+    assert 0.93 <= inside / 2000 <= 0.99
+
+
+def test_every_explanation_names_its_source() -> None:
+    assert all(one.meaning.endswith(".") and one.source in one.help for one in d.EXPLANATIONS.values())

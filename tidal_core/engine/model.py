@@ -1,0 +1,197 @@
+"""A classifier with its companions as one thing: built from seeds, kept in a file, carried over between rounds.
+
+A file is safetensors: every weight and running statistic under ``backbone.`` and ``companions.<name>.``, the mean and
+deviation that images are normalised with, and what is needed to build the same modules again as metadata. It is
+written beside its place and renamed, so that a file of this name is always whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor, nn
+
+from tidal_core.config import Seeds, TrainConfig
+from tidal_core.engine.backbones import Backbone, build_backbone
+from tidal_core.engine.companions import build_companion
+from tidal_core.engine.devices import pick_device
+from tidal_core.errors import InputError
+
+
+class Model:
+    """f, what is trained beside it by name, and the statistics of the images it was trained on."""
+
+    def __init__(
+        self, backbone_name: str, backbone: Backbone, companions: dict[str, nn.Module], n_classes: int
+    ) -> None:
+        self.backbone_name = backbone_name
+        self.backbone = backbone
+        self.companions = companions
+        self.n_classes = n_classes
+        self.channels_last = True  # how batches lie in memory; the round's configuration decides
+        self.mean = torch.full((3,), 0.5)  # of pixels in 0..1, for each channel
+        self.std = torch.full((3,), 0.25)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.backbone.parameters()).device
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The backbone and the companions by the name that their weights carry in a file."""
+        return {"backbone": self.backbone, **{f"companions.{name}": m for name, m in self.companions.items()}}
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Everything that an optimiser moves, always in the same order."""
+        return list(chain.from_iterable(module.parameters() for module in self.modules().values()))
+
+    def to(self, device: torch.device) -> Self:
+        """Move everything to the device."""
+        for module in self.modules().values():
+            module.to(device)
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training (or evaluation) mode."""
+        for module in self.modules().values():
+            module.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation mode."""
+        return self.train(False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1.
+
+        Channels last costs no copy here: it is how pixels lie in the file.
+        """
+        x = images.permute(0, 3, 1, 2)  # (B, 3, H, W)
+        if not self.channels_last:
+            x = x.contiguous()
+        scale = (1 / (255 * self.std)).view(1, 3, 1, 1)
+        return torch.mul(x, scale).sub_((self.mean / self.std).view(1, 3, 1, 1))
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor of the model by its name in a file; the tensors are the model's own, not copies."""
+        tensors = {
+            f"{name}.{key}": value
+            for name, module in self.modules().items()
+            for key, value in module.state_dict().items()
+        }
+        return {**tensors, "mean": self.mean, "std": self.std}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take all tensors of ``state``; InputError where one is missing or of another shape."""
+        own = self.state()
+        wrong = sorted(name for name in own if name not in tensors or tensors[name].shape != own[name].shape)
+        if wrong:
+            raise InputError(
+                f"the weights do not fit this model: {wrong[0]} and {len(wrong) - 1} others are missing or differ in "
+                "shape; build the model with the round's own configuration and classes."
+            )
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(tensors[name])
+
+    def save(self, path: Path) -> None:
+        """Write the weights to ``path``."""
+        metadata = {
+            "backbone": self.backbone_name,
+            "companions": json.dumps(list(self.companions)),
+            "n_classes": str(self.n_classes),
+            "channels_last": json.dumps(self.channels_last),
+        }
+        write_tensors(path, self.state(), metadata)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | None = None) -> Self:
+        """The model that ``save`` wrote, on ``device`` (default: the fastest); InputError for any other file."""
+        tensors, metadata = read_tensors(path)
+        if "backbone" not in metadata:
+            raise InputError(f"{path.name} holds no model's weights; choose a file that a round has saved.")
+        companions = tuple(json.loads(metadata["companions"]))
+        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds())
+        model.load_state(tensors)
+        model.channels_last = json.loads(metadata["channels_last"])
+        return model.to(device or pick_device())
+
+    @classmethod
+    def build(cls, backbone_name: str, companion_names: Sequence[str], n_classes: int, seeds: Seeds) -> Self:
+        """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's."""
+        backbone = build_backbone(backbone_name, n_classes, Generator().manual_seed(seeds.weights))
+        companions = {
+            name: build_companion(name, backbone.stage_channels, n_classes, Generator().manual_seed(seeds.weights))
+            for name in companion_names
+        }
+        return cls(backbone_name, backbone, companions, n_classes)
+
+
+def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch.device | None = None) -> Model:
+    """The model of a round with fresh weights, on ``device`` (default: the fastest).
+
+    ``n_classes`` is the number of classes of the round, at least 1. The same seeds give the same weights on every
+    device, and the same backbone with and without companions.
+    """
+    if n_classes < 1:
+        raise InputError(f"a model needs at least one class and got {n_classes}; add a class first.")
+    model = Model.build(config.backbone, config.companions, n_classes, seeds)
+    model.channels_last = config.channels_last
+    return model.to(device or pick_device())
+
+
+def load_weights(
+    model: Model, path: Path, old_class_ids: Sequence[int] | None = None, new_class_ids: Sequence[int] | None = None
+) -> int:
+    """Start ``model`` from an earlier round's file: take every tensor that fits; the number of tensors taken.
+
+    The ids say which class each position of the two rounds means. Rows of classes that both rounds have move to their
+    new position, new classes keep their fresh rows. Without ids the positions must mean the same in both.
+    """
+    tensors, _ = read_tensors(path)
+    rows = {f"{name}.{key}" for name, module in model.modules().items() for key in module.class_rows}  # type: ignore[union-attr]
+    taken = 0
+    with torch.no_grad():
+        for name, own in model.state().items():
+            old = tensors.get(name)
+            if old is None or old.shape[1:] != own.shape[1:]:
+                continue
+            if name in rows and old_class_ids is not None and new_class_ids is not None:
+                position = {class_id: i for i, class_id in enumerate(old_class_ids)}
+                both = [(i, position[class_id]) for i, class_id in enumerate(new_class_ids) if class_id in position]
+                if both:
+                    new_at, old_at = torch.tensor(both).T
+                    own[new_at.to(own.device)] = old[old_at].to(own.device)
+            elif old.shape == own.shape:
+                own.copy_(old)
+            else:
+                continue
+            taken += 1
+    return taken
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside ``path``, then rename it, so that ``path`` is never half a file."""
+    beside = path.with_name(path.name + ".part")
+    save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, beside, dict(metadata))
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors (on the CPU) and metadata of a safetensors file; InputError if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path.name} cannot be read as weights ({error}); delete it and train again.") from error

@@ -1,0 +1,156 @@
+"""Images through the trained network: log-probabilities of f and m in float32 and the features to choose by.
+
+In evaluation mode, without augmentation. Large pools come in blocks that can be stored one by one, so that scoring
+goes on where it stopped; a random subset is the caller's choice of rows (``random_subset``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tidal_core.engine.backbones import Backbone
+from tidal_core.engine.batches import PixelBatches, open_pixels
+from tidal_core.engine.companions import Companion
+from tidal_core.engine.devices import use_threads
+from tidal_core.engine.folding import folded
+from tidal_core.engine.model import Model
+from tidal_core.errors import Stopped
+from tidal_core.method.tidal import log_probabilities
+from tidal_core.records import Float32, Int64, PoolScores, UInt8
+
+REPORT_SECONDS = 0.9  # between two progress reports
+BLOCK = 8_192  # images: small enough to lose one, large enough to store one at a time
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and the number of all."""
+
+
+def best_batch_size(device: torch.device) -> int:
+    """Images in a batch: on a CPU more are not faster, and a stop waits for one; elsewhere they fill the device."""
+    return 64 if device.type == "cpu" else 512
+
+
+class ScoredBlock(NamedTuple):
+    """The scores of ``rows[start:stop]``."""
+
+    start: int
+    stop: int
+    scores: PoolScores
+
+
+def score(
+    model: Model,
+    pixels: Path,
+    rows: Int64,
+    *,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    threads: int = 1,
+) -> PoolScores:
+    """The scores of the images ``rows`` (N,) of the pixel file, in their order.
+
+    ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
+    batch; when it says yes, Stopped is raised.
+    """
+    N = len(rows)
+    td = model.companions.get("td")
+    log_p: Float32 = np.empty((N, model.n_classes), np.float32)
+    td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
+    features: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
+    blocks = score_blocks(
+        model, pixels, rows, batch_size=batch_size, progress=progress, should_stop=should_stop, threads=threads
+    )
+    for start, stop, scores in blocks:
+        log_p[start:stop] = scores.log_p
+        features[start:stop] = scores.features
+        if td_log_p is not None and scores.td_log_p is not None:
+            td_log_p[start:stop] = scores.td_log_p
+    extra: dict[str, Float32] = {}
+    for companion in model.companions.values():
+        if isinstance(companion, Companion):
+            found = companion.extra(torch.from_numpy(features).to(model.device))
+            extra |= {name: value.cpu().numpy() for name, value in found.items()}
+    return PoolScores(log_p, td_log_p, features, extra)
+
+
+def score_blocks(
+    model: Model,
+    pixels: Path,
+    rows: Int64,
+    *,
+    start: int = 0,
+    block: int = BLOCK,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    threads: int = 1,
+) -> Iterator[ScoredBlock]:
+    """Scores in blocks of ``block`` images from position ``start`` of ``rows`` on, which is where to go on again."""
+    device = model.device
+    use_threads(device, threads)
+    model.eval()
+    source = PixelBatches(open_pixels(pixels), rows, device, "file")
+    backbone = folded(model.backbone)
+    reads_ahead = source.worth_reading_ahead
+    reported = time.monotonic()
+    try:
+        for first in range(start, len(rows), block):
+            last = min(first + block, len(rows))
+            batches = torch.split(torch.arange(first, last), batch_size or best_batch_size(device))
+            parts = []
+            for i, index in enumerate(batches):
+                if should_stop is not None and should_stop():
+                    raise Stopped(f"scoring was stopped after {first:,} of {len(rows):,} images.")
+                following = batches[i + 1] if i + 1 < len(batches) and reads_ahead else None
+                parts.append(_score_batch(model, backbone, source.take(index, following)))
+                if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
+                    progress(int(index[-1]) + 1, len(rows))
+                    reported = time.monotonic()
+            log_p, td_log_p, features = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+            td = td_log_p if "td" in model.companions else None
+            yield ScoredBlock(first, last, PoolScores(log_p, td, features))
+        if progress is not None:
+            progress(len(rows), len(rows))
+    finally:
+        source.close()
+
+
+class SquareScorer:
+    """Scores squares that are in no pixel file: new images. The network is folded once."""
+
+    def __init__(self, model: Model, *, threads: int = 1) -> None:
+        use_threads(model.device, threads)
+        self._model = model.eval()
+        self._backbone = folded(model.backbone)
+
+    def __call__(self, squares: UInt8) -> tuple[Float32, Float32 | None]:
+        """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""
+        batches = torch.split(torch.from_numpy(squares), best_batch_size(self._model.device))
+        parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
+        log_p, td_log_p = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        return log_p, td_log_p if "td" in self._model.companions else None
+
+
+@torch.inference_mode()
+def _score_batch(
+    model: Model, backbone: Backbone, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    logits, features = backbone(model.normalise(images))
+    td = model.companions.get("td")
+    td_logits = td(features) if td is not None else logits[:, :0]
+    return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()
+
+
+def random_subset(rows: Int64, n: int, rng: np.random.Generator) -> Int64:
+    """``n`` of the rows at random, in their order; all of them if there are no more (the paper scores 10,000)."""
+    if n >= len(rows):
+        return rows
+    chosen: Int64 = np.sort(rng.choice(len(rows), size=n, replace=False))
+    return rows[chosen]

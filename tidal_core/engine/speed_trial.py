@@ -1,0 +1,142 @@
+"""Which precision and layout are fastest here: a trial of seconds that proposes them for a project.
+
+The proposal, once taken, is stored with the project's settings and with each of its rounds, and never made again for
+them: repeats, resumed rounds and experiments take what their configuration says, because another precision gives other
+weights. ``Trial`` plays it in a process of its own, so that a round that trains meanwhile comes out as it would have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tidal_core.config import JsonConfig, Precision, Seeds, TrainConfig
+from tidal_core.errors import TidalError
+
+if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts one
+    from tidal_core.engine.training import Training
+    from tidal_core.records import TrainImages
+
+WORTH = 1.1  # so many times as fast, or what is used now stays
+WAYS: tuple[tuple[Precision, bool], ...] = (
+    ("float32", False),
+    ("float32", True),
+    ("bfloat16", False),
+    ("bfloat16", True),
+)  # precision, channels last
+
+
+def way_name(precision: str, channels_last: bool) -> str:
+    """What a way to compute is called: "bfloat16, channels last"."""
+    return f"{precision}{', channels last' if channels_last else ''}"
+
+
+@dataclass(frozen=True)
+class Speeds(JsonConfig):
+    """What a trial found."""
+
+    device: str
+    images_per_second: dict[str, float]  # of each way, by ``way_name``
+
+    def times(self, way: str, now: str) -> float:
+        """How many times as fast one way is as the one that is used now."""
+        return self.images_per_second[way] / self.images_per_second[now]
+
+    def worth_changing_to(self, now: str) -> str | None:
+        """The fastest way where it is at least ``WORTH`` times as fast as the one that is used now, else None."""
+        best = max(self.images_per_second, key=self.images_per_second.__getitem__)
+        return best if self.times(best, now) >= WORTH else None
+
+
+def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3) -> Speeds:
+    """How fast ``config`` trains with each precision and layout.
+
+    ``side``: pixels of the training images. Each way trains two batches of made-up images ``rounds`` times, in turns.
+    """
+    from tidal_core.engine.devices import synchronize
+    from tidal_core.records import TrainImages
+
+    n = 2 * config.batch_size
+    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
+        path = Path(folder) / "pixels.npy"
+        np.save(path, np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8))
+        images = TrainImages(path, np.arange(n), np.arange(n) % n_classes, n_classes)
+        trials = {
+            way: _started(dataclasses.replace(config, precision=way[0], channels_last=way[1]), images, threads, rounds)
+            for way in WAYS
+        }
+        seconds: dict[tuple[Precision, bool], list[float]] = {way: [] for way in WAYS}
+        for _ in range(rounds):
+            for way, trial in trials.items():
+                began = time.perf_counter()
+                next(trial)
+                synchronize(trial.device)
+                seconds[way].append(time.perf_counter() - began)
+        device = next(iter(trials.values())).device.type
+    return Speeds(device, {way_name(*way): n / statistics.median(times) for way, times in seconds.items()})
+
+
+def _started(config: TrainConfig, images: TrainImages, threads: int, rounds: int) -> Training:
+    from tidal_core.engine.training import build_model, train
+
+    config = dataclasses.replace(config, epochs=rounds + 1, min_steps=0)
+    trial = train(config, images, build_model(config, images.n_classes, Seeds()), Seeds(), threads=threads)
+    next(trial)  # loads pixels, chooses kernels
+    return trial
+
+
+class Trial:
+    """A trial under way in a process of its own; it is looked at, not waited for."""
+
+    def __init__(self, config: TrainConfig, side: int, n_classes: int) -> None:
+        asked = json.dumps({"config": dataclasses.asdict(config), "side": side, "n_classes": n_classes})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tidal_core.engine.speed_trial", asked],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # some lines at most: the pipe holds them until they are read
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        self._found: Speeds | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def result(self) -> Speeds:
+        """What it found, waiting for its end. Raises TidalError where it broke off."""
+        if self._found is None:
+            said = self._process.communicate()[0].strip().splitlines()
+            if self._process.returncode:
+                why = said[-1] if said else f"its process ended with {self._process.returncode}"
+                raise TidalError(f"The trial broke off: {why}")
+            self._found = Speeds.from_dict(json.loads(said[-1]))
+        return self._found
+
+    def stop(self) -> None:
+        """End it; there is no result then."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def main() -> None:
+    """The process of a ``Trial``: what is asked as JSON in, the speeds as the last line out."""
+    asked = json.loads(sys.argv[1])
+    found = measure_speeds(TrainConfig.from_dict(asked["config"]), asked["side"], asked["n_classes"])
+    print(json.dumps(dataclasses.asdict(found)))
+
+
+if __name__ == "__main__":
+    main()

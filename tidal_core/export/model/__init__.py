@@ -1,0 +1,105 @@
+"""The model goes out: a folder that classifies images on a machine without the studio.
+
+    model.onnx, model.pt2 or model.safetensors (with model.py, the network's code)
+    classes.json         id, name and position of each class in the model's output
+    preprocessing.json   size and fit of the squares that the model sees; preprocessing.py makes them
+    predict.py           python predict.py IMAGE...
+    README.md            the model card
+
+The model takes raw pixels: normalisation and softmax are inside. What must be traced is traced in a process of its own
+(``__main__.py`` says why).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from tidal_core.errors import InputError
+from tidal_core.export.model.base import ModelFormat
+from tidal_core.export.model.card import model_card
+from tidal_core.export.model.facts import ModelFacts, model_facts
+from tidal_core.export.model.onnx import Onnx
+from tidal_core.export.model.safetensors import Safetensors
+from tidal_core.export.model.sources import preprocessing_source
+from tidal_core.export.model.torch import Torch
+from tidal_core.export.tables.base import replaced
+from tidal_core.projects import Project
+
+FORMATS: tuple[ModelFormat, ...] = (Onnx(), Torch(), Safetensors())
+
+
+def find_format(name: str) -> ModelFormat:
+    """The format of this name. Raises InputError with those that there are."""
+    for one in FORMATS:
+        if one.name == name:
+            return one
+    raise InputError(f"there is no model format {name!r}; there are: {', '.join(one.name for one in FORMATS)}.")
+
+
+def export_model(
+    project: Project, target: Path | None = None, name: str = "onnx", round_id: int | None = None
+) -> tuple[Path, ModelFacts]:
+    """Write a round's model (default: the newest whose weights are kept) to the folder ``target``, new or empty.
+
+    Returns the folder (default: one in the project's ``exports``) and what was exported. Raises InputError for a round
+    without weights, a format that is not there or lacks its packages, and a folder that is taken.
+    """
+    kind = find_format(name)
+    kind.check()
+    facts = model_facts(project, round_id)
+    target = target or project.exports / f"model-round-{facts.round_id:04d}-{kind.name}"
+    target = Path(target).expanduser().absolute()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(f"{target} is there already; choose a name that is not taken (--to), or delete it.")
+    with replaced(target) as beside:
+        beside.mkdir()
+        if kind.traces:
+            _write_apart(kind, facts, beside)
+        else:
+            kind.write(facts.weights, facts.pixels.size, beside)
+        files = {
+            "classes.json": _json([{"id": c.id, "name": c.name, "position": c.position} for c in facts.classes]),
+            "preprocessing.json": _json(facts.preprocessing()),
+            "preprocessing.py": preprocessing_source(),
+            "predict.py": kind.predict,
+            "README.md": model_card(facts, kind),
+        }
+        for file, text in files.items():
+            (beside / file).write_text(text, encoding="utf-8")
+    return target, facts
+
+
+def zipped_model(project: Project, name: str, round_id: int | None = None) -> bytes:
+    """The same folder as the bytes of a zip file, with the folder inside."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, _ = export_model(project, Path(scratch) / f"{project.slug}-{name}", name, round_id)
+        packed = Path(scratch) / "model.zip"
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(folder.iterdir()):
+                archive.write(file, f"{folder.name}/{file.name}")
+        return packed.read_bytes()
+
+
+def _write_apart(kind: ModelFormat, facts: ModelFacts, folder: Path) -> None:
+    """Write the weights in another process. Raises InputError with what it said when it fails."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tidal_core.export.model", kind.name, facts.weights, str(facts.pixels.size), folder],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or [f"it ended with {ended.returncode}"]
+        raise InputError(f"round {facts.round_id} could not be written as {kind.name}: {lines[-1]}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"

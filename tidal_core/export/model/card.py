@@ -1,0 +1,163 @@
+"""The model card: README.md of an exported folder, with the front matter that model hubs read."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import tidal_core
+from tidal_core.export.model.base import ModelFormat
+from tidal_core.export.model.facts import ClassFacts, ModelFacts
+from tidal_core.store.metrics import Metric
+from tidal_core.text import config_in_words
+
+_MEASURED_ON = {
+    "test": "test images whose class is known and that no round trains on",
+    "audit": "audit images: drawn at random from the whole collection, labelled by hand, never trained on",
+}
+_FITS = {
+    "crop": "the shortest side becomes {size} pixels, what stands over on the longer side is cut off evenly",
+    "letterbox": "the longest side becomes {size} pixels, the rest is black",
+}
+
+
+def model_card(facts: ModelFacts, kind: ModelFormat) -> str:
+    """The text of README.md."""
+    parts = [
+        _front_matter(facts, kind),
+        f"# {_plain(facts.title)}\n\n"
+        f"Says which of {len(facts.classes)} classes an image belongs to. The model of round {facts.round_id}"
+        f"{_date(facts)}, trained with TiDAL Studio on {facts.labels:,} labelled images of {facts.images:,}.",
+        _use(kind),
+        _accuracy(facts),
+        "## Labels per class\n\n" + _class_table(facts),
+        _training(facts),
+        _limits(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(facts: ModelFacts, kind: ModelFormat) -> str:
+    """YAML; strings are written as JSON, which is YAML too. No licence: only who owns the images can give one."""
+    lines = [
+        f"library_name: {kind.library}",
+        "pipeline_tag: image-classification",
+        "tags:",
+        "- image-classification",
+        "- active-learning",
+        "- tidal-studio",
+        "metrics:",
+        "- accuracy",
+    ]
+    if facts.accuracy is not None:
+        name = json.dumps(facts.title, ensure_ascii=False)
+        lines += [
+            "model-index:",
+            f"- name: {name}",
+            "  results:",
+            "  - task:",
+            "      type: image-classification",
+            "    dataset:",
+            f"      name: {name}",
+            f"      type: {facts.accuracy.split}",
+            "    metrics:",
+            "    - type: accuracy",
+            f"      value: {facts.accuracy.value:.4f}",
+        ]
+    return "\n".join(("---", *lines, "---"))
+
+
+def _use(kind: ModelFormat) -> str:
+    return f"""## Use
+
+```sh
+python -m pip install {kind.runs_with.replace(",", "").replace(" and ", " ")}
+python predict.py photo.jpg other.png   # file, class, probability; separated by tabs
+```
+
+`{kind.file}` takes any number of images at once: `pixels`, uint8 (images, size, size, 3), as `square` in
+`preprocessing.py` makes them of files. It gives probabilities, float32 (images, classes), in the order of
+`classes.json`; normalisation and softmax are inside. In Python, with `model` as in `predict.py`:
+
+```python
+pixels = numpy.stack([square(path) for path in paths])
+probabilities = {kind.batch}
+```"""
+
+
+def _accuracy(facts: ModelFacts) -> str:
+    found = facts.accuracy
+    if found is None:
+        return "## Accuracy\n\nNot measured: there were no test images and no audit sample at the end of this round."
+    said = f"## Accuracy\n\n{_share(found)} of {found.n:,} {_MEASURED_ON.get(found.split, found.split)}."
+    if facts.balanced is not None:
+        said += f" Balanced over the classes: {_share(facts.balanced)}."
+    return said + " In brackets: 95 % intervals, Wilson's for shares."
+
+
+def _class_table(facts: ModelFacts) -> str:
+    rows = ["| class | labels | recognised | of images tested |", "|---|---:|---:|---:|"]
+    for one in facts.classes:
+        recall = one.recall
+        rows.append(
+            f"| {_class(one)} | {one.labels:,} | {_share(recall) if recall else '–'} | {recall.n if recall else 0:,} |"
+        )
+    return "\n".join(rows)
+
+
+def _class(one: ClassFacts) -> str:
+    since = f" (since then merged into {_plain(one.merged_into)})" if one.merged_into else ""
+    return _plain(one.name) + since
+
+
+def _training(facts: ModelFacts) -> str:
+    size = facts.pixels.size
+    used = [f"{name} {_version(name)}" for name in ("torch", "pillow", "onnx", "onnxscript", "safetensors")]
+    lines = [
+        *config_in_words(facts.config, facts.labels),
+        f"Images were asked by the strategy `{facts.strategy}`.",
+        f"How an image becomes a square: {_FITS[facts.pixels.fit].format(size=size)}"
+        + ("; colours are left out." if facts.pixels.grayscale else "."),
+        f"Written by TiDAL Studio {tidal_core.__version__} with Python {platform.python_version()}, "
+        + ", ".join(one for one in used if not one.endswith(" "))
+        + ".",
+    ]
+    return "## Training\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _limits(facts: ModelFacts) -> str:
+    few = [_plain(one.name) for one in facts.classes if one.labels < 10]
+    lines = [
+        f"It knows these {len(facts.classes)} classes only: every image gets one of them, whatever it shows.",
+        "The accuracy holds for images like those of the project; other cameras, places and times need a test of "
+        "their own.",
+        "Probabilities were not calibrated: 0.9 does not promise nine right answers in ten.",
+        f"It sees {facts.pixels.size} by {facts.pixels.size} pixels: details smaller than that are lost.",
+    ]
+    if few:
+        lines.append(f"Under ten labels: {', '.join(few)}.")
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _share(metric: Metric) -> str:
+    between = f" ({metric.low:.1%} to {metric.high:.1%})" if metric.low is not None and metric.high is not None else ""
+    return f"{metric.value:.1%}{between}"
+
+
+def _date(facts: ModelFacts) -> str:
+    return f" of {facts.finished_at:%Y-%m-%d}" if facts.finished_at is not None else ""
+
+
+def _plain(text: str) -> str:
+    """A name as Markdown that shows it as it is, in tables too."""
+    for mark in "\\|<>*_`[]":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

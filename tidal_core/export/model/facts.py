@@ -1,0 +1,162 @@
+"""What is known of a round's model: which rounds can go out, and everything that its card tells."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from tidal_core.config import PixelSpec, RoundConfig
+from tidal_core.errors import InputError
+from tidal_core.images.pixels.cache import REDUCING_GAP
+from tidal_core.images.pixels.cache_state import cached_spec
+from tidal_core.projects import Project
+from tidal_core.records import RoundRecord, RoundState, Split
+from tidal_core.store.metrics import Metric
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """One class of the model."""
+
+    id: int
+    name: str  # as it is called now
+    position: int  # in the model's output
+    labels: int  # images of it that the round trained on
+    recall: Metric | None  # None where it was not measured
+    merged_into: str | None  # the class that it counts as since the round
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One round's model."""
+
+    title: str  # the project's
+    round_id: int
+    finished_at: datetime | None  # naive UTC
+    strategy: str
+    config: RoundConfig
+    pixels: PixelSpec  # the squares that the model sees
+    weights: Path  # the round's own file
+    mean: tuple[float, ...]  # of the channels, pixels as 0..1
+    std: tuple[float, ...]
+    classes: tuple[ClassFacts, ...]  # in the order of the model's output
+    labels: int  # images that the round trained on
+    images: int  # to label, in the project now
+    accuracy: Metric | None  # None where nothing was measured
+    balanced: Metric | None
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How an image file becomes the model's input, for ``preprocessing.json``."""
+        size = self.pixels.size
+        return {
+            **dataclasses.asdict(self.pixels),
+            "resampling": "bilinear",
+            "reducing_gap": REDUCING_GAP,
+            "orientation": "as EXIF says",
+            "mode": "RGB; transparency over white, the first frame, 16 bits brought to 8; colour profiles not applied",
+            "input": {"name": "pixels", "dtype": "uint8", "shape": ["images", size, size, 3]},
+            "output": {"name": "probabilities", "dtype": "float32", "shape": ["images", len(self.classes)]},
+            "normalisation": "inside the model: (pixels / 255 - mean) / std",
+            "mean": self.mean,
+            "std": self.std,
+        }
+
+
+def weights_of(project: Project, record: RoundRecord) -> Path | None:
+    """The file with a finished round's weights; None where it has none or they are not kept any more."""
+    if record.state is not RoundState.DONE or record.checkpoint is None:
+        return None
+    path = project.checkpoints / record.checkpoint
+    return path if path.exists() else None
+
+
+def kept_rounds(project: Project) -> list[RoundRecord]:
+    """Finished rounds whose weights are kept, oldest first."""
+    return [record for record in project.store.rounds.all() if weights_of(project, record) is not None]
+
+
+def chosen_round(project: Project, round_id: int | None = None) -> tuple[RoundRecord, Path]:
+    """The round asked for, or the newest whose weights are kept, and its weights.
+
+    Raises InputError when there is none, with the rounds that could be had.
+    """
+    kept = kept_rounds(project)
+    if round_id is None and kept:
+        round_id = kept[-1].id
+    record = next((one for one in project.store.rounds.all() if one.id == round_id), None)
+    path = weights_of(project, record) if record is not None else None
+    if record is not None and path is not None:
+        return record, path
+    had = f"rounds that have: {', '.join(str(one.id) for one in kept)}" if kept else "no round has; train now"
+    if round_id is None:
+        raise InputError(f"the project {project.title!r} has no finished round yet; label more images, or train now.")
+    if record is None:
+        raise InputError(f"there is no round {round_id} in {project.title!r} to take a model from; {had}.")
+    if record.state is not RoundState.DONE:
+        raise InputError(f"round {round_id} is {record.state.value} and has no finished model; {had}.")
+    raise InputError(
+        f"the weights of round {round_id} are not kept any more (a project keeps those of its last "
+        f"{project.settings.curve_rounds} rounds); {had}."
+    )
+
+
+def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
+    """Everything known of a round's model (default: the newest kept). Raises InputError as ``chosen_round``."""
+    record, weights = chosen_round(project, round_id)
+    store = project.store
+    metrics = {(one.name, one.class_id): one for one in store.metrics.of_round(record.id)}
+    _, trained = store.rounds.images(record.id)
+    labels = Counter(trained.tolist())
+    known = {one.id: one for one in store.classes.all(include_retired=True)}
+    classes = []
+    for position, class_id in enumerate(record.class_ids):
+        into = known[class_id].merged_into
+        classes.append(
+            ClassFacts(
+                class_id,
+                known[class_id].name,
+                position,
+                labels[class_id],
+                metrics.get(("recall", class_id)),
+                known[into].name if into is not None else None,
+            )
+        )
+    mean, std = _normalisation(weights)
+    config = RoundConfig.from_json(record.config)
+    return ModelFacts(
+        title=project.title,
+        round_id=record.id,
+        finished_at=record.finished_at,
+        strategy=record.strategy,
+        config=config,
+        pixels=_pixels(project, config),
+        weights=weights,
+        mean=mean,
+        std=std,
+        classes=tuple(classes),
+        labels=record.labels,
+        images=store.images.count(Split.POOL),
+        accuracy=metrics.get(("accuracy", None)),
+        balanced=metrics.get(("balanced_accuracy", None)),
+    )
+
+
+def _pixels(project: Project, config: RoundConfig) -> PixelSpec:
+    """The squares that the round saw; what an old round did not note is as the project's pixel cache is now."""
+    now = cached_spec(project)
+    grayscale = now.grayscale if config.grayscale is None else config.grayscale
+    return PixelSpec(config.training_size, config.fit or now.fit, grayscale)
+
+
+def _normalisation(weights: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    try:
+        with safe_open(weights, framework="np") as file:
+            return tuple(file.get_tensor("mean").tolist()), tuple(file.get_tensor("std").tolist())
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{weights.name} cannot be read as weights ({error}); choose another round.") from error

@@ -1,0 +1,43 @@
+"""ONNX: runs with onnxruntime, without torch, also from C++, C#, Java and in browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidal_core.export.model.base import ModelFormat, predict_script
+
+
+class Onnx(ModelFormat):
+    """One graph, input ``pixels`` and output ``probabilities``."""
+
+    name = "onnx"
+    title = "ONNX"
+    file = "model.onnx"
+    library = "onnx"
+    runs_with = "onnxruntime and pillow"
+    needs = ("onnx", "onnxscript")
+    install = "python -m pip install -r requirements-onnx.txt"
+    traces = True
+    predict = predict_script(
+        runs_with,
+        "import onnxruntime\nfrom preprocessing import square",
+        'onnxruntime.InferenceSession(here / "model.onnx")',
+        'model.run(None, {"pixels": pixels})[0][0]',
+    )
+    batch = 'model.run(None, {"pixels": pixels})[0]'
+
+    def write(self, weights: Path, size: int, folder: Path) -> None:
+        """Trace with torch, write without the notes that name files of this machine."""
+        import onnx
+        import torch
+
+        from tidal_core.export.model.deployed import program
+
+        found = torch.onnx.export(
+            program(weights, size), (), input_names=["pixels"], output_names=["probabilities"], verbose=False
+        )
+        assert found is not None  # torch gives None only to those who pass a file
+        proto = found.model_proto
+        for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info):
+            del part.metadata_props[:]
+        onnx.save_model(proto, folder / self.file)

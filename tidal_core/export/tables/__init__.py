@@ -1,0 +1,65 @@
+"""Where the work goes: one exporter per file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tidal_core.errors import InputError
+from tidal_core.export.tables.base import Exporter, ExportOptions, ExportReport
+from tidal_core.export.tables.coco import CocoExporter
+from tidal_core.export.tables.csv import CsvExporter
+from tidal_core.export.tables.fiftyone import FiftyOneExporter
+from tidal_core.export.tables.hugging_face import HuggingFaceExporter
+from tidal_core.export.tables.image_folder import ImageFolderExporter, ZipExporter
+from tidal_core.export.tables.label_studio import LabelStudioExporter
+from tidal_core.export.tables.parquet import ParquetExporter
+from tidal_core.projects import Project
+
+EXPORTERS: tuple[Exporter, ...] = (
+    CsvExporter(),
+    ParquetExporter(),
+    ImageFolderExporter(),
+    ZipExporter(),
+    HuggingFaceExporter(),
+    CocoExporter(),
+    LabelStudioExporter(),
+    FiftyOneExporter(),
+)
+
+
+def find_exporter(target: Path, name: str | None = None) -> Exporter:
+    """The exporter of a name, else of the target's suffix. Raises InputError with those that there are."""
+    for exporter in EXPORTERS:
+        if exporter.name == name or (
+            name is None and exporter.suffix and target.name.lower().endswith(exporter.suffix)
+        ):
+            return exporter
+    known = ", ".join(exporter.name for exporter in EXPORTERS)
+    if name is not None:
+        raise InputError(f"there is no export format {name!r}; there are: {known}.")
+    raise InputError(f"the name {target.name!r} does not tell the format; add --format, one of: {known}.")
+
+
+def export(
+    project: Project, target: Path, name: str | None = None, options: ExportOptions | None = None
+) -> ExportReport:
+    """Write the project's work to ``target``. Raises InputError for what cannot be written, or is there already."""
+    options = options or ExportOptions()
+    exporter, target = checked(target, name, options)
+    return exporter.write(project, target, options)
+
+
+def checked(target: Path, name: str | None, options: ExportOptions) -> tuple[Exporter, Path]:
+    """The exporter for ``target`` and its whole path. Raises InputError for what cannot be, or is there already."""
+    exporter = find_exporter(target, name)
+    if options.what not in exporter.whats:
+        able = ", ".join(one.name for one in EXPORTERS if options.what in one.whats)
+        raise InputError(f"{exporter.name} cannot hold {options.what}; formats that can: {able}.")
+    target = Path(target).expanduser().absolute()
+    is_folder = os.path.isdir(target)  # unlike Path.is_dir never an error, whatever the name
+    if is_folder and (exporter.suffix or any(target.iterdir())):
+        raise InputError(f"{target} is a folder that is there already; choose a name that is not taken.")
+    if os.path.exists(target) and not is_folder and not options.overwrite:
+        raise InputError(f"{target} is there already; choose another name, or allow to replace it (--overwrite).")
+    return exporter, target

@@ -1,0 +1,95 @@
+"""What every exporter does: write the project's work where another program can read it.
+
+An exporter writes beside its target and renames, so that a target is whole or not there; it changes nothing in the
+project and reads original images only when it copies them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import pyarrow as pa
+
+from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.projects import Project
+from tidal_core.records import ImportProblem
+
+What = Literal["labels", "history", "predictions", "curves"]
+WHATS: tuple[What, ...] = get_args(What)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to write, and how."""
+
+    what: What = "labels"
+    round_id: int | None = None  # predictions and curves; None is the newest finished round
+    link: bool = False  # trees of images: links to the originals instead of copies
+    overwrite: bool = False  # replace a target that is there
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How an export ended."""
+
+    path: Path
+    rows: int  # labels, events, predictions or images written
+    problems: tuple[ImportProblem, ...] = ()  # images that could not be copied
+
+
+class Exporter(Protocol):
+    """One target."""
+
+    name: str
+    title: str  # for people
+    suffix: str  # of its file, "" where it writes a folder
+    whats: tuple[What, ...]  # what it can write
+    from_store: bool  # whether it writes one file and reads no original image for it
+
+    def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
+        """Write to ``target``, which is not there yet."""
+        ...
+
+
+def table_of(project: Project, options: ExportOptions) -> pa.Table:
+    """The table that was asked for. Raises InputError when the round asked for has none."""
+    tables = project.store.exports
+    if options.what == "labels":
+        return tables.labels()
+    if options.what == "history":
+        return tables.history()
+    round_id = options.round_id or project.store.scores.latest_round()
+    if round_id is None:
+        raise InputError(f"there are no {options.what} yet: no round has finished; label more images, or train now.")
+    table = tables.predictions(round_id) if options.what == "predictions" else tables.curves(round_id)
+    if not table.num_rows:
+        raise InputError(f"round {round_id} has no {options.what} in the project any more; choose a newer round.")
+    return table
+
+
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """A path beside ``target`` to write to; becomes the target when the block ends well, is removed when not.
+
+    Raises InputError where it cannot be written: no folder, no permission, no room.
+    """
+    beside = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}-"))
+        inner = beside / "new"
+        yield inner
+        os.replace(inner, target)  # refuses a folder that holds anything
+    except OSError as error:
+        remedy = "make room on the disk" if error.errno in DISK_FULL else "choose another place or name"
+        raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)

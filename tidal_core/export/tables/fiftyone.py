@@ -1,0 +1,45 @@
+"""FiftyOne's image classification tree: ``data/`` with the images and ``labels.json`` with their classes.
+
+With test images there is one such tree in ``train/`` and one in ``test/``. FiftyOne opens each by
+``fo.Dataset.from_dir(dataset_dir=..., dataset_type=fo.types.FiftyOneImageClassificationDataset)``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced
+from tidal_core.export.tables.trees import class_names, contents, file_name, labelled_images, place
+from tidal_core.projects import Project
+from tidal_core.records import ImportProblem, Split
+
+
+class FiftyOneExporter:
+    """A folder that FiftyOne reads."""
+
+    name = "fiftyone"
+    title = "FiftyOne image classification"
+    suffix = ""
+    whats: tuple[What, ...] = ("labels",)
+    from_store = False
+
+    def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
+        """Copy, or link, every labelled image; labels are positions in the list of classes."""
+        images = labelled_images(project)
+        names = class_names(project, images)
+        position = {name: place for place, name in enumerate(names)}
+        split = any(image.split is Split.TEST for image in images)
+        problems: list[ImportProblem] = []
+        labels: dict[str, dict[str, int]] = {}
+        with replaced(target) as beside:
+            beside.mkdir()
+            for image, data in contents(images, problems):
+                name, folder = file_name(image, data), image.folder if split else "."
+                place(image, data, beside / folder / "data" / name, options.link)
+                labels.setdefault(folder, {})[Path(name).stem] = position[image.label]
+            for folder, said in (labels or {".": {}}).items():
+                (beside / folder / "data").mkdir(parents=True, exist_ok=True)
+                text = json.dumps({"classes": names, "labels": said}, ensure_ascii=False)
+                (beside / folder / "labels.json").write_text(text, encoding="utf-8")
+        return ExportReport(target, sum(map(len, labels.values())), tuple(problems))

@@ -1,0 +1,68 @@
+"""A tree that torchvision's ImageFolder, Keras and most tools read: ``train/CLASS/IMAGE`` and ``test/CLASS/IMAGE``.
+
+As a folder or as its zip. Class names that no folder can have are percent-encoded; ``.tidal-classes.json`` beside the
+folders holds the names as they are, for this studio's own import.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced
+from tidal_core.export.tables.trees import class_names, contents, file_name, folder_names, labelled_images, place
+from tidal_core.images.importers.folder import CLASS_NAMES_FILE
+from tidal_core.projects import Project
+from tidal_core.records import ImportProblem
+
+
+class ImageFolderExporter:
+    """The tree as a folder."""
+
+    name = "imagefolder"
+    title = "Folder per class (torchvision, Keras)"
+    suffix = ""
+    whats: tuple[What, ...] = ("labels",)
+    from_store = False
+
+    def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
+        """Copy, or link, every labelled image."""
+        images = labelled_images(project)
+        folders = folder_names(class_names(project, images))
+        problems: list[ImportProblem] = []
+        with replaced(target) as beside:
+            beside.mkdir()
+            rows = 0
+            for image, data in contents(images, problems):
+                place(image, data, beside / image.folder / folders[image.label] / file_name(image, data), options.link)
+                rows += 1
+            (beside / CLASS_NAMES_FILE).write_text(_names(folders), encoding="utf-8")
+        return ExportReport(target, rows, tuple(problems))
+
+
+class ZipExporter:
+    """The tree as a zip file."""
+
+    name = "zip"
+    title = "Zip of a folder per class"
+    suffix = ".zip"
+    whats: tuple[What, ...] = ("labels",)
+    from_store = False
+
+    def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
+        """Store every labelled image as it is: photos do not get smaller by packing them again."""
+        images = labelled_images(project)
+        folders = folder_names(class_names(project, images))
+        problems: list[ImportProblem] = []
+        rows = 0
+        with replaced(target) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+            for image, data in contents(images, problems):
+                archive.writestr(f"{image.folder}/{folders[image.label]}/{file_name(image, data)}", data)
+                rows += 1
+            archive.writestr(CLASS_NAMES_FILE, _names(folders))
+        return ExportReport(target, rows, tuple(problems))
+
+
+def _names(folders: dict[str, str]) -> str:
+    return json.dumps({folder: name for name, folder in folders.items()}, ensure_ascii=False, indent=1)

@@ -1,0 +1,41 @@
+"""Parquet: the same tables as CSV with their types, and with the vectors p and td and the recorded curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced, table_of
+from tidal_core.projects import Project
+
+
+class ParquetExporter:
+    """Labels, history, predictions or curves as one Parquet file.
+
+    The schema's metadata holds ``tidal_classes``: JSON, class names in the order of dense vectors (the round's), and
+    ``tidal_class_ids``, their ids.
+    """
+
+    name = "parquet"
+    title = "Parquet (pandas, DuckDB, Polars), with vectors and curves"
+    suffix = ".parquet"
+    whats: tuple[What, ...] = ("labels", "history", "predictions", "curves")
+    from_store = True
+
+    def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
+        """Write the table that was asked for."""
+        table = table_of(project, options)
+        classes = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
+        ids = list(classes)
+        if options.what in {"predictions", "curves"}:
+            ids = list(project.store.rounds.get(table.column("round_id")[0].as_py()).class_ids)
+        metadata = {
+            "tidal_classes": json.dumps([classes[class_id] for class_id in ids]),
+            "tidal_class_ids": json.dumps(ids),
+            **(table.schema.metadata or {}),
+        }
+        with replaced(target) as beside:
+            pq.write_table(table.replace_schema_metadata(metadata), beside, compression="zstd")
+        return ExportReport(target, table.num_rows)

@@ -1,0 +1,266 @@
+"""Fill a project's pixel cache anew: another training size, fit, or grey, or another limit.
+
+The new cache is made beside the old one from the original files, and takes its place between two rounds once it is
+whole: nobody sees half of it. Killed or cancelled, it goes on where it was. Rows stay the images' own, so nothing else
+in the project changes. An original that is gone, or is not the file that was imported, keeps its place: its old square
+is brought to the new size, and the report names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tidal_core.config import PixelSpec
+from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.images.ingest import WORKERS, ImportProgress
+from tidal_core.images.pixels.beyond import SUFFIX, PixelSource
+from tidal_core.images.pixels.cache import decoded_side, fit_square, open_pixels
+from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec
+from tidal_core.images.pixels.pixel_rows import PixelRows, only_one
+from tidal_core.images.reading import open_image
+from tidal_core.images.sources import read_uri
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord, ImportProblem, ImportReport, UInt8
+
+SOURCE = "the project's own images"
+NOTES = ".problems"  # suffix of the file beside the new cache that names what could not be read so far
+_BLOCK = 256  # images: what a kill can cost
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """How far a new cache is."""
+
+    spec: PixelSpec
+    limit: int  # rows of pixels.npy
+    through: int = 0  # id of the last image in it
+
+    def to_json(self) -> str:
+        return json.dumps({"spec": self.spec.to_json(), "limit": self.limit, "through": self.through})
+
+    @classmethod
+    def from_json(cls, text: str) -> _Filled:
+        values = json.loads(text)
+        return cls(PixelSpec.from_json(values["spec"]), int(values["limit"]), int(values["through"]))
+
+
+def refill(
+    project: Project,
+    *,
+    progress: Callable[[ImportProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> ImportReport:
+    """Make the cache what the settings ask for; returns when it is in place.
+
+    ``progress`` and ``should_stop`` are those of ``ingest``. Cancelled, the old cache stays in use and the next call
+    goes on. Raises InputError while an import into the project is under way, and when the disk is full.
+    """
+    with only_one(project.folder):
+        run = _Refill(project, progress or (lambda _: None), should_stop or (lambda: False))
+        try:
+            return run.go()
+        except OSError as error:
+            raise InputError(
+                f"filling the pixel cache stopped after {run.done:,} images: {error.strerror or error} "
+                f"({error.filename or project.folder}); the old one stays in use. Make room on the disk and save the "
+                "settings again."
+            ) from error
+
+
+class _Refill:
+    def __init__(
+        self, project: Project, progress: Callable[[ImportProgress], None], should_stop: Callable[[], bool]
+    ) -> None:
+        self._project, self._images = project, project.store.images
+        self._progress, self._should_stop = progress, should_stop
+        self._started = time.monotonic()
+        self._path = project.folder / "pixels-next.npy"
+        self._total = self._images.count()
+        settings = project.settings
+        self._now = cached_spec(project)
+        self._filled = self._left_by_an_earlier_one(
+            _Filled(settings.pixels, settings.pixels.rows_in(settings.pixel_cache_gb))
+        )
+        self._old = _cached(project.pixels)
+        self._problems = self._named_by_an_earlier_one()
+        self._first = self.done = self._images.count_through(self._filled.through)
+
+    def go(self) -> ImportReport:
+        if self._in_place():
+            self._forget()
+            return ImportReport(source=SOURCE)
+        cancelled = not self._fill()
+        self._old = None  # where an open file cannot be replaced
+        if not cancelled:
+            cancelled = not between_rounds(self._project, self._swap, self._should_stop)
+        return ImportReport(
+            source=SOURCE,
+            refilled=self.done - self._first,
+            problems=tuple(problem for _, problem in sorted(self._problems, key=lambda one: one[0])),
+            seconds=time.monotonic() - self._started,
+            cancelled=cancelled,
+        )
+
+    def _in_place(self) -> bool:
+        """Whether the cache is what is asked for: the settings were changed there and back."""
+        wanted, rows = self._filled, self._images.next_pixel_row()
+        return (
+            self._now == wanted.spec and self._old is not None and min(rows, wanted.limit) == min(rows, len(self._old))
+        )
+
+    def _forget(self) -> None:
+        self._remove_files()
+        self._project.store.settings.remove(UNFINISHED)
+
+    def _remove_files(self) -> None:
+        for path in (self._path, self._path.with_suffix(SUFFIX), self._path.with_suffix(NOTES)):
+            path.unlink(missing_ok=True)
+
+    def _left_by_an_earlier_one(self, wanted: _Filled) -> _Filled:
+        """Where to go on; from the start, with nothing left over, when that was on its way to something else."""
+        note = self._project.store.settings.get(UNFINISHED)
+        before = _Filled.from_json(note) if note else None
+        if before is not None and self._path.exists() and (before.spec, before.limit) == (wanted.spec, wanted.limit):
+            return before
+        self._remove_files()
+        return wanted
+
+    def _named_by_an_earlier_one(self) -> list[tuple[int, ImportProblem]]:
+        """Problems of images that are in the new cache already; those of the block that a kill cut off come again."""
+        try:
+            lines = self._path.with_suffix(NOTES).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with suppress(ValueError):  # the last line of a process that was killed
+                image_id, *said = json.loads(line)
+                if image_id <= self._filled.through:
+                    found.append((image_id, ImportProblem(*said)))
+        self._note_problems(found, "w")
+        return found
+
+    def _note_problems(self, problems: list[tuple[int, ImportProblem]], mode: str = "a") -> None:
+        """Keep problems with their images' ids, so that a process that is killed later has not lost them."""
+        lines = [json.dumps([image_id, one.name, one.reason, one.remedy]) + "\n" for image_id, one in problems]
+        with self._path.with_suffix(NOTES).open(mode, encoding="utf-8") as file:
+            file.writelines(lines)
+
+    def _fill(self) -> bool:
+        """Every image into the new cache; False when asked to stop."""
+        filled = self._filled
+        next_row = self._images.next_pixel_row() if filled.through else 0
+        block = self._images.after(filled.through, _BLOCK)
+        if block:
+            next_row = block[0].pixel_row
+        with (
+            PixelRows(self._path, filled.spec, filled.limit, next_row) as rows,
+            ThreadPoolExecutor(WORKERS, thread_name_prefix="refill") as pool,
+        ):
+            while block:
+                cached = [image for image in block if image.pixel_row < rows.first_beyond]
+                named = len(self._problems)
+                squares = list(pool.map(self._square, cached))
+                if len(self._problems) > named:
+                    self._note_problems(self._problems[named:])
+                for run in _runs(block):
+                    first = run[0].pixel_row
+                    part = squares[: sum(one.pixel_row < rows.first_beyond for one in run)]
+                    squares = squares[len(part) :]
+                    rows.write(first, part, [(one.uri, one.name) for one in run])
+                self.done += len(block)
+                filled = _Filled(filled.spec, filled.limit, block[-1].id)
+                self._project.store.settings.set(UNFINISHED, filled.to_json())
+                self._tell(block[-1].name)
+                if self._should_stop():
+                    return False
+                block = self._images.after(filled.through, _BLOCK)
+        return True
+
+    def _square(self, image: ImageRecord) -> UInt8:
+        """In a worker."""
+        spec = self._filled.spec
+        kept = self._kept(image.pixel_row)
+        if spec == self._now and kept is not None:
+            return kept
+        try:
+            data = read_uri(image.uri, image.name)
+            picture, facts = open_image(data, image.name, at_least=decoded_side(spec.size))
+            if facts.sha256 != image.sha256:
+                raise ImageUnreadable(image.name, "the file is not the one that was imported: its content has changed")
+            return fit_square(picture, spec.size, spec.fit, spec.grayscale)
+        except ImageUnreadable as error:
+            if kept is None:
+                kept = np.full((spec.size, spec.size, 3), 128, dtype=np.uint8)
+            self._problems.append(
+                (
+                    image.id,
+                    ImportProblem(
+                        image.name,
+                        f"{error.reason}; its old pixels were brought to {spec.size} pixels",
+                        f"{error.remedy or 'restore it'}, then change the training size there and back",
+                    ),
+                )
+            )
+            return fit_square(Image.fromarray(kept), spec.size, grayscale=spec.grayscale)
+
+    def _kept(self, row: int) -> UInt8 | None:
+        """What the old cache has of an image; nothing is decoded for it."""
+        return None if self._old is None or row >= len(self._old) else np.asarray(self._old[row])
+
+    def _swap(self) -> None:
+        """What lies beyond first, the pixels second, the note last: killed in between, the next call goes on here."""
+        beside, target = self._path.with_suffix(SUFFIX), self._project.pixels.with_suffix(SUFFIX)
+        if beside.exists():
+            os.replace(beside, target)
+        elif self._images.next_pixel_row() <= self._filled.limit:
+            target.unlink(missing_ok=True)  # else it is the new one, in its place before a kill
+        os.replace(self._path, self._project.pixels)
+        note_spec(self._project, self._filled.spec)
+        self._forget()
+
+    def _tell(self, name: str) -> None:
+        seconds = max(time.monotonic() - self._started, 1e-6)
+        speed = (self.done - self._first) / seconds
+        self._progress(
+            ImportProgress(
+                done=self.done,
+                total=self._total,
+                read=self.done - self._first,
+                problems=len(self._problems),
+                name=name,
+                per_second=speed,
+                seconds_left=(self._total - self.done) / speed,
+            )
+        )
+
+
+def _cached(path: Path) -> UInt8 | None:
+    """The squares of the cache in use, without those that it decodes; None where there is none to read."""
+    try:
+        pixels = open_pixels(path)
+    except InputError:
+        return None
+    source: object = pixels
+    return source.cached if isinstance(source, PixelSource) else pixels
+
+
+def _runs(block: list[ImageRecord]) -> list[list[ImageRecord]]:
+    """Parts of a block whose rows follow one another."""
+    runs: list[list[ImageRecord]] = []
+    for image in block:
+        if runs and runs[-1][-1].pixel_row + 1 == image.pixel_row:
+            runs[-1].append(image)
+        else:
+            runs.append([image])
+    return runs

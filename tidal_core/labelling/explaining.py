@@ -1,0 +1,132 @@
+"""Why an image was asked, in words and numbers for the labelling page; and labelled images to compare it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidal_core.errors import NotFound
+from tidal_core.projects import Project
+from tidal_core.records import ImageRecord, Int64, Purpose, RoundState
+from tidal_core.rounds.seed_batch import squared_distances, thumbnails
+from tidal_core.store.scores import ImageScore
+
+CLASSES_SHOWN = 4
+NEIGHBOURS = 3  # for each of the two rival classes
+
+_RANKED_BY = {
+    "tidal-entropy": "its predicted training dynamics are spread over several classes",
+    "tidal-margin": "its predicted training dynamics hardly favour the class that the model says",
+    "entropy": "the model's probabilities are spread over several classes",
+    "margin": "the model hardly prefers its first class to its second",
+    "confidence": "the model gives its first class a low probability",
+}
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """One class in the explanation: the snapshot's probability and the predicted TD."""
+
+    class_id: int
+    p: float
+    td: float | None
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why an image was asked."""
+
+    sentence: str
+    facts: list[tuple[str, str]]  # name and value, for people
+    classes: list[ClassShare]  # largest first
+    round_id: int | None  # whose scores these are
+    rivals: list[int]  # the two classes it lies between
+
+
+def reasons(project: Project, image_id: int) -> Reasons:
+    """Why an image is or was asked. Raises NotFound for an unknown image."""
+    store = project.store
+    image = store.images.get(image_id)
+    purpose, round_id = _asked_by(project, image)
+    scores = store.scores.of_image(image_id, round_id) if round_id is not None else []
+    if purpose is Purpose.AUDIT:
+        sentence = (
+            "Drawn at random for the audit sample, which measures how often the model is right: "
+            "such images are never trained on and never ranked."
+        )
+    elif purpose is Purpose.SEED or not scores:
+        sentence = "One of the first images, chosen to cover the whole collection before a model is there."
+    else:
+        strategy = store.rounds.get(scores[0].round_id).strategy
+        because = _RANKED_BY.get(strategy)
+        sentence = f"Asked by {strategy}" + (f": {because}." if because else ".")
+    facts = [("Purpose", purpose.value)]
+    if not scores:
+        return Reasons(sentence, facts, [], None, [])
+    score = scores[0]
+    facts += _score_facts(project, score)
+    shares = _shares(score, store.rounds.get(score.round_id).class_ids)
+    rivals = [share.class_id for share in shares[:2]] if len(shares) > 1 else []
+    return Reasons(sentence, facts, shares[:CLASSES_SHOWN], score.round_id, rivals)
+
+
+def _asked_by(project: Project, image: ImageRecord) -> tuple[Purpose, int | None]:
+    """What the image was asked for, and the round whose scores explain it."""
+    store = project.store
+    waiting = store.queue.find(image.id)
+    if waiting is not None:
+        purpose, round_id = waiting.purpose, waiting.round_id
+    else:
+        said = [stored.answer for stored in store.answers.of_image(image.id) if stored.answer.purpose]
+        purpose = said[-1].purpose or Purpose.QUERY if said else Purpose.QUERY
+        round_id = said[-1].round_id if said else None
+    if round_id is None and purpose is not Purpose.SEED:
+        done = store.rounds.latest(RoundState.DONE)
+        round_id = done.id if done else None
+    return purpose, round_id
+
+
+def _score_facts(project: Project, score: ImageScore) -> list[tuple[str, str]]:
+    store = project.store
+    facts = []
+    if score.rank:
+        facts.append(("Rank", f"{score.rank:,} of {store.scores.pool_size(score.round_id):,}"))
+    for column, name, high in (("td_entropy", "H-bar", True), ("td_margin", "M-bar", False)):
+        value = score.estimators.get(column)
+        if value is None:
+            continue
+        below = store.scores.percentile(score.round_id, column, value)
+        share = below if high else 1 - below
+        facts.append((name, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
+    return facts
+
+
+def _shares(score: ImageScore, class_ids: tuple[int, ...]) -> list[ClassShare]:
+    ids = score.class_ids if score.class_ids is not None else np.array(class_ids, dtype=np.int64)
+    weight = score.p if score.td is None else np.maximum(score.p, score.td)
+    order = np.argsort(-weight, kind="stable")
+    return [ClassShare(int(ids[i]), float(score.p[i]), None if score.td is None else float(score.td[i])) for i in order]
+
+
+def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRecord]]]:
+    """For each of the two rival classes, up to three labelled images that look most like this one.
+
+    Likeness is the distance between images averaged down to 8x8 pixels. Raises NotFound for an unknown image.
+    """
+    store = project.store
+    labels = store.answers.training_labels()
+    found: list[tuple[int, list[ImageRecord]]] = []
+    point = _small(project, np.array([image_id], dtype=np.int64))
+    for class_id in reasons(project, image_id).rivals:
+        ids = labels.image_ids[(labels.class_ids == class_id) & (labels.image_ids != image_id)]
+        if len(ids):
+            order = np.argsort(squared_distances(_small(project, ids), point)[:, 0], kind="stable")
+            found.append((class_id, store.images.many(ids[order[:NEIGHBOURS]].tolist())))
+    return found
+
+
+def _small(project: Project, image_ids: Int64) -> np.ndarray:
+    if not project.pixels.exists():
+        raise NotFound(f"The pixel cache of {project.title!r} is not there; import the images again.")
+    return thumbnails(project.pixels, project.store.images.pixel_rows(image_ids))

@@ -1,0 +1,344 @@
+"""Statistics of recorded training curves, and honest intervals around accuracies. numpy and scipy on arrays only.
+
+Symbols: T epochs, N images, C classes; p[t, i, c] is the classifier's probability of class c for image i at epoch t,
+written p^(t)(c | x) in the paper. Nothing here reads the store, trains or draws.
+
+Sources
+    area (p-bar)                          TiDAL (ICCV 2023), Eq. 5
+    H-bar, M-bar                          TiDAL, entropy and margin of the predicted training dynamics
+    confidence, variability, correctness  Swayamdipta et al. 2020, Dataset Cartography
+    forgetting events                     Toneva et al. 2019, An Empirical Study of Example Forgetting
+    area under the margin                 Pleiss et al. 2020, with probabilities in place of logits
+    EL2N                                  Paul et al. 2021, Deep Learning on a Data Diet
+    Wilson interval                       Wilson 1927
+    interval of a mean of proportions     Zou and Donner 2008 (MOVER)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr, ndtri
+
+from tidal_core.errors import InputError, TooFewClasses
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+class Explanation(NamedTuple):
+    """What a number means, for someone who never read the papers."""
+
+    title: str
+    meaning: str
+    source: str
+
+    @property
+    def help(self) -> str:
+        """Both in one text, as a hover shows it."""
+        return f"{self.meaning} ({self.source})"
+
+
+EXPLANATIONS: dict[str, Explanation] = {
+    "confidence": Explanation(
+        "Confidence",
+        "Mean probability that the model gave to the image's label over the epochs: 1 is sure of it from the start.",
+        "Swayamdipta et al. 2020",
+    ),
+    "variability": Explanation(
+        "Variability",
+        "How much the probability of the label moved over the epochs (standard deviation): high means that the model "
+        "changed its mind.",
+        "Swayamdipta et al. 2020",
+    ),
+    "correctness": Explanation(
+        "Correctness",
+        "Share of the epochs at which the label was the model's first choice.",
+        "Swayamdipta et al. 2020",
+    ),
+    "forgetting": Explanation(
+        "Forgetting events",
+        "How often the model had the label right at one epoch and wrong at the next. An image that was never right "
+        "is counted apart, as never learnt.",
+        "Toneva et al. 2019",
+    ),
+    "first_learnt": Explanation(
+        "First learnt",
+        "The first epoch at which the label was the model's first choice.",
+        "Toneva et al. 2019",
+    ),
+    "aum": Explanation(
+        "Margin area",
+        "Mean lead of the label's probability over the best other class. Below 0 another class led most of the time: "
+        "look whether the label is wrong.",
+        "Pleiss et al. 2020, here with probabilities",
+    ),
+    "el2n": Explanation(
+        "Error length (EL2N)",
+        "Distance between the probabilities at one epoch and a perfect answer: 0 is perfect, 1.41 is sure of a wrong "
+        "class.",
+        "Paul et al. 2021",
+    ),
+    "h_bar": Explanation(
+        "Dynamics entropy (H-bar)",
+        "How spread out the training dynamics are over the classes: 0 is one class all along; the largest value, the "
+        "logarithm of the number of classes, is no idea. TiDAL asks for the highest.",
+        "TiDAL, ICCV 2023",
+    ),
+    "m_bar": Explanation(
+        "Dynamics margin (M-bar)",
+        "Lead, in the training dynamics, of the class that the classifier says over the best other. Negative: "
+        "the dynamics disagree with the answer. TiDAL asks for the lowest.",
+        "TiDAL, ICCV 2023",
+    ),
+    "entropy": Explanation(
+        "Snapshot entropy",
+        "How spread out the classifier's probabilities are now, at the end of training: 0 is one class for sure.",
+        "Shannon 1948",
+    ),
+    "margin": Explanation(
+        "Snapshot margin",
+        "Lead of the classifier's first class over its second, now, at the end of training: 0 is a tie.",
+        "Scheffer et al. 2001",
+    ),
+    "area": Explanation(
+        "Training dynamics (p-bar)",
+        "The area under each class's curve: the mean probability of the class over the epochs. This is what the "
+        "module learns to predict.",
+        "TiDAL, Eq. 5",
+    ),
+}
+
+ESTIMATOR_TITLES: dict[str, str] = {
+    "td_entropy": EXPLANATIONS["h_bar"].title,
+    "td_margin": EXPLANATIONS["m_bar"].title,
+    "entropy": EXPLANATIONS["entropy"].title,
+    "margin": EXPLANATIONS["margin"].title,
+}
+"""Columns of the scores that are shown, by the title that a person reads."""
+
+
+class LabelView(NamedTuple):
+    """Curves as seen from each image's label; every array is (T, N)."""
+
+    p_label: Floats  # probability of the label
+    p_other: Floats  # largest probability of any other class
+    correct: Bools  # the label alone is the first choice: a tie is not
+
+
+class Forgetting(NamedTuple):
+    """Learning and forgetting, one entry per image (N,)."""
+
+    events: Ints  # right at one epoch, wrong at the next
+    first_learnt: Ints  # epoch from 1; 0 when never learnt
+    never_learnt: Bools
+
+
+class CurveStatistics(NamedTuple):
+    """Every statistic of one round's curves, one entry per image (N,)."""
+
+    confidence: Floats
+    variability: Floats
+    correctness: Floats
+    forgetting: Ints
+    first_learnt: Ints  # epoch from 1; 0 when never learnt
+    aum: Floats
+
+
+class Interval(NamedTuple):
+    """A value with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> LabelView:
+    """The curves of each image's label against the best other class.
+
+    ``p`` is (T, N, C), or (T, N, K) with ``class_index`` of the same shape naming the class of each place (-1: unused);
+    ``labels`` is (N,), positions in the class order. A label that a sparse row does not hold counts as probability 0.
+    Raises InputError when shapes do not fit.
+    """
+    values = np.asarray(p, dtype=np.float64)  # (T, N, C or K)
+    of_image = np.asarray(labels, dtype=np.int64)  # (N,)
+    if values.ndim != 3 or of_image.shape != values.shape[1:2]:
+        raise InputError(
+            f"curves of shape {values.shape} do not fit {of_image.shape} labels; give (epochs, images, classes)."
+        )
+    if class_index is None:
+        places = np.arange(values.shape[2], dtype=np.int64)[None, None, :]  # (1, 1, C)
+        if of_image.size and not (of_image.min() >= 0 and of_image.max() < values.shape[2]):
+            raise InputError(
+                f"labels go from {of_image.min()} to {of_image.max()}; there are {values.shape[2]} classes."
+            )
+    else:
+        places = np.asarray(class_index, dtype=np.int64)  # (T, N, K)
+        if places.shape != values.shape:
+            raise InputError(f"class indices of shape {places.shape} do not fit curves of shape {values.shape}.")
+    is_label = places == of_image[None, :, None]  # (T, N, C or K)
+    p_label = np.where(is_label, values, 0.0).max(axis=2, initial=0.0)
+    p_other = np.where(is_label, 0.0, values).max(axis=2, initial=0.0)
+    return LabelView(p_label, p_other, p_label > p_other)
+
+
+def area(p: ArrayLike, *, second_half: bool = False) -> Floats:
+    """p-bar, the mean of the curves over epochs (TiDAL, Eq. 5): (T, ...) to (...).
+
+    ``second_half`` averages epochs T // 2 + 1 to T only, as a round trained with that window does. Raises InputError
+    without an epoch.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    if not values.shape[0]:
+        raise InputError("an area needs at least one epoch; wait for the round's first.")
+    start = values.shape[0] // 2 if second_half else 0
+    mean: Floats = values[start:].mean(axis=0)
+    return mean
+
+
+def running_area(p: ArrayLike) -> Floats:
+    """p-bar^(t) after each epoch: (T, ...) to (T, ...)."""
+    values = np.asarray(p, dtype=np.float64)
+    visits = np.arange(1, values.shape[0] + 1, dtype=np.float64).reshape(-1, *[1] * (values.ndim - 1))
+    mean: Floats = values.cumsum(axis=0) / visits
+    return mean
+
+
+def confidence(p_label: ArrayLike) -> Floats:
+    """Mean probability of the label over epochs: (T, N) to (N,)."""
+    return area(p_label)
+
+
+def variability(p_label: ArrayLike) -> Floats:
+    """Standard deviation of the label's probability over epochs: (T, N) to (N,), 0 to 0.5."""
+    values = np.asarray(p_label, dtype=np.float64)
+    deviation: Floats = values.std(axis=0)
+    return deviation
+
+
+def correctness(correct: ArrayLike) -> Floats:
+    """Share of epochs at which the label was the first choice: (T, N) to (N,)."""
+    return area(np.asarray(correct, dtype=np.float64))
+
+
+def forgetting(correct: ArrayLike) -> Forgetting:
+    """Forgetting events and the first epoch at which each image was learnt; ``correct`` is (T, N)."""
+    right = np.asarray(correct, dtype=np.bool_)
+    events = (right[:-1] & ~right[1:]).sum(axis=0, dtype=np.int64)
+    never: Bools = np.logical_not(right.any(axis=0))
+    first = np.where(never, 0, right.argmax(axis=0) + 1).astype(np.int64)
+    return Forgetting(events, first, never)
+
+
+def margin_area(p_label: ArrayLike, p_other: ArrayLike) -> Floats:
+    """Area under the margin, on probabilities: mean of p(label) - max other, (T, N) to (N,), -1 to 1."""
+    return area(np.asarray(p_label, dtype=np.float64) - np.asarray(p_other, dtype=np.float64))
+
+
+def el2n(p: ArrayLike, labels: ArrayLike) -> Floats:
+    """Length of the error vector p - one-hot(label) at one epoch: (N, C) and (N,) to (N,), 0 to sqrt 2."""
+    error = np.array(p, dtype=np.float64)  # (N, C), a copy
+    error[np.arange(error.shape[0]), np.asarray(labels, dtype=np.int64)] -= 1.0
+    length: Floats = np.sqrt(np.square(error).sum(axis=1))
+    return length
+
+
+def entropy(p: ArrayLike) -> Floats:
+    """Entropy of each row in nats: (..., C) to (...). H-bar when the rows are p-bar; 0 log 0 is 0."""
+    total: Floats = entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
+    return total
+
+
+def margin(p: ArrayLike, top: ArrayLike | None = None) -> Floats:
+    """p[top] - max of the others: (..., C) to (...). ``top`` is the class in the lead, by default the row's largest.
+
+    With the classifier's choice as ``top`` and p-bar as ``p`` this is M-bar and may be negative. Raises TooFewClasses
+    for fewer than two classes.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    if values.shape[-1] < 2:
+        raise TooFewClasses("a margin needs two classes; this project has one. Add a class, or choose an entropy.")
+    leader = values.argmax(axis=-1) if top is None else np.asarray(top, dtype=np.int64)
+    of_leader = np.take_along_axis(values, leader[..., None], axis=-1)[..., 0]
+    others = values.copy()
+    np.put_along_axis(others, leader[..., None], -np.inf, axis=-1)
+    lead: Floats = of_leader - others.max(axis=-1)
+    return lead
+
+
+def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> CurveStatistics:
+    """Every statistic of a round's curves; arguments as in ``label_view``."""
+    view = label_view(p, labels, class_index)
+    learnt = forgetting(view.correct)
+    return CurveStatistics(
+        confidence=confidence(view.p_label),
+        variability=variability(view.p_label),
+        correctness=correctness(view.correct),
+        forgetting=learnt.events,
+        first_learnt=learnt.first_learnt,
+        aum=margin_area(view.p_label, view.p_other),
+    )
+
+
+def _check_level(level: float) -> float:
+    """The normal quantile of a two-sided level."""
+    if not 0.0 < level < 1.0:
+        raise InputError(f"the level is {level:g}; choose one between 0 and 1, such as 0.95.")
+    return float(ndtri(0.5 + level / 2))
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """A proportion with Wilson's score interval; without a trial NaN in [0, 1].
+
+    Raises InputError for a count outside 0..n.
+    """
+    if not 0 <= successes <= n:
+        raise InputError(f"{successes} of {n} is no proportion; the count must lie between 0 and {n}.")
+    z = _check_level(level)
+    if n == 0:
+        return Interval(float("nan"), 0.0, 1.0)
+    share = successes / n
+    scale = 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / scale
+    half = z / scale * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
+    # The ends are exact at 0 and n; floating point leaves them off by 1e-17.
+    return Interval(share, 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+
+
+def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Ints:
+    """Counts (C, C): rows are what people said, columns what the classifier says."""
+    truth = np.asarray(labels, dtype=np.int64)
+    said = np.asarray(predictions, dtype=np.int64)
+    counts = np.bincount(truth * n_classes + said, minlength=n_classes * n_classes)
+    return counts.reshape(n_classes, n_classes).astype(np.int64)
+
+
+def accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
+    """Accuracy of a confusion matrix (C, C) with Wilson's interval."""
+    matrix = np.asarray(counts, dtype=np.int64)
+    return wilson(int(np.trace(matrix)), int(matrix.sum()), level)
+
+
+def recalls(counts: ArrayLike, level: float = 0.95) -> tuple[Interval, ...]:
+    """For each class the share of its images that the classifier gets right; NaN for a class without images."""
+    matrix = np.asarray(counts, dtype=np.int64)
+    return tuple(wilson(int(row[place]), int(row.sum()), level) for place, row in enumerate(matrix))
+
+
+def balanced_accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
+    """Mean recall over the classes that have images, so that a rare class counts as much as a common one.
+
+    The interval combines the classes' Wilson intervals (MOVER, Zou and Donner 2008): exact for one class, close to
+    nominal for few images per class. Without an image NaN in [0, 1].
+    """
+    seen = [one for one in recalls(counts, level) if not np.isnan(one.value)]
+    if not seen:
+        return Interval(float("nan"), 0.0, 1.0)
+    value, low, high = np.array(seen, dtype=np.float64).T  # (classes seen,) each
+    mean = float(value.mean())
+    down = float(np.sqrt(np.square(value - low).sum())) / len(seen)
+    up = float(np.sqrt(np.square(high - value).sum())) / len(seen)
+    return Interval(mean, max(0.0, mean - down), min(1.0, mean + up))

@@ -1,0 +1,299 @@
+"""Is it working, and when is it enough: gains with intervals, the module's quality, rules for stopping, a forecast.
+
+numpy and scipy on arrays; no store, no drawing. Every rule is a number against a threshold, and both are shown: nothing
+here stops anybody.
+
+Sources: the power law of learning curves, error(n) = e + b n^-c (Hestness et al. 2017; Viering and Loog 2023); the
+interval of a difference of proportions, Newcombe 1998, method 10; stopping by stabilising predictions, Bloodgood and
+Vijay-Shanker 2009.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import rel_entr
+from scipy.stats import spearmanr
+
+from tidal_core.errors import InputError
+from tidal_core.method.dynamics import Interval, entropy, wilson
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+EXPONENTS = np.linspace(0.1, 2.0, 39)
+"""Exponents c that the power law may take; with c given, the rest is a linear fit."""
+
+
+class PowerLaw(NamedTuple):
+    """error(n) = floor + scale * n ** -exponent, n labels; arrays are (S,), one entry per refit."""
+
+    floor: Floats
+    scale: Floats
+    exponent: Floats
+
+    def accuracy(self, labels: ArrayLike) -> Floats:
+        """Accuracy (S, M) at M numbers of labels."""
+        n = np.asarray(labels, dtype=np.float64)[None, :]
+        value: Floats = 1.0 - self.floor[:, None] - self.scale[:, None] * n ** -self.exponent[:, None]
+        return value
+
+    def labels_for(self, accuracy: float) -> Floats:
+        """Labels (S,) at which the accuracy is reached; infinity where it never is."""
+        room = 1.0 - accuracy - self.floor
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            needed = np.where(room > 0, (self.scale / room) ** (1 / self.exponent), np.inf)
+        return np.asarray(needed, dtype=np.float64)
+
+
+def fit_power_law(labels: ArrayLike, accuracy: ArrayLike, weights: ArrayLike) -> PowerLaw:
+    """Weighted least squares over a grid of exponents: labels (R,), accuracy (S, R), weights (R,) or (S, R).
+
+    The floor and the scale are kept at or above 0. Raises InputError for fewer than three rounds.
+    """
+    n = np.asarray(labels, dtype=np.float64)
+    error = 1.0 - np.atleast_2d(np.asarray(accuracy, dtype=np.float64))  # (S, R)
+    if len(n) < 3 or error.shape[1] != len(n):
+        raise InputError(f"a learning curve needs at least three rounds; there are {len(n)}.")
+    w = np.broadcast_to(np.asarray(weights, dtype=np.float64), error.shape)[:, None, :]  # (S, 1, R)
+    z = n ** -EXPONENTS[:, None]  # (K, R)
+    e = error[:, None, :]  # (S, 1, R)
+    total, sum_z, sum_zz = w.sum(2), (w * z).sum(2), (w * z * z).sum(2)  # (S, 1), (S, K), (S, K)
+    sum_e, sum_ze = (w * e).sum(2), (w * z * e).sum(2)
+    determinant = np.maximum(total * sum_zz - sum_z**2, 1e-300)
+    scale = (total * sum_ze - sum_z * sum_e) / determinant  # (S, K)
+    floor = (sum_e - scale * sum_z) / total
+    # On the border of what is allowed the best fit has one parameter less.
+    no_floor = floor < 0
+    scale = np.where(no_floor, sum_ze / sum_zz, scale)
+    floor = np.where(no_floor, 0.0, floor)
+    flat = scale < 0
+    floor, scale = np.where(flat, sum_e / total, floor), np.where(flat, 0.0, scale)
+    squares = (w * (e - floor[:, :, None] - scale[:, :, None] * z) ** 2).sum(2)  # (S, K)
+    best = squares.argmin(axis=1)
+    rows = np.arange(len(best))
+    return PowerLaw(floor[rows, best], scale[rows, best], EXPONENTS[best])
+
+
+class Forecast(NamedTuple):
+    """Where the accuracy is going; curves are (M,)."""
+
+    target: float
+    more_labels: Interval | None  # None when withheld
+    withheld: str  # why, in words; "" when it is not
+    labels: Floats  # (M,), from the first round to somewhat beyond the last
+    middle: Floats
+    low: Floats
+    high: Floats
+
+
+FORECAST_ROUNDS = 5  # fewer rounds fit any curve
+FORECAST_SPREAD = 4.0  # the upper end of the interval over the lower: beyond it the sentence would say nothing
+FORECAST_REACH = 3.0  # times the labels of today: further out the law is faith
+REFITS = 200
+
+
+def forecast(
+    labels: Sequence[int], right: Sequence[int], tested: Sequence[int], target: float, *, seed: int = 0
+) -> Forecast | None:
+    """How many more labels to ``target`` accuracy, with an 80 % interval; None before there is a curve to draw.
+
+    ``right`` of ``tested`` images per round. The interval comes from refits to accuracies drawn anew from the fit
+    (parametric bootstrap). It is withheld when it is too uncertain to plan with, and says why.
+    """
+    n, hits, tests = (np.asarray(one, dtype=np.float64) for one in (labels, right, tested))
+    usable = (tests > 0) & (n > 0)
+    n, hits, tests = n[usable], hits[usable], tests[usable]
+    if len(n) < 3 or len(np.unique(n)) < 3:
+        return None
+    share = hits / tests
+    smoothed = (hits + 1) / (tests + 2)  # a perfect round has a variance too
+    weights = tests / (smoothed * (1 - smoothed))
+    law = fit_power_law(n, share, weights)
+    expected = np.clip(law.accuracy(n)[0], 0.0, 1.0)
+    drawn = np.random.default_rng(seed).binomial(tests.astype(np.int64), expected, size=(REFITS, len(n))) / tests
+    # What the law does not explain (rounds differ by their seeds too) widens the draws.
+    excess = max(1.0, float(np.sqrt((weights * (share - expected) ** 2).sum() / max(len(n) - 3, 1))))
+    refits = fit_power_law(n, np.clip(expected + (drawn - expected) * excess, 0, 1), weights)
+
+    now = float(n[-1])
+    grid = np.linspace(n[0], now * 1.6, 80)
+    curves = refits.accuracy(grid)
+    low, high = np.quantile(curves, [0.1, 0.9], axis=0)
+    needed = refits.labels_for(target)
+    first, middle, last = (float(one) for one in np.quantile(needed, [0.1, 0.5, 0.9], method="nearest"))
+    more, withheld = None, ""
+    if share[-1] >= target:
+        withheld = "it is there already"
+    elif len(n) < FORECAST_ROUNDS:
+        missing = FORECAST_ROUNDS - len(n)
+        withheld = f"too early to tell: wait for {missing} more round{'s' if missing > 1 else ''}"
+    elif not math.isfinite(last):
+        withheld = "too uncertain: the curve may level off before"
+    elif middle > FORECAST_REACH * now:
+        withheld = f"further away than {FORECAST_REACH:g} times today's labels, where no forecast can be trusted"
+    elif last - now > FORECAST_SPREAD * max(first - now, 1.0):
+        withheld = "too uncertain: the accuracies of the rounds allow too many curves"
+    else:
+        more = Interval(max(middle - now, 0.0), max(first - now, 0.0), max(last - now, 0.0))
+    return Forecast(target, more, withheld, grid, law.accuracy(grid)[0], low, high)
+
+
+def difference(right: int, n: int, right_before: int, n_before: int, level: float = 0.95) -> Interval:
+    """Difference of two proportions with Newcombe's interval (method 10), for independent samples.
+
+    Two rounds on the same test images are positively correlated: there the interval is wider than it need be.
+    """
+    now, before = wilson(right, n, level), wilson(right_before, n_before, level)
+    value = now.value - before.value
+    down = math.hypot(now.value - now.low, before.high - before.value)
+    up = math.hypot(now.high - now.value, before.value - before.low)
+    return Interval(value, value - down, value + up)
+
+
+class Gain(NamedTuple):
+    """What the last labels were worth."""
+
+    labels: int  # how many were added between the two rounds compared
+    accuracy: Interval  # gained, as a share
+
+
+def gain_of_last(labels: Sequence[int], right: Sequence[int], tested: Sequence[int], last: int = 100) -> Gain | None:
+    """Accuracy gained over at least the ``last`` labels; over all of them while there are fewer; None for one round."""
+    if len(labels) < 2 or not tested[-1]:
+        return None
+    far_enough = [place for place in range(len(labels) - 1) if labels[-1] - labels[place] >= last and tested[place]]
+    start = far_enough[-1] if far_enough else next((p for p in range(len(labels) - 1) if tested[p]), None)
+    if start is None:
+        return None
+    return Gain(labels[-1] - labels[start], difference(right[-1], tested[-1], right[start], tested[start]))
+
+
+class Rule(NamedTuple):
+    """One sign that it may be enough."""
+
+    name: str
+    holds: bool | None  # None: not known yet
+    found: str  # the number, in words
+    rule: str  # the threshold, in words
+
+
+class Advice(NamedTuple):
+    """All signs, and what they come to."""
+
+    verdict: str  # "go on", "nearly there", "you can stop" or "too early"
+    sentence: str
+    rules: tuple[Rule, ...]
+
+
+GAIN_UNDER = 0.01  # accuracy per 100 labels
+ENTROPY_UNDER = 0.15  # mean H-bar of the pool as a share of its maximum
+CHANGED_UNDER = 0.02  # predictions of the pool that changed since the round before
+
+
+def advise(gain: Gain | None, entropy_share: float | None, changed_share: float | None) -> Advice:
+    """Whether to stop: the gain of the last labels, the dynamics entropy left, the predictions that still change.
+
+    ``entropy_share`` is the pool's mean H-bar over log C, ``changed_share`` the share of pool images whose predicted
+    class changed since the round before; None when not known.
+    """
+    per_100 = None if gain is None or gain.labels < 50 else 100 * gain.accuracy.value / gain.labels
+    rules = (
+        Rule(
+            "Little is gained",
+            None if per_100 is None else per_100 < GAIN_UNDER,
+            "not enough labels yet" if per_100 is None else f"{100 * per_100:+.1f} points per 100 labels",
+            f"the last 100 labels brought less than {100 * GAIN_UNDER:g} point of accuracy",
+        ),
+        Rule(
+            "Little is unsettled",
+            None if entropy_share is None else entropy_share < ENTROPY_UNDER,
+            "no finished round yet" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
+            f"the mean dynamics entropy of the unlabelled images is under {ENTROPY_UNDER:.0%} of the largest possible",
+        ),
+        Rule(
+            "Little changes",
+            None if changed_share is None else changed_share < CHANGED_UNDER,
+            "needs two rounds" if changed_share is None else f"{changed_share:.1%} of the predictions changed",
+            f"under {CHANGED_UNDER:.0%} of the predictions changed since the round before",
+        ),
+    )
+    known = [rule.holds for rule in rules if rule.holds is not None]
+    met = sum(known)
+    if len(known) < 3:
+        return Advice("too early", "Too early to say: label on, the signs below fill in.", rules)
+    if met == 3:
+        return Advice("you can stop", "All three signs say that further labels will change little.", rules)
+    if met == 2:
+        return Advice("nearly there", "Two of three signs say that it is nearly enough.", rules)
+    return Advice("go on", "Further labels still pay.", rules)
+
+
+class Quality(NamedTuple):
+    """How well one round foresaw the training dynamics of the images that it asked."""
+
+    images: int
+    module_kl: Interval  # mean KL(observed || predicted), nats, with a 95 % interval of the mean
+    snapshot_kl: Interval  # the same for the snapshot's probabilities
+    module_rank: float  # Spearman's correlation of the entropies predicted and observed
+    snapshot_rank: float
+
+
+def quality(observed: ArrayLike, predicted: ArrayLike, snapshot: ArrayLike) -> Quality:
+    """Compare what was predicted when an image was asked with what was observed once it was trained on; each (N, C)."""
+    seen, module, now = (np.asarray(one, dtype=np.float64) for one in (observed, predicted, snapshot))
+    of_seen = entropy(seen)
+    return Quality(
+        len(seen),
+        _mean(divergence(seen, module)),
+        _mean(divergence(seen, now)),
+        _rank(of_seen, entropy(module)),
+        _rank(of_seen, entropy(now)),
+    )
+
+
+def divergence(p: ArrayLike, q: ArrayLike) -> Floats:
+    """KL(p || q) of each row in nats: (N, C) to (N,). q is kept above 1e-6, as float32 leaves it at 0."""
+    floor = np.maximum(np.asarray(q, dtype=np.float64), 1e-6)
+    value: Floats = rel_entr(np.asarray(p, dtype=np.float64), floor / floor.sum(axis=1, keepdims=True)).sum(axis=1)
+    return value
+
+
+def _mean(values: Floats) -> Interval:
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan)
+    middle = float(values.mean())
+    half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return Interval(middle, max(0.0, middle - half), middle + half)
+
+
+def _rank(one: Floats, other: Floats) -> float:
+    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return math.nan
+    return float(spearmanr(one, other).statistic)
+
+
+def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Floats:
+    """Stored vectors as rows (N, C) over the classes of ``order``.
+
+    A row with class ids holds some classes only: what is left of its mass is spread evenly over the others. Rows of
+    a round that knew fewer classes give them 0.
+    """
+    place = {one: column for column, one in enumerate(order)}
+    rows = np.zeros((len(p), len(order)), dtype=np.float64)
+    for row, (values, ids) in enumerate(zip(p, class_ids, strict=True)):
+        numbers = np.asarray(values, dtype=np.float64)
+        if ids is None:
+            rows[row, : len(numbers)] = numbers
+            continue
+        known = [(place[int(one)], value) for one, value in zip(np.asarray(ids), numbers, strict=True) if one in place]
+        columns = [column for column, _ in known]
+        rest = max(0.0, 1.0 - float(sum(value for _, value in known)))
+        if len(order) > len(columns):
+            rows[row] = rest / (len(order) - len(columns))
+        rows[row, columns] = [value for _, value in known]
+    return rows

@@ -1,0 +1,109 @@
+"""When a round starts, what it is made of, and how it is taken up again after a crash. No torch here.
+
+    WAITING -> TRAINING -> SCORING -> RANKING -> DONE, or FAILED (message kept and shown), or CANCELLED
+
+A round starts after n new labels or when a person says so; labels that arrive meanwhile belong to the next one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from tidal_core import strategies
+from tidal_core.config import RoundConfig, Seeds
+from tidal_core.errors import TidalError
+from tidal_core.images.pixels.cache_state import cached_spec, round_uses
+from tidal_core.projects import Project
+from tidal_core.records import RoundRecord, RoundState
+
+RECORDED_VERSIONS = ("torch", "torchvision", "numpy", "duckdb")
+
+
+@dataclass(frozen=True)
+class Due:
+    """How far a project is from its next round."""
+
+    ready: bool  # enough new labels for a round by itself
+    startable: bool  # a person may start one now
+    new_labels: int  # since the last round claimed its labels
+    missing: int  # labels to go until one starts by itself
+    why_not: str = ""  # for people, when no round can start at all
+
+    @property
+    def sentence(self) -> str:
+        """One line for people."""
+        if self.why_not:
+            return self.why_not
+        if self.ready:
+            return "The next round starts now."
+        return f"{self.missing} more label{'s' if self.missing != 1 else ''} to the next round."
+
+
+def round_due(project: Project) -> Due:
+    """Whether a round should start, and what is missing."""
+    store, settings = project.store, project.settings
+    new = store.answers.new_training_labels(store.rounds.last_claimed_seq())
+    missing = max(0, settings.labels_per_round - new)
+    classes = store.classes.all()
+    if len(classes) < 2:
+        return Due(False, False, new, missing, "Add at least two classes: a model cannot tell one class from nothing.")
+    labels = store.answers.training_labels()
+    if not len(labels.image_ids):
+        return Due(False, False, new, missing)
+    active = store.rounds.active() is not None
+    return Due(settings.rounds_enabled and missing == 0 and not active, not active, new, missing)
+
+
+def claim_round(project: Project, *, started_by: str) -> RoundRecord:
+    """Take the labels of now for a new round in state WAITING, with everything that decides how it comes out.
+
+    Raises RoundStateError when a round is under way and TidalError when there is nothing to train on.
+    """
+    with round_uses(project.folder):  # its squares are those that it notes
+        return _claim(project, started_by)
+
+
+def _claim(project: Project, started_by: str) -> RoundRecord:
+    store, settings = project.store, project.settings
+    labels = store.answers.training_labels()
+    classes = store.classes.all()
+    if len(classes) < 2 or not len(labels.image_ids):
+        raise TidalError(f"The project {project.title!r} has nothing to train on yet: label some images first.")
+    latest = store.rounds.latest()
+    round_id = latest.id + 1 if latest else 1
+    train = settings.train_config()
+    needed = strategies.get(settings.strategy).companions
+    train = dataclasses.replace(train, companions=(*train.companions, *sorted(needed - set(train.companions))))
+    pixels = cached_spec(project)  # what the round will see; the settings may ask for others already
+    config = RoundConfig(
+        train=train,
+        seeds=Seeds.of(settings.seed, round_id),
+        strategy=settings.strategy,
+        training_size=pixels.size,
+        fit=pixels.fit,
+        grayscale=pixels.grayscale,
+        versions=tuple(f"{name} {version(name)}" for name in RECORDED_VERSIONS),
+    )
+    record = store.rounds.create(
+        config=config.to_json(),
+        strategy=settings.strategy,
+        class_ids=[c.id for c in classes],
+        last_seq=labels.last_seq,
+        started_by=started_by,
+        image_ids=labels.image_ids,
+        image_class_ids=labels.class_ids,
+    )
+    store.log.add(f"Round {record.id} took {len(labels.image_ids)} labels.", round_id=record.id)
+    return record
+
+
+def end_round(project: Project, round_id: int, after: RoundState, error: str | None = None) -> None:
+    """End an active round as FAILED or CANCELLED, from whatever state it is in; an ended one stays as it is."""
+    record = project.store.rounds.get(round_id)
+    if record.state.is_active:
+        project.store.rounds.move(round_id, record.state, after, error=error)
+        level = "error" if after is RoundState.FAILED else "info"
+        message = f"Round {round_id} {after}" + (f": {error}" if error else ".")
+        project.store.log.add(message, level=level, round_id=round_id)

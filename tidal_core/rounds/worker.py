@@ -1,0 +1,158 @@
+"""The background thread that runs rounds, one at a time over all open projects. No SQL, no Streamlit.
+
+torch is imported in the thread, so that nobody waits for it before the first page. A round is stopped by a flag that
+the training asks before each batch; the thread is joined when the app closes, and what was interrupted goes on at the
+next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from tidal_core.errors import RoundStateError, Stopped, TidalError
+from tidal_core.images.pixels.cache_state import is_waiting
+from tidal_core.records import RoundProgress, RoundRecord, RoundState
+from tidal_core.rounds.due import claim_round, end_round, round_due
+
+if TYPE_CHECKING:
+    from tidal_core.projects import Project
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0  # answers wake the worker at once; this is for what nobody announces
+
+
+class Worker:
+    """Runs rounds of the projects that ``projects`` lists, when they are due or asked for."""
+
+    def __init__(self, projects: Callable[[], Iterable[Project]]) -> None:
+        self._projects = projects
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._cancelled: set[str] = set()
+        self._progress: dict[str, RoundProgress] = {}
+        self._beat = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="tidal-worker")
+
+    def start(self) -> None:
+        """Begin; called once."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Ask the thread to end and wait for it; False if it did not end in ``timeout`` seconds."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Look at once whether a round is due: labels came in, settings changed."""
+        self._wake.set()
+
+    def ask(self, slug: str) -> None:
+        """Start a round of a project as soon as the worker is free, however few labels are new."""
+        with self._lock:
+            self._asked.add(slug)
+        self._wake.set()
+
+    def cancel(self, slug: str) -> None:
+        """End the project's round as cancelled; what it has recorded stays."""
+        with self._lock:
+            self._cancelled.add(slug)
+            self._asked.discard(slug)
+        self._wake.set()
+
+    def is_asked(self, slug: str) -> bool:
+        """Whether a round was asked for and has not begun."""
+        with self._lock:
+            return slug in self._asked
+
+    def progress(self, slug: str) -> RoundProgress | None:
+        """Where the project's round is; None while none runs."""
+        with self._lock:
+            return self._progress.get(slug)
+
+    def seconds_since_beat(self) -> float:
+        """Seconds since the thread last showed that it is alive; a round reports at least once a second."""
+        return time.monotonic() - self._beat
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._beat = time.monotonic()
+            self._wake.clear()
+            busy = False
+            for project in list(self._projects()):
+                if self._stop.is_set():
+                    return
+                try:
+                    busy |= self._visit(project)
+                except Exception:
+                    # The thread must outlive whatever one project does: a closed file, a full disk.
+                    logger.exception("The worker could not look after the project %s", project.slug)
+            if not busy:
+                self._wake.wait(POLL_SECONDS)
+
+    def _visit(self, project: Project) -> bool:
+        record = project.store.rounds.active()
+        if record is None:
+            if is_waiting(project.folder):  # a new pixel cache takes its place first
+                return False
+            with self._lock:
+                self._cancelled.discard(project.slug)
+                asked = project.slug in self._asked
+                self._asked.discard(project.slug)
+            due = round_due(project)
+            if not (due.ready or (asked and due.startable)):
+                return False
+            try:
+                record = claim_round(project, started_by="person" if asked else "labels")
+            except (RoundStateError, TidalError) as error:
+                project.store.log.add(str(error), level="warning")
+                return False
+        self._run_round(project, record)
+        return True
+
+    def _run_round(self, project: Project, record: RoundRecord) -> None:
+        from tidal_core.rounds.run import RoundRun  # torch comes in here, in this thread
+
+        try:
+            RoundRun(
+                project,
+                record,
+                report=lambda progress: self._note(project.slug, progress),
+                should_stop=lambda: self._stop.is_set() or self._is_cancelled(project.slug),
+            ).run()
+        except Stopped:
+            if self._is_cancelled(project.slug):
+                end_round(project, record.id, RoundState.CANCELLED)
+        except Exception as error:
+            message = str(error) if isinstance(error, TidalError) else f"{type(error).__name__}: {error}"
+            logger.warning("Round %d of %s failed: %s", record.id, project.slug, message)
+            logger.debug("%s", traceback.format_exc())
+            end_round(project, record.id, RoundState.FAILED, message)
+        finally:
+            with self._lock:
+                self._progress.pop(project.slug, None)
+                self._cancelled.discard(project.slug)
+
+    def _is_cancelled(self, slug: str) -> bool:
+        with self._lock:
+            return slug in self._cancelled
+
+    def _note(self, slug: str, progress: RoundProgress) -> None:
+        self._beat = time.monotonic()
+        with self._lock:
+            self._progress[slug] = progress

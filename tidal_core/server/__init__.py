@@ -1,0 +1,5 @@
+"""The running studio: open projects, the HTTP API of the labelling page, and what it does for other programs.
+
+May import: the ground, ``store``, ``images``, ``rounds``, ``labelling``, ``export``, starlette. Never Streamlit.
+Add here: a route in ``api`` (for the page) or ``owner_api`` (for commands beside it), its format in ``wire``.
+"""

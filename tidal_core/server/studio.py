@@ -1,0 +1,240 @@
+"""The running studio: the projects that are open in this process, and the worker that trains for them.
+
+There is one in a process, made by ``ui.runtime.get_studio``: project files belong to one process, and two workers
+would train the same round twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tidal_core import projects
+from tidal_core.config import ProjectSettings
+from tidal_core.errors import InputError, ProjectExists, StoreError
+from tidal_core.images.pixels.cache_state import cached_spec, needs_refill, note_spec
+from tidal_core.projects import Project
+from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.rounds.worker import Worker
+from tidal_core.server import owner_client
+
+if TYPE_CHECKING:
+    from tidal_core.images.importers.base import ImportOptions
+    from tidal_core.images.ingest import LabelUse
+    from tidal_core.images.jobs import ImportJob, Job, RefillJob
+
+logger = logging.getLogger(__name__)
+
+DEMO = "digits"
+DEMO_SETTINGS = ProjectSettings(title="Handwritten digits", training_size=16, audit_share=0.0)
+
+
+class Studio:
+    """Open projects and their worker. Thread-safe."""
+
+    def __init__(self, *, with_worker: bool = True) -> None:
+        # Chosen by whoever starts the server where a program is to call the routes, else new for each process.
+        self.token = os.environ.get("TIDAL_TOKEN") or secrets.token_urlsafe(32)
+        self.owner: owner_client.Owner | None = None  # set once it is known where this process answers
+        self._lock = threading.RLock()
+        self._open: dict[str, Project] = {}
+        self._imports: dict[str, Job] = {}
+        self._opener: threading.Thread | None = None
+        self._closed = False
+        self.worker = Worker(self.open_projects)
+        if with_worker:
+            self.worker.start()
+
+    def reachable_at(self, address: str) -> None:
+        """Answer for the projects of this process at ``address``, and write that into the folder of each.
+
+        The token is another one than the pages': whoever may look at a page may not take the whole project away.
+        """
+        with self._lock:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            self.owner = owner_client.Owner(os.getpid(), address, secrets.token_urlsafe(32), since)
+            for project in self._open.values():
+                self._announce(project)
+
+    def _announce(self, project: Project) -> None:
+        if self.owner is None:
+            return
+        try:
+            owner_client.announce(project.folder, self.owner)
+        except OSError as error:
+            # The studio works without; only the command line cannot ask it then.
+            logger.warning("Where %s can be asked could not be written down: %s", project.slug, error)
+
+    def open_projects(self) -> list[Project]:
+        """The projects that are open now."""
+        with self._lock:
+            return list(self._open.values())
+
+    def project(self, slug: str) -> Project:
+        """An open project, opened now if need be.
+
+        Raises ProjectNotFound, ProjectInUse when another process owns its file, or StoreError once the studio closes.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoreError("The studio is closing; start it again.")
+            found = self._open.get(slug)
+            if found is None:
+                found = projects.open_project(slug)
+                if found.store.queue.count() == 0:
+                    fill_queue(found)
+                self._open[slug] = found
+                self._announce(found)
+                self.worker.wake()
+                if needs_refill(found):  # the studio was closed before it was whole
+                    self.start_refill(found)
+            return found
+
+    def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
+        """Make a project and open it. Raises ProjectExists."""
+        with self._lock:
+            made = projects.create_project(name, settings, classes)
+            self._open[made.slug] = made
+            self._announce(made)
+            return made
+
+    def demo(self) -> Project:
+        """The demo project of handwritten digits, made when it is opened for the first time."""
+        with self._lock:
+            if DEMO not in projects.project_slugs():
+                make_demo().close()
+            return self.project(DEMO)
+
+    def start_import(
+        self,
+        project: Project,
+        sources: str | Sequence[str],
+        *,
+        labels: LabelUse = "none",
+        options: ImportOptions | None = None,
+        hide_near_duplicates: bool = False,
+    ) -> ImportJob:
+        """Import a source, or several, into a project in a thread of its own.
+
+        Raises InputError while another import runs.
+        """
+        with self._lock:
+            # Decoders come in here, not with the first page.
+            from tidal_core.images.importers.base import ImportOptions
+            from tidal_core.images.jobs import ImportJob
+
+            running = self._imports.get(project.slug)
+            if running is not None and running.running:
+                raise InputError(
+                    f"{running.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
+                )
+
+            def when_done() -> None:
+                fill_queue(project)
+                self.worker.wake()
+
+            job = ImportJob(
+                project,
+                sources=(sources,) if isinstance(sources, str) else tuple(sources),
+                labels=labels,
+                hide_near_duplicates=hide_near_duplicates,
+                options=options or ImportOptions(),
+                when_done=when_done,
+            )
+            job.start()
+            self._imports[project.slug] = job
+            return job
+
+    def change_settings(self, project: Project, settings: ProjectSettings) -> bool:
+        """Keep a project's settings; where they ask for other pixels, fill its cache anew in the background.
+
+        Returns whether that began. Raises InputError, with nothing kept, when an import into the project is in the way.
+        """
+        with self._lock:
+            before, running = project.settings, self._imports.get(project.slug)
+            running = running if running is not None and running.running else None
+            other = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
+            if other and running is not None and not (running.can_begin_anew and running.stop()):
+                raise InputError(
+                    f"{running.title.capitalize()} of {project.title!r} is under way; change the training size when it "
+                    "has ended, or cancel it."
+                )
+            note_spec(project, cached_spec(project))  # before the settings say otherwise
+            project.store.settings.save(settings)
+            self.worker.wake()
+            begin = other or (running is None and needs_refill(project))
+            if begin and project.store.images.count():
+                self.start_refill(project)
+            return begin
+
+    def start_refill(self, project: Project) -> RefillJob:
+        """Bring the pixel cache to what the settings ask for, in a thread of its own."""
+        with self._lock:
+            from tidal_core.images.jobs import RefillJob
+
+            job = RefillJob(project, when_done=self.worker.wake)
+            job.start()
+            self._imports[project.slug] = job
+            return job
+
+    def import_job(self, slug: str) -> Job | None:
+        """The last import into a project, or filling of its cache, since the studio started, running or ended."""
+        with self._lock:
+            return self._imports.get(slug)
+
+    def open_in_background(self) -> None:
+        """Open the demo and every other project in a thread, while the browser is still loading the first page.
+
+        Open projects are those whose interrupted rounds go on; what another process owns is left to it.
+        """
+        self._opener = threading.Thread(target=self._open_all, name="tidal-opener")
+        self._opener.start()
+
+    def _open_all(self) -> None:
+        for slug in dict.fromkeys((DEMO, *projects.project_slugs())):
+            if self._closed:
+                return
+            try:
+                self.demo() if slug == DEMO else self.project(slug)
+            except Exception as error:
+                # One broken project must not keep the others closed; whoever opens it is told then.
+                logger.warning("The project %s was not opened: %s", slug, error)
+
+    def close(self) -> None:
+        """Stop the worker and let every project's file go; within about five seconds."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            imports = list(self._imports.values())
+        if self._opener is not None:
+            self._opener.join(2.0)
+        for job in imports:
+            job.cancel()
+        for job in imports:
+            job.wait(2.0)
+        if not self.worker.stop():
+            logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")
+        with self._lock:
+            for project in self._open.values():
+                if self.owner is not None:
+                    owner_client.withdraw(project.folder, self.owner)
+                project.close()
+            self._open.clear()
+
+
+def make_demo() -> Project:
+    """Make the demo project: scikit-learn's 1,797 handwritten digits, 500 of them the test split."""
+    from tidal_core.images.ingest import ingest
+
+    try:
+        project = projects.create_project(DEMO, DEMO_SETTINGS)
+    except ProjectExists:
+        return projects.open_project(DEMO)
+    ingest(project, "digits", labels="known")
+    return project

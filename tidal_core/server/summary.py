@@ -1,0 +1,32 @@
+"""How far a project is, as plain values: what ``status`` prints and what a running studio answers to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidal_core.projects import Project
+from tidal_core.records import RoundProgress, RoundState, Split
+from tidal_core.rounds.due import round_due
+from tidal_core.server import wire
+
+
+def summary(project: Project, progress: RoundProgress | None = None) -> dict[str, Any]:
+    """Values that JSON can hold; ``progress`` is the worker's, where one runs."""
+    store = project.store
+    counts = store.answers.counts_by_class()
+    last = store.rounds.latest()
+    return {
+        "title": project.title,
+        "folder": str(project.folder),
+        "images": store.images.count(Split.POOL),
+        "test_images": store.images.count(Split.TEST),
+        "classes": [[record.name, counts.get(record.id, 0)] for record in store.classes.all()],
+        "labels": sum(counts.values()),
+        "queue": store.queue.count(),
+        "due": round_due(project).sentence,
+        "round": wire.write_round(store.rounds.active(), progress),
+        "rounds_done": sum(record.state is RoundState.DONE for record in store.rounds.all()),
+        "last_round": None
+        if last is None
+        else {"id": last.id, "state": last.state.value, "labels": last.labels, "error": last.error},
+    }

@@ -1,0 +1,84 @@
+"""A round's configuration and times in words that a person reads."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from tidal_core.config import RoundConfig
+
+_AUGMENTATION = {
+    "none": "the pictures are shown to it as they are",
+    "crop": "the pictures are shown to it slightly shifted each time",
+    "flip-crop": "the pictures are shown to it slightly shifted, and mirrored half of the time",
+}
+_SCHEDULE = {
+    "constant": "which stays the same",
+    "step": "which drops at set epochs",
+    "cosine": "which warms up and then fades out",
+    "one-cycle": "which rises and falls once",
+}
+_BACKBONE = {"small": "a small convolutional network", "resnet18": "a ResNet-18"}
+_STRATEGY = {
+    "tidal-entropy": "those whose predicted training dynamics are spread most",
+    "tidal-margin": "those whose predicted training dynamics lead least",
+    "entropy": "those whose probabilities are spread most",
+    "margin": "those whose first two classes are closest",
+    "random": "any, at random",
+}
+
+
+def config_in_words(config: RoundConfig, labels: int) -> list[str]:
+    """What a round does, a sentence per line."""
+    train = config.train
+    lines = [
+        f"Trains {_BACKBONE.get(train.backbone, train.backbone)} on {labels:,} labelled images of "
+        f"{config.training_size} by {config.training_size} pixels; {_AUGMENTATION[train.augmentation]}.",
+        f"Goes through them at least {train.epochs} times, {train.batch_size} at once, and makes at least "
+        f"{train.min_steps:,} steps."
+        if train.min_steps
+        else f"Goes through them {train.epochs} times, {train.batch_size} at once.",
+        f"Learns with {train.optimizer.upper() if train.optimizer == 'sgd' else train.optimizer.title()} at a rate of "
+        f"{train.learning_rate:g}, {_SCHEDULE[train.schedule]}.",
+        "Starts from the weights of the round before." if train.warm_start else "Starts from fresh weights.",
+    ]
+    if "td" in train.companions:
+        window = "the second half of the epochs" if train.td_window == "second-half" else "all epochs"
+        lines.append(
+            f"Trains the dynamics module along with it (weight {train.td_weight:g}) to predict each image's mean "
+            f"probabilities over {window}."
+        )
+    asks = _STRATEGY.get(config.strategy, f"by the strategy {config.strategy}")
+    lines.append(f"Then asks for the images it is least settled on: {asks}.")
+    if config.versions:
+        lines.append(f"Software: {', '.join(config.versions)}.")
+    return lines
+
+
+def seconds_in_words(seconds: float | None) -> str:
+    """A duration as people say it."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def took(started: datetime | None, finished: datetime | None) -> float | None:
+    """Seconds between two time stamps, None while one is missing."""
+    return None if started is None or finished is None else (finished - started).total_seconds()
+
+
+# Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+
+
+def spreadsheet_safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: ``=x`` becomes ``'=x``. ``from_spreadsheet`` takes it back."""
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def from_spreadsheet(text: str) -> str:
+    """What ``spreadsheet_safe`` was given."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
