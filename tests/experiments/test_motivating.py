@@ -129,7 +129,7 @@ def test_the_command_leaves_its_result(
         cli.main()
 
     assert not ended.value.code
-    assert "TD entropy: AUROC" in capsys.readouterr().out
+    assert "Dynamics entropy (H-bar): AUROC" in capsys.readouterr().out
     assert (folder_of(tmp_path, "digits") / "result.npz").exists()
 
 

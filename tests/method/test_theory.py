@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tidal_core.errors import InputError, TooFewClasses
@@ -77,6 +77,7 @@ def test_the_difference_to_the_differential_equation_shrinks_in_proportion_to_th
 
 @given(settings)
 def test_inequality_21_holds_for_any_setting(setting: Elasticity) -> None:
+    assume(setting.alpha_e - setting.alpha_h > 1e-9)  # closer, their difference is lost in rounding
     logits = np.asarray([setting.start])
 
     found = theory.inequality(setting, logits)

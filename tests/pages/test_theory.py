@@ -105,7 +105,10 @@ def test_a_result_is_shown_with_its_training_accuracy_and_what_was_published(kep
 
     assert charts(page) == 9
     assert [one.label for one in page.metric][-1] == "Training accuracy"
-    assert f"| TD margin | {kept.auroc['td_margin']:.3f} | {kept.held_out['td_margin']:.3f} | 0.968 |" in texts(page)
+    assert (
+        f"| Dynamics margin (M-bar) | {kept.auroc['td_margin']:.3f} | {kept.held_out['td_margin']:.3f} | 0.968 |"
+        in texts(page)
+    )
     assert sum(one.value.startswith("Look at ") for one in page.caption) == 9
 
 
@@ -118,11 +121,11 @@ def test_a_snapshot_that_has_not_settled_is_warned_of(kept: Separation) -> None:
 
 def test_margins_can_be_looked_at_as_well_as_entropies(kept: Separation) -> None:
     page = open_page()
-    assert axes(page) == ["Snapshot entropy", "TD entropy", "Snapshot entropy"]
+    assert axes(page) == ["Snapshot entropy", "Dynamics entropy (H-bar)", "Snapshot entropy"]
 
     page.segmented_control(key="motivating-judge").set_value("Margin").run()
 
-    assert axes(page) == ["Snapshot margin", "TD margin", "Snapshot margin"]
+    assert axes(page) == ["Snapshot margin", "Dynamics margin (M-bar)", "Snapshot margin"]
 
 
 def axes(page: AppTest) -> list[str]:

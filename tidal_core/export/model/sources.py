@@ -117,7 +117,7 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.ones(3))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = (cache.float() / 255 - self.mean) / self.std  # (B, S, S, 3)
+        x = (pixels.float() / 255 - self.mean) / self.std  # (B, S, S, 3)
         logits, _ = self.backbone(x.permute(0, 3, 1, 2))
         return logits.softmax(dim=1)
 
