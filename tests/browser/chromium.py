@@ -80,7 +80,12 @@ def install() -> str:
         print("Installing the system's Chromium with apt-get", flush=True)
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=False, env=quiet)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, env=quiet)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation"],
+            check=False,
+            env=quiet,
+            stdout=subprocess.DEVNULL,  # a hundred lines of what is unpacked
+        )
         found = on_the_machine()
     if found is None:
         raise NoChromium(REMEDY)
