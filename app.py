@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from tidal_core.ui import streamlit_internals
 
 ROOT = Path(__file__).parent
 
@@ -21,14 +22,11 @@ def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from streamlit.runtime.pages_manager import PagesManager
 
     from tidal_core.server import api, owner_api
     from tidal_core.ui.runtime import get_studio
 
-    # A folder of this name makes Streamlit run a page's file by itself, without ours, for the first visitor who comes
-    # by the address of a page: it knows of st.navigation only after the first run.
-    PagesManager.uses_pages_directory = False
+    streamlit_internals.run_our_script_for_every_page()
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -85,8 +83,8 @@ def main() -> None:
     page.run()
 
 
-if get_script_run_ctx() is None:
+if streamlit_internals.serves_already():
+    main()
+else:
     # Streamlit looks for this very assignment in the source, without running it.
     app = st.App(ROOT / "app.py", **parts())
-else:
-    main()

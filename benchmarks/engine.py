@@ -17,7 +17,9 @@ import torch
 
 from tidal_core.config import PAPER, QUICK, Seeds, TrainConfig
 from tidal_core.engine.devices import pick_device, synchronize
-from tidal_core.engine.training import Training, build_model, train
+from tidal_core.engine.model import build_model
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import Training, train
 from tidal_core.records import TrainImages
 
 N_CLASSES = 10
@@ -57,7 +59,8 @@ def configuration(backbone: str, **changes: Any) -> TrainConfig:
 
 def start(config: TrainConfig, images: TrainImages, *, curves: bool, threads: int) -> Training:
     """A training with fresh weights that has made its first epoch, which loads the pixels and warms caches."""
-    training = train(config, images, build_model(config, N_CLASSES, Seeds()), Seeds(), curves=curves, threads=threads)
+    options = TrainOptions(curves=curves, threads=threads)
+    training = train(config, images, build_model(config, N_CLASSES, Seeds()), Seeds(), options)
     next(training)
     return training
 

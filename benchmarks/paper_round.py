@@ -13,8 +13,9 @@ from pathlib import Path
 from benchmarks.engine import N_CLASSES, arguments, folder, made_up_images, say
 from tidal_core.config import PAPER, Seeds
 from tidal_core.engine.devices import pick_device, synchronize
+from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
-from tidal_core.engine.training import build_model, train
+from tidal_core.engine.training import train
 
 
 def main() -> None:

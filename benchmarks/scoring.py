@@ -26,8 +26,8 @@ from benchmarks.engine import (
 )
 from tidal_core.config import Seeds
 from tidal_core.engine.devices import pick_device, use_threads
+from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import best_batch_size, score
-from tidal_core.engine.training import build_model
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from benchmarks.engine import (
 )
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine.devices import use_threads
-from tidal_core.engine.training import build_model
+from tidal_core.engine.model import build_model
 from tidal_core.records import TrainImages
 
 

@@ -23,7 +23,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING),
     "strategies": (set(), ARRAYS),
-    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "sklearn", "torchvision", "pillow_heif"}),
+    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds"}, {"numpy"}),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine import test_training
 from tests.method import test_tidal
-from tidal_core.engine import training
+from tidal_core.engine import checkpoints, loop, step, training
 from tidal_core.method import tidal
 
 METHOD = [
@@ -62,10 +62,94 @@ METHOD = [
     ),
 ]
 
-ENGINE = [
-    ("p-bar reset with every epoch", 'config.td_window == "second-half" and epoch == t.epochs // 2 + 1', "True", "all"),
-    ("p-bar reset an epoch late", "epoch == t.epochs // 2 + 1", "epoch == t.epochs // 2 + 2", "second-half"),
-    ("p-bar never reset", "self.tracker.reset()", "pass", "second-half"),
+AVERAGED = test_training.test_the_recorded_curves_averaged_are_the_trackers_p_bar
+SECOND_HALF = 'self.inputs.config.td_window == "second-half" and number == self.epochs // 2 + 1'
+
+# what is wrong, the class or function that has it, right, wrong, the test that guards it, what it is given
+ENGINE: list[tuple[str, types.ModuleType, str, str, str, Callable[..., None], tuple[object, ...]]] = [
+    ("p-bar reset with every epoch", loop, "Loop", SECOND_HALF, "True", AVERAGED, ("all",)),
+    (
+        "p-bar reset late",
+        loop,
+        "Loop",
+        "number == self.epochs // 2 + 1",
+        "number == self.epochs",
+        AVERAGED,
+        ("second-half",),
+    ),
+    ("p-bar never reset", loop, "Loop", "tracker.reset()", "pass", AVERAGED, ("second-half",)),
+    (
+        "lambda ignored",
+        step,
+        "Step",
+        "p_bar, self.config.td_weight)",
+        "p_bar)",
+        test_training.test_lambda_weighs_what_the_module_adds_to_the_loss,
+        (),
+    ),
+    (
+        "the module's gradient stopped at the body",
+        step,
+        "Step",
+        "self.td(features)",
+        "self.td([stage.detach() for stage in features])",
+        test_training.test_the_modules_gradient_reaches_the_body,
+        (),
+    ),
+    (
+        "p-bar of the module's softmax",
+        step,
+        "Step",
+        "self.tracker.update(index, p)",
+        "self.tracker.update(index, td_logits.float().softmax(dim=1))",
+        test_training.test_p_bar_is_the_softmax_of_the_very_pass_that_trains,
+        (),
+    ),
+    (
+        "p-bar of the labels",
+        step,
+        "Step",
+        "self.tracker.update(index, p)",
+        "self.tracker.update(index, F.one_hot(labels, p.shape[1]).float())",
+        test_training.test_p_bar_is_the_softmax_of_the_very_pass_that_trains,
+        (),
+    ),
+    (
+        "p of a pass of its own, in evaluation mode",
+        step,
+        "Step",
+        "p = logits.detach().float().softmax(dim=1)",
+        "self.model.eval(); p = self.model.forward(batch)[0].detach().softmax(dim=1); self.model.train()",
+        test_training.test_p_bar_is_the_softmax_of_the_very_pass_that_trains,
+        (),
+    ),
+    (
+        "visits not restored",
+        checkpoints,
+        "CheckpointFile",
+        'tracker.visits.copy_(tensors["tracker.visits"])',
+        "pass",
+        test_training.test_p_bar_of_a_resumed_round_counts_the_visits_before,
+        (1,),
+    ),
+    (
+        "a fingerprint without rows",
+        checkpoints,
+        "fingerprint",
+        "digest.update(images.rows.tobytes())",
+        "pass",
+        test_training.test_a_checkpoint_of_other_images_or_labels_is_refused,
+        ("rows",),
+    ),
+    (
+        "a fingerprint without labels",
+        checkpoints,
+        "fingerprint",
+        "digest.update(images.labels.tobytes())",
+        "pass",
+        test_training.test_a_checkpoint_of_other_images_or_labels_is_refused,
+        ("labels",),
+    ),
 ]
 
 
@@ -95,11 +179,22 @@ def test_a_wrong_method_fails_its_test(
         against(guard, mutant(tidal, right, wrong, monkeypatch))()
 
 
-@pytest.mark.parametrize(("right", "wrong", "window"), [case[1:] for case in ENGINE], ids=[case[0] for case in ENGINE])
-def test_a_reset_at_the_wrong_time_fails_its_test(
-    right: str, wrong: str, window: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name", "right", "wrong", "guard", "given"),
+    [case[1:] for case in ENGINE],
+    ids=[case[0] for case in ENGINE],
+)
+def test_a_wrong_engine_fails_its_test(
+    module: types.ModuleType,
+    name: str,
+    right: str,
+    wrong: str,
+    guard: Callable[..., None],
+    given: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    guard = test_training.test_the_recorded_curves_averaged_are_the_trackers_p_bar
+    monkeypatch.setattr(training, name, getattr(mutant(module, right, wrong, monkeypatch), name))
 
-    with pytest.raises(AssertionError):
-        against(guard, mutant(training, right, wrong, monkeypatch))(tmp_path, window)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        guard(tmp_path, *given)

@@ -12,7 +12,7 @@ from tests.helpers.training import brief
 from tidal_core.config import Seeds
 from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone
 from tidal_core.engine.folding import folded
-from tidal_core.engine.training import Model, build_model
+from tidal_core.engine.model import Model, build_model
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import pooled
 

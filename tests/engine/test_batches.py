@@ -13,7 +13,9 @@ from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds
 from tidal_core.engine import batches
 from tidal_core.engine.batches import PixelBatches, Place, augment, choose_place, open_pixels
-from tidal_core.engine.training import build_model, train
+from tidal_core.engine.model import build_model
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 
 CPU = torch.device("cpu")
@@ -79,7 +81,7 @@ def test_a_round_ends_the_same_wherever_its_pixels_are(tmp_path: Path, place: Pl
     images, ends = training_images(tmp_path), []
     for where in ("device", place):
         model = build_model(brief(), 3, Seeds(), CPU)
-        list(train(brief(), images, model, Seeds(), place=where))  # type: ignore[arg-type]
+        list(train(brief(), images, model, Seeds(), TrainOptions(place=where)))  # type: ignore[arg-type]
         ends.append(model.state())
 
     assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())

@@ -9,8 +9,9 @@ import torch
 from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds
 from tidal_core.engine.batches import open_pixels
-from tidal_core.engine.scoring import random_subset, score, score_blocks
-from tidal_core.engine.training import Model, build_model, train
+from tidal_core.engine.model import Model, build_model
+from tidal_core.engine.scoring import score, score_blocks
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError, Stopped
 from tidal_core.records import TrainImages
 
@@ -103,14 +104,3 @@ def test_scoring_leaves_the_model_as_it_was(model: Model, images: TrainImages) -
 def test_rows_that_the_file_does_not_have_are_refused(model: Model, images: TrainImages) -> None:
     with pytest.raises(InputError, match="the pixel cache has 40 rows"):
         score(model, images.pixels, np.array([40]))
-
-
-def test_a_random_subset_is_exact_unique_and_the_same_for_the_same_seed() -> None:
-    rows = np.arange(100, 200)
-
-    chosen = random_subset(rows, 30, np.random.default_rng(1))
-
-    assert len(np.unique(chosen)) == 30
-    assert set(chosen) <= set(rows)
-    assert np.array_equal(chosen, random_subset(rows, 30, np.random.default_rng(1)))
-    assert np.array_equal(random_subset(rows, 500, np.random.default_rng(1)), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,14 @@ import torch
 
 from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds, TrainConfig
-from tidal_core.engine import training
+from tidal_core.engine import memory
+from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
+from tidal_core.engine.memory import td_bytes
+from tidal_core.engine.model import Model, build_model, load_weights, write_tensors
+from tidal_core.engine.schedule import learning_rate, planned_epochs
 from tidal_core.engine.scoring import score
-from tidal_core.engine.training import (
-    Model,
-    build_model,
-    checkpoint_epoch,
-    learning_rate,
-    load_weights,
-    planned_epochs,
-    td_bytes,
-    train,
-)
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError, OutOfMemory, TrainingDiverged
 from tidal_core.records import EpochRecord, TrainImages, TrainProgress
 
@@ -34,7 +31,7 @@ def fresh(config: TrainConfig, images: TrainImages, seeds: Seeds = Seeds()) -> M
 
 def run(config: TrainConfig, images: TrainImages, **options: object) -> tuple[Model, list[EpochRecord]]:
     model = fresh(config, images)
-    return model, list(train(config, images, model, Seeds(), **options))  # type: ignore[arg-type]
+    return model, list(train(config, images, model, Seeds(), TrainOptions(**options)))  # type: ignore[arg-type]
 
 
 def same_weights(a: Model, b: Model) -> bool:
@@ -92,12 +89,12 @@ def test_each_seed_changes_the_result_by_itself(tmp_path: Path, kind: str) -> No
 def test_a_round_resumed_from_its_checkpoint_ends_as_one_that_never_stopped(tmp_path: Path) -> None:
     config, images, file = brief(epochs=4), training_images(tmp_path), tmp_path / "round.ckpt"
     whole, records = run(config, images)
-    first = train(config, images, fresh(config, images), Seeds(), checkpoint=file, checkpoint_seconds=0)
+    first = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
     next(first), next(first), next(first)
     first.close()
 
     model = fresh(config, images)
-    rest = train(config, images, model, Seeds(), checkpoint=file)
+    rest = train(config, images, model, Seeds(), TrainOptions(checkpoint=file))
     done = checkpoint_epoch(file)
     later = list(rest)
 
@@ -109,9 +106,9 @@ def test_a_round_resumed_from_its_checkpoint_ends_as_one_that_never_stopped(tmp_
 
 def test_a_finished_round_yields_nothing_more_and_still_has_its_result(tmp_path: Path) -> None:
     config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
-    list(train(config, images, fresh(config, images), Seeds(), checkpoint=file))
+    list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
 
-    again = train(config, images, fresh(config, images), Seeds(), checkpoint=file)
+    again = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file))
 
     assert list(again) == []
     assert again.result is not None
@@ -119,18 +116,17 @@ def test_a_finished_round_yields_nothing_more_and_still_has_its_result(tmp_path:
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
-    list(train(config, images, fresh(config, images), Seeds(), checkpoint=file))
+    list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
 
     with pytest.raises(InputError, match="written by a training with other images"):
-        list(train(config, images, fresh(config, images), Seeds(order=9), checkpoint=file))
+        list(train(config, images, fresh(config, images), Seeds(order=9), TrainOptions(checkpoint=file)))
 
 
 def test_a_round_stops_before_the_next_batch_when_asked(tmp_path: Path) -> None:
     config, images = brief(), training_images(tmp_path)
     asked: list[int] = []
-    training = train(
-        config, images, fresh(config, images), Seeds(), should_stop=lambda: asked.append(1) is None and len(asked) > 4
-    )
+    options = TrainOptions(should_stop=lambda: asked.append(1) is None and len(asked) > 4)
+    training = train(config, images, fresh(config, images), Seeds(), options)
 
     assert [record.epoch for record in training] == [1]
     assert len(asked) == 5
@@ -292,9 +288,9 @@ def test_memory_for_the_dynamics_of_many_classes_is_said_beforehand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = training_images(tmp_path)
-    monkeypatch.setattr(training, "td_bytes", lambda *_, **__: 3 * 2**30)
+    monkeypatch.setattr(memory, "td_bytes", lambda *_, **__: 3 * 2**30)
     _, records = run(brief(epochs=1), images)
-    monkeypatch.setattr(training, "free_bytes", lambda _: 2**30)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 2**30)
 
     assert records[0].note == "training dynamics of 24 images in 3 classes need 3.0 GiB on cpu"
     with pytest.raises(OutOfMemory, match=r"need 3.0 GiB on cpu and 1.0 GiB are free"):
@@ -327,3 +323,106 @@ def test_compiling_is_asked_for_only_where_it_is_set(tmp_path: Path, monkeypatch
 
     assert len(asked) == 1
     assert same_weights(plain, compiled)
+
+
+def test_lambda_weighs_what_the_module_adds_to_the_loss(tmp_path: Path) -> None:
+    """A full batch, so that the first epoch's losses are those of the same fresh weights whatever lambda is."""
+    images = training_images(tmp_path)
+    _, (light,) = run(brief(epochs=1, batch_size=24, td_weight=0.25), images)
+    _, (heavy,) = run(brief(epochs=1, batch_size=24, td_weight=3.0), images)
+
+    assert light.td_loss == heavy.td_loss
+    assert light.td_loss is not None
+    assert light.td_loss > 0.01
+    assert light.loss == pytest.approx(light.class_loss + 0.25 * light.td_loss, abs=1e-6)
+    assert heavy.loss == pytest.approx(heavy.class_loss + 3.0 * heavy.td_loss, abs=1e-6)
+
+
+def test_the_modules_gradient_reaches_the_body(tmp_path: Path) -> None:
+    """Plain SGD moves by the gradient, and lambda weighs a part of it: the module's."""
+    images, config = training_images(tmp_path), brief(epochs=1, batch_size=24, optimizer="sgd", momentum=0.0)
+    start = fresh(config, images)
+    without, _ = run(dataclasses.replace(config, td_weight=0.0), images)
+    once, _ = run(dataclasses.replace(config, td_weight=1.0), images)
+    twice, _ = run(dataclasses.replace(config, td_weight=2.0), images)
+
+    for name in ("backbone.stem.weight", "backbone.stages.0.conv1.weight", "backbone.stages.3.conv2.weight"):
+        by_class, by_both, by_twice = (model.state()[name] - start.state()[name] for model in (without, once, twice))
+        by_module = by_both - by_class
+        assert by_module.norm() > 0.01 * by_class.norm(), name
+        assert torch.allclose(by_twice - by_class, 2 * by_module, atol=1e-6), name
+
+
+def test_p_bar_is_the_softmax_of_the_very_pass_that_trains(tmp_path: Path) -> None:
+    """After one epoch of one batch, augmentation off: what a fresh model in training mode says of the images."""
+    config, images = brief(epochs=1, batch_size=24, augmentation="none"), training_images(tmp_path)
+    model, records = run(config, images)
+    training = train(config, images, fresh(config, images), Seeds())
+    list(training)
+    untrained = fresh(config, images)
+    untrained.mean, untrained.std = model.mean, model.std
+    with torch.no_grad():
+        logits, _ = untrained.train().forward(torch.from_numpy(np.load(images.pixels)))
+    expected = logits.softmax(dim=1).numpy()
+
+    assert training.result is not None
+    assert training.result.td_bar is not None
+    assert np.allclose(training.result.td_bar, expected, atol=1e-5)
+    assert records[0].curves is not None
+    assert np.allclose(records[0].curves.p, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_p_bar_of_a_resumed_round_counts_the_visits_before(tmp_path: Path, done: int) -> None:
+    config, images, file = brief(epochs=4, td_window="all"), training_images(tmp_path), tmp_path / "round.ckpt"
+    whole = train(config, images, fresh(config, images), Seeds())
+    list(whole)
+    first = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
+    for _ in range(done + 1):
+        next(first)
+    first.close()
+
+    rest = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file))
+    later = list(rest)
+
+    assert len(later) == 4 - done
+    assert whole.result is not None
+    assert rest.result is not None
+    assert np.array_equal(rest.result.td_bar, whole.result.td_bar)
+    assert np.allclose(rest.result.td_bar.sum(axis=1), 1, atol=1e-5)
+
+
+def changed(images: TrainImages, what: str) -> TrainImages:
+    rows, labels = images.rows.copy(), images.labels.copy()
+    if what == "rows":
+        rows[0] = rows[3]  # of the same class: nothing else differs
+    else:
+        labels[0] = 1
+    return dataclasses.replace(images, rows=rows, labels=labels)
+
+
+@pytest.mark.parametrize("what", ["rows", "labels"])
+def test_a_checkpoint_of_other_images_or_labels_is_refused(tmp_path: Path, what: str) -> None:
+    config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
+    list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+
+    with pytest.raises(InputError, match="written by a training with other images, labels, seeds or settings"):
+        list(train(config, changed(images, what), fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_passed_over_and_the_round_starts_afresh(tmp_path: Path) -> None:
+    config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
+    undisturbed, _ = run(config, images)
+    mark = fingerprint(config, images, Seeds())
+    # Version 1 wrote no "format" and named the optimiser's memory otherwise.
+    old = {**fresh(config, images).state(), "optimizer.mean.0": torch.zeros(3), "optimizer.step.0": torch.zeros(())}
+    write_tensors(file, old, {"epoch": "2", "batch_size": "8", "mark": mark})
+
+    model = fresh(config, images)
+    found = checkpoint_epoch(file)
+    records = list(train(config, images, model, Seeds(), TrainOptions(checkpoint=file)))
+
+    assert found == 0
+    assert [record.epoch for record in records] == [1, 2, 3]
+    assert same_weights(model, undisturbed)
+    assert checkpoint_epoch(file) == 3

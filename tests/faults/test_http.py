@@ -165,6 +165,17 @@ def test_a_beacon_may_carry_the_token_in_its_body(served: Served) -> None:
     assert all(waiting.holder is None for waiting in served.project.store.queue.first(10))
 
 
+def test_the_worker_expects_rounds_once_an_image_has_been_served(served: Served) -> None:
+    image, worker = served.project.store.images.get(1), served.studio.worker
+    served.get("queue?tab=tab-one&n=3")
+    before = worker.rounds_expected
+
+    served.get(f"image/1?v={image.sha256[:16]}&size=256")
+
+    assert not before
+    assert worker.rounds_expected
+
+
 def test_an_image_is_served_by_id_and_content_only(refusing: Served) -> None:
     image = refusing.project.store.images.get(1)
 

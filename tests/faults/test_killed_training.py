@@ -11,7 +11,10 @@ import torch
 
 from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds
-from tidal_core.engine.training import build_model, checkpoint_epoch, train
+from tidal_core.engine.checkpoints import checkpoint_epoch
+from tidal_core.engine.model import build_model
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 
 CONFIG = brief(epochs=40)
 
@@ -22,11 +25,13 @@ from pathlib import Path
 from tests.helpers.training import training_images
 from tests.faults.test_killed_training import CONFIG
 from tidal_core.config import Seeds
-from tidal_core.engine.training import build_model, train
+from tidal_core.engine.model import build_model
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 folder = Path(sys.argv[1])
 images = training_images(folder)
 model = build_model(CONFIG, images.n_classes, Seeds(), torch.device("cpu"))
-for record in train(CONFIG, images, model, Seeds(), checkpoint=folder / "killed", checkpoint_seconds=0):
+for record in train(CONFIG, images, model, Seeds(), TrainOptions(checkpoint=folder / "killed", checkpoint_seconds=0)):
     print(record.epoch, flush=True)
 """
 
@@ -45,7 +50,8 @@ def test_a_round_whose_process_was_killed_ends_with_the_same_weights_bit_for_bit
 
     done = checkpoint_epoch(tmp_path / "killed")
     model = build_model(CONFIG, images.n_classes, Seeds(), torch.device("cpu"))
-    later = [r.epoch for r in train(CONFIG, images, model, Seeds(), checkpoint=tmp_path / "killed")]
+    resumed = train(CONFIG, images, model, Seeds(), TrainOptions(checkpoint=tmp_path / "killed"))
+    later = [record.epoch for record in resumed]
 
     assert 4 <= done < 40
     assert later == list(range(done + 1, 41))

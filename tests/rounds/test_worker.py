@@ -1,5 +1,7 @@
 """The background thread runs rounds when they are due, and lets go when it is told to."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -88,3 +90,40 @@ def test_a_stopped_worker_leaves_the_round_to_be_taken_up_again(project: Project
         wait_for(lambda: project.store.rounds.get(1).state is RoundState.DONE)
         second.stop()
     assert len(project.store.rounds.all()) == 1
+
+
+IDLE = """
+import sys, threading
+import tidal_core.rounds.worker as module
+module.POLL_SECONDS = 0.01
+looks = threading.Semaphore(0)
+def projects():
+    looks.release()
+    return []
+def three_looks():
+    for _ in range(3):
+        looks.acquire()
+worker = module.Worker(projects)
+worker.start()
+three_looks()
+early = "torch" in sys.modules
+worker.expect_rounds()
+while looks.acquire(blocking=False):  # those from before
+    pass
+three_looks()
+late = {"torch", "tidal_core.rounds.run"} <= sys.modules.keys()
+import torch
+before = set(sys.modules)
+parameter = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.AdamW([parameter], fused=True)
+parameter.grad = torch.ones(2)
+optimizer.step()
+worker.stop()
+print(early, late, len(set(sys.modules) - before))
+"""
+
+
+def test_what_a_round_needs_is_loaded_in_a_quiet_moment_once_images_are_looked_at() -> None:
+    ended = subprocess.run([sys.executable, "-c", IDLE], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.split() == ["False", "True", "0"]

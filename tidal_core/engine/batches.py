@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -137,6 +137,39 @@ class PixelBatches:
         """Stop reading ahead."""
         if self._reader is not None:
             self._reader.shutdown(wait=True, cancel_futures=True)
+
+
+class Batches(Protocol):
+    """What a training draws from. Pixels are one kind; the loop asks no more of any other."""
+
+    @property
+    def item(self) -> str:
+        """One of them in words, for messages: "image of 32 pixels"."""
+
+    def draw(self, index: Tensor, following: Tensor | None, generator: Generator) -> Tensor:
+        """The items ``index`` (B,) (positions 0..N-1, on the CPU) as the model's ``forward`` takes them.
+
+        ``following`` is what will be asked for next; chance comes from the CPU's ``generator`` only.
+        """
+
+    def close(self) -> None:
+        """Let go of files and threads."""
+
+
+class AugmentedPixels:
+    """``Batches`` of pixels as training sees them: uint8 (B, H, W, 3), each image with an augmentation of its own."""
+
+    def __init__(self, pixels: PixelBatches, config: TrainConfig) -> None:
+        self.pixels, self.config = pixels, config
+        self.item = f"image of {pixels.side} pixels"
+
+    def draw(self, index: Tensor, following: Tensor | None, generator: Generator) -> Tensor:
+        """See ``Batches``."""
+        return augment(self.pixels.take(index, following), self.config, generator)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self.pixels.close()
 
 
 def augment(images: Tensor, config: TrainConfig, generator: Generator) -> Tensor:

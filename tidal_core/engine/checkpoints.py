@@ -7,20 +7,23 @@ alone (``epoch_generator``), so that a round resumed after epoch 12 draws in epo
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Generator
 
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine.model import Model, read_tensors, write_tensors
-from tidal_core.engine.optimizers import Optimizer
+from tidal_core.engine.optimizers import load_optimizer_tensors, optimizer_tensors
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import TDTracker
 from tidal_core.records import TrainImages
 
 OPTIMIZER = "optimizer."
+FORMAT = "2"  # how the tensors are named; a file of another format is not gone on from
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
@@ -36,47 +39,83 @@ def fingerprint(config: TrainConfig, images: TrainImages, seeds: Seeds) -> str:
     return digest.hexdigest()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Checkpoint:
-    """What a training goes on from, beside the tensors that ``restore`` puts in place."""
+    """What a training goes on from, beside the tensors that ``CheckpointFile.restore`` puts in place."""
 
     epoch: int  # finished
     batch_size: int  # may be smaller than configured after an out of memory
 
 
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that a training changes as it goes; a checkpoint is a copy of it."""
+
+    model: Model
+    optimizer: torch.optim.Optimizer
+    tracker: TDTracker | None
+
+
 def checkpoint_epoch(path: Path) -> int:
-    """The last epoch that the checkpoint has finished; 0 if there is none, so nothing recorded is kept."""
+    """The last epoch that can be gone on from: 0, so that nothing recorded is kept, where there is none.
+
+    None is there, too, in a file of an earlier version of this program: its optimiser's memory has other names.
+    """
     if not path.exists():
         return 0
     try:
         with safe_open(path, framework="pt") as file:
-            return int((file.metadata() or {})["epoch"])
+            metadata = file.metadata() or {}
+            return int(metadata["epoch"]) if metadata.get("format") == FORMAT else 0
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path.name} is not a checkpoint ({error}); delete it and train again.") from error
 
 
-def write_checkpoint(
-    path: Path, state: Checkpoint, mark: str, model: Model, optimizer: Optimizer, tracker: TDTracker | None
-) -> None:
-    """Write everything that the rest of the round depends on; ``mark`` is the training's ``fingerprint``."""
-    tensors = model.state()
-    tensors |= {OPTIMIZER + name: value for name, value in optimizer.state().items()}
-    if tracker is not None:
-        tensors |= {"tracker.total": tracker.total, "tracker.visits": tracker.visits}
-    write_tensors(path, tensors, {"epoch": str(state.epoch), "batch_size": str(state.batch_size), "mark": mark})
+class CheckpointFile:
+    """The file that a training is written to at epoch boundaries, and gone on from."""
 
+    def __init__(self, path: Path, mark: str, state: TrainingState, *, every_seconds: float) -> None:
+        """``mark`` is the training's ``fingerprint``; ``every_seconds``: see ``TrainOptions.checkpoint_seconds``."""
+        self.path, self.mark, self.state, self.every_seconds = path, mark, state, every_seconds
+        self._written, self._pause = time.monotonic(), every_seconds
 
-def restore(path: Path, mark: str, model: Model, optimizer: Optimizer, tracker: TDTracker | None) -> Checkpoint:
-    """Put a checkpoint's tensors in place; InputError if it belongs to another training."""
-    tensors, metadata = read_tensors(path)
-    if metadata.get("mark") != mark:
-        raise InputError(
-            f"{path.name} was written by a training with other images, labels, seeds or settings; "
-            "delete it and train again."
-        )
-    model.load_state(tensors)
-    optimizer.load_state({k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)})
-    if tracker is not None:
-        tracker.total.copy_(tensors["tracker.total"])
-        tracker.visits.copy_(tensors["tracker.visits"])
-    return Checkpoint(int(metadata["epoch"]), int(metadata["batch_size"]))
+    def restore(self) -> Checkpoint | None:
+        """Put the file's tensors in place; None where there is nothing to go on from.
+
+        Raises InputError if it belongs to another training.
+        """
+        if checkpoint_epoch(self.path) == 0:
+            return None
+        tensors, metadata = read_tensors(self.path)
+        if metadata.get("mark") != self.mark:
+            raise InputError(
+                f"{self.path.name} was written by a training with other images, labels, seeds or settings; "
+                "delete it and train again."
+            )
+        model, optimizer, tracker = self.state.model, self.state.optimizer, self.state.tracker
+        model.load_state(tensors)
+        remembered = {key.removeprefix(OPTIMIZER): t for key, t in tensors.items() if key.startswith(OPTIMIZER)}
+        load_optimizer_tensors(optimizer, remembered)
+        if tracker is not None:
+            tracker.total.copy_(tensors["tracker.total"])
+            tracker.visits.copy_(tensors["tracker.visits"])
+        return Checkpoint(int(metadata["epoch"]), int(metadata["batch_size"]))
+
+    def after_epoch(self, epoch: int, batch_size: int, *, last: bool) -> None:
+        """Write if it is time to, and after the last epoch."""
+        began = time.monotonic()
+        if not last and began - self._written < self._pause:
+            return
+        self.write(Checkpoint(epoch, batch_size))
+        self._written = time.monotonic()
+        slow = 10 * (self._written - began) if self.every_seconds else 0.0
+        self._pause = max(slow, self.every_seconds)
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write everything that the rest of the round depends on."""
+        tensors = self.state.model.state()
+        tensors |= {OPTIMIZER + name: value for name, value in optimizer_tensors(self.state.optimizer).items()}
+        if self.state.tracker is not None:
+            tensors |= {"tracker.total": self.state.tracker.total, "tracker.visits": self.state.tracker.visits}
+        metadata = {"epoch": str(checkpoint.epoch), "batch_size": str(checkpoint.batch_size), "mark": self.mark}
+        write_tensors(self.path, tensors, {**metadata, "format": FORMAT})

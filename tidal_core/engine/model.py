@@ -70,6 +70,11 @@ class Model:
         """Switch to evaluation mode."""
         return self.train(False)
 
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits (B, C) of f and the features of its stages, the last (B, D), for uint8 images (B, H, W, 3)."""
+        logits, features = self.backbone(self.normalise(images))
+        return logits, features
+
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1.
 

@@ -1,87 +1,63 @@
-"""SGD, Adam and AdamW as torch's own fused kernels, without torch's ``Optimizer`` class around them.
+"""The optimiser of a round: SGD, Adam or AdamW of torch.optim, fused, and its memory as tensors for checkpoints.
 
-The first ``torch.optim.Optimizer`` of a process imports the whole of torch's compiler: two seconds of one core, seven
-on a busy machine, in the middle of a labeller's first round. The kernels need none of it. Each goes once through the
-memory of all weights. The results are those of torch.optim with ``fused=True`` (a test compares them).
+Fused goes once through the memory of all weights. The first optimiser of a process makes torch import its compiler:
+two seconds of one core. The worker does that while nobody waits (``rounds/worker.py``).
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from tidal_core.config import TrainConfig
 
-BETAS = (0.9, 0.999)  # of Adam and AdamW, torch's own defaults
-EPSILON = 1e-8
+
+def build_optimizer(config: TrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Moves ``parameters`` by their gradients; parameters without a gradient stay."""
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
-class Optimizer:
-    """Moves ``parameters`` by their gradients. ``state`` is all it remembers, by name, for checkpoints."""
+def load_torchs_optimizers() -> None:
+    """Make torch import now what it imports for the first optimiser of a process; later it costs nothing."""
+    build_optimizer(TrainConfig(), [nn.Parameter(torch.zeros(1))])
 
-    def __init__(self, config: TrainConfig, parameters: list[nn.Parameter]) -> None:
-        self.config = config
-        self.parameters = parameters
-        moments = ("momentum",) if config.optimizer == "sgd" else ("mean", "square")
-        self.moments = {
-            name: [torch.zeros_like(p, requires_grad=False, memory_format=torch.preserve_format) for p in parameters]
-            for name in moments
-        }
-        self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
 
-    def step(self, rate: float) -> None:
-        """One step at this learning rate; parameters without a gradient stay."""
-        moved = [i for i, p in enumerate(self.parameters) if p.grad is not None]
-        if not moved:
-            return
-        weights: list[Tensor] = [self.parameters[i].detach() for i in moved]
-        gradients = [g for i in moved if (g := self.parameters[i].grad) is not None]
-        moments = [[values[i] for i in moved] for values in self.moments.values()]
-        decay = self.config.weight_decay
-        if self.config.optimizer == "sgd":
-            torch._fused_sgd_(
-                weights,
-                gradients,
-                moments[0],
-                weight_decay=decay,
-                momentum=self.config.momentum,
-                lr=rate,
-                dampening=0.0,
-                nesterov=False,
-                maximize=False,
-                is_first_step=False,
-            )
-            return
-        steps = [self.steps[i] for i in moved]
-        torch._foreach_add_(steps, 1)
-        kernel = torch._fused_adamw_ if self.config.optimizer == "adamw" else torch._fused_adam_
-        kernel(
-            weights,
-            gradients,
-            moments[0],
-            moments[1],
-            [],
-            steps,
-            lr=rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Make the next steps at this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
-    def zero_grad(self) -> None:
-        """Forget all gradients and their memory."""
-        for parameter in self.parameters:
-            parameter.grad = None
 
-    def state(self) -> dict[str, Tensor]:
-        """Every tensor it remembers; the optimiser's own, not copies."""
-        moments = {f"{name}.{i}": value for name, values in self.moments.items() for i, value in enumerate(values)}
-        return {**moments, **{f"step.{i}": value for i, value in enumerate(self.steps)}}
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Every tensor it remembers, by the parameter's position and torch's name: "3.exp_avg"; its own, not copies."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{position}.{name}": value
+        for position, values in state.items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what ``state`` gave, into the memory as it lies (kernels go through both side by side)."""
-        for name, own in self.state().items():
-            own.copy_(tensors[name])
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take back what ``optimizer_tensors`` gave, each value laid out as its parameter is.
+
+    A file holds tensors row by row, while parameters may lie channels last, and fused steps go through the memory of
+    both side by side.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in tensors.items():
+        position, name = key.split(".", 1)
+        parameter = parameters[int(position)]
+        alike = value.shape == parameter.shape
+        state[int(position)][name] = torch.empty_like(parameter).copy_(value) if alike else value.clone()
+    optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})

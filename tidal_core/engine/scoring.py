@@ -1,7 +1,7 @@
 """Images through the trained network: log-probabilities of f and m in float32 and the features to choose by.
 
 In evaluation mode, without augmentation. Large pools come in blocks that can be stored one by one, so that scoring
-goes on where it stopped; a random subset is the caller's choice of rows (``random_subset``).
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -146,11 +146,3 @@ def _score_batch(
     td = model.companions.get("td")
     td_logits = td(features) if td is not None else logits[:, :0]
     return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()
-
-
-def random_subset(rows: Int64, n: int, rng: np.random.Generator) -> Int64:
-    """``n`` of the rows at random, in their order; all of them if there are no more (the paper scores 10,000)."""
-    if n >= len(rows):
-        return rows
-    chosen: Int64 = np.sort(rng.choice(len(rows), size=n, replace=False))
-    return rows[chosen]

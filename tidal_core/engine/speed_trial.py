@@ -87,10 +87,13 @@ def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: i
 
 
 def _started(config: TrainConfig, images: TrainImages, threads: int, rounds: int) -> Training:
-    from tidal_core.engine.training import build_model, train
+    from tidal_core.engine.model import build_model
+    from tidal_core.engine.train_inputs import TrainOptions
+    from tidal_core.engine.training import train
 
     config = dataclasses.replace(config, epochs=rounds + 1, min_steps=0)
-    trial = train(config, images, build_model(config, images.n_classes, Seeds()), Seeds(), threads=threads)
+    model = build_model(config, images.n_classes, Seeds())
+    trial = train(config, images, model, Seeds(), TrainOptions(threads=threads))
     next(trial)  # loads pixels, chooses kernels
     return trial
 

@@ -1,6 +1,6 @@
 """Images with known labels as one pixel file, from wherever they are.
 
-    digits                          scikit-learn's handwritten digits, 8 x 8; come with the package
+    digits                          scikit-learn's handwritten digits, 8 x 8; nothing to download
     cifar10, mnist                  <data>/cifar10/{train,test}.parquet, <data>/mnist/test.parquet, in the layout of
                                     Hugging Face: ``image`` = struct(bytes, path), ``label``; cifar10 also from
                                     torchvision's files

@@ -19,7 +19,8 @@ from scipy.stats import rankdata
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
-from tidal_core.engine.training import Training, train
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import keep_tail
@@ -98,8 +99,8 @@ def play(
     seeds = Seeds.of(seed, 0)
     model = build_model(config, dataset.n_classes, seeds, device)
     images = TrainImages(dataset.pixels, rows, labels, dataset.n_classes)
-    training: Training = train(
-        config, images, model, seeds, progress=progress, should_stop=should_stop, threads=threads, curves=True
+    training = train(
+        config, images, model, seeds, TrainOptions(progress=progress, should_stop=should_stop, threads=threads)
     )
     accuracy = []
     last = 0.0

@@ -28,6 +28,7 @@ from tidal_core.engine.companions import COMPANIONS
 from tidal_core.engine.devices import pick_device
 from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
+from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset, stratified
@@ -181,17 +182,14 @@ class _State:
         if config.warm_start and number > 1:
             load_weights(model, weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors"))
         images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes)
-        training = train(
-            config,
-            images,
-            model,
-            seeds,
+        options = TrainOptions(
             checkpoint=run.folder / f"{run.stem}.{role}{number}.checkpoint",
             checkpoint_seconds=60,
             curves=False,
             should_stop=should_stop,
             threads=run.protocol.threads,
         )
+        training = train(config, images, model, seeds, options)
         for _ in training:
             pass
         if training.result is None:

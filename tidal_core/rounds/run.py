@@ -16,8 +16,11 @@ import numpy as np
 
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
+from tidal_core.engine.checkpoints import checkpoint_epoch
+from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
-from tidal_core.engine.training import Model, build_model, checkpoint_epoch, load_weights, train
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 from tidal_core.errors import Stopped
 from tidal_core.images.pixels.cache_state import round_uses
 from tidal_core.method import dynamics
@@ -108,10 +111,15 @@ class RoundRun:
         return order[np.searchsorted(self.class_ids, class_ids, sorter=order)]
 
     def _train(self) -> Model:
-        done = checkpoint_epoch(self.resume_file) if self.resume_file.exists() else 0
+        done = checkpoint_epoch(self.resume_file)
         self.store.epochs.forget_after(self.record.id, done)
         if done:
             self.store.log.add(f"Round {self.record.id} goes on after epoch {done}.", round_id=self.record.id)
+        elif self.resume_file.exists():
+            self.store.log.add(
+                f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
+                round_id=self.record.id,
+            )
         config = self.config.train
         model = build_model(config, len(self.class_ids), self.config.seeds)
         if config.warm_start:
@@ -125,16 +133,13 @@ class RoundRun:
             labels=self.labels,
             n_classes=len(self.class_ids),
         )
-        training = train(
-            config,
-            images,
-            model,
-            self.config.seeds,
+        options = TrainOptions(
             checkpoint=self.resume_file,
             progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, p)),
             should_stop=self.should_stop,
             threads=self.config.threads,
         )
+        training = train(config, images, model, self.config.seeds, options)
         for record in training:
             self.store.epochs.add(self.record.id, record, self.image_ids, self.class_ids)
             if record.curves is not None:

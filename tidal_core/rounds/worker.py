@@ -1,15 +1,14 @@
 """The background thread that runs rounds, one at a time over all open projects. No SQL, no Streamlit.
 
-torch is imported in the thread, so that nobody waits for it before the first page. A round is stopped by a flag that
-the training asks before each batch; the thread is joined when the app closes, and what was interrupted goes on at the
-next start.
+torch is imported in the thread, once images are looked at and there is nothing else to do: nobody waits for it before
+the first page, nor in the first round if the first labels leave a pause. A round is stopped by a flag that the training
+asks before each batch; the thread is joined when the app closes, and what was interrupted goes on at the next start.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -38,7 +37,8 @@ class Worker:
         self._asked: set[str] = set()
         self._cancelled: set[str] = set()
         self._progress: dict[str, RoundProgress] = {}
-        self._beat = time.monotonic()
+        self._rounds_expected = threading.Event()
+        self._loaded = False  # whether what a round imports was
         self._thread = threading.Thread(target=self._run, name="tidal-worker")
 
     def start(self) -> None:
@@ -80,9 +80,14 @@ class Worker:
         with self._lock:
             return self._progress.get(slug)
 
-    def seconds_since_beat(self) -> float:
-        """Seconds since the thread last showed that it is alive; a round reports at least once a second."""
-        return time.monotonic() - self._beat
+    def expect_rounds(self) -> None:
+        """Images are looked at, so labels may come: load what a round needs in the next quiet moment."""
+        self._rounds_expected.set()
+
+    @property
+    def rounds_expected(self) -> bool:
+        """Whether images have been looked at since the start."""
+        return self._rounds_expected.is_set()
 
     @property
     def alive(self) -> bool:
@@ -91,7 +96,6 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._beat = time.monotonic()
             self._wake.clear()
             busy = False
             for project in list(self._projects()):
@@ -102,8 +106,23 @@ class Worker:
                 except Exception:
                     # The thread must outlive whatever one project does: a closed file, a full disk.
                     logger.exception("The worker could not look after the project %s", project.slug)
-            if not busy:
-                self._wake.wait(POLL_SECONDS)
+            if not busy and not self._wake.wait(POLL_SECONDS) and self.rounds_expected and not self._loaded:
+                self._load()
+
+    def _load(self) -> None:
+        """Import what a round needs: our own code with torch, then torch's optimisers with the compiler they bring along.
+
+        Five seconds of one core altogether, in two steps, so that a studio that closes waits for one of them at most.
+        """
+        self._loaded = True
+        try:
+            for load in (_load_run, _load_optimizers):
+                if self._stop.is_set():
+                    return
+                load()
+        except Exception:
+            # The first round says it to the person; here nobody asked for anything yet.
+            logger.exception("What a round needs could not be loaded")
 
     def _visit(self, project: Project) -> bool:
         record = project.store.rounds.active()
@@ -153,6 +172,15 @@ class Worker:
             return slug in self._cancelled
 
     def _note(self, slug: str, progress: RoundProgress) -> None:
-        self._beat = time.monotonic()
         with self._lock:
             self._progress[slug] = progress
+
+
+def _load_run() -> None:
+    import tidal_core.rounds.run  # noqa: F401  # with torch
+
+
+def _load_optimizers() -> None:
+    from tidal_core.engine.optimizers import load_torchs_optimizers
+
+    load_torchs_optimizers()

@@ -268,6 +268,7 @@ def _image(call: Call) -> Response:
     if not wanted.isdigit() or int(wanted) not in SIZES:
         raise InputError(f"size is {wanted[:20]!r}; it must be one of {', '.join(map(str, SIZES))}.")
     body, kind, kept = _picture(call.project, image, int(wanted))
+    call.studio.worker.expect_rounds()  # the first page is on its way
     return Response(body, media_type=kind, headers={"Cache-Control": FOR_EVER if kept else "no-store"})
 
 

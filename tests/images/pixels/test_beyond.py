@@ -13,8 +13,10 @@ from tests.helpers.training import brief
 from tests.images.photos import save
 from tidal_core.config import PixelSpec, ProjectSettings, Seeds
 from tidal_core.engine.batches import PixelBatches
+from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
-from tidal_core.engine.training import build_model, train
+from tidal_core.engine.train_inputs import TrainOptions
+from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.images.ingest import ingest
 from tidal_core.images.pixels.beyond import PixelSource
@@ -55,7 +57,8 @@ def trained(project: Project, place: str | None) -> tuple[np.ndarray, ...]:
     rows = np.arange(IMAGES)[::-1].copy()
     images = pickle.loads(pickle.dumps(TrainImages(project.pixels, rows[::2], np.array([0, 1, 0, 1, 0, 1]), 2)))
     model = build_model(brief(epochs=2, min_steps=0), 2, Seeds())
-    losses = [one.loss for one in train(brief(epochs=2, min_steps=0), images, model, Seeds(), place=place)]  # type: ignore[arg-type]
+    options = TrainOptions(place=place)  # type: ignore[arg-type]
+    losses = [record.loss for record in train(brief(epochs=2, min_steps=0), images, model, Seeds(), options)]
     scores = score(model, project.pixels, rows, batch_size=5)
     return np.array(losses), scores.log_p, scores.features, *(p.detach().numpy() for p in model.parameters())
 

@@ -1,4 +1,7 @@
-"""The demo: scikit-learn's 1,797 handwritten digits (8 x 8 pixels), which come with the package.
+"""The demo: scikit-learn's 1,797 handwritten digits (8 x 8 pixels), in ``digits.npz`` beside this file.
+
+The file was written once from ``sklearn.datasets.load_digits`` (a test compares them): to import scikit-learn takes
+two seconds, and every start's first page waits for the demo's first image.
 
 Source and URIs: ``digits:`` is all of them, ``digits:17`` is one. 500 are the test split, drawn once with a fixed
 seed and the same share of every class. Data: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits
@@ -7,8 +10,6 @@ seed and the same share of every class. Data: E. Alpaydin and C. Kaynak, Optical
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tidal_core.images.pixels.cache import png_bytes
 from tidal_core.records import Int64, Split, UInt8
 
 SCHEME = "digits:"
+FILE = Path(__file__).with_name("digits.npz")
 TEST_IMAGES = 500
 _SPLIT_SEED = 1998
 
@@ -53,24 +55,11 @@ class DigitsImporter:
 
 @lru_cache(maxsize=1)
 def load_digits() -> tuple[UInt8, Int64]:
-    """Pixels (1797, 8, 8), 0 is paper and 255 full ink, and labels (1797,).
-
-    The package's data file is read directly: importing scikit-learn for it costs a second of the first page's time.
-    """
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        raise ImageUnreadable("digits", "scikit-learn is not installed", "install requirements.txt")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if file.exists():
-        with gzip.open(file, "rt", encoding="ascii") as lines:
-            table = np.loadtxt(lines, delimiter=",", dtype=np.float64)
-        inks, labels = table[:, :-1], table[:, -1]
-    else:  # another release of scikit-learn may keep it elsewhere
-        from sklearn.datasets import load_digits as load
-
-        inks, labels = load(return_X_y=True)
-    pixels = np.rint(np.reshape(inks, (-1, 8, 8)) * (255 / 16)).astype(np.uint8)  # ink comes as 0 to 16
-    return pixels, np.asarray(labels).astype(np.int64)
+    """Pixels (1797, 8, 8), 0 is paper and 255 full ink, and labels (1797,)."""
+    with np.load(FILE) as arrays:
+        inks, labels = arrays["inks"], arrays["labels"]  # (1797, 8, 8) uint8, (1797,) uint8
+    pixels = np.rint(inks * (255 / 16)).astype(np.uint8)  # ink comes as 0 to 16
+    return pixels, labels.astype(np.int64)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,71 @@
+"""What a round trains on, and what it makes of a checkpoint it cannot go on from."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.tiny import label_next, tiny_project
+from tidal_core.engine.model import write_tensors
+from tidal_core.engine.training import Training, train
+from tidal_core.projects import Project
+from tidal_core.records import Answer, AnswerKind, RoundState, TrainImages
+from tidal_core.rounds import run
+from tidal_core.rounds.due import claim_round
+from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.rounds.run import RoundRun
+
+pytestmark = pytest.mark.usefixtures("short_rounds")
+
+
+@pytest.fixture
+def project() -> Iterator[Project]:
+    made = tiny_project()
+    fill_queue(made)
+    yield made
+    made.close()
+
+
+def test_a_round_trains_on_the_labelled_images_and_on_no_test_image(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = label_next(project, 6)
+    test_ids, test_classes = project.store.images.test_set()
+    project.store.answers.record(  # somebody answered a test image too
+        [Answer("event-test", AnswerKind.LABEL, int(test_ids[0]), class_id=int(test_classes[0]), purpose="query")]
+    )
+    trained: list[TrainImages] = []
+
+    def watched(config: object, images: TrainImages, *rest: object) -> Training:
+        trained.append(images)
+        return train(config, images, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "train", watched)
+    record = claim_round(project, started_by="person")
+    RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
+
+    rows = trained[0].rows
+    known = {image.pixel_row: image.known_class for image in project.store.images.many(labelled)}
+    assert len(test_ids) == 15
+    assert not np.isin(rows, project.store.images.pixel_rows(test_ids)).any()
+    assert sorted(rows.tolist()) == sorted(known)
+    assert [record.class_ids[label] for label in trained[0].labels] == [known[row] for row in rows.tolist()]
+    assert project.store.rounds.get(record.id).state is RoundState.DONE
+
+
+def test_a_round_whose_checkpoint_is_of_an_earlier_version_starts_from_its_first_epoch(project: Project) -> None:
+    label_next(project, 6)
+    record = claim_round(project, started_by="person")
+    work = RoundRun(project, record, report=lambda _: None, should_stop=lambda: False)
+    work.resume_file.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(
+        work.resume_file, {"optimizer.mean.0": torch.zeros(3)}, {"epoch": "4", "batch_size": "32", "mark": ""}
+    )
+
+    work.run()
+
+    epochs = [stored.record.epoch for stored in project.store.epochs.of(record.id)]
+    assert project.store.rounds.get(record.id).state is RoundState.DONE
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert any("starts from its first epoch" in line.message for line in project.store.log.last())
