@@ -34,6 +34,7 @@ from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, read
 from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
 from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
+from tidal_core.rounds.audit import audited_among
 
 TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
 
@@ -234,7 +235,7 @@ class _State:
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
         draws = np.random.default_rng(seeds_of(run.arm, run.number, number).selection)
-        audited = round(protocol.audit_share * wanted)
+        audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
         ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
         seconds["choose"] = time.perf_counter() - began
@@ -276,7 +277,7 @@ class _State:
         protocol = self.run.protocol
         draws = np.random.default_rng(seed_of("stale", self.run.number))
         free = draws.permutation(np.setdiff1d(self.start.pool, self.spent))[: protocol.per_round]
-        audited = round(protocol.audit_share * len(free))
+        audited = audited_among(protocol.audit_share, 0, len(free))
         return free[audited:], free[:audited]
 
     def _audited(self, asked: Int64, audit: Int64) -> Int64:

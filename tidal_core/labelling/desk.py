@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
-from tidal_core.rounds import queue_plan
+from tidal_core.rounds import audit, queue_plan
 from tidal_core.rounds.due import round_due
 from tidal_core.store.answers import Outcome
 
@@ -142,23 +142,28 @@ class Desk:
         for answer, outcome in zip(answers, outcomes, strict=True):
             # A sweep that is undone goes back to its sheet, not 60 images to the front of the queue.
             if outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP:
-                purpose = answer.purpose or Purpose.QUERY
+                purpose = self._purposes([answer.image_id])[answer.image_id]
                 self._store.queue.put_front(answer.image_id, purpose, answer.round_id, tab)
         return outcomes
+
+    def _purposes(self, image_ids: Iterable[int]) -> dict[int, Purpose]:
+        """What images were asked for; a query where that is not known (labels of an import)."""
+        wanted = list(image_ids)
+        return dict.fromkeys(wanted, Purpose.QUERY) | audit.purposes(self.project, wanted)
 
     def history(self, annotator: str, before: int | None, limit: int) -> list[tuple[int, Answer, Asked]]:
         """The last answers of a person that stand, newest first: sequence number, answer, image."""
         found = self._store.answers.history(annotator, min(limit, HISTORY_AT_MOST), before)
         said = [stored for stored in found if stored.answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP)]
         images = {image.id: image for image in self._store.images.many(s.answer.image_id for s in said)}
-        guesses = self._guesses(images)
+        guesses, purposes = self._guesses(images), self._purposes(images)
         return [
             (
                 stored.seq,
                 stored.answer,
                 Asked(
                     images[stored.answer.image_id],
-                    stored.answer.purpose or Purpose.QUERY,
+                    purposes[stored.answer.image_id],
                     stored.answer.round_id,
                     guesses.get(stored.answer.image_id),
                 ),
@@ -178,8 +183,8 @@ class Desk:
         round_id = store.scores.latest_round()
         if round_id is None:
             return Sheet(None, [], None, "Sheets come after the first round: the model sorts the images into classes.")
-        candidates = store.scores.unanswered(round_id, self.project.audit_reserve(), tab)
-        taken = self._on_sheets_of_others(tab) | set(without)
+        candidates = store.scores.unanswered(round_id, tab)
+        taken = self._on_sheets_of_others(tab) | set(without) | set(audit.reserved(self.project).tolist())
         in_use = {c.id for c in store.classes.all()}
         by_class: dict[int, list[tuple[int, float]]] = {}
         for image_id, class_id, p in candidates:

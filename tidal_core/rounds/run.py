@@ -32,7 +32,8 @@ from tidal_core.records import (
     RoundState,
     TrainImages,
 )
-from tidal_core.rounds.queue_plan import audit_images, plan_queue
+from tidal_core.rounds import audit
+from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.store.metrics import Metric
 from tidal_core.store.scores import ScoreRows
 
@@ -168,18 +169,14 @@ class RoundRun:
         )
 
     def _parts(self) -> _Parts:
-        test_ids, test_classes = self.store.images.test_set()
-        name = "test"
-        if not len(test_ids):
-            audit = self.store.answers.audit_labels()
-            test_ids, test_classes, name = audit.image_ids, audit.class_ids, "audit"
-        known = np.isin(test_classes, self.class_ids)
+        test = audit.measured_on(self.project)
+        test = test.where(np.isin(test.class_ids, self.class_ids))
         return _Parts(
-            pool=self.store.images.unlabelled_ids(self.project.audit_reserve()),
+            pool=audit.rankable(self.project),
             labelled=self.image_ids,
-            check=test_ids[known],
-            check_classes=test_classes[known],
-            check_name=name,
+            check=test.image_ids,
+            check_classes=test.class_ids,
+            check_name=test.part,
         )
 
     def _score(self, model: Model, parts: _Parts) -> PoolScores:
@@ -223,12 +220,10 @@ class RoundRun:
         ranked = parts.pool[rows]
         self.store.queue.replace(
             plan_queue(
+                self.project,
                 ranked,
-                audit_images(self.project, len(ranked)),
-                self.project.settings.audit_share,
                 round_id=self.record.id,
                 scores=None if shown is None else shown[rows].astype(np.float32),
-                since_audit=self.store.answers.asked_since_audit(),
             )
         )
 
