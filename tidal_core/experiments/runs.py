@@ -260,18 +260,7 @@ class _State:
     def _view(self, model: Model, rows: Int64) -> PoolView:
         data = self.run.dataset
         scores = self._score(model, np.concatenate([rows, self.trained]))
-        n = len(rows)
-        return PoolView(
-            ids=rows,
-            log_p=scores.log_p[:n],
-            td_log_p=None if scores.td_log_p is None else scores.td_log_p[:n],
-            features=scores.features[:n],
-            labelled_features=scores.features[n:],
-            labelled_log_p=scores.log_p[n:],
-            labelled_classes=data.labels[self.trained],
-            class_counts=np.bincount(data.labels[self.trained], minlength=data.n_classes),
-            extra={name: value[:n] for name, value in scores.extra.items()},
-        )
+        return PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
 
     def _random_batch(self) -> tuple[Int64, Int64]:
         protocol = self.run.protocol
