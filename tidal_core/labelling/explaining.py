@@ -27,7 +27,7 @@ _RANKED_BY = {
 
 @dataclass(frozen=True)
 class ClassShare:
-    """One class in the explanation: the snapshot's probability and the predicted TD."""
+    """One class in the explanation: the final prediction's probability and the predicted TD."""
 
     class_id: int
     p: float
