@@ -28,7 +28,7 @@ from tidal_core.server import studio
 
 def answer_next(project: Project, n: int) -> None:
     """Answer the first n images of the queue with their known classes."""
-    items = project.store.queue.first(n)
+    items = project.store.queue.items()[:n]
     known = {image.id: image.known_class for image in project.store.images.many(item.image_id for item in items)}
     outcomes = project.store.answers.record(
         [

@@ -77,14 +77,6 @@ class Project:
         """What people call the project."""
         return self.settings.title or self.slug
 
-    def audit_reserve(self) -> int:
-        """How many images at the front of the audit order are kept back from ranking and training.
-
-        The audit share of the collection: with one audit image in ten asked, the reserve lasts as long as the pool.
-        """
-        share = self.settings.audit_share
-        return round(share * self.store.images.count_in_audit_order())
-
     def close(self) -> None:
         """Let the file go."""
         self.store.close()

@@ -282,6 +282,25 @@ class PoolView:
     class_counts: Int64  # (C,)
     extra: Mapping[str, Float32] = field(default_factory=dict)  # as in PoolScores
 
+    @classmethod
+    def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:
+        """The view of scores whose first N rows are the pool images ``ids`` (N,) and the next L the labelled ones.
+
+        ``labels`` (L,) are positions in the class order. Rows after these N + L (test images) are not looked at.
+        """
+        pool, labelled = slice(len(ids)), slice(len(ids), len(ids) + len(labels))
+        return cls(
+            ids=ids,
+            log_p=scores.log_p[pool],
+            td_log_p=None if scores.td_log_p is None else scores.td_log_p[pool],
+            features=scores.features[pool],
+            labelled_features=scores.features[labelled],
+            labelled_log_p=scores.log_p[labelled],
+            labelled_classes=labels,
+            class_counts=np.bincount(labels, minlength=n_classes),
+            extra={name: values[pool] for name, values in scores.extra.items()},
+        )
+
 
 @dataclass(frozen=True)
 class ImportProblem:

@@ -84,7 +84,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     project = reopened(server, monkeypatch)
     assert_exactly_the_painted(project, keys)
     assert_pixels_were_those_of(project, keys)
-    next_image = project.store.queue.first(1)[0].image_id
+    next_image = project.store.queue.items()[0].image_id
     project.close()
 
     server.start()

@@ -203,6 +203,14 @@ def test_the_studios_delay_answers_each_batch_from_the_ranking_before(tmp_path: 
     assert len(set(everything)) == len(everything)
 
 
+@pytest.mark.parametrize("stale", [False, True])
+def test_small_batches_keep_the_audit_share_together(tmp_path: Path, stale: bool) -> None:
+    protocol = replace(TINY, per_round=3, rounds=6, stale=stale, audit_share=0.4)
+    lines = list(play(make_run(tmp_path, "random", protocol=protocol)))
+
+    assert [len(line["audited"]) for line in lines] == [1, 1, 1, 1, 2, 0]  # of 15 labels, 6
+
+
 @pytest.mark.parametrize("number", [0, 1, 3, 4])
 def test_what_waits_to_be_audited_is_not_asked(tmp_path: Path, number: int) -> None:
     protocol = replace(TINY, rounds=4, per_round=8, stale=True, audit_share=0.5)

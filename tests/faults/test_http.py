@@ -162,7 +162,7 @@ def test_a_beacon_may_carry_the_token_in_its_body(served: Served) -> None:
 
     assert response.status_code == 200
     assert served.project.store.answers.count() == 1
-    assert all(waiting.holder is None for waiting in served.project.store.queue.first(10))
+    assert all(waiting.holder is None for waiting in served.project.store.queue.items()[:10])
 
 
 def test_the_worker_expects_rounds_once_an_image_has_been_served(served: Served) -> None:
@@ -248,7 +248,7 @@ def test_an_undo_puts_the_image_in_front_for_the_tab_that_undid(served: Served) 
     undo = {**label, "id": "event-undo-1", "kind": "undo", "undoes": label["id"]}
     assert served.answer(undo, tab="tab-one")[0]["refused"] is None
 
-    assert served.project.store.queue.first(1)[0].image_id == one["image"]
+    assert served.project.store.queue.items()[0].image_id == one["image"]
     assert one["image"] not in {item["image"] for item in served.items("tab-two", 30)}
     assert served.items("tab-one", 1)[0]["image"] == one["image"]
 

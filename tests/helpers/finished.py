@@ -10,7 +10,7 @@ from tests.helpers.tiny import label_next
 from tidal_core.config import RoundConfig, Seeds
 from tidal_core.projects import Project
 from tidal_core.records import RoundState
-from tidal_core.rounds import queue_plan
+from tidal_core.rounds import audit, queue_plan
 from tidal_core.store.scores import ScoreRows
 
 
@@ -20,7 +20,7 @@ def finish_round(project: Project) -> int:
     if store.queue.count() == 0:
         queue_plan.fill_queue(project)
     label_next(project, 6)
-    labels = store.answers.training_labels()
+    labels = audit.training_labels(project)
     class_ids = np.array([each.id for each in store.classes.all()])
     record = store.rounds.create(
         config=RoundConfig(project.settings.train_config(), Seeds(), "tidal-entropy", 8).to_json(),
@@ -31,7 +31,7 @@ def finish_round(project: Project) -> int:
         image_ids=labels.image_ids,
         image_class_ids=labels.class_ids,
     )
-    pool = store.images.unlabelled_ids(project.audit_reserve())
+    pool = audit.rankable(project)
     C = len(class_ids)
     top = (0.5 + pool / 4000).astype(np.float32)
     rest = (1 - top) / (C - 1)
@@ -41,8 +41,7 @@ def finish_round(project: Project) -> int:
     ranks[order] = np.arange(1, len(pool) + 1)
     estimators = {"td_entropy": -(p * np.log(p)).sum(1), "td_margin": top - rest}
     store.scores.add(record.id, "pool", ScoreRows(pool, class_ids[pool % C], p, p, None, estimators, ranks))
-    audit = queue_plan.audit_images(project, len(pool))
-    store.queue.replace(queue_plan.plan_queue(pool[order], audit, project.settings.audit_share, round_id=record.id))
+    store.queue.replace(queue_plan.plan_queue(project, pool[order], round_id=record.id))
     states = [RoundState.WAITING, RoundState.TRAINING, RoundState.SCORING, RoundState.RANKING, RoundState.DONE]
     for before, after in itertools.pairwise(states):
         store.rounds.move(record.id, before, after)

@@ -49,7 +49,7 @@ def tiny_project(
 
 def label_next(project: Project, n: int) -> list[int]:
     """Label the first n images of the queue by their known class; returns their ids."""
-    items = project.store.queue.first(n)
+    items = project.store.queue.items()[:n]
     known = {image.id: image.known_class for image in project.store.images.many(item.image_id for item in items)}
     number = project.store.answers.count()
     project.store.answers.record(

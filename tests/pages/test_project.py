@@ -198,7 +198,7 @@ def test_a_new_project_of_files_that_cannot_be_read_says_so_where_it_is(studio: 
 def test_of_very_many_problems_the_first_are_shown_and_the_rest_are_counted(studio: Studio) -> None:
     tiny_project().close()
     problems = tuple(ImportProblem(f"{number}.txt", "it is no image") for number in range(1_234))
-    studio._imports["tiny"] = ImportJob(studio.project("tiny"), report=ImportReport("/photos", problems=problems))
+    studio._jobs["tiny"] = ImportJob(studio.project("tiny"), report=ImportReport("/photos", problems=problems))
 
     shown = page()
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.tiny import label_next, tiny_project
-from tidal_core.config import ProjectSettings
 from tidal_core.errors import RoundStateError, Stopped, TidalError
 from tidal_core.projects import Project
-from tidal_core.records import Purpose, RoundRecord, RoundState
+from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
@@ -65,7 +64,7 @@ def test_a_round_ends_with_curves_scores_metrics_and_a_new_ranking(project: Proj
     np.testing.assert_allclose(curve.p.sum(axis=1), 1, atol=1e-5)
     assert len(curve.epochs) == len(store.epochs.of(1))
     assert store.scores.pool_size(1) == 54
-    assert store.queue.ranked_by() == 1
+    assert {item.round_id for item in store.queue.items()} == {1}
     assert store.queue.count() == 54
     (accuracy,) = store.metrics.series("accuracy", "test")
     assert accuracy.n == 15
@@ -77,7 +76,7 @@ def test_the_ranking_follows_the_stored_td_entropy(project: Project) -> None:
     run(project, claim_round(project, started_by="labels"))
     ids, entropy = project.store.scores.estimator(1, "td_entropy")
     by_id = dict(zip(ids.tolist(), entropy.tolist(), strict=True))
-    queue = [by_id[item.image_id] for item in project.store.queue.first(54)]
+    queue = [by_id[item.image_id] for item in project.store.queue.items()[:54]]
     assert queue == sorted(queue, reverse=True)
 
 
@@ -135,20 +134,3 @@ def test_two_rounds_at_a_time_are_refused(project: Project) -> None:
     claim_round(project, started_by="labels")
     with pytest.raises(RoundStateError):
         claim_round(project, started_by="person")
-
-
-def test_audit_images_measure_and_are_never_trained_on() -> None:
-    settings = ProjectSettings(title="audit", training_size=8, labels_per_round=6, audit_share=0.25)
-    project = tiny_project(name="audit", test=0, settings=settings)
-    fill_queue(project)
-    label_next(project, 24)
-    record = claim_round(project, started_by="person")
-    audit = set(project.store.answers.audit_labels().image_ids.tolist())
-    assert len(audit) == 6
-    assert not audit & set(project.store.rounds.images(record.id)[0].tolist())
-    run(project, record)
-    (accuracy,) = project.store.metrics.series("accuracy", "audit")
-    assert accuracy.n == 6
-    ranked = {item.image_id for item in project.store.queue.first(100) if item.purpose is Purpose.QUERY}
-    assert not ranked & audit
-    project.close()

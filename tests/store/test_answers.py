@@ -1,5 +1,6 @@
 """Answers are stored once, in order, and never rewritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ def test_a_used_id_with_other_content_is_refused_and_the_first_stands(store: Sto
     (other,) = store.answers.record([label("a", 1, class_id=2)])
     assert other.refused is not None
     assert "first one stands" in other.refused
-    assert store.answers.training_labels().class_ids.tolist() == [1]
+    assert store.answers.labels().class_ids.tolist() == [1]
 
 
 def test_one_refused_event_does_not_stop_the_others(store: Store) -> None:
@@ -41,7 +42,7 @@ def test_one_refused_event_does_not_stop_the_others(store: Store) -> None:
 
 def test_an_undo_takes_the_label_back_and_an_older_one_stands_again(store: Store) -> None:
     store.answers.record([label("a", 1, 1), label("b", 1, 2), undo("u", "b", 1)])
-    assert store.answers.training_labels().class_ids.tolist() == [1]
+    assert store.answers.labels().class_ids.tolist() == [1]
 
 
 def test_an_undo_of_another_images_answer_is_refused(store: Store) -> None:
@@ -52,13 +53,22 @@ def test_an_undo_of_another_images_answer_is_refused(store: Store) -> None:
 
 def test_a_skip_after_a_label_takes_the_label_away(store: Store) -> None:
     store.answers.record([label("a", 1), Answer("b", AnswerKind.SKIP, 1, reason="unclear")])
-    assert store.answers.training_labels().image_ids.tolist() == []
+    assert store.answers.labels().image_ids.tolist() == []
 
 
-def test_audit_labels_are_never_training_labels(store: Store) -> None:
-    store.answers.record([label("a", 1), label("b", 10, purpose=Purpose.AUDIT)])
-    assert store.answers.training_labels().image_ids.tolist() == [1]
-    assert store.answers.audit_labels().image_ids.tolist() == [10]
+def test_what_images_were_asked_for_is_known_when_it_was_taken_back(store: Store) -> None:
+    store.answers.record([label("a", 1), label("b", 10, purpose=Purpose.AUDIT), undo("u", "b", 10)])
+    assert store.answers.images_asked_for(Purpose.AUDIT).tolist() == [10]
+    assert store.answers.images_answered_otherwise(Purpose.AUDIT).tolist() == [1]
+    assert store.answers.purposes([1, 10]) == {10: [Purpose.AUDIT]}
+
+
+def test_an_undo_has_the_purpose_of_what_it_takes_back_and_may_be_sent_twice(store: Store) -> None:
+    wrong = replace(undo("u", "a", 1), purpose=Purpose.QUERY)
+    store.answers.record([label("a", 1, purpose=Purpose.AUDIT), wrong])
+    assert store.answers.all()[1].answer.purpose is Purpose.AUDIT
+    (again,) = store.answers.record([wrong])
+    assert (again.seq, again.new, again.refused) == (2, False, None)
 
 
 def test_a_merged_class_counts_as_the_one_it_went_into(store: Store) -> None:
@@ -70,7 +80,7 @@ def test_a_merged_class_counts_as_the_one_it_went_into(store: Store) -> None:
 def test_an_answered_image_leaves_the_queue(store: Store) -> None:
     store.queue.replace([QueueItem(0, 1, Purpose.SEED), QueueItem(1, 2, Purpose.SEED)])
     store.answers.record([label("a", 1)])
-    assert [item.image_id for item in store.queue.first()] == [2]
+    assert [item.image_id for item in store.queue.items()] == [2]
 
 
 def test_answers_are_there_after_the_file_is_opened_again(tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_imported_labels_stand_in_their_order_under_events_of_their_own(store: S
         (4, 1, "eve"),
     ]
     assert len({one.answer.event_id for one in stored}) == 5
-    assert store.answers.training_labels().class_ids.tolist() == [1, 1, 1, 1]
+    assert store.answers.labels().class_ids.tolist() == [1, 1, 1, 1]
 
 
 @settings(max_examples=25, deadline=None)
@@ -119,6 +129,6 @@ def test_the_current_label_is_the_last_standing_answer(events: list[tuple[int, s
             else:
                 store.answers.record([label(event, image_id, class_id)])
                 stack.append((event, class_id))
-        labels = store.answers.training_labels()
+        labels = store.answers.labels()
         expected = {i: stack[-1][1] for i, stack in standing.items() if stack and stack[-1][1] is not None}
         assert dict(zip(labels.image_ids.tolist(), labels.class_ids.tolist(), strict=True)) == expected

@@ -52,7 +52,7 @@ def test_many_threads_write_and_read_without_losing_a_row(store: Store) -> None:
     def work(number: int) -> None:
         for i in range(20):
             store.answers.record([label(f"{number}-{i}", 1 + i % 10)])
-            store.answers.training_labels()
+            store.answers.labels()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -67,11 +67,10 @@ def test_the_file_cannot_be_used_to_read_others(store: Store) -> None:
         store.database.rows("SELECT * FROM read_text('/etc/hostname')")
 
 
-def test_images_kept_back_for_the_audit_are_not_ranked(store: Store) -> None:
-    # The audit order of the fixture is 10, 9, 8, ...: a reserve of 3 keeps those back.
-    assert store.images.unlabelled_ids(audit_reserve=3).tolist() == [1, 2, 3, 4, 5, 6, 7]
-    store.answers.record([label("a", 10, purpose=Purpose.AUDIT)])
-    assert store.images.next_audit(5, audit_reserve=3).tolist() == [9, 8]
+def test_images_that_wait_and_the_front_of_the_audit_order_are_found(store: Store) -> None:
+    store.answers.record([label("a", 10), label("b", 2)])
+    assert store.images.unlabelled_ids().tolist() == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert store.images.front_of_audit_order(3).tolist() == [10, 9, 8]  # the fixture's order is 10, 9, 8, ...
 
 
 def test_pixel_rows_are_aligned_with_the_ids_asked(store: Store) -> None:
@@ -89,7 +88,7 @@ def test_two_tabs_do_not_get_the_same_image(store: Store) -> None:
 def test_an_image_put_to_the_front_is_asked_next(store: Store) -> None:
     store.queue.replace([QueueItem(i, i, Purpose.SEED) for i in range(1, 4)])
     store.queue.put_front(3, Purpose.QUERY)
-    assert [item.image_id for item in store.queue.first()] == [3, 1, 2]
+    assert [item.image_id for item in store.queue.items()] == [3, 1, 2]
 
 
 def test_digit_classes_get_their_own_digit_as_key(store: Store) -> None:

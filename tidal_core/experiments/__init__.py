@@ -3,6 +3,7 @@
 ``datasets`` prepares images, ``protocol`` says how a comparison goes, ``runs`` plays one run of one arm, ``running``
 plays many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
 
-May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits). Never
-rounds, labelling, figures or Streamlit. Add here: a protocol in ``protocol``, a data set in ``datasets``.
+May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits), and of
+``rounds`` the law of the audit sample (``audit``) alone. Never labelling, figures or Streamlit. Add here: a protocol in
+``protocol``, a data set in ``datasets``.
 """

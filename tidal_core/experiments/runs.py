@@ -35,6 +35,7 @@ from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, read
 from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
 from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
+from tidal_core.rounds.audit import audited_among
 
 TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
 
@@ -232,7 +233,7 @@ class _State:
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
         draws = np.random.default_rng(seeds_of(run.arm, run.number, number).selection)
-        audited = round(protocol.audit_share * wanted)
+        audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
         ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
         seconds["choose"] = time.perf_counter() - began
@@ -257,24 +258,13 @@ class _State:
     def _view(self, model: Model, rows: Int64) -> PoolView:
         data = self.run.dataset
         scores = self._score(model, np.concatenate([rows, self.trained]))
-        n = len(rows)
-        return PoolView(
-            ids=rows,
-            log_p=scores.log_p[:n],
-            td_log_p=None if scores.td_log_p is None else scores.td_log_p[:n],
-            features=scores.features[:n],
-            labelled_features=scores.features[n:],
-            labelled_log_p=scores.log_p[n:],
-            labelled_classes=data.labels[self.trained],
-            class_counts=np.bincount(data.labels[self.trained], minlength=data.n_classes),
-            extra={name: value[:n] for name, value in scores.extra.items()},
-        )
+        return PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
 
     def _random_batch(self) -> tuple[Int64, Int64]:
         protocol = self.run.protocol
         draws = np.random.default_rng(seed_of("stale", self.run.number))
         free = draws.permutation(np.setdiff1d(self.start.pool, self.spent))[: protocol.per_round]
-        audited = round(protocol.audit_share * len(free))
+        audited = audited_among(protocol.audit_share, 0, len(free))
         return free[audited:], free[:audited]
 
     def _audited(self, asked: Int64, audit: Int64) -> Int64:

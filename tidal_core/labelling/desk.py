@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tidal_core.labelling.sheets import SHEET_AT_MOST, Sheet, SheetLeases, surest_class
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
-from tidal_core.rounds import queue_plan
+from tidal_core.rounds import audit, queue_plan
 from tidal_core.rounds.due import round_due
 from tidal_core.store.answers import Outcome
 
 LEASE_SECONDS = 30.0  # a tab that is alive renews within two
-LOW = 40  # images in the queue: below it is topped up
-SHEET_AT_MOST = 60
+LOW = 40  # images in the queue: with fewer, it is topped up
 HISTORY_AT_MOST = 200
 
 
@@ -50,16 +49,6 @@ class Counts:
     classes_version: str
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """Images of one predicted class, most certain first."""
-
-    class_id: int | None
-    images: list[tuple[ImageRecord, float]]  # and the probability of that class
-    round_id: int | None
-    reason: str = ""  # why there are none, for people
-
-
 def classes_version(classes: Sequence[ClassRecord]) -> str:
     """A short text that changes when what the page shows of the classes changes."""
     shown = [(c.id, c.name, c.key, c.colour, c.position) for c in classes]
@@ -73,7 +62,7 @@ class Desk:
         self.project = project
         self._store = project.store
         self._lock = threading.Lock()
-        self._sheets: dict[int, tuple[str, float]] = {}  # image -> tab that has it on a sheet, until (monotonic)
+        self._sheets = SheetLeases(LEASE_SECONDS)
         self._counts: tuple[tuple[object, ...], Counts] | None = None
         # Leases in the file are of an earlier process: tabs that are still open take theirs up again (``renew``).
         self._store.queue.release_all()
@@ -95,7 +84,7 @@ class Desk:
         if fresh:
             self._store.queue.release(tab)
         self._top_up()
-        items = self._store.queue.lease(tab, n, LEASE_SECONDS, held | self._on_sheets_of_others(tab))
+        items = self._store.queue.lease(tab, n, LEASE_SECONDS, held | self._sheets.of_others(tab))
         return self._asked(items)
 
     def _top_up(self) -> None:
@@ -119,20 +108,12 @@ class Desk:
     def renew(self, tab: str, held: Iterable[int]) -> None:
         """A tab is alive: what it holds stays its own, also what an earlier process had given it."""
         self._store.queue.hold(tab, held, LEASE_SECONDS)
-        until = time.monotonic() + LEASE_SECONDS
-        with self._lock:
-            self._sheets = {i: (t, until if t == tab else end) for i, (t, end) in self._sheets.items()}
+        self._sheets.renew(tab)
 
     def release(self, tab: str) -> None:
         """A tab was closed: others may have what it held."""
         self._store.queue.release(tab)
-        with self._lock:
-            self._sheets = {i: lease for i, lease in self._sheets.items() if lease[0] != tab}
-
-    def _on_sheets_of_others(self, tab: str) -> set[int]:
-        now = time.monotonic()
-        with self._lock:
-            return {i for i, (holder, until) in self._sheets.items() if holder != tab and until > now}
+        self._sheets.release(tab)
 
     # --- answers
 
@@ -142,28 +123,33 @@ class Desk:
         for answer, outcome in zip(answers, outcomes, strict=True):
             # A sweep that is undone goes back to its sheet, not 60 images to the front of the queue.
             if outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP:
-                purpose = answer.purpose or Purpose.QUERY
+                purpose = self._purposes([answer.image_id])[answer.image_id]
                 self._store.queue.put_front(answer.image_id, purpose, answer.round_id, tab)
         return outcomes
 
+    def _purposes(self, image_ids: Iterable[int]) -> dict[int, Purpose]:
+        """What images were asked for; a query where that is not known (labels of an import)."""
+        wanted = list(image_ids)
+        return dict.fromkeys(wanted, Purpose.QUERY) | audit.purposes(self.project, wanted)
+
     def history(self, annotator: str, before: int | None, limit: int) -> list[tuple[int, Answer, Asked]]:
         """The last answers of a person that stand, newest first: sequence number, answer, image."""
-        found = self._store.answers.history(annotator, min(limit, HISTORY_AT_MOST), before)
-        said = [stored for stored in found if stored.answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP)]
-        images = {image.id: image for image in self._store.images.many(s.answer.image_id for s in said)}
-        guesses = self._guesses(images)
+        standing = self._store.answers.history(annotator, min(limit, HISTORY_AT_MOST), before)
+        entries = [stored for stored in standing if stored.answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP)]
+        images = {image.id: image for image in self._store.images.many(stored.answer.image_id for stored in entries)}
+        guesses, purposes = self._guesses(images), self._purposes(images)
         return [
             (
                 stored.seq,
                 stored.answer,
                 Asked(
                     images[stored.answer.image_id],
-                    stored.answer.purpose or Purpose.QUERY,
+                    purposes[stored.answer.image_id],
                     stored.answer.round_id,
                     guesses.get(stored.answer.image_id),
                 ),
             )
-            for stored in said
+            for stored in entries
             if stored.answer.image_id in images
         ]
 
@@ -178,26 +164,25 @@ class Desk:
         round_id = store.scores.latest_round()
         if round_id is None:
             return Sheet(None, [], None, "Sheets come after the first round: the model sorts the images into classes.")
-        candidates = store.scores.unanswered(round_id, self.project.audit_reserve(), tab)
-        taken = self._on_sheets_of_others(tab) | set(without)
-        in_use = {c.id for c in store.classes.all()}
-        by_class: dict[int, list[tuple[int, float]]] = {}
-        for image_id, class_id, p in candidates:
-            if image_id not in taken and class_id in in_use:
-                by_class.setdefault(class_id, []).append((image_id, p))
+        by_class = self._sweepable(round_id, tab, without)
         if not by_class:
             return Sheet(None, [], round_id, "No image is left for a sheet: each has an answer, or is held elsewhere.")
         n = min(n, SHEET_AT_MOST)
-        others = [c for c in by_class if c != after] or list(by_class)
-        chosen = max(others, key=lambda c: (sum(p for _, p in by_class[c][:n]) / min(n, len(by_class[c])), -c))
-        picked = dict(by_class[chosen][:n])
-        until = time.monotonic() + LEASE_SECONDS
-        with self._lock:
-            # Kept beside what the tab has already: it fetches the next sheet while the one before is looked at.
-            self._sheets = {i: lease for i, lease in self._sheets.items() if lease[1] > time.monotonic()}
-            self._sheets |= dict.fromkeys(picked, (tab, until))
-        images = store.images.many(picked)
-        return Sheet(chosen, [(image, picked[image.id]) for image in images], round_id)
+        class_id = surest_class(by_class, n, after)
+        p_by_image = dict(by_class[class_id][:n])
+        self._sheets.take(tab, p_by_image)
+        images = store.images.many(p_by_image)
+        return Sheet(class_id, [(image, p_by_image[image.id]) for image in images], round_id)
+
+    def _sweepable(self, round_id: int, tab: str, without: Iterable[int]) -> dict[int, list[tuple[int, float]]]:
+        """What a sheet may show, by predicted class in use: (image, probability), most certain first."""
+        taken = self._sheets.of_others(tab) | set(without) | set(audit.reserved(self.project).tolist())
+        in_use = {c.id for c in self._store.classes.all()}
+        by_class: dict[int, list[tuple[int, float]]] = {}
+        for image_id, class_id, p in self._store.scores.unanswered(round_id, tab):
+            if image_id not in taken and class_id in in_use:
+                by_class.setdefault(class_id, []).append((image_id, p))
+        return by_class
 
     # --- counts
 

@@ -9,6 +9,7 @@ import numpy as np
 from tidal_core.errors import NotFound
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, Purpose, RoundState
+from tidal_core.rounds import audit
 from tidal_core.rounds.seed_batch import squared_distances, thumbnails
 from tidal_core.store.scores import ImageScore
 
@@ -26,7 +27,7 @@ _RANKED_BY = {
 
 @dataclass(frozen=True)
 class ClassShare:
-    """One class in the explanation: the snapshot's probability and the predicted TD."""
+    """One class in the explanation: the final prediction's probability and the predicted TD."""
 
     class_id: int
     p: float
@@ -51,10 +52,7 @@ def reasons(project: Project, image_id: int) -> Reasons:
     purpose, round_id = _asked_by(project, image)
     scores = store.scores.of_image(image_id, round_id) if round_id is not None else []
     if purpose is Purpose.AUDIT:
-        sentence = (
-            "Drawn at random for the audit sample, which measures how often the model is right: "
-            "such images are never trained on and never ranked."
-        )
+        sentence = audit.WHY_ASKED
     elif purpose is Purpose.SEED or not scores:
         sentence = "One of the first images, chosen to cover the whole collection before a model is there."
     else:
@@ -78,8 +76,8 @@ def _asked_by(project: Project, image: ImageRecord) -> tuple[Purpose, int | None
     if waiting is not None:
         purpose, round_id = waiting.purpose, waiting.round_id
     else:
+        purpose = audit.purposes(project, [image.id]).get(image.id, Purpose.QUERY)
         said = [stored.answer for stored in store.answers.of_image(image.id) if stored.answer.purpose]
-        purpose = said[-1].purpose or Purpose.QUERY if said else Purpose.QUERY
         round_id = said[-1].round_id if said else None
     if round_id is None and purpose is not Purpose.SEED:
         done = store.rounds.latest(RoundState.DONE)
@@ -115,7 +113,7 @@ def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRec
     Likeness is the distance between images averaged down to 8x8 pixels. Raises NotFound for an unknown image.
     """
     store = project.store
-    labels = store.answers.training_labels()
+    labels = audit.training_labels(project)
     found: list[tuple[int, list[ImageRecord]]] = []
     point = _small(project, np.array([image_id], dtype=np.int64))
     for class_id in reasons(project, image_id).rivals:

@@ -17,6 +17,7 @@ from tidal_core.errors import TidalError
 from tidal_core.images.pixels.cache_state import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
+from tidal_core.rounds import audit
 
 RECORDED_VERSIONS = ("torch", "torchvision", "numpy", "duckdb")
 
@@ -44,12 +45,12 @@ class Due:
 def round_due(project: Project) -> Due:
     """Whether a round should start, and what is missing."""
     store, settings = project.store, project.settings
-    new = store.answers.new_training_labels(store.rounds.last_claimed_seq())
+    labels = audit.training_labels(project)
+    new = int((labels.seqs > store.rounds.last_claimed_seq()).sum())
     missing = max(0, settings.labels_per_round - new)
     classes = store.classes.all()
     if len(classes) < 2:
         return Due(False, False, new, missing, "Add at least two classes: a model cannot tell one class from nothing.")
-    labels = store.answers.training_labels()
     if not len(labels.image_ids):
         return Due(False, False, new, missing)
     active = store.rounds.active() is not None
@@ -67,7 +68,7 @@ def claim_round(project: Project, *, started_by: str) -> RoundRecord:
 
 def _claim(project: Project, started_by: str) -> RoundRecord:
     store, settings = project.store, project.settings
-    labels = store.answers.training_labels()
+    labels = audit.training_labels(project)
     classes = store.classes.all()
     if len(classes) < 2 or not len(labels.image_ids):
         raise TidalError(f"The project {project.title!r} has nothing to train on yet: label some images first.")

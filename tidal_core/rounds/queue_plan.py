@@ -1,19 +1,15 @@
-"""What the queue holds: a ranking with audit images among it, and what is asked before there is a ranking.
-
-Every ``1 / audit_share``-th place is the next image of the audit reserve: a random order over the whole collection,
-fixed at import, whose images are never ranked and never trained on. Their labels therefore estimate the accuracy on
-the whole collection without bias, whatever the strategy asks.
-"""
+"""What the queue holds: a ranking with the audit sample among it, and what is asked before there is a ranking."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from tidal_core.images.pixels.beyond import SUFFIX as BEYOND
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, Purpose, QueueItem
+from tidal_core.rounds import audit
 from tidal_core.rounds.seed_batch import covering, thumbnails
 
 SEED_BATCH_AT_MOST = 500  # images chosen to cover the collection
@@ -22,39 +18,27 @@ SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a to
 
 
 def plan_queue(
+    project: Project,
     ranked: Int64,
-    audit: Int64,
-    audit_share: float,
     *,
     purpose: Purpose = Purpose.QUERY,
     round_id: int | None = None,
     scores: Float32 | None = None,
-    since_audit: int = 0,
+    behind: Sequence[QueueItem] = (),
 ) -> list[QueueItem]:
-    """A queue of ``ranked`` image ids (N,) in their order with ``audit`` ids woven in.
+    """A queue of ``ranked`` image ids (N,) in their order with the audit sample among them.
 
-    ``scores`` (N,) are the strategy's, for showing. With a share of 0.1, places 10, 20, ... (from 1) are audit images
-    for as long as there are any. ``since_audit`` images were asked after the last audit image: the first place comes
-    that much earlier, so that short rounds, each with a queue of its own, do not put the audit off for ever.
+    ``scores`` (N,) are the strategy's, for showing. ``behind``: what waits already and is asked before.
     """
-    every = math.ceil(1 / audit_share) if audit_share > 0 else 0
-    before = min(since_audit, every - 1) if every else 0
+    woven = audit.with_audit(project, ranked, behind)
     items: list[QueueItem] = []
-    waiting = iter(audit.tolist())
-    for row, image_id in enumerate(ranked.tolist()):
-        if every and (before + len(items) + 1) % every == 0:
-            following = next(waiting, None)
-            if following is not None:
-                items.append(QueueItem(len(items), following, Purpose.AUDIT, None, round_id))
-        score = None if scores is None else float(scores[row])
-        items.append(QueueItem(len(items), image_id, purpose, score, round_id))
+    for position, (image_id, row) in enumerate(zip(woven.image_ids.tolist(), woven.rows.tolist(), strict=True)):
+        if row < 0:
+            items.append(QueueItem(position, image_id, Purpose.AUDIT, None, round_id))
+        else:
+            score = None if scores is None else float(scores[row])
+            items.append(QueueItem(position, image_id, purpose, score, round_id))
     return items
-
-
-def audit_images(project: Project, asked: int) -> Int64:
-    """The audit images to weave into a queue of ``asked`` others, in their order."""
-    share = project.settings.audit_share
-    return project.store.images.next_audit(math.ceil(asked * share), project.audit_reserve()) if share else _none()
 
 
 def fill_queue(project: Project) -> int:
@@ -62,19 +46,18 @@ def fill_queue(project: Project) -> int:
 
     For a new project, after an import, and when a ranking has been worked through before the next one is ready.
     """
-    store, settings = project.store, project.settings
-    pool = store.images.unlabelled_ids(project.audit_reserve())
-    rng = np.random.default_rng((settings.seed, store.answers.last_seq()))
+    store = project.store
+    waiting = store.queue.items()
+    pool = np.setdiff1d(audit.rankable(project), [item.image_id for item in waiting])
+    rng = np.random.default_rng((project.settings.seed, store.answers.last_seq()))
     chosen = rng.permutation(pool)[:SEED_IMAGES]
-    before = store.queue.count()
     purpose = Purpose.QUERY
     if store.rounds.latest() is None:
         purpose = Purpose.SEED
         first = seed_batch(project, pool, rng)
         chosen = np.concatenate([first, chosen[~np.isin(chosen, first)]])[:SEED_IMAGES]
-    audit = audit_images(project, len(chosen))
-    since = 0 if before else store.answers.asked_since_audit()
-    store.queue.append(plan_queue(chosen, audit, settings.audit_share, purpose=purpose, since_audit=since))
+    before = store.queue.count()
+    store.queue.append(plan_queue(project, chosen, purpose=purpose, behind=waiting))
     return store.queue.count() - before
 
 

@@ -35,20 +35,36 @@ from tidal_core.records import (
     RoundState,
     TrainImages,
 )
-from tidal_core.rounds.queue_plan import audit_images, plan_queue
+from tidal_core.rounds import audit
+from tidal_core.rounds.label_paths import LabelPaths
+from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.store.metrics import Metric
 from tidal_core.store.scores import ScoreRows
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """Images a round looks at once it is trained."""
+class _Scored:
+    """Images that a trained round scores, by id, and their scores: row-aligned with the three one after another."""
 
-    pool: Int64
-    labelled: Int64
-    check: Int64  # the test split, or the audit sample
-    check_classes: Int64
-    check_name: str
+    pool: Int64  # (N,)
+    labelled: Int64  # (L,)
+    test: audit.Measured  # (T,)
+    scores: PoolScores  # (N + L + T, ...)
+
+    @property
+    def pool_rows(self) -> slice:
+        """Rows of the pool in ``scores``."""
+        return slice(len(self.pool))
+
+    @property
+    def labelled_rows(self) -> slice:
+        """Rows of the labelled images in ``scores``."""
+        return slice(len(self.pool), len(self.pool) + len(self.labelled))
+
+    @property
+    def test_rows(self) -> slice:
+        """Rows of the test images in ``scores``."""
+        return slice(len(self.pool) + len(self.labelled), None)
 
 
 class RoundRun:
@@ -89,12 +105,11 @@ class RoundRun:
             state = RoundState.SCORING
         else:
             model = Model.load(self.weights)
-        parts = self._parts()
-        scores = self._score(model, parts)
+        scored = self._score(model)
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
-        self._rank(parts, scores)
-        self._measure(parts, scores)
+        self._rank(scored)
+        self._measure(scored)
         self._move(RoundState.RANKING, RoundState.DONE)
         self._tidy()
         self.store.log.add(
@@ -111,22 +126,12 @@ class RoundRun:
         return order[np.searchsorted(self.class_ids, class_ids, sorter=order)]
 
     def _train(self) -> Model:
-        done = checkpoint_epoch(self.resume_file)
-        self.store.epochs.forget_after(self.record.id, done)
-        if done:
-            self.store.log.add(f"Round {self.record.id} goes on after epoch {done}.", round_id=self.record.id)
-        elif self.resume_file.exists():
-            self.store.log.add(
-                f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
-                round_id=self.record.id,
-            )
+        """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
+        paths = self._paths_until_checkpoint()
         config = self.config.train
         model = build_model(config, len(self.class_ids), self.config.seeds)
         if config.warm_start:
             self._warm_start(model)
-        paths = _CurvePaths(self.labels)
-        for epoch in range(1, done + 1):
-            paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
         images = TrainImages(
             pixels=self.project.pixels,
             rows=self.store.images.pixel_rows(self.image_ids),
@@ -152,45 +157,50 @@ class RoundRun:
         self._store_paths(paths, result.td_bar)
         return model
 
-    def _warm_start(self, model: Model) -> None:
-        before = self.store.rounds.latest(RoundState.DONE)
-        if before is None or before.checkpoint is None:
-            return
-        path = self.project.checkpoints / before.checkpoint
-        if not path.exists() or RoundConfig.from_json(before.config).train.backbone != self.config.train.backbone:
-            return
-        load_weights(model, path, before.class_ids, self.record.class_ids)
+    def _paths_until_checkpoint(self) -> LabelPaths:
+        """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
+        done = checkpoint_epoch(self.resume_file)
+        self.store.epochs.forget_after(self.record.id, done)
+        if done:
+            self.store.log.add(f"Round {self.record.id} goes on after epoch {done}.", round_id=self.record.id)
+        elif self.resume_file.exists():
+            self.store.log.add(
+                f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
+                round_id=self.record.id,
+            )
+        paths = LabelPaths(self.labels)
+        for epoch in range(1, done + 1):
+            paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
+        return paths
 
-    def _store_paths(self, paths: _CurvePaths, td_bar: Float32 | None) -> None:
+    def _warm_start(self, model: Model) -> None:
+        """Begin with the weights of the last finished round, where they are kept and fit."""
+        last = self.store.rounds.latest(RoundState.DONE)
+        if last is None or last.checkpoint is None:
+            return
+        path = self.project.checkpoints / last.checkpoint
+        if not path.exists() or RoundConfig.from_json(last.config).train.backbone != self.config.train.backbone:
+            return
+        load_weights(model, path, last.class_ids, self.record.class_ids)
+
+    def _store_paths(self, paths: LabelPaths, td_bar: Float32 | None) -> None:
         if td_bar is None:
             return
         td_classes = None
         if len(self.class_ids) > self.config.train.full_curve_classes:
-            td_bar, positions = _largest(td_bar, self.config.train.sparse_top_k)
+            td_bar, positions = _top_k(td_bar, self.config.train.sparse_top_k)
             td_classes = self.class_ids[positions]
         self.store.rounds.finish_images(
             self.record.id, self.image_ids, self.class_ids[self.labels], td_bar, td_classes, paths.statistics()
         )
 
-    def _parts(self) -> _Parts:
-        test_ids, test_classes = self.store.images.test_set()
-        name = "test"
-        if not len(test_ids):
-            audit = self.store.answers.audit_labels()
-            test_ids, test_classes, name = audit.image_ids, audit.class_ids, "audit"
-        known = np.isin(test_classes, self.class_ids)
-        return _Parts(
-            pool=self.store.images.unlabelled_ids(self.project.audit_reserve()),
-            labelled=self.image_ids,
-            check=test_ids[known],
-            check_classes=test_classes[known],
-            check_name=name,
-        )
-
-    def _score(self, model: Model, parts: _Parts) -> PoolScores:
-        ids = np.concatenate([parts.pool, parts.labelled, parts.check])
+    def _score(self, model: Model) -> _Scored:
+        pool = audit.rankable(self.project)
+        test = audit.measured_on(self.project)
+        test = test.where(np.isin(test.class_ids, self.class_ids))
+        ids = np.concatenate([pool, self.image_ids, test.image_ids])
         self.report(RoundProgress(RoundState.SCORING, None, 0, len(ids)))
-        return score(
+        scores = score(
             model,
             self.project.pixels,
             self.store.images.pixel_rows(ids),
@@ -198,53 +208,43 @@ class RoundRun:
             should_stop=self.should_stop,
             threads=self.config.threads,
         )
+        return _Scored(pool, self.image_ids, test, scores)
 
-    def _rank(self, parts: _Parts, scores: PoolScores) -> None:
-        n_pool, n_labelled = len(parts.pool), len(parts.labelled)
-        pool, labelled = slice(0, n_pool), slice(n_pool, n_pool + n_labelled)
-        view = PoolView(
-            ids=parts.pool,
-            log_p=scores.log_p[pool],
-            td_log_p=None if scores.td_log_p is None else scores.td_log_p[pool],
-            features=scores.features[pool],
-            labelled_features=scores.features[labelled],
-            labelled_log_p=scores.log_p[labelled],
-            labelled_classes=self.labels,
-            class_counts=np.bincount(self.labels, minlength=len(self.class_ids)),
-            extra={name: values[pool] for name, values in scores.extra.items()},
-        )
+    def _rank(self, scored: _Scored) -> None:
+        """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue."""
+        view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
+        n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
         wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
-        rows = strategy.select(view, min(wanted, n_pool), np.random.default_rng(self.config.seeds.selection))
-        ranks = np.zeros(n_pool, dtype=np.int64)
+        rows = strategy.select(view, min(wanted, n), np.random.default_rng(self.config.seeds.selection))
+        ranks = np.zeros(n, dtype=np.int64)
         ranks[rows] = np.arange(1, len(rows) + 1)
-        parts_of = ((pool, "pool", parts.pool, ranks), (labelled, "labelled", parts.labelled, None))
-        for rows_of, name, ids, ranks_of in (
-            *parts_of,
-            (slice(n_pool + n_labelled, None), parts.check_name, parts.check, None),
-        ):
-            self.store.scores.add(self.record.id, name, self._rows(scores, rows_of, ids, ranks_of))
-        shown = strategy.scores(view) if n_pool else None
-        ranked = parts.pool[rows]
+        self._keep_scores(scored, ranks)
+        shown = strategy.scores(view) if n else None
         self.store.queue.replace(
             plan_queue(
-                ranked,
-                audit_images(self.project, len(ranked)),
-                self.project.settings.audit_share,
+                self.project,
+                scored.pool[rows],
                 round_id=self.record.id,
                 scores=None if shown is None else shown[rows].astype(np.float32),
-                since_audit=self.store.answers.asked_since_audit(),
             )
         )
 
-    def _rows(self, scores: PoolScores, rows: slice, ids: Int64, ranks: Int64 | None) -> ScoreRows:
+    def _keep_scores(self, scored: _Scored, ranks: Int64) -> None:
+        add, round_id = self.store.scores.add, self.record.id
+        add(round_id, "pool", self._score_rows(scored.scores, scored.pool_rows, scored.pool, ranks))
+        add(round_id, "labelled", self._score_rows(scored.scores, scored.labelled_rows, scored.labelled))
+        test_rows = self._score_rows(scored.scores, scored.test_rows, scored.test.image_ids)
+        add(round_id, scored.test.part, test_rows)
+
+    def _score_rows(self, scores: PoolScores, rows: slice, ids: Int64, ranks: Int64 | None = None) -> ScoreRows:
         log_p = scores.log_p[rows]
         td_log_p = None if scores.td_log_p is None else scores.td_log_p[rows]
         p = np.exp(log_p)
         td = None if td_log_p is None else np.exp(td_log_p)
         class_ids = None
         if len(self.class_ids) > self.config.train.full_curve_classes and len(ids):
-            p, positions = _largest(p, self.config.train.sparse_top_k)
+            p, positions = _top_k(p, self.config.train.sparse_top_k)
             class_ids = self.class_ids[positions]
             td = None if td is None else np.take_along_axis(td, positions, axis=1)
         return ScoreRows(
@@ -257,23 +257,24 @@ class RoundRun:
             ranks=ranks,
         )
 
-    def _measure(self, parts: _Parts, scores: PoolScores) -> None:
-        """Accuracies on the test split or the audit sample, over all classes and for each."""
-        n = len(parts.check)
+    def _measure(self, scored: _Scored) -> None:
+        """Accuracies on the test images or the audit sample, over all classes and for each."""
+        test = scored.test
+        n = len(test.image_ids)
         if not n:
             return
-        said = scores.log_p[len(scores.log_p) - n :].argmax(axis=1)
-        counts = dynamics.confusion(self._positions(parts.check_classes), said, len(self.class_ids))
-        found: list[tuple[str, int | None, dynamics.Interval, int]] = [
+        predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
+        counts = dynamics.confusion(self._positions(test.class_ids), predicted, len(self.class_ids))
+        measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
             ("accuracy", None, dynamics.accuracy(counts), n),
             ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),
         ]
-        for place, recall in enumerate(dynamics.recalls(counts)):
-            found.append(("recall", int(self.class_ids[place]), recall, int(counts[place].sum())))
+        for position, recall in enumerate(dynamics.recalls(counts)):
+            measured.append(("recall", int(self.class_ids[position]), recall, int(counts[position].sum())))
         self.store.metrics.add(
             [
-                Metric(self.record.id, parts.check_name, class_id, name, value.value, value.low, value.high, images)
-                for name, class_id, value, images in found
+                Metric(self.record.id, test.part, class_id, name, value.value, value.low, value.high, images)
+                for name, class_id, value, images in measured
                 if math.isfinite(value.value)
             ]
         )
@@ -285,41 +286,7 @@ class RoundRun:
         self.store.checkpoint()
 
 
-class _CurvePaths:
-    """What the statistics of curves need, gathered epoch by epoch: three numbers an image instead of all classes."""
-
-    def __init__(self, labels: Int64) -> None:
-        self._labels = labels
-        self._views: list[dynamics.LabelView] = []
-
-    def add(self, p: Float32, index: Int64 | None, class_ids: Int64 | None = None) -> None:
-        """One epoch: p (N, C), or (N, K) with ``index`` (N, K) of positions, or of class ids if those are given."""
-        if index is not None and class_ids is not None:
-            order = np.argsort(class_ids)
-            places = order[np.searchsorted(class_ids, np.maximum(index, class_ids.min()), sorter=order)]
-            index = np.where(index >= 0, places, -1)
-        self._views.append(dynamics.label_view(p[None], self._labels, None if index is None else index[None]))
-
-    def statistics(self) -> dict[str, Float32 | Int64]:
-        """Columns of ``round_images``, each (N,)."""
-        if not self._views:
-            return {}
-        p_label = np.concatenate([view.p_label for view in self._views])  # (T, N)
-        p_other = np.concatenate([view.p_other for view in self._views])
-        correct = np.concatenate([view.correct for view in self._views])
-        learnt = dynamics.forgetting(correct)
-        return {
-            "area": dynamics.area(p_label).astype(np.float32),
-            "confidence": dynamics.confidence(p_label).astype(np.float32),
-            "variability": dynamics.variability(p_label).astype(np.float32),
-            "correctness": dynamics.correctness(correct).astype(np.float32),
-            "first_learnt": np.asarray(learnt.first_learnt, dtype=np.int64),
-            "forgetting": np.asarray(learnt.events, dtype=np.int64),
-            "margin_area": dynamics.margin_area(p_label, p_other).astype(np.float32),
-        }
-
-
-def _largest(p: Float32, k: int) -> tuple[Float32, Int64]:
+def _top_k(p: Float32, k: int) -> tuple[Float32, Int64]:
     """The k largest of each row (N, k), largest first, and their positions (N, k)."""
     k = min(k, p.shape[1])
     positions = np.argpartition(-p, k - 1, axis=1)[:, :k]

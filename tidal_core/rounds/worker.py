@@ -110,7 +110,7 @@ class Worker:
                 self._load()
 
     def _load(self) -> None:
-        """Import what a round needs: our own code with torch, then torch's optimisers with the compiler they bring along.
+        """Import what a round needs: our own code with torch, then torch's optimisers and the compiler they bring.
 
         Five seconds of one core altogether, in two steps, so that a studio that closes waits for one of them at most.
         """

@@ -29,6 +29,7 @@ from tidal_core.errors import ImageUnreadable, InputError, NotFound, ProjectInUs
 from tidal_core.images.pixels.cache import cached_png
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
+from tidal_core.labelling.sheets import SHEET_AT_MOST
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Purpose
 from tidal_core.server import wire
@@ -354,7 +355,7 @@ def _sweep(call: Call) -> Response:
     body = call.body
     sheet = call.desk.sheet(
         wire.tab_of(body),
-        wire.number_of(body, "n", largest=desk.SHEET_AT_MOST, default=24),
+        wire.number_of(body, "n", largest=SHEET_AT_MOST, default=24),
         wire.optional_id(body, "after"),
         wire.ids_of(body, "without"),
     )

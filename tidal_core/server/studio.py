@@ -43,7 +43,7 @@ class Studio:
         self.owner: owner_client.Owner | None = None  # set once it is known where this process answers
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
-        self._imports: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._opener: threading.Thread | None = None
         self._closed = False
         self.worker = Worker(self.open_projects)
@@ -83,25 +83,25 @@ class Studio:
         with self._lock:
             if self._closed:
                 raise StoreError("The studio is closing; start it again.")
-            found = self._open.get(slug)
-            if found is None:
-                found = projects.open_project(slug)
-                if found.store.queue.count() == 0:
-                    fill_queue(found)
-                self._open[slug] = found
-                self._announce(found)
+            project = self._open.get(slug)
+            if project is None:
+                project = projects.open_project(slug)
+                if project.store.queue.count() == 0:
+                    fill_queue(project)
+                self._open[slug] = project
+                self._announce(project)
                 self.worker.wake()
-                if needs_refill(found):  # the studio was closed before it was whole
-                    self.start_refill(found)
-            return found
+                if needs_refill(project):  # the studio was closed before it was whole
+                    self.start_refill(project)
+            return project
 
     def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
         """Make a project and open it. Raises ProjectExists."""
         with self._lock:
-            made = projects.create_project(name, settings, classes)
-            self._open[made.slug] = made
-            self._announce(made)
-            return made
+            project = projects.create_project(name, settings, classes)
+            self._open[project.slug] = project
+            self._announce(project)
+            return project
 
     def demo(self) -> Project:
         """The demo project of handwritten digits, made when it is opened for the first time."""
@@ -128,17 +128,17 @@ class Studio:
             from tidal_core.images.importers.base import ImportOptions
             from tidal_core.images.jobs import ImportJob
 
-            running = self._imports.get(project.slug)
-            if running is not None and running.running:
+            job = self._running_job(project)
+            if job is not None:
                 raise InputError(
-                    f"{running.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
+                    f"{job.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
                 )
 
             def when_done() -> None:
                 fill_queue(project)
                 self.worker.wake()
 
-            job = ImportJob(
+            started = ImportJob(
                 project,
                 sources=(sources,) if isinstance(sources, str) else tuple(sources),
                 labels=labels,
@@ -146,9 +146,14 @@ class Studio:
                 options=options or ImportOptions(),
                 when_done=when_done,
             )
-            job.start()
-            self._imports[project.slug] = job
-            return job
+            started.start()
+            self._jobs[project.slug] = started
+            return started
+
+    def _running_job(self, project: Project) -> Job | None:
+        """The import into a project, or the filling of its cache, that is under way."""
+        job = self._jobs.get(project.slug)
+        return job if job is not None and job.running else None
 
     def change_settings(self, project: Project, settings: ProjectSettings) -> bool:
         """Keep a project's settings; where they ask for other pixels, fill its cache anew in the background.
@@ -156,21 +161,20 @@ class Studio:
         Returns whether that began. Raises InputError, with nothing kept, when an import into the project is in the way.
         """
         with self._lock:
-            before, running = project.settings, self._imports.get(project.slug)
-            running = running if running is not None and running.running else None
-            other = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
-            if other and running is not None and not (running.can_begin_anew and running.stop()):
+            before, job = project.settings, self._running_job(project)
+            other_pixels = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
+            if other_pixels and job is not None and not (job.can_begin_anew and job.stop()):
                 raise InputError(
-                    f"{running.title.capitalize()} of {project.title!r} is under way; change the training size when it "
+                    f"{job.title.capitalize()} of {project.title!r} is under way; change the training size when it "
                     "has ended, or cancel it."
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings)
             self.worker.wake()
-            begin = other or (running is None and needs_refill(project))
-            if begin and project.store.images.count():
+            refill = other_pixels or (job is None and needs_refill(project))
+            if refill and project.store.images.count():
                 self.start_refill(project)
-            return begin
+            return refill
 
     def start_refill(self, project: Project) -> RefillJob:
         """Bring the pixel cache to what the settings ask for, in a thread of its own."""
@@ -179,13 +183,13 @@ class Studio:
 
             job = RefillJob(project, when_done=self.worker.wake)
             job.start()
-            self._imports[project.slug] = job
+            self._jobs[project.slug] = job
             return job
 
     def import_job(self, slug: str) -> Job | None:
         """The last import into a project, or filling of its cache, since the studio started, running or ended."""
         with self._lock:
-            return self._imports.get(slug)
+            return self._jobs.get(slug)
 
     def open_in_background(self) -> None:
         """Open the demo and every other project in a thread, while the browser is still loading the first page.
@@ -211,12 +215,12 @@ class Studio:
             if self._closed:
                 return
             self._closed = True
-            imports = list(self._imports.values())
+            jobs = list(self._jobs.values())
         if self._opener is not None:
             self._opener.join(2.0)
-        for job in imports:
+        for job in jobs:
             job.cancel()
-        for job in imports:
+        for job in jobs:
             job.wait(2.0)
         if not self.worker.stop():
             logger.warning("The worker did not end within 5 seconds; its round goes on at the next start.")

@@ -7,13 +7,14 @@ event sent again is acknowledged again, another event under a used id is refused
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
 from tidal_core.store.columns import one, utc_now
@@ -39,7 +40,12 @@ class Labels:
 
     image_ids: Int64  # (N,)
     class_ids: Int64  # (N,)
+    seqs: Int64  # (N,) sequence numbers of the answers that gave them
     last_seq: int  # the last answer that was taken into account
+
+    def where(self, keep: NDArray[np.bool_]) -> Labels:
+        """The labels for which ``keep`` (N,) is true."""
+        return Labels(self.image_ids[keep], self.class_ids[keep], self.seqs[keep], self.last_seq)
 
 
 class ImportedLabels(NamedTuple):
@@ -69,7 +75,8 @@ class Answers:
         """Store events in one transaction and take answered images out of the queue.
 
         Committed when this returns. Refused, each for itself: an unknown image or class, a retired class, an undo of
-        nothing or of another image's answer, an id used before with other content.
+        nothing or of another image's answer, an id used before with other content. An undo is stored with the purpose
+        of the answer that it takes back, whatever it was sent with.
         """
         with self._db.write() as cursor:
             row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
@@ -82,13 +89,14 @@ class Answers:
         return outcomes
 
     def _record_one(self, cursor: duckdb.DuckDBPyConnection, answer: Answer, seq: int) -> Outcome:
+        sent, answer = answer, self._with_purpose_of_undone(cursor, answer)
         before = one(
             cursor,
             f"SELECT seq, {_COLUMNS} FROM answers WHERE event_id = ?",
             [answer.event_id],
         )
         if before is not None:
-            if _answer(before[1:]) == answer:
+            if _answer(before[1:]) in (answer, sent):  # as sent: stored by a version that kept an undo as it came
                 return Outcome(answer.event_id, int(before[0]), new=False)
             return Outcome(
                 answer.event_id,
@@ -107,6 +115,12 @@ class Answers:
         if answer.kind is not AnswerKind.UNDO:
             cursor.execute("DELETE FROM queue WHERE image_id = ?", [answer.image_id])
         return Outcome(answer.event_id, seq, new=True)
+
+    def _with_purpose_of_undone(self, cursor: duckdb.DuckDBPyConnection, answer: Answer) -> Answer:
+        if answer.kind is not AnswerKind.UNDO:
+            return answer
+        row = one(cursor, "SELECT purpose FROM answers WHERE event_id = ?", [answer.undoes])
+        return replace(answer, purpose=Purpose(row[0]) if row and row[0] else None)
 
     def _refusal(self, cursor: duckdb.DuckDBPyConnection, answer: Answer) -> str | None:
         if not one(cursor, "SELECT 1 FROM images WHERE id = ?", [answer.image_id]):
@@ -171,65 +185,66 @@ class Answers:
         """The sequence number of the last event, 0 when there is none."""
         return int(self._db.value("SELECT coalesce(max(seq), 0) FROM answers"))
 
-    def training_labels(self) -> Labels:
-        """Current labels that may be trained on: classes in use, no test image, nothing answered for the audit."""
+    def labels(self) -> Labels:
+        """Current labels of pool images in classes that are in use, whatever they were asked for."""
         last = self.last_seq()
         table = self._db.arrays(
             """
-            SELECT l.image_id, l.class_id FROM current_labels l
+            SELECT l.image_id, l.class_id, l.seq FROM current_labels l
             JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
             WHERE i.split = 'pool' AND c.retired_at IS NULL AND l.seq <= ?
-              AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
             ORDER BY l.image_id
             """,
             [last],
         )
-        return Labels(
-            np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64), last
+        image_ids, class_ids, seqs = (np.asarray(table[name], np.int64) for name in ("image_id", "class_id", "seq"))
+        return Labels(image_ids, class_ids, seqs, last)
+
+    def images_asked_for(self, purpose: Purpose) -> Int64:
+        """Images that were ever asked for this purpose, by id; also when the answer was taken back."""
+        return self._image_ids(
+            "SELECT DISTINCT image_id FROM answers WHERE purpose = ? AND kind <> 'undo' ORDER BY image_id", [purpose]
         )
 
-    def asked_since_audit(self) -> int:
-        """How many images of the queue were answered after the last audit image."""
+    def images_answered_otherwise(self, purpose: Purpose) -> Int64:
+        """Images that ever got a label or skip that was not asked for this purpose, by id; also when taken back."""
+        return self._image_ids(
+            "SELECT DISTINCT image_id FROM answers WHERE kind IN ('label', 'skip') AND purpose IS DISTINCT FROM ? "
+            "ORDER BY image_id",
+            [purpose],
+        )
+
+    def purposes(self, image_ids: Iterable[int]) -> dict[int, list[Purpose]]:
+        """What images were asked for, oldest first, by image id; those that nobody asked are left out."""
+        rows = self._db.rows(
+            "SELECT image_id, purpose FROM answers "
+            "WHERE purpose IS NOT NULL AND kind <> 'undo' AND image_id IN (SELECT unnest(?::INTEGER[])) ORDER BY seq",
+            [[int(i) for i in image_ids]],
+        )
+        by_image: dict[int, list[Purpose]] = {}
+        for image_id, purpose in rows:
+            by_image.setdefault(image_id, []).append(Purpose(purpose))
+        return by_image
+
+    def count_since_last(self, purpose: Purpose, modes: Iterable[AnswerMode]) -> int:
+        """How many images were answered, in one of these modes and for another purpose, after the last for this one."""
         return int(
             self._db.value(
                 """
+                WITH given AS (SELECT unnest(?::TEXT[]) AS mode)
                 SELECT count(*) FROM current_answers
-                WHERE purpose IN ('query', 'seed') AND mode IN ('single', 'widgets', 'autopilot')
-                  AND seq > (SELECT coalesce(max(seq), 0) FROM standing_answers WHERE purpose = 'audit')
-                """
+                WHERE purpose <> ? AND mode IN (SELECT mode FROM given) AND seq > (
+                    SELECT coalesce(max(seq), 0) FROM standing_answers
+                    WHERE purpose = ? AND kind IN ('label', 'skip') AND mode IN (SELECT mode FROM given)
+                )
+                """,
+                [[mode.value for mode in modes], purpose, purpose],
             )
         )
 
     def answered_images(self) -> Int64:
         """Images with a label or skip that stands, by id."""
-        table = self._db.arrays("SELECT image_id FROM current_answers ORDER BY image_id")
-        return np.asarray(table["image_id"], dtype=np.int64)
-
-    def audit_labels(self) -> Labels:
-        """Current labels of audit images: an unbiased sample of the collection."""
-        table = self._db.arrays(
-            """
-            SELECT l.image_id, l.class_id FROM current_labels l JOIN classes c ON c.id = l.class_id
-            WHERE c.retired_at IS NULL
-              AND l.image_id IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
-            ORDER BY l.image_id
-            """
-        )
-        ids = np.asarray(table["image_id"], dtype=np.int64)
-        return Labels(ids, np.asarray(table["class_id"], dtype=np.int64), self.last_seq())
-
-    def new_training_labels(self, since: int) -> int:
-        """How many images got a label to train on after answer ``since``."""
-        return int(
-            self._db.value(
-                """
-                SELECT count(*) FROM current_labels l
-                WHERE l.seq > ? AND l.image_id IN (SELECT id FROM images WHERE split = 'pool')
-                  AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
-                """,
-                [since],
-            )
-        )
+        return self._image_ids("SELECT image_id FROM current_answers ORDER BY image_id")
 
     def counts_by_class(self) -> dict[int, int]:
         """Current labels per class id; classes without any are left out."""
@@ -259,6 +274,9 @@ class Answers:
     def all(self) -> list[StoredAnswer]:
         """Every event in the server's order."""
         return self._stored("ORDER BY seq", [])
+
+    def _image_ids(self, sql: str, params: list[Any] | None = None) -> Int64:
+        return np.asarray(self._db.arrays(sql, params or [])["image_id"], dtype=np.int64)
 
     def _stored(self, condition: str, params: list[Any], *, source: str = "answers") -> list[StoredAnswer]:
         rows = self._db.rows(f"SELECT seq, answered_at, {_COLUMNS} FROM {source} {condition}", params)

@@ -171,22 +171,14 @@ class Images:
             raise NotFound(f"There is no image {missing[0]} in this project.")
         return np.asarray(table["pixel_row"], dtype=np.int64)[places]
 
-    def unlabelled_ids(self, audit_reserve: int = 0) -> Int64:
-        """Pool images that can be ranked: ready, without a label or skip, and not kept back for the audit.
-
-        ``audit_reserve``: how many images at the front of the audit order are kept back. The order is random over the
-        whole collection and fixed at import, so whatever is labelled of the reserve, in its order, is an unbiased
-        sample of the collection.
-        """
+    def unlabelled_ids(self) -> Int64:
+        """Pool images that are ready and have no label or skip that stands, by id."""
         table = self._db.arrays(
             """
-            SELECT i.id FROM images i
-            WHERE i.split = 'pool' AND i.status = 'ready' AND coalesce(i.audit_order, ?) >= ?
-              AND i.id NOT IN (SELECT image_id FROM current_answers)
-              AND i.id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
-            ORDER BY i.id
-            """,
-            [audit_reserve, audit_reserve],
+            SELECT id FROM images
+            WHERE split = 'pool' AND status = 'ready' AND id NOT IN (SELECT image_id FROM current_answers)
+            ORDER BY id
+            """
         )
         return np.asarray(table["id"], dtype=np.int64)
 
@@ -197,16 +189,10 @@ class Images:
         )
         return np.asarray(table["id"], dtype=np.int64), np.asarray(table["known_class"], dtype=np.int64)
 
-    def next_audit(self, n: int, audit_reserve: int) -> Int64:
-        """The next n images of the audit reserve, in their order, that nobody has answered yet."""
+    def front_of_audit_order(self, n: int) -> Int64:
+        """The first n pool images of the audit order, in that order, answered or not."""
         table = self._db.arrays(
-            """
-            SELECT id FROM images
-            WHERE audit_order < ? AND split = 'pool' AND status = 'ready'
-              AND id NOT IN (SELECT image_id FROM current_answers)
-            ORDER BY audit_order LIMIT ?
-            """,
-            [audit_reserve, n],
+            "SELECT id FROM images WHERE audit_order < ? AND split = 'pool' ORDER BY audit_order", [n]
         )
         return np.asarray(table["id"], dtype=np.int64)
 

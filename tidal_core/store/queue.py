@@ -107,15 +107,8 @@ class Queue:
                 )
         return [_item((*row[:5], holder, until)) for row in rows]
 
-    def renew(self, holder: str, seconds: float = 60.0) -> None:
-        """Hold on to what a tab has: it is still alive."""
-        with self._db.write() as cursor:
-            cursor.execute(
-                "UPDATE queue SET lease_until = ? WHERE holder = ?", [utc_now() + timedelta(seconds=seconds), holder]
-            )
-
     def hold(self, holder: str, image_ids: Iterable[int], seconds: float = 60.0) -> None:
-        """As ``renew``, and take up again what a tab has on screen but an earlier process or ranking had leased."""
+        """A tab is alive: it keeps what it has, and what it has on screen but an earlier process or ranking leased."""
         now = utc_now()
         with self._db.write() as cursor:
             cursor.execute(
@@ -132,10 +125,9 @@ class Queue:
         with self._db.write() as cursor:
             cursor.execute("UPDATE queue SET holder = NULL, lease_until = NULL WHERE holder = ?", [holder])
 
-    def first(self, n: int = 20) -> list[QueueItem]:
-        """The first n images, whoever holds them."""
-        rows = self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position LIMIT ?", [n])
-        return [_item(row) for row in rows]
+    def items(self) -> list[QueueItem]:
+        """All that waits, in order, whoever holds it."""
+        return [_item(row) for row in self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position")]
 
     def release_all(self) -> None:
         """Give back everything: no tab of this process has been served yet."""
@@ -147,12 +139,6 @@ class Queue:
         row = self._db.row(f"SELECT {_COLUMNS} FROM queue WHERE image_id = ?", [image_id])
         return _item(row) if row else None
 
-    def count(self, purpose: Purpose | None = None) -> int:
+    def count(self) -> int:
         """How many images wait."""
-        return int(
-            self._db.value("SELECT count(*) FROM queue WHERE ?::TEXT IS NULL OR purpose = ?", [purpose, purpose])
-        )
-
-    def ranked_by(self) -> int | None:
-        """The round whose ranking is being served, None for the seed ranking."""
-        return self._db.value("SELECT max(round_id) FROM queue")  # type: ignore[no-any-return]
+        return int(self._db.value("SELECT count(*) FROM queue"))

@@ -25,8 +25,6 @@ ESTIMATORS = (
 )
 """Columns of estimators, named as in ``strategies.scores``."""
 
-PARTS = ("pool", "labelled", "test", "audit")
-
 
 @dataclass(frozen=True)
 class ScoreRows:
@@ -62,7 +60,10 @@ class Scores:
         self._db = database
 
     def add(self, round_id: int, part: str, rows: ScoreRows) -> None:
-        """Store scores in one transaction, replacing those of the same round and part (a resumed round)."""
+        """Store scores in one transaction, replacing those of the same round and part (a resumed round).
+
+        ``part``: "pool", "labelled", or what the round was measured on.
+        """
         n = len(rows.image_ids)
         lists = pa.list_(pa.float32())
         columns: dict[str, Any] = {
@@ -147,23 +148,23 @@ class Scores:
         )
         return {row[0]: (row[1], float(row[2])) for row in rows}
 
-    def unanswered(self, round_id: int, audit_reserve: int, holder: str) -> list[tuple[int, int, float]]:
-        """Pool images a sweep may show: (image id, predicted class id, its probability), most certain first.
+    def unanswered(self, round_id: int, holder: str) -> list[tuple[int, int, float]]:
+        """Pool images that wait for an answer: (image id, predicted class id, its probability), most certain first.
 
-        Without images that are answered, hidden, kept back for the audit or leased by another tab than ``holder``.
+        Without images that are answered, hidden or leased by another tab than ``holder``.
         """
         return self._db.rows(
             """
             SELECT s.image_id, s.predicted, list_max(s.p)::DOUBLE
             FROM scores s JOIN images i ON i.id = s.image_id
-            WHERE s.round_id = ? AND s.part = 'pool' AND i.status = 'ready' AND coalesce(i.audit_order, ?) >= ?
+            WHERE s.round_id = ? AND s.part = 'pool' AND i.status = 'ready'
               AND s.image_id NOT IN (SELECT image_id FROM current_answers)
               AND s.image_id NOT IN (
                   SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> ? AND lease_until > ?
               )
             ORDER BY 3 DESC, 1
             """,
-            [round_id, audit_reserve, audit_reserve, holder, utc_now()],
+            [round_id, holder, utc_now()],
         )
 
     def pool_size(self, round_id: int) -> int:

@@ -17,6 +17,7 @@ from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
 from tidal_core.ui import charts
@@ -142,10 +143,10 @@ def asked_because(project: Project, life: Life) -> str:
     if not answers:
         return ""
     first = answers[0]
+    if Purpose.AUDIT in {answer.purpose for answer in answers}:
+        return audit.WHY_ASKED
     if first.purpose is Purpose.SEED:
         return "Asked before the first round, to give the model something to start from."
-    if first.purpose is Purpose.AUDIT:
-        return "Asked at random, to measure how often the model is right; it is never trained on."
     record = life.records.get(first.round_id or 0)
     score = next((one for one in life.scores if one.round_id == first.round_id), None)
     if record is None or score is None:

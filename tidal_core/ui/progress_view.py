@@ -12,6 +12,7 @@ from tidal_core.figures import progress as figures
 from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord
+from tidal_core.rounds import audit
 from tidal_core.store.metrics import Metric
 from tidal_core.ui import charts, looking
 from tidal_core.ui.groups import positions
@@ -49,7 +50,7 @@ class Tested(NamedTuple):
     labels: list[int]
     right: list[int]
     tested: list[int]
-    part: str  # "test" or "audit"
+    part: str  # "test" or audit.PART
 
 
 def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
@@ -105,8 +106,10 @@ def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
                 "(Newcombe). An interval that holds 0 means: it may be chance.",
                 width=240,
             )
-    where = "the test split" if found.part == "test" else "the audit sample, drawn at random from the whole collection"
-    st.caption(f"Measured on {found.tested[-1]:,} images of {where}; the model never trains on them.")
+    from_audit = found.part == audit.PART
+    where = "the audit sample, picked at random" if from_audit else "the test split"
+    says = f" {audit.WHAT_IT_MEASURES}" if from_audit else ""
+    st.caption(f"Measured on {found.tested[-1]:,} images of {where}; the model never trains on them.{says}")
 
 
 def accuracy(project: Project, found: Tested) -> None:

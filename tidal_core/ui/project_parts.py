@@ -15,6 +15,7 @@ from tidal_core.config import Augmentation, Fit, SuggestionMode
 from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.projects import Project
+from tidal_core.rounds.audit import WHAT_IT_MEASURES
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio
 
@@ -105,13 +106,12 @@ def settings_form(project: Project) -> None:
         augmentation = choice("While training", AUGMENTATION_WORDS, now.augmentation)
         suggestions = choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions)
         audit = st.slider(
-            "Share of audit images",
+            "Images picked at random only to measure accuracy, share",
             0.0,
             0.5,
             now.audit_share,
             0.05,
-            help="So many of the asked images are drawn at random and never trained on: they measure the accuracy on "
-            "your whole collection honestly. Not needed where test images are known.",
+            help=f"{WHAT_IT_MEASURES} The model never trains on them. Not needed where test images are known.",
         )
         st.caption("Another size, fit or colour makes every image's pixels anew in the background; labels stay.")
         size_column, fit_column, cache_column = st.columns(3)

@@ -14,7 +14,8 @@ from tidal_core.text import config_in_words
 
 _MEASURED_ON = {
     "test": "test images whose class is known and that no round trains on",
-    "audit": "audit images: drawn at random from the whole collection, labelled by hand, never trained on",
+    "audit": "audit images: picked at random among those without a label, labelled by hand, never trained on; skipped "
+    "ones are left out",
 }
 _FITS = {
     "crop": "the shortest side becomes {size} pixels, what stands over on the longer side is cut off evenly",

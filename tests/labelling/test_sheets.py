@@ -1,0 +1,34 @@
+"""Which class a sheet shows, and which tab has which images on one."""
+
+from tidal_core.labelling.sheets import SheetLeases, surest_class
+
+BY_CLASS = {1: [(10, 0.9), (11, 0.3)], 2: [(12, 0.8), (13, 0.8)], 3: [(14, 0.8), (15, 0.8)]}
+
+
+def test_the_class_whose_first_images_are_the_most_certain_comes_first() -> None:
+    assert surest_class(BY_CLASS, 1, None) == 1
+    assert surest_class(BY_CLASS, 2, None) == 2, "the smaller id of two that are equal"
+    assert surest_class(BY_CLASS, 60, after=2) == 3
+
+
+def test_the_only_class_left_comes_again() -> None:
+    assert surest_class({2: [(12, 0.8)]}, 6, after=2) == 2
+
+
+def test_what_a_tab_has_on_a_sheet_is_free_when_it_is_closed() -> None:
+    leases = SheetLeases(seconds=3600)
+    leases.take("one", [1, 2])
+    leases.take("one", [3])
+    leases.take("two", [4])
+
+    assert leases.of_others("two") == {1, 2, 3}
+    leases.release("one")
+    assert leases.of_others("two") == set()
+    assert leases.of_others("one") == {4}
+
+
+def test_a_lease_that_ended_holds_nothing() -> None:
+    leases = SheetLeases(seconds=0)
+    leases.take("one", [1])
+
+    assert leases.of_others("two") == set()

@@ -1,0 +1,47 @@
+"""The paths that a round's training images took over its epochs, as far as the statistics of curves need them.
+
+Three numbers an image and epoch (p of its label, the largest other p, whether right) instead of p of all classes. No
+store, no torch: arrays in, columns out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidal_core.method import dynamics
+from tidal_core.records import Float32, Int64
+
+
+class LabelPaths:
+    """The label's view of each image's curve, gathered epoch by epoch."""
+
+    def __init__(self, labels: Int64) -> None:
+        """``labels`` (N,) are positions in the round's class order."""
+        self._labels = labels
+        self._epochs: list[dynamics.LabelView] = []
+
+    def add(self, p: Float32, index: Int64 | None, class_ids: Int64 | None = None) -> None:
+        """One epoch: p (N, C), or (N, K) with ``index`` (N, K) of positions, or of class ids if those are given."""
+        if index is not None and class_ids is not None:
+            order = np.argsort(class_ids)
+            positions = order[np.searchsorted(class_ids, np.maximum(index, class_ids.min()), sorter=order)]
+            index = np.where(index >= 0, positions, -1)
+        self._epochs.append(dynamics.label_view(p[None], self._labels, None if index is None else index[None]))
+
+    def statistics(self) -> dict[str, Float32 | Int64]:
+        """Columns of ``round_images``, each (N,)."""
+        if not self._epochs:
+            return {}
+        p_label = np.concatenate([view.p_label for view in self._epochs])  # (T, N)
+        p_other = np.concatenate([view.p_other for view in self._epochs])
+        correct = np.concatenate([view.correct for view in self._epochs])
+        learnt = dynamics.forgetting(correct)
+        return {
+            "area": dynamics.area(p_label).astype(np.float32),
+            "confidence": dynamics.confidence(p_label).astype(np.float32),
+            "variability": dynamics.variability(p_label).astype(np.float32),
+            "correctness": dynamics.correctness(correct).astype(np.float32),
+            "first_learnt": np.asarray(learnt.first_learnt, dtype=np.int64),
+            "forgetting": np.asarray(learnt.events, dtype=np.int64),
+            "margin_area": dynamics.margin_area(p_label, p_other).astype(np.float32),
+        }
