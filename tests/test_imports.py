@@ -51,7 +51,7 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
     "records": (set(), {"numpy"}),
     "errors": (set(), set()),
     "config": ({"errors"}, set()),
-    "files": ({"errors"}, set()),
+    "files": ({"errors"}, {"psutil"}),
     "text": ({"config", "errors"}, set()),
     "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),
     "cli": ({"commands", "errors", "experiments"}, {"typer", "rich"}),

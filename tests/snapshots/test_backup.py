@@ -230,7 +230,7 @@ def test_where_there_is_no_room_it_is_said_and_nothing_is_left(tmp_path: Path) -
     )
 
     assert ended.returncode == 1
-    assert "b.zip could not be written: File too large. It needs about 2 MB, and" in ended.stderr
+    assert "b.zip could not be written: the disk is full. It needs about 2 MB, and" in ended.stderr
     assert "MB are free there; make room, or write it elsewhere." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert list(folder.iterdir()) == []

@@ -23,7 +23,7 @@ from tidal_core.engine.model import Model
 from tidal_core.engine.scoring import SquareScorer
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.export.model.facts import ModelFacts, model_facts
-from tidal_core.export.tables.base import replaced
+from tidal_core.files import replaced
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.pixels.cache import square_of

@@ -19,6 +19,7 @@ import numpy as np
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import sweep
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
@@ -96,6 +97,8 @@ def ingest(
         options = options or ImportOptions()
         if options.workspace is None:
             options = replace(options, workspace=project.folder / "originals")
+        sweep(project.folder / "imports")
+        sweep(project.previews, below=True)
         run = None
         try:
             found = scan(source, options)

@@ -8,14 +8,13 @@ see ``requirements-remote.txt``; credentials are found as its own documentation 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import threading
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import atomic
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -72,15 +71,12 @@ def read_remote(uri: str, name: str) -> bytes:
             fs, place = file_system(uri)
         except InputError as error:
             raise ImageUnreadable(name, str(error).rstrip(".")) from error
-        beside = kept.with_name(f".{key[2:]}-{os.getpid()}-{threading.get_ident()}")
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(place, str(beside))
-            beside.replace(kept)
+            with atomic(kept) as beside:
+                fs.get_file(place, str(beside))
         except Exception as error:  # each protocol raises errors of its own
             raise ImageUnreadable(name, *why_not(error)) from error
-        finally:
-            beside.unlink(missing_ok=True)
     return read_file(kept, name)
 
 

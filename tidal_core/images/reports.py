@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from tidal_core.files import atomic
 from tidal_core.images.pixels.refill import SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
@@ -60,7 +61,7 @@ def together(reports: Sequence[ImportReport]) -> ImportReport:
 def write_problems(report: ImportReport, path: Path) -> None:
     """Every problem as one row of a CSV file: name, reason, remedy."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", "reason", "remedy"])
         writer.writerows(

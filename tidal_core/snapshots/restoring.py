@@ -7,18 +7,15 @@ unpacked beside the projects, opened, and brought to this version's tables; only
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
+from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels.beyond import rename
 from tidal_core.images.pixels.cache import open_pixels
 from tidal_core.images.sources import uri_path
@@ -31,7 +28,6 @@ from tidal_core.store.migrations import MIGRATIONS
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
-_PLACE = ".restoring-"
 
 
 @dataclass(frozen=True)
@@ -57,14 +53,16 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             manifest = _checked(archive, file)
             slug = slugify(name) if name is not None else slugify(manifest.slug)
             _refuse_existing(slug)
-            home().mkdir(parents=True, exist_ok=True)
-            _remove_left_places()
-            place = Path(tempfile.mkdtemp(prefix=f"{_PLACE}{os.getpid()}-", dir=home()))
+            folder = project_folder(slug)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            sweep(folder.parent)
             try:
-                _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
-                return _settle(manifest, place, slug, name)
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
+                with atomic(folder, durable=True) as place:
+                    _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
+                    return _opened(manifest, place, slug, name)
+            except OSError:
+                _refuse_existing(slug)  # made meanwhile
+                raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise InputError(f"{error.filename or file} cannot be read ({error.strerror}); check the name.") from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
@@ -118,18 +116,10 @@ def _refuse_existing(slug: str) -> None:
         )
 
 
-def _remove_left_places() -> None:
-    """What restores that were killed had unpacked."""
-    for left in home().glob(f"{_PLACE}*"):
-        pid = left.name.removeprefix(_PLACE).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Path, progress: Progress) -> None:
     total, done = sum(one.bytes for one in manifest.members.values()), 0
     for folder in ("previews", "checkpoints", "exports"):
-        (place / folder).mkdir()
+        (place / folder).mkdir(parents=True)
     for name, said in manifest.members.items():
         target = place / ("originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,8 +137,8 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Pat
             raise InputError(f"{file}: {name} is damaged (its hash is not the manifest's); take another copy of it.")
 
 
-def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
-    """Open what was unpacked, which brings it to this version's tables, and give it its place."""
+def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
+    """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
     with Store(place / DATABASE) as store:
         if name is not None:
@@ -167,12 +157,6 @@ def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
             rename(place / BEYOND, moved)
         if store.images.next_pixel_row():
             open_pixels(place / PIXELS, at_least=store.images.next_pixel_row())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        place.rename(folder)
-    except OSError:
-        _refuse_existing(slug)
-        raise
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
 
 

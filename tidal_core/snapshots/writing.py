@@ -7,7 +7,6 @@ the other way round they would be missing. Weights and squares that the file ref
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import itertools
@@ -16,7 +15,6 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -26,7 +24,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from tidal_core import __version__
-from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import atomic_file, sweep
 from tidal_core.images.pixels.beyond import PixelSource
 from tidal_core.images.pixels.cache import open_pixels
 from tidal_core.images.pixels.cache_state import cached_spec
@@ -87,9 +86,10 @@ def backup(
     """
     target = Path(os.path.abspath(target.expanduser()))
     check_target(target, force)
+    sweep(target.parent)
     writer = None
     try:
-        with _whole_file(target, force) as file:
+        with atomic_file(target, durable=True, private=True, replacing=force) as file:
             writer = _Writer(file, progress or (lambda done, total: None))
             with writer:
                 with project.store.snapshot() as snapshot:
@@ -101,7 +101,7 @@ def backup(
         if isinstance(error, FileExistsError):
             check_target(target, force)
         free, needed = shutil.disk_usage(target.parent).free, writer.total if writer is not None else 0
-        why = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror or str(error)
+        why = "the disk is full" if error.errno in DISK_FULL else error.strerror or str(error)
         raise InputError(
             f"the snapshot {target} could not be written: {why}. It needs about {needed / 1e6:,.0f} MB, and "
             f"{free / 1e6:,.0f} MB are free there; make room, or write it elsewhere."
@@ -234,30 +234,3 @@ class _Writer:
         """One member from a file."""
         with path.open("rb") as file:
             self.add(name, iter(lambda: file.read(_CHUNK), b""))
-
-
-@contextmanager
-def _whole_file(target: Path, force: bool) -> Iterator[BinaryIO]:
-    """A file that becomes ``target`` when the block ends well; a process that is killed before leaves nothing.
-
-    Where the system can (Linux), the file has no name until then; elsewhere it is called ``.NAME-PID.part``.
-    """
-    beside = target.with_name(f".{target.name}-{os.getpid()}.part")
-    try:
-        handle = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o600)
-        file: BinaryIO = os.fdopen(handle, "w+b")
-        nameless = True
-    except (AttributeError, OSError):
-        file, nameless = beside.open("x+b"), False
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if nameless:
-                # A directory handle, ignored for an absolute path, makes Python follow the link to the open file.
-                os.link(f"/proc/self/fd/{file.fileno()}", beside if force else target, src_dir_fd=file.fileno())
-        if force or not nameless:
-            os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
