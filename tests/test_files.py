@@ -1,6 +1,7 @@
 """Files and folders are written whole or not at all, and what a killed process leaves is found and removed."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -251,3 +252,14 @@ def test_where_a_file_in_use_cannot_be_replaced_it_is_tried_again_for_a_while(
     with pytest.raises(PermissionError):
         write(tmp_path / "a", "newer")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_nothing_else_renames_or_makes_names_for_what_is_on_its_way() -> None:
+    root = Path(files.__file__).parent
+    other_ways = re.compile(
+        r"\bos\.(replace|rename|link)\(|\.rename\(|shutil\.move|mkstemp|NamedTemporaryFile|\.fsync\("
+    )
+
+    found = {str(path.relative_to(root)) for path in root.rglob("*.py") if other_ways.search(path.read_text("utf-8"))}
+
+    assert found == {"files.py", "experiments/runs.py"}  # the latter waits for lines that it appends

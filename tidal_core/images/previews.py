@@ -20,9 +20,9 @@ from PIL import Image
 
 from tidal_core import files
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels.cache import png_bytes
 from tidal_core.images.reading import open_image
 from tidal_core.images.sources import read_uri
+from tidal_core.images.squares import png_bytes
 from tidal_core.records import ImageRecord
 
 SCREEN_SIZE = 1_024  # pixels of the longest side on the labelling page
@@ -36,7 +36,7 @@ def preview(image: ImageRecord, size: int, cache: Path) -> tuple[bytes, str]:
     """One image for the screen as ``(bytes, content type)``, its longest side at most ``size`` pixels.
 
     ``cache`` is the project's previews folder. Raises ImageUnreadable when the original is gone, damaged or no longer
-    the file that was imported, and no copy is kept; ``pixels.cache.cached_png`` has what is left then.
+    the file that was imported, and no copy is kept; ``PixelStore.png`` has what is left then.
     """
     stem = cache / image.sha256[:2] / f"{image.sha256}-{size}"
     for suffix, kind in _TYPES.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tidal_core.files import atomic
-from tidal_core.images.pixels.refill import SOURCE
+from tidal_core.images.pixels import REFILL_SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 from tidal_core.text import spreadsheet_safe
@@ -15,7 +15,7 @@ from tidal_core.text import spreadsheet_safe
 
 def summary(report: ImportReport) -> str:
     """One sentence: "350 images read in 1.2 s (290 a second); 3 known before; 2 problems"."""
-    if report.source == SOURCE:
+    if report.source == REFILL_SOURCE:
         return _about_refill(report)
     speed = f" ({report.read / report.seconds:,.0f} a second)" if report.read and report.seconds > 0 else ""
     parts = [f"{_count(report.read, 'image')} read in {report.seconds:.1f} s{speed}"]

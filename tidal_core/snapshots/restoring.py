@@ -16,11 +16,10 @@ from pathlib import Path
 
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
 from tidal_core.files import atomic, sweep
-from tidal_core.images.pixels.beyond import rename
-from tidal_core.images.pixels.cache import open_pixels
+from tidal_core.images.pixels import FILE_NAMES, PixelStore
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
-from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe
+from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
@@ -152,11 +151,11 @@ def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
             if image_member(image) in manifest.members
         }
         store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
-        if photos and (place / BEYOND).exists():
-            moved = {one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos}
-            rename(place / BEYOND, moved)
-        if store.images.next_pixel_row():
-            open_pixels(place / PIXELS, at_least=store.images.next_pixel_row())
+        with PixelStore(place / FILE_NAMES[0]) as pixels:
+            if photos:
+                pixels.move({one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos})
+            if store.images.next_pixel_row():
+                pixels.open(at_least=store.images.next_pixel_row())
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
 
 

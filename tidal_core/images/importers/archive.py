@@ -33,7 +33,7 @@ from tidal_core.images.importers.folder import (
     split_folders,
 )
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
-from tidal_core.images.sources import MAX_FILE_BYTES, shown_name
+from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem, Split
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

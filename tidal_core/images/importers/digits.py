@@ -7,20 +7,14 @@ seed and the same share of every class. Data: E. Alpaydin and C. Kaynak, Optical
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from tidal_core.errors import ImageUnreadable
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.pixels.cache import png_bytes
-from tidal_core.records import Int64, Split, UInt8
+from tidal_core.images.sources.digits import SCHEME, load_digits
+from tidal_core.records import Int64, Split
 
-SCHEME = "digits:"
 TEST_IMAGES = 500
 _SPLIT_SEED = 1998
 
@@ -52,28 +46,6 @@ class DigitsImporter:
 
 
 @lru_cache(maxsize=1)
-def load_digits() -> tuple[UInt8, Int64]:
-    """Pixels (1797, 8, 8), 0 is paper and 255 full ink, and labels (1797,).
-
-    The package's data file is read directly: importing scikit-learn for it costs a second of the first page's time.
-    """
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        raise ImageUnreadable("digits", "scikit-learn is not installed", "install requirements.txt")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if file.exists():
-        with gzip.open(file, "rt", encoding="ascii") as lines:
-            table = np.loadtxt(lines, delimiter=",", dtype=np.float64)
-        inks, labels = table[:, :-1], table[:, -1]
-    else:  # another release of scikit-learn may keep it elsewhere
-        from sklearn.datasets import load_digits as load
-
-        inks, labels = load(return_X_y=True)
-    pixels = np.rint(np.reshape(inks, (-1, 8, 8)) * (255 / 16)).astype(np.uint8)  # ink comes as 0 to 16
-    return pixels, np.asarray(labels).astype(np.int64)
-
-
-@lru_cache(maxsize=1)
 def split_indices() -> Int64:
     """The 500 test images in ascending order: of each class its share, rounded by largest remainder."""
     _, labels = load_digits()
@@ -85,11 +57,3 @@ def split_indices() -> Int64:
         take[digit] += 1
     chosen = [rng.permutation(np.flatnonzero(labels == digit))[: take[digit]] for digit in range(10)]
     return np.sort(np.concatenate(chosen))
-
-
-def digit_png(index: int) -> bytes:
-    """One digit as the bytes of a grey PNG. Raises ImageUnreadable for a number that there is not."""
-    pixels, _ = load_digits()
-    if not 0 <= index < len(pixels):
-        raise ImageUnreadable(f"digit {index}", f"there are only the digits 0 to {len(pixels) - 1}")
-    return png_bytes(Image.fromarray(pixels[index]))

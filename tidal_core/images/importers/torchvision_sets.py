@@ -25,7 +25,7 @@ from tidal_core.errors import InputError
 from tidal_core.files import atomic
 from tidal_core.images.importers.base import ImportOptions, Scan
 from tidal_core.images.importers.parquet import ParquetImporter
-from tidal_core.images.pixels.cache import png_bytes
+from tidal_core.images.squares import png_bytes
 from tidal_core.projects import home
 
 SCHEME = "torchvision:"

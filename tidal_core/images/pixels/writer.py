@@ -1,60 +1,40 @@
-"""The rows of a project's pixel cache on their way to the disk: into ``pixels.npy`` up to the project's limit, by name
-into ``pixels.beyond`` from there on (see ``beyond``). One import, or one filling, at a time into one project.
+"""Rows on their way into a pixel store: squares into ``pixels.npy`` up to a limit, by name into ``pixels.beyond`` from
+there on (see ``beyond``).
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from tidal_core.config import PixelSpec
-from tidal_core.errors import InputError
+from tidal_core.images.pixels.array_file import ArrayFile
 from tidal_core.images.pixels.beyond import SUFFIX, BeyondFile
-from tidal_core.images.pixels.cache import PixelCache
-from tidal_core.images.pixels.cache_state import cached_spec, note_spec
-from tidal_core.projects import Project
 from tidal_core.records import UInt8
 
-_running: set[Path] = set()
-_running_lock = threading.Lock()
 
+class PixelWriter:
+    """A pixel store open to add rows to; close it, or use it in a ``with`` block. One at a time.
 
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Refuse a second import, or filling, while one goes on in this project folder: InputError."""
-    with _running_lock:
-        if folder in _running:
-            raise InputError(
-                "an import into this project, or a filling of its pixel cache, is under way; wait for its end, or "
-                "cancel it."
-            )
-        _running.add(folder)
-    try:
-        yield
-    finally:
-        with _running_lock:
-            _running.discard(folder)
+    Opening makes the file when it is not there. ``limit``: rows of ``pixels.npy``, None for all; ``next_row``: the
+    first row that no image has yet. Raises InputError when the file holds squares of another size.
+    """
 
-
-class PixelRows:
-    """The open cache of a project, to add rows to."""
-
-    def __init__(self, path: Path, spec: PixelSpec, limit: int, next_row: int) -> None:
+    def __init__(self, path: Path, spec: PixelSpec, limit: int | None = None, next_row: int = 0) -> None:
         self.spec = spec
         self._path, self._next_row = path, next_row
         self._beyond: BeyondFile | None = None
-        self._cache = PixelCache(path, spec.size, limit)
-        self.first_beyond = max(limit, next_row)
+        self._cached = ArrayFile(path, spec.size, limit)
+        self.first_beyond = sys.maxsize if limit is None else max(limit, next_row)
         try:
             if path.with_suffix(SUFFIX).exists():
                 self._open_beyond()
         except BaseException:
-            self._cache.close()
+            self._cached.close()
             raise
 
     def _open_beyond(self) -> BeyondFile:
@@ -63,35 +43,28 @@ class PixelRows:
             self.first_beyond = self._beyond.first
         return self._beyond
 
-    def write(self, row: int, squares: Sequence[UInt8], images: Sequence[tuple[str, str]]) -> None:
+    def write(
+        self, row: int, squares: Sequence[UInt8] | UInt8, images: Sequence[tuple[str, str]] | None = None
+    ) -> None:
         """Squares (S, S, 3) of the images at ``row``, ``row + 1`` ..., and each one's ``(uri, name)``.
 
-        Of images beyond the limit only the latter is kept.
+        Of images beyond the limit only the latter is kept; it may be left out where there is no limit.
         """
-        n = min(len(images), max(0, self.first_beyond - row))
+        count = len(squares) if images is None else len(images)
+        n = min(count, max(0, self.first_beyond - row))
         if n:
-            self._cache.write(row, np.stack(squares[:n]))
-        if n < len(images):
+            self._cached.write(row, np.asarray(squares[:n]))
+        if images is not None and n < count:
             self._open_beyond().write(row + n, images[n:])
 
     def close(self) -> None:
         """Close both files."""
-        self._cache.close()
+        self._cached.close()
         if self._beyond is not None:
             self._beyond.close()
 
-    def __enter__(self) -> PixelRows:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def open_rows(project: Project) -> PixelRows:
-    """The project's cache as it is, to add images to. Raises InputError when it is not what the project has noted."""
-    settings, spec = project.settings, cached_spec(project)
-    note_spec(project, spec)
-    limit = spec.rows_in(settings.pixel_cache_gb)
-    return PixelRows(project.pixels, spec, limit, project.store.images.next_pixel_row())

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
 from tidal_core.files import atomic
+from tidal_core.images.sources.file import read_file
+from tidal_core.projects import home
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -59,13 +61,10 @@ def file_system(uri: str) -> tuple[AbstractFileSystem, str]:
     return fs, str(place)
 
 
-def read_remote(uri: str, name: str) -> bytes:
+def read(uri: str, name: str) -> bytes:
     """All bytes of one image, from the cache or from where it lies. Raises ImageUnreadable."""
-    from tidal_core.images.sources import read_file
-    from tidal_core.projects import home
-
     key = hashlib.sha256(uri.encode()).hexdigest()
-    kept = home() / "cache" / "remote" / key[:2] / key[2:]
+    kept = cache_folder() / key[:2] / key[2:]
     if not kept.exists():
         try:
             fs, place = file_system(uri)
@@ -78,6 +77,11 @@ def read_remote(uri: str, name: str) -> bytes:
         except Exception as error:  # each protocol raises errors of its own
             raise ImageUnreadable(name, *why_not(error)) from error
     return read_file(kept, name)
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept; it may be deleted at any time."""
+    return home() / "cache" / "remote"
 
 
 def why_not(error: Exception) -> tuple[str, str]:
