@@ -36,10 +36,11 @@ from PIL import Image
 from tidal_core.config import ProjectSettings
 from tidal_core.export.tables import export
 from tidal_core.images.importers import scan
-from tidal_core.images.ingest import WORKERS, ImportProgress, ingest
-from tidal_core.images.pixels.cache import REDUCING_GAP
+from tidal_core.images.ingest import ingest
+from tidal_core.images.reading import READERS
+from tidal_core.images.squares import REDUCING_GAP
 from tidal_core.projects import Project, create_project
-from tidal_core.records import ImageRecord, ImageStatus, Split
+from tidal_core.records import ImageRecord, ImageStatus, ImportProgress, Split
 from tidal_core.store.answers import ImportedLabels
 
 FLOWERS = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "flowers"
@@ -78,7 +79,7 @@ def bare_loop(paths: list[Path], gap: float = 2.0) -> float:
             np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         for _ in pool.map(one, paths):
             pass
     return len(paths) / (time.perf_counter() - started)
@@ -209,7 +210,7 @@ def memory_growth(folder: Path, n: int) -> float:
 
 
 def _tiny_png() -> bytes:
-    from tidal_core.images.pixels.cache import png_bytes
+    from tidal_core.images.squares import png_bytes
 
     return png_bytes(Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)))
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tidal_core import strategies
 from tidal_core.config import ProjectSettings, RoundConfig, Seeds, TrainConfig
-from tidal_core.images.importers.digits import digit_png
+from tidal_core.images.sources.digits import digit_png
 from tidal_core.method import dynamics
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Purpose, QueueItem, RoundState

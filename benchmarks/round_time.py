@@ -20,8 +20,8 @@ import pyarrow.parquet as parquet
 from PIL import Image
 
 from benchmarks.engine import arguments, say
-from tidal_core.config import ProjectSettings
-from tidal_core.images.pixels.cache import PixelCache
+from tidal_core.config import PixelSpec, ProjectSettings
+from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind, ImageRecord, ImageStatus, Int64, Split, UInt8
 from tidal_core.rounds.due import claim_round
@@ -48,7 +48,7 @@ def project_of(labels: int, pool: int) -> Project:
     pixels, classes = cifar(labels + pool)
     settings = ProjectSettings(title="CIFAR-10", training_size=32, audit_share=0.0, augmentation="flip-crop")
     project = create_project("round-time", settings, tuple(f"class {one}" for one in range(10)))
-    with PixelCache(project.pixels, 32) as cache:
+    with PixelStore(project.pixels).writer(PixelSpec(32)) as cache:
         cache.write(0, pixels)
     ids = np.array([one.id for one in project.store.classes.all()])[classes]
     project.store.images.add(

@@ -31,7 +31,8 @@ import numpy as np
 
 from benchmarks.made_up import Size, make
 from tests.browser.server import Server
-from tidal_core.images.pixels.cache import PixelCache
+from tidal_core.config import PixelSpec
+from tidal_core.images.pixels import PixelStore
 
 PAUSE = 0.02  # seconds between labels
 
@@ -71,7 +72,7 @@ def measure(size: Size, pairs: int, quiet_seconds: float, home: Path) -> dict[st
     project = make("large", size)
     n = size.labelled + size.pool + size.test
     side = project.settings.training_size
-    with PixelCache(project.pixels, side) as cache:
+    with PixelStore(project.pixels).writer(PixelSpec(side)) as cache:
         cache.write(0, np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8))
     file = project.folder / "project.duckdb"
     project.close()

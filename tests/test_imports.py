@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.structure import import_graph, imported_by, modules_of, room_of, tree_of
+from benchmarks.structure import circles, import_graph, imported_by, modules_of, room_of, tree_of
 
 ROOT = Path(__file__).parent.parent
 MODULES = modules_of(ROOT)
@@ -56,7 +56,7 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
     "records": (set(), {"numpy"}),
     "errors": (set(), set()),
     "config": ({"errors"}, set()),
-    "files": ({"errors"}, set()),
+    "files": ({"errors"}, {"psutil"}),
     "text": ({"config", "errors"}, set()),
     "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),
     "cli": ({"commands", "errors", "experiments"}, {"typer", "rich"}),
@@ -117,6 +117,25 @@ def test_every_room_says_what_it_is_for_what_it_may_import_and_where_to_add() ->
         said = (ROOT / "tidal_core" / room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
         assert "May import:" in said, room
         assert "Add here:" in said or "is a new" in said, room
+
+
+def test_there_is_no_circle_of_imports_not_even_one_hidden_in_a_function() -> None:
+    assert circles(GRAPH) == []
+
+
+def test_images_hide_no_import_of_ours_in_a_function() -> None:
+    """Nothing there is worth importing late but other people's packages, so one that is hidden dodges a circle."""
+    for module in inside("images"):
+        tree = tree_of(MODULES[module])
+        hidden = set(imported_by(tree)) - set(imported_by(tree, at_the_top=True))
+        assert not {name for name in hidden if name.startswith("tidal_core")}, module
+
+
+def test_the_pixel_store_is_imported_by_its_face_alone() -> None:
+    room = "tidal_core.images.pixels"
+    for module, targets in GRAPH.items():
+        if module != room and not module.startswith(f"{room}."):
+            assert not {target for target in targets if target.startswith(f"{room}.")}, module
 
 
 def test_only_the_pages_and_their_parts_import_streamlit() -> None:

@@ -21,6 +21,7 @@ import platformdirs
 
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
+from tidal_core.files import sweep
 from tidal_core.store import Store
 
 
@@ -91,7 +92,8 @@ def project_folder(slug: str) -> Path:
 
 def project_slugs() -> list[str]:
     """Slugs of all projects, by name; nothing is opened."""
-    return sorted(path.parent.name for path in (home() / "projects").glob("*/project.duckdb"))
+    folders = (path.parent.name for path in (home() / "projects").glob("*/project.duckdb"))
+    return sorted(name for name in folders if not name.startswith("."))  # hidden: still being restored
 
 
 def create_project(name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
@@ -115,4 +117,7 @@ def open_project(slug: str) -> Project:
     if not (folder / "project.duckdb").exists():
         known = ", ".join(project_slugs()) or "none yet"
         raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
-    return Project(slug, folder, Store(folder / "project.duckdb"))
+    project = Project(slug, folder, Store(folder / "project.duckdb"))
+    for place in (folder, project.checkpoints, project.exports):
+        sweep(place)
+    return project

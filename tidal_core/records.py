@@ -30,7 +30,6 @@ class ImageStatus(StrEnum):
 
     READY = "ready"
     HIDDEN = "hidden"  # kept out of the queue: a near-duplicate, or set aside by a person
-    MISSING = "missing"  # its file is gone; its pixels may still be in the cache
 
 
 class AnswerKind(StrEnum):
@@ -309,6 +308,19 @@ class ImportProblem:
     name: str
     reason: str
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ImportProgress:
+    """Where an import stands."""
+
+    done: int  # files gone through
+    total: int | None  # None where only going through the source would tell
+    read: int  # new images so far
+    problems: int
+    name: str  # the last file
+    per_second: float  # files
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)

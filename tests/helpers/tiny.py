@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tidal_core.config import ProjectSettings
-from tidal_core.images.pixels.cache import PixelCache
+from tidal_core.config import PixelSpec, ProjectSettings
+from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind, ImageRecord, ImageStatus, Split
 
@@ -22,7 +22,7 @@ def tiny_project(
     known = np.arange(n + test) % 3
     noise = rng.integers(-30, 30, (n + test, 8, 8, 3))
     pixels = np.clip(COLOURS[known][:, None, None, :] + noise, 0, 255).astype(np.uint8)
-    with PixelCache(project.pixels, 8) as cache:
+    with PixelStore(project.pixels).writer(PixelSpec(8)) as cache:
         cache.write(0, pixels)
     order = rng.permutation(n)
     project.store.images.add(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tidal_core.images.reading import ImageFacts, open_image
 from tidal_core.records import ImageRecord, ImageStatus, Split, UInt8
 
 FLOWERS = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "flowers"
@@ -50,3 +51,9 @@ def record(uri: str, sha256: str, **values: Any) -> ImageRecord:
         "audit_order": 0,
     }
     return ImageRecord(uri=uri, sha256=sha256, **{**defaults, **values})
+
+
+def pixels_of(data: bytes, name: str) -> tuple[np.ndarray, ImageFacts]:
+    """A file's pixels (H, W, 3) and facts, as an import reads them."""
+    image, facts = open_image(data, name)
+    return np.asarray(image), facts

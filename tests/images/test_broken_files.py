@@ -236,7 +236,7 @@ def test_a_hundred_megapixels_are_read_as_jpeg_in_little_memory(project: Project
 
 
 def test_a_project_survives_the_loss_of_its_pixel_cache(project: Project, tmp_path: Path) -> None:
-    from tidal_core.images.pixels.cache import PixelCache
+    from tidal_core.images.pixels import PixelStore
 
     save(tmp_path / "p" / "1.jpg", seed=1)
     ingest(project, str(tmp_path / "p"))
@@ -245,5 +245,4 @@ def test_a_project_survives_the_loss_of_its_pixel_cache(project: Project, tmp_pa
     save(tmp_path / "p" / "2.jpg", seed=2)
 
     assert ingest(project, str(tmp_path / "p")).read == 1
-    with PixelCache(project.pixels, 16) as cache:
-        assert cache.read([1]).any()
+    assert PixelStore(project.pixels)[1].any()

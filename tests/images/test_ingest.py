@@ -10,13 +10,15 @@ import pytest
 from PIL import Image
 
 from tests.images.photos import FLOWERS, encoded, picture, save
-from tidal_core.config import ProjectSettings
+from tidal_core.config import PixelSpec, ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.images import ingest as module
-from tidal_core.images.ingest import ImportProgress, ingest
-from tidal_core.images.pixels.cache import PixelCache, open_pixels, square_of
+from tidal_core.images.ingest import ingest
+from tidal_core.images.pixels import PixelStore
+from tidal_core.images.pixels.array_file import ArrayFile
+from tidal_core.images.squares import square_of
 from tidal_core.projects import Project, create_project, open_project
-from tidal_core.records import AnswerMode, ImageStatus, ImportReport, Split
+from tidal_core.records import AnswerMode, ImageStatus, ImportProgress, ImportReport, Split
 
 
 def reasons(report: ImportReport) -> dict[str, str]:
@@ -38,7 +40,7 @@ def test_every_image_is_in_the_store_and_in_the_pixel_cache(project: Project, ph
     assert all(Path(image.uri).read_bytes() for image in images)
     for image in images:
         expected = square_of(Path(image.uri).read_bytes(), image.name, 16)
-        assert np.array_equal(open_pixels(project.pixels)[image.pixel_row], expected)
+        assert np.array_equal(PixelStore(project.pixels)[image.pixel_row], expected)
 
 
 def test_without_being_asked_labels_stay_out(project: Project, photos: Path) -> None:
@@ -306,15 +308,15 @@ def test_a_full_disk_stops_the_import_with_a_message_and_keeps_what_was_read(
     monkeypatch.setattr(module, "_BATCH_IMAGES", 4)
     for seed in range(10):
         save(tmp_path / "p" / f"{seed}.jpg", seed=seed)
-    write, calls = PixelCache.write, Counter[str]()
+    write, calls = ArrayFile.write, Counter[str]()
 
-    def full(self: PixelCache, first: int, squares: np.ndarray) -> None:
+    def full(self: ArrayFile, first: int, squares: np.ndarray) -> None:
         calls["write"] += 1
         if calls["write"] == 2:
             raise OSError(28, "No space left on device")
         write(self, first, squares)
 
-    monkeypatch.setattr(PixelCache, "write", full)
+    monkeypatch.setattr(ArrayFile, "write", full)
 
     with pytest.raises(InputError, match="No space left on device"):
         ingest(project, str(tmp_path / "p"))
@@ -323,13 +325,13 @@ def test_a_full_disk_stops_the_import_with_a_message_and_keeps_what_was_read(
 
 
 def test_pixels_left_by_a_killed_import_are_written_over(project: Project, photos: Path) -> None:
-    with PixelCache(project.pixels, 16) as cache:
+    with PixelStore(project.pixels).writer(PixelSpec(16)) as cache:
         cache.write(0, np.full((3, 16, 16, 3), 7, dtype=np.uint8))
 
     ingest(project, str(photos))
 
     first = project.store.images.get(1)
-    assert np.array_equal(open_pixels(project.pixels)[0], square_of(Path(first.uri).read_bytes(), "a", 16))
+    assert np.array_equal(PixelStore(project.pixels)[0], square_of(Path(first.uri).read_bytes(), "a", 16))
 
 
 def test_a_label_in_another_case_is_the_same_class_and_a_new_one_is_said(project: Project, tmp_path: Path) -> None:

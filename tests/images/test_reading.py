@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from tests.images.photos import encoded, picture
+from tests.images.photos import encoded, picture, pixels_of
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images import reading
-from tidal_core.images.reading import open_image, perceptual_hash, read_image
+from tidal_core.images.reading import open_image, perceptual_hash
 
 
 def test_a_png_comes_out_as_it_went_in() -> None:
     pixels = picture()
     data = encoded(pixels)
 
-    read, facts = read_image(data, "a.png")
+    read, facts = pixels_of(data, "a.png")
 
     assert np.array_equal(read, pixels)
     assert (facts.width, facts.height, facts.format, facts.bytes) == (40, 30, "PNG", len(data))
@@ -45,7 +45,7 @@ def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
 
-    read, facts = read_image(encoded(np.ascontiguousarray(stored), kind, exif=exif), f"turned.{kind.lower()}")
+    read, facts = pixels_of(encoded(np.ascontiguousarray(stored), kind, exif=exif), f"turned.{kind.lower()}")
 
     assert np.array_equal(read, upright)
     assert (facts.width, facts.height) == (48, 32)
@@ -67,7 +67,7 @@ def test_every_mode_becomes_rgb_of_about_the_same_brightness(mode: str, kind: st
     grey = Image.fromarray(picture()).convert("L")
     image = Image.fromarray(np.asarray(grey.convert("RGB"))).convert(mode)
 
-    read, _ = read_image(encoded(image, kind), "a")
+    read, _ = pixels_of(encoded(image, kind), "a")
 
     assert read.shape == (30, 40, 3)
     assert read.dtype == np.uint8
@@ -77,7 +77,7 @@ def test_every_mode_becomes_rgb_of_about_the_same_brightness(mode: str, kind: st
 def test_sixteen_bits_are_brought_to_eight() -> None:
     deep = np.linspace(0, 65_535, 40 * 30).reshape(30, 40).astype(np.uint16)
 
-    read, _ = read_image(encoded(Image.fromarray(deep)), "scan.png")
+    read, _ = pixels_of(encoded(Image.fromarray(deep)), "scan.png")
 
     assert read[..., 0].min() == 0
     assert read[..., 0].max() == 255
@@ -87,7 +87,7 @@ def test_sixteen_bits_are_brought_to_eight() -> None:
 def test_real_numbers_are_stretched_and_what_is_no_number_is_black() -> None:
     heights = np.array([[-10.0, 0.0], [10.0, np.nan]], dtype=np.float32)
 
-    read, _ = read_image(encoded(Image.fromarray(heights), "TIFF"), "map.tif")
+    read, _ = pixels_of(encoded(Image.fromarray(heights), "TIFF"), "map.tif")
 
     assert read[0, :, 0].tolist() == [0, 128]
     assert read[1, 0, 0] == 255
@@ -98,7 +98,7 @@ def test_transparency_lies_over_white() -> None:
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
     pixels[0, 0] = (255, 0, 0, 255)
 
-    read, _ = read_image(encoded(pixels), "icon.png")
+    read, _ = pixels_of(encoded(pixels), "icon.png")
 
     assert read[0, 0].tolist() == [255, 0, 0]
     assert read[1, 1].tolist() == [255, 255, 255]
@@ -109,7 +109,7 @@ def test_a_transparent_palette_lies_over_white() -> None:
     image.putpalette([0, 0, 0, 200, 0, 0])
     image.putpixel((1, 0), 1)
 
-    read, _ = read_image(encoded(image, "GIF", transparency=0), "old.gif")
+    read, _ = pixels_of(encoded(image, "GIF", transparency=0), "old.gif")
 
     assert read[0].tolist() == [[255, 255, 255], [200, 0, 0]]
 
@@ -118,9 +118,9 @@ def test_a_transparent_palette_lies_over_white() -> None:
 def test_the_first_frame_of_an_animation_is_taken_and_said(kind: str) -> None:
     first, second = (Image.fromarray(picture(seed=seed)) for seed in (1, 2))
     data = encoded(first, kind, save_all=True, append_images=[second])
-    alone, _ = read_image(encoded(first, kind), "one")
+    alone, _ = pixels_of(encoded(first, kind), "one")
 
-    read, facts = read_image(data, "film")
+    read, facts = pixels_of(data, "film")
 
     assert float(np.abs(read.astype(int) - alone).mean()) < 4  # palettes and compression may differ a little
     assert any("first is taken" in remark for remark in facts.remarks)
@@ -131,14 +131,14 @@ def test_modern_formats_are_read(kind: str) -> None:
     if not features.check(kind.lower()):
         pytest.skip(f"this pillow was built without {kind}")
 
-    read, facts = read_image(encoded(picture(), kind, quality=90), f"a.{kind.lower()}")
+    read, facts = pixels_of(encoded(picture(), kind, quality=90), f"a.{kind.lower()}")
 
     assert facts.format == kind
     assert float(np.abs(read.astype(int) - picture()).mean()) < 8
 
 
 def test_a_progressive_jpeg_is_read() -> None:
-    read, _ = read_image(encoded(picture(), "JPEG", progressive=True, quality=95), "a.jpg")
+    read, _ = pixels_of(encoded(picture(), "JPEG", progressive=True, quality=95), "a.jpg")
 
     assert float(np.abs(read.astype(int) - picture()).mean()) < 4
 
@@ -154,7 +154,7 @@ def test_a_jpeg_may_be_decoded_smaller_but_its_facts_are_its_own() -> None:
 
 
 def test_an_image_named_as_another_kind_is_read_with_a_remark() -> None:
-    _, facts = read_image(encoded(picture(), "PNG"), "photo.JPG")
+    _, facts = pixels_of(encoded(picture(), "PNG"), "photo.JPG")
 
     assert facts.remarks == ("is a PNG file named .jpg",)
 
@@ -197,7 +197,7 @@ def bomb_png(side: int) -> bytes:
 )
 def test_what_cannot_be_shown_is_refused_with_name_reason_and_remedy(data: bytes, reason: str) -> None:
     with pytest.raises(ImageUnreadable) as caught:
-        read_image(data, "holiday.jpg")
+        pixels_of(data, "holiday.jpg")
 
     assert caught.value.name == "holiday.jpg"
     assert reason in caught.value.reason
@@ -206,7 +206,7 @@ def test_what_cannot_be_shown_is_refused_with_name_reason_and_remedy(data: bytes
 
 
 def test_broken_exif_does_not_refuse_the_picture() -> None:
-    read, _ = read_image(encoded(picture(), "JPEG", exif=b"Exif\0\0broken"), "a.jpg")
+    read, _ = pixels_of(encoded(picture(), "JPEG", exif=b"Exif\0\0broken"), "a.jpg")
 
     assert read.shape == (30, 40, 3)
 
@@ -238,7 +238,7 @@ def test_photos_of_telephones_are_read_upright(kind: str) -> None:
     exif[0x0112] = 6  # turn by a quarter to see it upright
     data = encoded(picture(80, 60), kind, quality=95, exif=exif.tobytes())
 
-    pixels, facts = read_image(data, f"photo.{'heic' if kind == 'HEIF' else 'avif'}")
+    pixels, facts = pixels_of(data, f"photo.{'heic' if kind == 'HEIF' else 'avif'}")
 
     assert (facts.format, facts.width, facts.height, facts.remarks) == (kind, 60, 80, ())
     assert np.abs(pixels.astype(int) - np.rot90(picture(80, 60), -1)).mean() < 8
@@ -249,9 +249,9 @@ def test_without_the_decoder_of_heif_its_package_is_named() -> None:
 import sys
 sys.modules["pillow_heif"] = None  # as where it is not installed
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.reading import read_image
+from tidal_core.images.reading import open_image
 try:
-    read_image(b"\\0\\0\\0\\x1cftypheic" + bytes(400), "IMG_1.HEIC")
+    open_image(b"\\0\\0\\0\\x1cftypheic" + bytes(400), "IMG_1.HEIC")
 except ImageUnreadable as error:
     print(error.reason, "|", error.remedy)
 """

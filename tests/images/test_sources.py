@@ -7,7 +7,8 @@ import pytest
 
 from tests.images.photos import save
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.sources import file_uri, read_uri, shown_name, uri_path
+from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.images.sources.file import file_uri, shown_name
 
 
 def test_a_path_is_read(tmp_path: Path) -> None:

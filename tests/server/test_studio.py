@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.errors import InputError, ProjectNotFound, StoreError
-from tidal_core.images.pixels.cache import open_pixels
+from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import open_project, project_slugs
 from tidal_core.records import RoundState, Split
 from tidal_core.rounds.due import claim_round
@@ -78,7 +78,7 @@ def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_cl
 
     assert job is None or job.wait(60)
     assert job is None or job.error is None
-    assert open_pixels(demo.pixels).shape[1:] == (24, 24, 3)
+    assert PixelStore(demo.pixels).shape[1:] == (24, 24, 3)
     again.close()
 
 

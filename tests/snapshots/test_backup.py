@@ -22,8 +22,7 @@ from tidal_core.config import PRESETS, QUICK, ProjectSettings
 from tidal_core.engine.checkpoints import checkpoint_epoch
 from tidal_core.errors import InputError
 from tidal_core.images.ingest import ingest
-from tidal_core.images.pixels.cache import open_pixels
-from tidal_core.images.pixels.pixel_rows import open_rows
+from tidal_core.images.pixels import PixelStore, project_writer
 from tidal_core.images.sources import read_uri
 from tidal_core.projects import Project, create_project, open_project
 from tidal_core.records import RoundState
@@ -230,7 +229,7 @@ def test_where_there_is_no_room_it_is_said_and_nothing_is_left(tmp_path: Path) -
     )
 
     assert ended.returncode == 1
-    assert "b.zip could not be written: File too large. It needs about 2 MB, and" in ended.stderr
+    assert "b.zip could not be written: the disk is full. It needs about 2 MB, and" in ended.stderr
     assert "MB are free there; make room, or write it elsewhere." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert list(folder.iterdir()) == []
@@ -314,7 +313,7 @@ def test_images_beyond_the_pixel_cache_are_the_same_squares_again(tmp_path: Path
         save(tmp_path / "photos" / f"{seed}.png", seed=seed, size=(40, 30))
     project = create_project("photos", ProjectSettings(training_size=16, pixel_cache_gb=2 * 16 * 16 * 3 / 1e9))
     ingest(project, str(tmp_path / "photos"))
-    squares = open_pixels(project.pixels)[np.arange(5)]
+    squares = PixelStore(project.pixels)[np.arange(5)]
     done = backup(project, tmp_path / "b.zip", {}, with_images=with_images)
     project.close()
     if with_images:
@@ -323,7 +322,7 @@ def test_images_beyond_the_pixel_cache_are_the_same_squares_again(tmp_path: Path
     restored = open_project(restore(tmp_path / "b.zip", "again").slug)
 
     assert "pixels.beyond" in done.manifest.members
-    np.testing.assert_array_equal(open_pixels(restored.pixels)[np.arange(5)], squares)
+    np.testing.assert_array_equal(PixelStore(restored.pixels)[np.arange(5)], squares)
     assert len(np.unique(squares[3:].reshape(2, -1), axis=0)) == 2
     restored.close()
 
@@ -333,13 +332,13 @@ def test_a_killed_import_that_had_just_begun_to_go_beyond_the_cache_can_be_kept(
         save(tmp_path / "photos" / f"{seed}.png", seed=seed, size=(40, 30))
     project = create_project("photos", ProjectSettings(training_size=16, pixel_cache_gb=5.5 * 16 * 16 * 3 / 1e9))
     ingest(project, str(tmp_path / "photos"))
-    squares = np.array(open_pixels(project.pixels)[np.arange(3)])
-    with open_rows(project) as rows:  # three images whose batch the store never got
+    squares = np.array(PixelStore(project.pixels)[np.arange(3)])
+    with project_writer(project) as rows:  # three images whose batch the store never got
         rows.write(3, [squares[0]] * 3, [("/gone.png", "gone.png")] * 3)
     backup(project, tmp_path / "b.zip", {})
     project.close()
 
     restored = open_project(restore(tmp_path / "b.zip", "again").slug)
 
-    np.testing.assert_array_equal(open_pixels(restored.pixels)[np.arange(3)], squares)
+    np.testing.assert_array_equal(PixelStore(restored.pixels)[np.arange(3)], squares)
     restored.close()

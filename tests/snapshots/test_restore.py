@@ -65,7 +65,7 @@ def forge(
 
 
 def nothing_changed() -> bool:
-    return project_slugs() == [] and not list(home().glob(".restoring-*"))
+    return project_slugs() == [] and not list((home() / "projects").glob("*"))
 
 
 def test_what_forge_leaves_alone_is_restored(snapshot: Path) -> None:
@@ -224,12 +224,12 @@ restore(Path({str(snapshot)!r}), progress=show)
         assert victim.stdout.readline() == b"some\n"
         victim.kill()
     assert project_slugs() == []
-    assert list(home().glob(".restoring-*"))
+    assert len(list((home() / "projects").glob(".tiny.*"))) == 1
 
     restore(snapshot)
 
     assert project_slugs() == ["tiny"]
-    assert not list(home().glob(".restoring-*"))
+    assert [path.name for path in (home() / "projects").iterdir()] == ["tiny"]
 
 
 def test_the_command_says_what_is_wrong_in_one_line(snapshot: Path) -> None:

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.store.samples import label
+from tests.store.samples import image, label
 from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
 from tidal_core.store import Store, database
@@ -199,3 +200,41 @@ def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path) -> 
     _copy(store, tmp_path / "copy.duckdb")
     with Store(tmp_path / "copy.duckdb") as copy:
         assert copy.images.count() == 10
+
+
+@pytest.fixture
+def opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store as it is on Windows, where nobody else can open its file, not even the same process."""
+    monkeypatch.setattr(database, "_SECOND_HANDLE", False)
+    with Store(tmp_path / "it's.duckdb") as opened:
+        opened.images.add([image(i) for i in range(1, 11)])
+        opened.classes.add(["cat", "dog"])
+        yield opened
+
+
+def test_where_the_file_can_be_opened_only_once_a_snapshot_is_a_copy_that_goes_afterwards(
+    opened_once: Store, tmp_path: Path
+) -> None:
+    opened_once.answers.record([label("before", 1)])
+    (tmp_path / ".it's.duckdb.copy").write_bytes(b"left by a killed process")
+    with opened_once.snapshot() as snapshot:
+        opened_once.answers.record([label("during", 2)])
+        (tmp_path / "copy.duckdb").write_bytes(b"".join(snapshot.chunks(100_000)))
+    _copy(opened_once, tmp_path / "later.duckdb")
+
+    assert not list(tmp_path.glob("*.copy*"))
+    for name, events in (("copy", ["before"]), ("later", ["before", "during"])):
+        with Store(tmp_path / f"{name}.duckdb") as copy:
+            assert [stored.answer.event_id for stored in copy.answers.all()] == events
+            copy.answers.record([label("after", 3)])
+
+
+def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp_path: Path) -> None:
+    with opened_once.snapshot() as snapshot:
+        chunks = snapshot.chunks(1_000)
+        next(chunks)
+        opened_once.close()
+        with pytest.raises(StoreError, match="was closed while it was copied"):
+            next(chunks)
+
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]

@@ -68,7 +68,8 @@ def export(
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:
     """The running studio writes what needs no photos, of a project of any size, and hands over just that."""
-    from tidal_core.export.tables.base import ExportReport, replaced
+    from tidal_core.export.tables.base import ExportReport
+    from tidal_core.files import replaced
     from tidal_core.server.owner_client import fetch_export
 
     asked = {"format": exporter.name, "what": options.what}

@@ -17,8 +17,8 @@ from torch import Generator, Tensor
 from tidal_core.config import TrainConfig
 from tidal_core.engine.devices import free_bytes
 from tidal_core.errors import InputError
-from tidal_core.images.pixels.beyond import PixelSource, open_source
-from tidal_core.records import Int64, UInt8
+from tidal_core.images.pixels import PixelStore
+from tidal_core.records import Int64
 
 Place = Literal["device", "host", "file"]
 
@@ -27,21 +27,12 @@ SHARE_OF_DEVICE = 0.4
 SHARE_OF_HOST = 0.4
 
 
-def open_pixels(path: Path) -> UInt8:
-    """pixels.npy as a memory map, uint8 (rows, H, W, 3); InputError if it is anything else.
-
-    Rows beyond a cache's limit are decoded when they are asked for, see ``images.beyond``.
-    """
-    pixels = open_source(path)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
-        raise InputError(
-            f"{path.name} is {pixels.dtype} {pixels.shape} and should be uint8 (rows, H, H, 3); "
-            "build the pixel cache again."
-        )
-    return pixels
+def open_pixels(path: Path) -> PixelStore:
+    """The squares of a round, as they are now until it ends; InputError if the file is anything else."""
+    return PixelStore(path).open()
 
 
-def check_rows(pixels: UInt8, rows: Int64) -> None:
+def check_rows(pixels: PixelStore, rows: Int64) -> None:
     """InputError unless every row is one of the file's."""
     if len(rows) and not (rows.min() >= 0 and rows.max() < len(pixels)):
         raise InputError(
@@ -62,12 +53,12 @@ def choose_place(n_bytes: int, device: torch.device) -> Place:
 class PixelBatches:
     """The images ``rows`` of a pixel file as batches on ``device``; close it when done."""
 
-    def __init__(self, pixels: UInt8, rows: Int64, device: torch.device, place: Place | None = None) -> None:
+    def __init__(self, pixels: PixelStore, rows: Int64, device: torch.device, place: Place | None = None) -> None:
         check_rows(pixels, rows)
-        self.side = int(pixels.shape[1])
+        self.side = pixels.side
         self.device = device
         self._pixels, self._rows = pixels, rows
-        self._decodes = isinstance(pixels, PixelSource)
+        self._decodes = pixels.is_partly_beyond
         self.place = place or choose_place(len(rows) * self.side * self.side * 3, device)
         self._all: Tensor | None = None  # (N, H, W, 3) uint8
         self._ahead: tuple[bytes, Future[Tensor]] | None = None

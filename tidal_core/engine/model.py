@@ -8,7 +8,6 @@ written beside its place and renamed, so that a file of this name is always whol
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -24,6 +23,7 @@ from tidal_core.engine.backbones import Backbone, build_backbone
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.errors import InputError
+from tidal_core.files import atomic
 
 
 class Model:
@@ -185,12 +185,9 @@ def load_weights(
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file beside ``path``, then rename it, so that ``path`` is never half a file."""
-    beside = path.with_name(path.name + ".part")
-    save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, beside, dict(metadata))
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write a safetensors file; ``path`` is never half a file, and on the disk when this returns."""
+    with atomic(path, durable=True) as beside:
+        save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, beside, dict(metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

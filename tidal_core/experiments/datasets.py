@@ -18,17 +18,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tidal_core.errors import InputError
+from tidal_core.files import atomic, sweep
+from tidal_core.images.importers.digits import split_indices
+from tidal_core.images.sources.digits import load_digits
 from tidal_core.projects import Project, open_project
 from tidal_core.records import Int64, Split, UInt8
 from tidal_core.rounds import audit
@@ -129,8 +132,6 @@ def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, I
 
 
 def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
-    from tidal_core.images.importers.digits import load_digits, split_indices
-
     pixels, labels = load_digits()  # (1797, 8, 8)
     return _colour(pixels), labels, split_indices(), tuple("0123456789")
 
@@ -204,12 +205,9 @@ def keep_project(project: Project, cache: Path) -> None:
     test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
     test = np.sort(test[labels[test] >= 0]) if len(test) else test
     test = test if len(test) else labelled[_hold_out(labels[labelled])]
-    folder = _folder(name, cache)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "test.npy", test)
     about = {"name": name, "class_names": [c.name for c in classes], "pixels": str(project.pixels)}
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    with _prepared(_folder(name, cache)) as folder:
+        _describe(folder, labels, test, about)
 
 
 def _hold_out(labels: Int64) -> Int64:
@@ -236,14 +234,35 @@ def _square(pixels: UInt8, side: int) -> UInt8:
 
 
 def _write(folder: Path, name: str, pixels: UInt8, labels: Int64, test: Int64, class_names: tuple[str, ...]) -> None:
-    """``about.json`` comes last: with it, the folder is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    out = open_memmap(folder / "pixels.npy", "w+", np.uint8, pixels.shape)
-    out[:] = pixels
-    out.flush()
+    with _prepared(folder) as beside:
+        np.save(beside / "pixels.npy", pixels)
+        _describe(beside, labels, test, {"name": name, "class_names": class_names})
+
+
+def _describe(folder: Path, labels: Int64, test: Int64, about: dict[str, Any]) -> None:
     np.save(folder / "labels.npy", labels)
     np.save(folder / "test.npy", test)
-    (folder / "about.json").write_text(json.dumps({"name": name, "class_names": class_names}), encoding="utf-8")
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+@contextmanager
+def _prepared(folder: Path) -> Iterator[Path]:
+    """A folder to prepare a data set in; it becomes ``folder`` when the block ends well.
+
+    One that another process has finished meanwhile stays: they hold the same.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent)
+    try:
+        with atomic(folder) as beside:
+            beside.mkdir()
+            yield beside
+    except OSError as error:
+        if not (folder / "about.json").exists():
+            raise InputError(
+                f"The data set could not be prepared in {folder} ({error.strerror or error}); delete that folder if it "
+                "is there, or make room on the disk."
+            ) from error
 
 
 def available(cache: Path, data: Path | None = None) -> list[str]:

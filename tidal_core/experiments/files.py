@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tidal_core import files
 from tidal_core.errors import InputError
 from tidal_core.experiments.owner import owner_of
 from tidal_core.experiments.protocol import Arm, Protocol
@@ -107,9 +108,8 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
             tuple(dict.fromkeys(before.imbalances + spec.imbalances)),
             max(before.runs, spec.runs),
         )
-    beside = file.with_suffix(".part")
-    beside.write_text(spec.to_json(), encoding="utf-8")
-    beside.replace(file)
+    files.sweep(experiment.folder)
+    files.write(file, spec.to_json(), durable=True)
     return experiment
 
 
@@ -117,8 +117,8 @@ def rounds_done(experiment: Experiment) -> tuple[int, int]:
     """Rounds that are finished, and all that the specification asks for."""
     spec = experiment.spec
     total = len(spec.arms) * len(spec.imbalances) * spec.runs * spec.protocol.rounds
-    files = (experiment.folder / "runs").glob("*.jsonl")
-    lines = sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files)
+    runs = (experiment.folder / "runs").glob("*.jsonl")
+    lines = sum(max(0, file.read_bytes().count(b"\n") - 1) for file in runs)
     return min(lines, total), total
 
 

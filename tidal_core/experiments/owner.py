@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -65,12 +66,19 @@ def start(arguments: Sequence[str], folder: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
             cwd=Path(__file__).parents[2],
+            **_apart(),
         )
     _started.append(process)
     _hand_over(folder, process.pid)
     return process.pid
+
+
+def _apart() -> dict[str, Any]:
+    """What lets a process live on when the studio is closed, as arguments of Popen."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
 
 
 def stop(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tidal_core import files
 from tidal_core.experiments import owner
 from tidal_core.records import Float64, Int64
 
@@ -30,6 +31,7 @@ def begin(folder: Path, dataset: str, per_class: int) -> None:
     """Train in a process of its own; InputError while another one works in the folder."""
     if owner.owner_of(folder) is None:
         folder.mkdir(parents=True, exist_ok=True)
+        files.sweep(folder)
         (folder / "log.txt").unlink(missing_ok=True)
         note(folder, 0, EPOCHS, "starting")
     owner.start(["separability", dataset, "--per-class", str(per_class)], folder)
@@ -45,9 +47,7 @@ def cancel(folder: Path) -> bool:
 
 def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
     """Keep how far it has come, for ``state_of``."""
-    beside = folder / "progress.part"
-    beside.write_text(json.dumps({"epoch": epoch, "epochs": epochs, "said": said}), encoding="utf-8")
-    beside.replace(folder / _PROGRESS)
+    files.write(folder / _PROGRESS, json.dumps({"epoch": epoch, "epochs": epochs, "said": said}))
 
 
 def state_of(folder: Path) -> tuple[float, str] | None:
@@ -94,7 +94,7 @@ class Separation:
     train_accuracy: float
 
     def save(self, file: Path) -> None:
-        """One .npz file, written beside and renamed."""
+        """One .npz file."""
         about = {
             "dataset": self.dataset,
             "class_names": self.class_names,
@@ -103,11 +103,10 @@ class Separation:
             "train_accuracy": self.train_accuracy,
         }
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(file.stem + ".part.npz")
         arrays: dict[str, Any] = {f"score_{name}": values for name, values in self.scores.items()}
         arrays |= {"minor": self.minor, "counts": self.counts, "accuracy": self.accuracy}
-        np.savez_compressed(beside, about=np.array(json.dumps(about)), **arrays)
-        beside.replace(file)
+        with files.atomic_file(file) as out:
+            np.savez_compressed(out, about=np.array(json.dumps(about)), **arrays)
 
     @classmethod
     def load(cls, file: Path) -> Separation:

@@ -23,16 +23,16 @@ from tidal_core.engine.model import Model
 from tidal_core.engine.scoring import SquareScorer
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.export.model.facts import ModelFacts, model_facts
-from tidal_core.export.tables.base import replaced
+from tidal_core.files import replaced
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.folder import FolderImporter
-from tidal_core.images.pixels.cache import square_of
-from tidal_core.images.sources import shown_name
+from tidal_core.images.reading import READERS
+from tidal_core.images.sources.file import shown_name
+from tidal_core.images.squares import square_of
 from tidal_core.method.tidal import td_entropy
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, UInt8
 
-READERS = 2  # threads that read and decode
 _AHEAD = 32  # files read ahead of the model
 _BLOCK_BYTES = 32_000_000  # of squares scored and written together
 

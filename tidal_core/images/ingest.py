@@ -19,20 +19,21 @@ import numpy as np
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import sweep
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
-from tidal_core.images.pixels.beyond import SUFFIX, rename
-from tidal_core.images.pixels.cache import decoded_side, fit_square, open_pixels
-from tidal_core.images.pixels.pixel_rows import PixelRows, only_one, open_rows
-from tidal_core.images.reading import ImageFacts, open_image
+from tidal_core.images.pixels import PixelStore, PixelWriter, only_one, project_writer
+from tidal_core.images.reading import READERS, ImageFacts, open_image
 from tidal_core.images.sources import has_gone, unchanged_since
+from tidal_core.images.squares import decoded_side, fit_square
 from tidal_core.projects import Project
 from tidal_core.records import (
     ImageRecord,
     ImageStatus,
     ImportProblem,
+    ImportProgress,
     ImportReport,
     Split,
     UInt8,
@@ -42,25 +43,11 @@ LabelUse = Literal["none", "known", "answers"]
 """What becomes of labels that come along: nothing; known classes (for demos, experiments and the test split, never
 trained on); or answers of the annotator that the source names, else ``import``."""
 
-WORKERS = 2
 _IN_FLIGHT = 64  # images decoded ahead of the store: bounds the memory
 _BATCH_IMAGES = 256
 _BATCH_SECONDS = 1.0  # the first images can be labelled while the rest is coming in
 _PROGRESS_SECONDS = 0.2
 _COMPARED_AT_ONCE = 1_000  # pairs of squares
-
-
-@dataclass(frozen=True)
-class ImportProgress:
-    """Where an import stands."""
-
-    done: int  # files gone through
-    total: int | None  # None where only going through the source would tell
-    read: int  # new images so far
-    problems: int
-    name: str  # the last file
-    per_second: float  # files
-    seconds_left: float | None
 
 
 @dataclass(frozen=True)
@@ -96,10 +83,12 @@ def ingest(
         options = options or ImportOptions()
         if options.workspace is None:
             options = replace(options, workspace=project.folder / "originals")
+        sweep(project.folder / "imports")
+        sweep(project.previews, below=True)
         run = None
         try:
             found = scan(source, options)
-            with open_rows(project) as rows:
+            with project_writer(project) as rows:
                 run = _Import(project, found, labels, rows.spec, progress, started)
                 cancelled = run.go(rows, should_stop or (lambda: False))
             return run.finish(hide_near_duplicates, cancelled)
@@ -147,12 +136,12 @@ class _Import:
         self.done = self._read = self._known = self._duplicates = 0
         self._last_progress = 0.0
 
-    def go(self, cache: PixelRows, should_stop: Callable[[], bool]) -> bool:
+    def go(self, cache: PixelWriter, should_stop: Callable[[], bool]) -> bool:
         """Go through the source; returns whether it was stopped before its end."""
         stopped = False
         waiting: deque[Future[_Examined] | ImportProblem | _Examined] = deque()
         items = iter(self._found.items)
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="import") as pool:
+        with ThreadPoolExecutor(READERS, thread_name_prefix="import") as pool:
             try:
                 while True:
                     stopped = should_stop()
@@ -199,10 +188,8 @@ class _Import:
 
     def _find_moved(self) -> None:
         """Take down where moved files lie now; killed in between, the next import does it again."""
-        beyond = self._project.pixels.with_suffix(SUFFIX)
-        if beyond.exists():
-            moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
-            rename(beyond, {row: (item.uri, item.name) for row, item in moved})
+        moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
+        PixelStore(self._project.pixels).move({row: (item.uri, item.name) for row, item in moved})
         self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
 
     def _start(
@@ -231,7 +218,7 @@ class _Import:
         except ImageUnreadable as error:
             return _Examined(item, problem=ImportProblem(item.name, error.reason, error.remedy))
 
-    def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelRows) -> None:
+    def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelWriter) -> None:
         """One file, in the order of the source."""
         self.done += 1
         examined = result.result() if isinstance(result, Future) else result
@@ -306,7 +293,7 @@ class _Import:
         as_known = self._labels == "known" or item.split is Split.TEST
         return self._book.add(image_id, item, as_known=as_known, is_new=image_id >= self._first_new_id)
 
-    def _flush(self, cache: PixelRows) -> None:
+    def _flush(self, cache: PixelWriter) -> None:
         """Pixels first, then the store: a row that the store names is always there."""
         self._batch_started = time.monotonic()
         if not self._batch:
@@ -330,7 +317,7 @@ class _Import:
         ids, hashes, rows = self._store.images.hashes()
         pairs = candidate_pairs(hashes, int(np.searchsorted(ids, self._first_new_id)))
         looks_like: dict[int, int] = {}  # the later image's id to the earlier one's
-        pixels = open_pixels(self._project.pixels)
+        pixels = PixelStore(self._project.pixels)
         for start in range(0, len(pairs), _COMPARED_AT_ONCE):
             chunk = np.array(pairs[start : start + _COMPARED_AT_ONCE])  # (n, 2)
             same = same_picture(pixels[rows[chunk[:, 0]]], pixels[rows[chunk[:, 1]]])

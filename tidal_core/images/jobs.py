@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from tidal_core.errors import TidalError
 from tidal_core.images.importers.base import ImportOptions
-from tidal_core.images.ingest import ImportProgress, LabelUse, ingest
-from tidal_core.images.pixels.refill import refill
+from tidal_core.images.ingest import LabelUse, ingest
+from tidal_core.images.pixels import refill
 from tidal_core.images.reports import keep_problems, together
 from tidal_core.projects import Project
-from tidal_core.records import ImportReport
+from tidal_core.records import ImportProgress, ImportReport
 
 
 @dataclass

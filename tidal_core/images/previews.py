@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from tidal_core import files
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels.cache import png_bytes
 from tidal_core.images.reading import open_image
 from tidal_core.images.sources import read_uri
+from tidal_core.images.squares import png_bytes
 from tidal_core.records import ImageRecord
 
 SCREEN_SIZE = 1_024  # pixels of the longest side on the labelling page
@@ -36,7 +36,7 @@ def preview(image: ImageRecord, size: int, cache: Path) -> tuple[bytes, str]:
     """One image for the screen as ``(bytes, content type)``, its longest side at most ``size`` pixels.
 
     ``cache`` is the project's previews folder. Raises ImageUnreadable when the original is gone, damaged or no longer
-    the file that was imported, and no copy is kept; ``pixels.cache.cached_png`` has what is left then.
+    the file that was imported, and no copy is kept; ``PixelStore.png`` has what is left then.
     """
     stem = cache / image.sha256[:2] / f"{image.sha256}-{size}"
     for suffix, kind in _TYPES.items():
@@ -117,14 +117,7 @@ def _can_go_as_it_is(data: bytes, kind: str, shown: Image.Image, size: int) -> b
 
 
 def _keep(path: Path, body: bytes) -> None:
-    """Write beside and rename, so that a half-written preview is never served; a full disk only costs speed."""
-    beside = None
-    try:
+    """A half-written preview is never served; a full disk only costs speed."""
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        os.replace(beside, path)
-    except OSError:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
+        files.write(path, body)

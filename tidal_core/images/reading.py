@@ -43,6 +43,7 @@ SUFFIXES = frozenset(
         *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".ico"),
     }
 )
+READERS = 2  # threads that read and decode files
 MAX_HEADER_PIXELS = 1_000_000_000  # a header that claims more is a bomb or a map, not a photo
 MAX_DECODED_PIXELS = 150_000_000  # what is really decoded: 450 MB as RGB
 LARGE_PIXELS = 25_000_000  # from here on one image at a time is decoded, so that workers do not add up their peaks
@@ -102,20 +103,14 @@ class ImageFacts:
     remarks: tuple[str, ...] = ()  # "animated: the first of its frames is taken", ...
 
 
-def read_image(data: bytes, name: str, *, at_least: int | None = None) -> tuple[UInt8, ImageFacts]:
-    """Decode one file's bytes to RGB pixels (H, W, 3) and its facts.
+def open_image(
+    data: bytes, name: str, *, at_least: int | None = None, sha256: str | None = None
+) -> tuple[Image.Image, ImageFacts]:
+    """Decode one file's bytes to a loaded pillow image of mode RGB and its facts; ``sha256`` where it is known already.
 
     ``at_least`` allows a JPEG to be decoded smaller than it is, in powers of two, with both sides still at least that
     many pixels; ``facts.width`` and ``facts.height`` are the file's own in any case. Raises ImageUnreadable.
     """
-    image, facts = open_image(data, name, at_least=at_least)
-    return np.asarray(image), facts
-
-
-def open_image(
-    data: bytes, name: str, *, at_least: int | None = None, sha256: str | None = None
-) -> tuple[Image.Image, ImageFacts]:
-    """As ``read_image``, with the pixels as a loaded pillow image of mode RGB; ``sha256`` where it is known already."""
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:

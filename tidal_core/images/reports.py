@@ -6,7 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidal_core.images.pixels.refill import SOURCE
+from tidal_core.files import atomic
+from tidal_core.images.pixels import REFILL_SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 from tidal_core.text import spreadsheet_safe
@@ -14,7 +15,7 @@ from tidal_core.text import spreadsheet_safe
 
 def summary(report: ImportReport) -> str:
     """One sentence: "350 images read in 1.2 s (290 a second); 3 known before; 2 problems"."""
-    if report.source == SOURCE:
+    if report.source == REFILL_SOURCE:
         return _about_refill(report)
     speed = f" ({report.read / report.seconds:,.0f} a second)" if report.read and report.seconds > 0 else ""
     parts = [f"{_count(report.read, 'image')} read in {report.seconds:.1f} s{speed}"]
@@ -60,7 +61,7 @@ def together(reports: Sequence[ImportReport]) -> ImportReport:
 def write_problems(report: ImportReport, path: Path) -> None:
     """Every problem as one row of a CSV file: name, reason, remedy."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", "reason", "remedy"])
         writer.writerows(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from tidal_core.files import atomic_file, sweep
 from tidal_core.projects import Project
 
 _COPIED_AT_ONCE = 1 << 20
@@ -34,6 +35,7 @@ def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> lis
             file.seek(0)
         folder = folder / f"with-table-{digest.hexdigest()[:12]}"
     (folder / "images").mkdir(parents=True, exist_ok=True)
+    sweep(folder, below=True)
     sources: list[Path] = []
     for name, file in sorted(named, key=lambda one: Path(one[0]).suffix.lower() in _TABLES):
         suffix = Path(name).suffix.lower()
@@ -57,25 +59,23 @@ def _safe_name(name: str) -> str:
 
 
 def _store(folder: Path, name: str, file: BinaryIO) -> Path:
-    """Write beside and rename; equal content under an equal name stays as it is."""
-    beside = folder / f".{name[:50]}.part"
-    digest = hashlib.sha256()
-    try:
-        with beside.open("wb") as out:
-            while chunk := file.read(_COPIED_AT_ONCE):
-                digest.update(chunk)
-                out.write(chunk)
-        target = folder / name
-        if target.exists():
-            if target.stat().st_size == beside.stat().st_size and _digest(target) == digest.digest():
+    """Equal content under an equal name stays as it is; other content goes by its hash."""
+    target = folder / name
+    if target.exists():
+        digest = _digest(file)
+        with target.open("rb") as before:
+            if _digest(before) == digest:
                 return target
-            target = folder / f"{target.stem}-{digest.hexdigest()[:8]}{target.suffix}"
-        shutil.move(beside, target)
-        return target
-    finally:
-        beside.unlink(missing_ok=True)
+        target = folder / f"{target.stem}-{digest[:8]}{target.suffix}"
+    with atomic_file(target, keep_equal=True) as out:
+        shutil.copyfileobj(file, out, _COPIED_AT_ONCE)
+    return target
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def _digest(file: BinaryIO) -> str:
+    """SHA-256 of what a file holds, hex; it can be read from its start afterwards."""
+    digest = hashlib.sha256()
+    while chunk := file.read(_COPIED_AT_ONCE):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()

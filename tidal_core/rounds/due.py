@@ -14,7 +14,7 @@ from importlib.metadata import version
 from tidal_core import strategies
 from tidal_core.config import RoundConfig, Seeds
 from tidal_core.errors import TidalError
-from tidal_core.images.pixels.cache_state import cached_spec, round_uses
+from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds import audit

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tidal_core.images.pixels.beyond import SUFFIX as BEYOND
+from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, Purpose, QueueItem
 from tidal_core.rounds import audit
@@ -64,9 +64,10 @@ def fill_queue(project: Project) -> int:
 def seed_batch(project: Project, pool: Int64, rng: np.random.Generator) -> Int64:
     """Images of ``pool`` (N,) that cover it, for the first round; none that looks like one answered before."""
     store = project.store
-    if not project.pixels.exists() or not len(pool):
+    pixels = PixelStore(project.pixels)
+    if not pixels.exists or not len(pool):
         return _none()
-    if project.pixels.with_suffix(BEYOND).exists():  # some of them would have to be decoded
+    if pixels.is_partly_beyond:  # some of them would have to be decoded
         pool = np.sort(rng.permutation(pool)[:LOOKED_AT_BEYOND_THE_CACHE])
     wanted = max(project.settings.labels_per_round, 2 * len(store.classes.all()))
     answered = store.answers.answered_images()

@@ -22,7 +22,7 @@ from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import Stopped
-from tidal_core.images.pixels.cache_state import round_uses
+from tidal_core.images.pixels import round_uses
 from tidal_core.method import dynamics
 from tidal_core.projects import Project
 from tidal_core.records import (

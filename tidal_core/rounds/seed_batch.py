@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tidal_core.images.pixels.beyond import open_source
+from tidal_core.images.pixels import PixelStore
 from tidal_core.records import Float32, Int64
 
 GRID = 8  # pixels: the side that images are averaged down to
@@ -23,9 +23,9 @@ CHUNK = 4_096  # images averaged at a time
 def thumbnails(pixels: Path, rows: Int64) -> Float32:
     """Images averaged down to 8x8, flat: (N, 192), in grey levels from 0 to 255.
 
-    ``pixels`` is the project's pixels.npy, uint8 (rows, H, W, 3).
+    ``pixels`` is the project's pixels.npy.
     """
-    images = open_source(pixels)
+    images = PixelStore(pixels)
     height, width = images.shape[1:3]
     side_y, side_x = min(GRID, height), min(GRID, width)
     # Blocks of nearly equal size: edge i lies at i * size / side, as an integer.

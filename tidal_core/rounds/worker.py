@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tidal_core.errors import RoundStateError, Stopped, TidalError
-from tidal_core.images.pixels.cache_state import is_waiting
+from tidal_core.images.pixels import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
 

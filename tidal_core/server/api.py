@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tidal_core.errors import ImageUnreadable, InputError, NotFound, ProjectInUse, ProjectNotFound, TidalError
-from tidal_core.images.pixels.cache import cached_png
+from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
 from tidal_core.labelling.sheets import SHEET_AT_MOST
@@ -280,7 +280,7 @@ def _picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, st
     except ImageUnreadable:
         if not project.pixels.exists():
             raise
-        return cached_png(project.pixels, image.pixel_row), "image/png", False
+        return PixelStore(project.pixels).png(image.pixel_row), "image/png", False
 
 
 def _why(call: Call) -> Response:

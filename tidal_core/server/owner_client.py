@@ -24,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psutil
 
+from tidal_core import files
 from tidal_core.errors import InputError, ProjectInUse, TidalError
 from tidal_core.projects import Project, open_project, project_folder
 from tidal_core.store import Store
@@ -49,11 +50,7 @@ class Owner:
 
 def announce(folder: Path, owner: Owner) -> None:
     """Write down who owns the project in ``folder``; nobody but this user can read it."""
-    beside = folder / f".{FILE}-{owner.pid}"
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(asdict(owner), file)
-    beside.replace(folder / FILE)
+    files.write(folder / FILE, json.dumps(asdict(owner)), private=True)
 
 
 def withdraw(folder: Path, owner: Owner) -> None:

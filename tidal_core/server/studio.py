@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, StoreError
-from tidal_core.images.pixels.cache_state import cached_spec, needs_refill, note_spec
+from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.projects import Project
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker

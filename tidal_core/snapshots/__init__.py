@@ -24,16 +24,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidal_core.errors import InputError
+from tidal_core.images.pixels import FILE_NAMES
 
 FORMAT = "tidal-studio-snapshot"
 VERSION = 1
 MANIFEST = "manifest.json"
 DATABASE = "project.duckdb"
-PIXELS = "pixels.npy"
-BEYOND = "pixels.beyond"
-
+_PIXELS = "|".join(re.escape(name) for name in FILE_NAMES)
 _MEMBER = re.compile(
-    r"project\.duckdb|pixels\.(npy|beyond)|checkpoints/round-\d{4,9}\.(safetensors|resume)|imports/import-\d{3,9}\.csv"
+    rf"project\.duckdb|{_PIXELS}|checkpoints/round-\d{{4,9}}\.(safetensors|resume)|imports/import-\d{{3,9}}\.csv"
     r"|images/\d{6,10}(\.[a-z0-9]{1,5})?"
 )
 

@@ -7,23 +7,19 @@ unpacked beside the projects, opened, and brought to this version's tables; only
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
-from tidal_core.images.pixels.beyond import rename
-from tidal_core.images.pixels.cache import open_pixels
+from tidal_core.files import atomic, sweep
+from tidal_core.images.pixels import FILE_NAMES, PixelStore
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
-from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe
+from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
@@ -31,7 +27,6 @@ from tidal_core.store.migrations import MIGRATIONS
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
-_PLACE = ".restoring-"
 
 
 @dataclass(frozen=True)
@@ -57,14 +52,16 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             manifest = _checked(archive, file)
             slug = slugify(name) if name is not None else slugify(manifest.slug)
             _refuse_existing(slug)
-            home().mkdir(parents=True, exist_ok=True)
-            _remove_left_places()
-            place = Path(tempfile.mkdtemp(prefix=f"{_PLACE}{os.getpid()}-", dir=home()))
+            folder = project_folder(slug)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            sweep(folder.parent)
             try:
-                _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
-                return _settle(manifest, place, slug, name)
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
+                with atomic(folder, durable=True) as place:
+                    _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
+                    return _opened(manifest, place, slug, name)
+            except OSError:
+                _refuse_existing(slug)  # made meanwhile
+                raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise InputError(f"{error.filename or file} cannot be read ({error.strerror}); check the name.") from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
@@ -118,18 +115,10 @@ def _refuse_existing(slug: str) -> None:
         )
 
 
-def _remove_left_places() -> None:
-    """What restores that were killed had unpacked."""
-    for left in home().glob(f"{_PLACE}*"):
-        pid = left.name.removeprefix(_PLACE).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Path, progress: Progress) -> None:
     total, done = sum(one.bytes for one in manifest.members.values()), 0
     for folder in ("previews", "checkpoints", "exports"):
-        (place / folder).mkdir()
+        (place / folder).mkdir(parents=True)
     for name, said in manifest.members.items():
         target = place / ("originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,8 +136,8 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Pat
             raise InputError(f"{file}: {name} is damaged (its hash is not the manifest's); take another copy of it.")
 
 
-def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
-    """Open what was unpacked, which brings it to this version's tables, and give it its place."""
+def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
+    """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
     with Store(place / DATABASE) as store:
         if name is not None:
@@ -162,17 +151,11 @@ def _settle(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
             if image_member(image) in manifest.members
         }
         store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
-        if photos and (place / BEYOND).exists():
-            moved = {one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos}
-            rename(place / BEYOND, moved)
-        if store.images.next_pixel_row():
-            open_pixels(place / PIXELS, at_least=store.images.next_pixel_row())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        place.rename(folder)
-    except OSError:
-        _refuse_existing(slug)
-        raise
+        with PixelStore(place / FILE_NAMES[0]) as pixels:
+            if photos:
+                pixels.move({one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos})
+            if store.images.next_pixel_row():
+                pixels.open(at_least=store.images.next_pixel_row())
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
 
 

@@ -7,34 +7,26 @@ the other way round they would be missing. Weights and squares that the file ref
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import io
-import itertools
 import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self
 
-import numpy as np
-from numpy.lib import format as npy
-
 from tidal_core import __version__
-from tidal_core.errors import ImageUnreadable, InputError
-from tidal_core.images.pixels.beyond import PixelSource
-from tidal_core.images.pixels.cache import open_pixels
-from tidal_core.images.pixels.cache_state import cached_spec
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import atomic_file, sweep
+from tidal_core.images.pixels import PixelStore, cached_spec
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, ImportProblem, RoundState, UInt8
-from tidal_core.snapshots import BEYOND, DATABASE, FORMAT, MANIFEST, PIXELS, VERSION, Manifest, Member
+from tidal_core.records import ImageRecord, ImportProblem, RoundState
+from tidal_core.snapshots import DATABASE, FORMAT, MANIFEST, VERSION, Manifest, Member
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
@@ -87,9 +79,10 @@ def backup(
     """
     target = Path(os.path.abspath(target.expanduser()))
     check_target(target, force)
+    sweep(target.parent)
     writer = None
     try:
-        with _whole_file(target, force) as file:
+        with atomic_file(target, durable=True, private=True, replacing=force) as file:
             writer = _Writer(file, progress or (lambda done, total: None))
             with writer:
                 with project.store.snapshot() as snapshot:
@@ -101,7 +94,7 @@ def backup(
         if isinstance(error, FileExistsError):
             check_target(target, force)
         free, needed = shutil.disk_usage(target.parent).free, writer.total if writer is not None else 0
-        why = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror or str(error)
+        why = "the disk is full" if error.errno in DISK_FULL else error.strerror or str(error)
         raise InputError(
             f"the snapshot {target} could not be written: {why}. It needs about {needed / 1e6:,.0f} MB, and "
             f"{free / 1e6:,.0f} MB are free there; make room, or write it elsewhere."
@@ -166,43 +159,23 @@ def _bytes_beside(project: Project, with_images: bool) -> int:
 
 
 def _add_pixels(writer: _Writer, project: Project, rows: int) -> None:
-    """The first rows of the pixel cache, and the names of those that are beyond its limit."""
-    size, pixels = cached_spec(project).size, open_pixels(project.pixels, at_least=rows)
-    if pixels.shape[1] != size:
+    """What holds the first rows of the pixel store."""
+    size, pixels = cached_spec(project).size, PixelStore(project.pixels)
+    if pixels.side != size:
         raise InputError(
-            f"the pixel cache of {project.slug!r} is being filled anew ({pixels.shape[1]} pixels instead of {size}); "
+            f"the pixel cache of {project.slug!r} is being filled anew ({pixels.side} pixels instead of {size}); "
             "take the snapshot when that is done."
         )
-    source: object = pixels
-    if isinstance(source, PixelSource):
-        pixels = source.cached
-        if rows > source.first:  # an import that was killed may have begun to go beyond, with no image there yet
-            writer.add(BEYOND, _lines(project.folder / BEYOND, 1 + rows - source.first))
-    writer.add(PIXELS, _squares(pixels, min(rows, len(pixels))))
-
-
-def _lines(path: Path, n: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        first = itertools.islice(file, n)
-        while some := b"".join(itertools.islice(first, 10_000)):
-            yield some
-
-
-def _squares(pixels: UInt8, rows: int) -> Iterator[bytes]:
-    """The first rows of an array as an array file of their own."""
-    header = io.BytesIO()
-    npy.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, *pixels.shape[1:])})
-    yield header.getvalue()
-    step = max(1, _CHUNK // int(np.prod(pixels.shape[1:])))
-    for start in range(0, rows, step):
-        yield pixels[start : min(start + step, rows)].tobytes()
+    for name, chunks in pixels.files(rows):
+        writer.add(name, chunks)
 
 
 class _Writer:
     """The zip while it is written: counts and hashes what goes in."""
 
     def __init__(self, file: BinaryIO, progress: Progress) -> None:
-        self.archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+        self._target = _Target(file)
+        self.archive = zipfile.ZipFile(self._target, "w", zipfile.ZIP_STORED)
         self.members: dict[str, Member] = {}
         self.total = 0
         self._done = 0
@@ -213,7 +186,7 @@ class _Writer:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self.archive.fp = None  # or it would be finished all the same, now or when nobody has it any more
+            self._target.is_given_up = True
         self.archive.close()
 
     def add(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -236,28 +209,29 @@ class _Writer:
             self.add(name, iter(lambda: file.read(_CHUNK), b""))
 
 
-@contextmanager
-def _whole_file(target: Path, force: bool) -> Iterator[BinaryIO]:
-    """A file that becomes ``target`` when the block ends well; a process that is killed before leaves nothing.
+class _Target:
+    """The file that the zip is written to, until it is given up: what comes then goes nowhere.
 
-    Where the system can (Linux), the file has no name until then; elsewhere it is called ``.NAME-PID.part``.
+    A zip that is closed is finished with its directory, also where the disk is full already; and one that is not closed
+    would be when nobody has it any more.
     """
-    beside = target.with_name(f".{target.name}-{os.getpid()}.part")
-    try:
-        handle = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o600)
-        file: BinaryIO = os.fdopen(handle, "w+b")
-        nameless = True
-    except (AttributeError, OSError):
-        file, nameless = beside.open("x+b"), False
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if nameless:
-                # A directory handle, ignored for an absolute path, makes Python follow the link to the open file.
-                os.link(f"/proc/self/fd/{file.fileno()}", beside if force else target, src_dir_fd=file.fileno())
-        if force or not nameless:
-            os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.is_given_up = False
+
+    def write(self, data: bytes) -> int:
+        return len(data) if self.is_given_up else self._file.write(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        if not self.is_given_up:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,9 @@ from tidal_core.store.migrations import MIGRATIONS, Migration
 logger = logging.getLogger(__name__)
 
 Params = Sequence[object]
+
+# Windows lets nobody open what DuckDB has open: there a snapshot is a copy beside the file, which DuckDB makes.
+_SECOND_HANDLE = sys.platform != "win32"
 
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
 
@@ -61,6 +65,9 @@ class Database:
             raise self._in_use(error) from error
         try:
             self._migrate()
+            if not _SECOND_HANDLE:
+                folder = str(path.parent.absolute()).replace("'", "''")
+                self._connection.execute(f"SET allowed_directories = ['{folder}']")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
         except BaseException:
@@ -70,7 +77,8 @@ class Database:
         # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
         # file is open in this process already) must not open and close one.
         self._handle = None
-        if str(path) != ":memory:":
+        self._copy = path.absolute().with_name(f".{path.name}.copy")
+        if _SECOND_HANDLE and str(path) != ":memory:":
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             self._close_handle = weakref.finalize(self, os.close, self._handle)
 
@@ -190,14 +198,37 @@ class Database:
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
                 raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
-            if self._closed or self._handle is None:
+            if self._closed or str(self.path) == ":memory:":
                 raise StoreError(f"The project file {self.path} is being closed; try again in a moment.")
             try:
                 self.checkpoint()
+                if not _SECOND_HANDLE:
+                    self._handle = self._copied()
             except duckdb.Error as error:
                 raise StoreError(f"The project file {self.path} cannot be copied: {error}") from error
+            assert self._handle is not None  # one of both ways has opened it
             self._still = True
-        return Snapshot(self, os.fstat(self._handle).st_size)
+            return Snapshot(self, os.fstat(self._handle).st_size)
+
+    def _copied(self) -> int:
+        """What the file holds now in another one, open to be read. The caller keeps others from writing."""
+        self._drop_copy()
+        cursor = self._connection.cursor()
+        cursor.execute("ATTACH '{}' AS copied".format(str(self._copy).replace("'", "''")))
+        try:
+            name = str(self.value("SELECT current_database()")).replace('"', '""')
+            cursor.execute(f'COPY FROM DATABASE "{name}" TO copied')
+            cursor.execute("CHECKPOINT copied")
+        finally:
+            cursor.execute("DETACH copied")
+        return os.open(self._copy, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def _drop_copy(self) -> None:
+        if not _SECOND_HANDLE:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+            self._copy.unlink(missing_ok=True)
 
     def read_still(self, start: int, n: int) -> bytes:
         """Up to n bytes of the file, for a snapshot. Raises StoreError once the project is closed."""
@@ -211,6 +242,8 @@ class Database:
         """End a snapshot: make the checkpoint that waited for it."""
         with self._changes:
             self._still = False
+            with self._reading:
+                self._drop_copy()
             self._changes.notify()
             if self._due and not self._closed:
                 self.checkpoint()
@@ -225,8 +258,9 @@ class Database:
 
     def _let_go(self) -> None:
         self._connection.close()
-        if self._handle is not None:
+        if _SECOND_HANDLE and self._handle is not None:
             self._close_handle()
+        self._drop_copy()
 
 
 class Snapshot:

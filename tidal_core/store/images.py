@@ -127,10 +127,6 @@ class Images:
             cursor.execute("UPDATE images SET uri = m.uri, name = m.name FROM moved_images m WHERE images.id = m.id")
             cursor.unregister("moved_images")
 
-    def ids_by_uri(self) -> dict[str, int]:
-        """URI to id."""
-        return dict(self._db.rows("SELECT uri, id FROM images"))
-
     def known_files(self) -> dict[str, KnownFile]:
         """URI to what was imported from it, for imports that need not read an unchanged file again."""
         rows = self._db.rows("SELECT uri, id, bytes, epoch(imported_at) FROM images")

@@ -11,7 +11,7 @@ import uuid
 import streamlit as st
 
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels.cache import cached_png
+from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import SCREEN_SIZE, preview
 from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
@@ -40,7 +40,7 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
     try:
         body, _ = preview(image, SCREEN_SIZE, desk.project.previews)
     except ImageUnreadable:
-        body = cached_png(desk.project.pixels, image.pixel_row)
+        body = PixelStore(desk.project.pixels).png(image.pixel_row)
     st.image(body, width=max(224, min(image.width, 720)))
     # Names are text, never markup.
     st.text(image.name)

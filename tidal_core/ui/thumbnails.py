@@ -12,8 +12,9 @@ import streamlit as st
 from PIL import Image
 
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images.pixels.cache import cached_png, png_bytes
+from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import preview, thumbnail
+from tidal_core.images.squares import png_bytes
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 
@@ -74,7 +75,7 @@ def picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str
         body, kind = preview(image, size, project.previews)
     except ImageUnreadable:
         try:
-            body, kind = cached_png(project.pixels, image.pixel_row, size), "image/png"
+            body, kind = PixelStore(project.pixels).png(image.pixel_row, size), "image/png"
         except (OSError, ValueError, IndexError):
             return None
     return _enlarged(body, size) if max(image.width, image.height) <= TINY else (body, kind)

@@ -3,10 +3,11 @@
 import numpy as np
 from sklearn.datasets import load_digits as sklearn_digits
 
+from tests.images.photos import pixels_of
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage
-from tidal_core.images.importers.digits import load_digits, split_indices
-from tidal_core.images.reading import read_image
+from tidal_core.images.importers.digits import split_indices
+from tidal_core.images.sources.digits import load_digits
 from tidal_core.records import Split
 
 
@@ -30,7 +31,7 @@ def test_pixels_and_labels_are_scikit_learns() -> None:
 
 
 def test_a_digit_opens_as_an_eight_pixel_image() -> None:
-    pixels, facts = read_image(digits()[17].read(), "17")
+    pixels, facts = pixels_of(digits()[17].read(), "17")
 
     assert (facts.width, facts.height) == (8, 8)
     assert np.array_equal(pixels[..., 0], load_digits()[0][17])

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.images.importers.listing import listed
-from tests.images.photos import FLOWERS, encoded, picture, save
+from tests.images.photos import FLOWERS, encoded, picture, pixels_of, save
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.images.importers import scan
 from tidal_core.images.ingest import ingest
-from tidal_core.images.reading import read_image
-from tidal_core.images.sources import parquet_place, parquet_uri, read_uri
+from tidal_core.images.sources import read_uri
+from tidal_core.images.sources.parquet import parquet_place, parquet_uri
 from tidal_core.projects import Project
 from tidal_core.records import Split
 
@@ -40,7 +40,7 @@ def test_embedded_images_come_with_their_class_names(tmp_path: Path) -> None:
     images, problems = listed(hugging_face(tmp_path / "train.parquet"))
 
     assert [(image.name, image.label) for image in images[:2]] == [("train/0.png", "cat"), ("train/1.png", "dog")]
-    assert np.array_equal(read_image(images[3].read(), "3")[0], picture(seed=3))
+    assert np.array_equal(pixels_of(images[3].read(), "3")[0], picture(seed=3))
     assert problems == []
     assert [found.name for found in scan(str(tmp_path / "train.parquet")).classes] == ["cat", "dog"]
 
@@ -100,7 +100,7 @@ def test_plain_bytes_and_paths_are_read_too(tmp_path: Path) -> None:
     for name in ("bytes.parquet", "paths.parquet"):
         ((image,), problems) = listed(tmp_path / name)
         assert image.label == "cat"
-        assert read_image(image.read(), "a")[0].shape == (30, 40, 3)
+        assert pixels_of(image.read(), "a")[0].shape == (30, 40, 3)
         assert problems == []
 
 
@@ -151,5 +151,5 @@ def test_the_first_images_of_the_shared_mnist_file_are_digits() -> None:
     first = next(iter(found.items))
 
     assert found.total == 10_000
-    assert read_image(first.read(), "0")[0].shape == (28, 28, 3)  # type: ignore[union-attr]
+    assert pixels_of(first.read(), "0")[0].shape == (28, 28, 3)  # type: ignore[union-attr]
     assert first.label == "7"  # type: ignore[union-attr]

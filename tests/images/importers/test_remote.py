@@ -25,8 +25,8 @@ from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage
 from tidal_core.images.ingest import ingest
 from tidal_core.images.previews import preview
-from tidal_core.images.remote import why_not
 from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.images.sources.remote import why_not
 from tidal_core.projects import Project, create_project, home
 from tidal_core.records import ImportProblem, Split
 

@@ -11,10 +11,10 @@ import torchvision.datasets as sets
 from scipy.io import savemat
 
 from tests.images.importers.listing import listed
+from tests.images.photos import pixels_of
 from tidal_core.errors import InputError
 from tidal_core.images.importers import find_importer, torchvision_sets
 from tidal_core.images.importers.base import FoundImage, ImportOptions
-from tidal_core.images.reading import read_image
 from tidal_core.records import Split
 
 RNG = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_idx_files_are_read_with_their_class_names(name: str, first: str, tmp_pa
     assert [image.split for image in images].count(Split.TEST) == 3
     assert len(images) == 8
     assert {image.label for image in images if image.name.endswith("00000.png")} == {first}
-    assert read_image(images[0].read(), "0")[1].width == 28
+    assert pixels_of(images[0].read(), "0")[1].width == 28
 
 
 def test_cifars_batches_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_svhns_files_are_read_with_ten_as_zero(tmp_path: Path, monkeypatch: pyte
     images = items(f"torchvision:SVHN@{tmp_path / 'files'}", tmp_path)
 
     assert sorted(image.label or "" for image in images) == ["0", "0", "3", "3"]
-    assert read_image(images[0].read(), "0")[0].shape == (32, 32, 3)
+    assert pixels_of(images[0].read(), "0")[0].shape == (32, 32, 3)
 
 
 def test_the_original_files_are_read_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,7 @@ from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.images.ingest import ingest
-from tidal_core.images.pixels.beyond import PixelSource
-from tidal_core.images.pixels.cache import cached_png, open_pixels
-from tidal_core.images.pixels.pixel_rows import PixelRows
+from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import Project, create_project
 from tidal_core.records import TrainImages
 from tidal_core.rounds import queue_plan
@@ -69,22 +67,22 @@ def test_a_round_is_the_same_bit_for_bit_when_images_are_decoded_meanwhile(
 ) -> None:
     whole, partly = both
 
-    assert isinstance(open_pixels(partly.pixels), PixelSource)
-    assert not isinstance(open_pixels(whole.pixels), PixelSource)
+    assert PixelStore(partly.pixels).is_partly_beyond
+    assert not PixelStore(whole.pixels).is_partly_beyond
     for expected, found in zip(trained(whole, place), trained(partly, place), strict=True):
         assert np.array_equal(expected, found)
 
 
 def test_the_cache_stays_within_its_limit_and_every_row_is_there(both: tuple[Project, Project]) -> None:
     whole, partly = both
-    everything = np.array(open_pixels(whole.pixels)[:IMAGES])
+    everything = np.array(PixelStore(whole.pixels)[:IMAGES])
 
-    source = open_pixels(partly.pixels)
+    source = PixelStore(partly.pixels)
 
     assert len(np.load(partly.pixels, mmap_mode="r")) == 5
     assert len(source) == IMAGES
     assert np.array_equal(source[np.array([11, 0, 5, 4])], everything[[11, 0, 5, 4]])
-    assert cached_png(partly.pixels, 11) == cached_png(whole.pixels, 11)
+    assert PixelStore(partly.pixels).png(11) == PixelStore(whole.pixels).png(11)
     with pytest.raises(IndexError):
         source[np.array([IMAGES])]
 
@@ -99,19 +97,19 @@ def test_images_added_later_go_on_beyond_the_limit(pool: Path) -> None:
 
     new = project.store.images.find("new.jpg")[0]
     assert new.pixel_row == IMAGES
-    assert len(open_pixels(project.pixels)) == IMAGES + 1
-    assert np.ptp(open_pixels(project.pixels)[new.pixel_row]) > 50
+    assert len(PixelStore(project.pixels)) == IMAGES + 1
+    assert np.ptp(PixelStore(project.pixels)[new.pixel_row]) > 50
     project.close()
 
 
 def test_images_that_were_moved_are_decoded_from_where_they_lie_now(pool: Path) -> None:
     project = imported("moved", pool, pixel_cache_gb=FIVE_ROWS)
-    before = np.array(open_pixels(project.pixels)[np.arange(IMAGES)])
+    before = np.array(PixelStore(project.pixels)[np.arange(IMAGES)])
     pool.rename(pool.with_name("elsewhere"))
 
     assert ingest(project, str(pool.with_name("elsewhere"))).known == IMAGES
 
-    assert np.array_equal(open_pixels(project.pixels)[np.arange(IMAGES)], before)
+    assert np.array_equal(PixelStore(project.pixels)[np.arange(IMAGES)], before)
     project.close()
 
 
@@ -121,7 +119,7 @@ def test_an_empty_file_that_a_full_disk_has_left_does_not_stand_in_the_way(pool:
 
     assert ingest(project, str(pool)).read == IMAGES
 
-    assert len(open_pixels(project.pixels)) == IMAGES
+    assert len(PixelStore(project.pixels)) == IMAGES
     project.close()
 
 
@@ -133,7 +131,7 @@ def test_an_original_that_vanished_is_a_grey_square_and_the_log_says_so(
     Path(last.uri).unlink()
 
     with caplog.at_level(logging.WARNING):
-        square = open_pixels(project.pixels)[np.array([last.pixel_row])]
+        square = PixelStore(project.pixels)[np.array([last.pixel_row])]
 
     assert set(np.unique(square)) == {128}
     assert f"A grey square stands for {last.name}: the file is not there" in caplog.text
@@ -143,7 +141,7 @@ def test_an_original_that_vanished_is_a_grey_square_and_the_log_says_so(
 def test_a_source_that_decodes_is_read_ahead_on_a_cpu_too_and_a_memory_map_is_not(
     both: tuple[Project, Project],
 ) -> None:
-    whole, partly = (PixelBatches(open_pixels(one.pixels), np.arange(3), torch.device("cpu"), "file") for one in both)
+    whole, partly = (PixelBatches(PixelStore(one.pixels), np.arange(3), torch.device("cpu"), "file") for one in both)
 
     assert (whole.worth_reading_ahead, partly.worth_reading_ahead) == (False, True)
 
@@ -151,11 +149,11 @@ def test_a_source_that_decodes_is_read_ahead_on_a_cpu_too_and_a_memory_map_is_no
 def test_rows_that_no_image_owns_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "pixels.npy"
     photo = save(tmp_path / "a.png", kind="PNG", size=(16, 16))
-    with PixelRows(path, PixelSpec(16), 2, 0) as rows:
+    with PixelStore(path).writer(PixelSpec(16), 2) as rows:
         rows.write(0, [np.zeros((16, 16, 3), np.uint8)] * 2, [("", "")] * 2)
         rows.write(4, [], [(str(photo), "a.png")])
 
-    source = open_pixels(path)
+    source = PixelStore(path)
 
     assert len(source) == 5
     assert np.ptp(source[4]) > 50
@@ -167,7 +165,7 @@ def test_two_files_that_do_not_belong_together_are_refused_with_the_remedy(both:
     np.save(partly.pixels, np.zeros((20, 8, 8, 3), np.uint8))
 
     with pytest.raises(InputError, match="fill it again"):
-        open_pixels(partly.pixels)
+        PixelStore(partly.pixels).open()
 
 
 def test_the_first_batch_to_ask_is_chosen_without_decoding_the_whole_pool(
@@ -176,8 +174,13 @@ def test_the_first_batch_to_ask_is_chosen_without_decoding_the_whole_pool(
     whole, partly = both
     monkeypatch.setattr(queue_plan, "LOOKED_AT_BEYOND_THE_CACHE", 4)
     looked_at: list[int] = []
-    decode = PixelSource.__getitem__
-    monkeypatch.setattr(PixelSource, "__getitem__", lambda self, rows: looked_at.extend(rows) or decode(self, rows))
+    read = PixelStore.__getitem__
+
+    def looking(self: PixelStore, rows: np.ndarray) -> np.ndarray:
+        looked_at.extend(rows if self.is_partly_beyond else ())
+        return read(self, rows)
+
+    monkeypatch.setattr(PixelStore, "__getitem__", looking)
 
     assert queue_plan.fill_queue(partly) == queue_plan.fill_queue(whole)
     assert len(looked_at) == 4

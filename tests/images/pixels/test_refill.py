@@ -13,16 +13,21 @@ import pytest
 from tests.images.photos import save
 from tidal_core.config import PixelSpec, ProjectSettings
 from tidal_core.errors import InputError
-from tidal_core.images.ingest import ImportProgress, ingest
-from tidal_core.images.pixels import refill as module
-from tidal_core.images.pixels.beyond import PixelSource
-from tidal_core.images.pixels.cache import open_pixels, square_of
-from tidal_core.images.pixels.cache_state import is_waiting, needs_refill, note_spec, round_uses
-from tidal_core.images.pixels.refill import refill
+from tidal_core.images.ingest import ingest
+from tidal_core.images.pixels import (
+    PixelStore,
+    is_waiting,
+    needs_refill,
+    note_spec,
+    refill,
+    refilling,
+    round_uses,
+)
 from tidal_core.images.previews import thumbnail
 from tidal_core.images.reports import summary
+from tidal_core.images.squares import square_of
 from tidal_core.projects import Project, create_project, open_project
-from tidal_core.records import RoundState
+from tidal_core.records import ImportProgress, RoundState
 from tidal_core.rounds.due import claim_round
 
 IMAGES = 40
@@ -50,7 +55,7 @@ def ask(project: Project, **changes: object) -> None:
 
 def is_as_asked(project: Project) -> bool:
     """Whether every image's square is what an import at these settings would have made."""
-    spec, pixels = project.settings.pixels, open_pixels(project.pixels)
+    spec, pixels = project.settings.pixels, PixelStore(project.pixels)
     return all(
         np.array_equal(
             pixels[one.pixel_row],
@@ -81,24 +86,24 @@ def test_every_square_is_made_anew_from_its_original(photos: Path, changes: dict
 _KILLED = """
 import os, sys
 from dataclasses import replace
-from tidal_core.images.pixels import refill as module
+from tidal_core.images.pixels import refilling
 from tidal_core.projects import open_project
 project = open_project("flowers")
 project.store.settings.save(replace(project.settings, training_size=48, fit="letterbox"))
-module._BLOCK = 8
-module.refill(project, progress=lambda step: os.kill(os.getpid(), 9) if step.done >= 16 else None)
+refilling._BLOCK = 8
+refilling.refill(project, progress=lambda step: os.kill(os.getpid(), 9) if step.done >= 16 else None)
 """
 
 
 def test_killed_half_way_the_old_cache_serves_and_the_next_start_goes_on(photos: Path) -> None:
     project = imported(photos)
-    old = np.array(open_pixels(project.pixels)[:IMAGES])
+    old = np.array(PixelStore(project.pixels)[:IMAGES])
     project.close()
     ended = subprocess.run([sys.executable, "-c", _KILLED], env=dict(os.environ), check=False, capture_output=True)
     assert ended.returncode == -9, ended.stderr
 
     project = open_project("flowers")
-    assert np.array_equal(open_pixels(project.pixels)[:IMAGES], old)
+    assert np.array_equal(PixelStore(project.pixels)[:IMAGES], old)
     assert needs_refill(project)
     first = project.store.images.get(1)
     assert thumbnail(first, project.previews)[0]
@@ -148,14 +153,14 @@ def test_killed_while_the_new_cache_takes_its_place_it_is_whole_after_the_next_s
 
     refill(project)
 
-    assert len(open_pixels(project.pixels)) == IMAGES
+    assert len(PixelStore(project.pixels)) == IMAGES
     assert is_as_asked(project)
     assert not needs_refill(project)
     project.close()
 
 
 def test_a_filling_towards_other_squares_is_begun_anew(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 8)
+    monkeypatch.setattr(refilling, "_BLOCK", 8)
     project = imported(photos)
     ask(project, **ASKED)
     done: list[int] = []
@@ -186,7 +191,7 @@ def test_an_original_that_is_gone_or_changed_keeps_its_old_pixels_and_is_reporte
     project = imported(photos)
     (photos / "a" / "0.jpg").unlink()
     save(photos / "b" / "1.jpg", seed=999, size=(70, 60))
-    old = np.array(open_pixels(project.pixels)[:IMAGES]).astype(int)
+    old = np.array(PixelStore(project.pixels)[:IMAGES]).astype(int)
     ask(project, training_size=64)
 
     report = refill(project)
@@ -195,7 +200,7 @@ def test_an_original_that_is_gone_or_changed_keeps_its_old_pixels_and_is_reporte
     assert all("old pixels were brought to 64" in problem.reason and problem.remedy for problem in report.problems)
     for name in ("a/0.jpg", "b/1.jpg"):
         row = project.store.images.find(name)[0].pixel_row
-        again = np.array(open_pixels(project.pixels)[row])[::2, ::2].astype(int)
+        again = np.array(PixelStore(project.pixels)[row])[::2, ::2].astype(int)
         assert np.abs(again - old[row]).mean() < 12
     project.close()
 
@@ -210,9 +215,9 @@ def test_the_new_cache_waits_for_the_round_and_the_next_round_for_the_new_cache(
         job.start()
         wait_until(lambda: is_waiting(project.folder))
         time.sleep(0.2)
-        assert open_pixels(project.pixels).shape[1] == 32
+        assert PixelStore(project.pixels).shape[1] == 32
     time.sleep(0.2)
-    assert open_pixels(project.pixels).shape[1] == 32  # interrupted, not ended: it goes on with what it began with
+    assert PixelStore(project.pixels).shape[1] == 32  # interrupted, not ended: it goes on with what it began with
     project.store.rounds.move(record.id, RoundState.WAITING, RoundState.CANCELLED)
     job.join(20)
 
@@ -236,7 +241,7 @@ def test_images_imported_before_it_is_whole_get_squares_of_both_sizes(photos: Pa
     save(photos / "c" / "new.jpg", seed=500)
 
     assert ingest(project, str(photos)).read == 1
-    assert open_pixels(project.pixels).shape[1] == 32
+    assert PixelStore(project.pixels).shape[1] == 32
     refill(project)
 
     assert project.store.images.count() == IMAGES + 1
@@ -261,14 +266,14 @@ def test_a_lower_limit_shortens_the_cache_and_a_higher_one_fills_it_again(photos
     rows = 10.5 * 32 * 32 * 3 / 1e9
     ask(project, pixel_cache_gb=rows)
     refill(project)
-    assert isinstance(open_pixels(project.pixels), PixelSource)
+    assert PixelStore(project.pixels).is_partly_beyond
     assert len(np.load(project.pixels, mmap_mode="r")) == 10
     assert is_as_asked(project)
 
     ask(project, pixel_cache_gb=1.0, **ASKED)
     refill(project)
 
-    assert not isinstance(open_pixels(project.pixels), PixelSource)
+    assert not PixelStore(project.pixels).is_partly_beyond
     assert is_as_asked(project)
     project.close()
 

@@ -27,7 +27,7 @@ from tidal_core.export.model.onnx import Onnx
 from tidal_core.export.model.safetensors import Safetensors
 from tidal_core.export.model.sources import preprocessing_source
 from tidal_core.export.model.torch import Torch
-from tidal_core.export.tables.base import replaced
+from tidal_core.files import replaced
 from tidal_core.projects import Project
 
 FORMATS: tuple[ModelFormat, ...] = (Onnx(), Torch(), Safetensors())

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from tidal_core.config import PixelSpec, RoundConfig
 from tidal_core.errors import InputError
-from tidal_core.images.pixels.cache import REDUCING_GAP
-from tidal_core.images.pixels.cache_state import cached_spec
+from tidal_core.images.pixels import cached_spec
+from tidal_core.images.squares import REDUCING_GAP
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState, Split
 from tidal_core.store.metrics import Metric

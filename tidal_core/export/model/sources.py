@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import getsource
 
-from tidal_core.images import reading
-from tidal_core.images.pixels import cache
+from tidal_core.images import reading, squares
 
 NETWORKS = ("small", "resnet18")
 """Backbones whose code can go out (``model_source``)."""
@@ -16,14 +15,14 @@ def preprocessing_source() -> str:
     """The text of preprocessing.py: an image file as the square that the studio keeps of it."""
     upright = "".join(f"    {number}: Image.Transpose.{turn.name},\n" for number, turn in reading.UPRIGHT.items())
     functions: tuple[Callable[..., object], ...] = (reading.to_8_bits, reading.to_rgb, reading.orientation_of)
-    functions += (cache.decoded_side, cache.fit_square, cache.fitted)
+    functions += (squares.decoded_side, squares.fit_square, squares.fitted)
     return "\n\n\n".join(
         (
             _PREPROCESSING_HEAD.format(
                 most=reading.MAX_HEADER_PIXELS,
                 tag=reading.ORIENTATION_TAG,
                 upright=upright,
-                gap=cache.REDUCING_GAP,
+                gap=squares.REDUCING_GAP,
             ).strip(),
             *(getsource(function).strip() for function in functions),
             _SQUARE.strip() + "\n",

@@ -1,23 +1,18 @@
 """What every exporter does: write the project's work where another program can read it.
 
-An exporter writes beside its target and renames, so that a target is whole or not there; it changes nothing in the
+An exporter writes through ``files.replaced``, so that a target is whole or not there; it changes nothing in the
 project and reads original images only when it copies them.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import pyarrow as pa
 
-from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
 
@@ -72,24 +67,3 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
     if not table.num_rows:
         raise InputError(f"round {round_id} has no {options.what} in the project any more; choose a newer round.")
     return table
-
-
-@contextmanager
-def replaced(target: Path) -> Iterator[Path]:
-    """A path beside ``target`` to write to; becomes the target when the block ends well, is removed when not.
-
-    Raises InputError where it cannot be written: no folder, no permission, no room.
-    """
-    beside = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}-"))
-        inner = beside / "new"
-        yield inner
-        os.replace(inner, target)  # refuses a folder that holds anything
-    except OSError as error:
-        remedy = "make room on the disk" if error.errno in DISK_FULL else "choose another place or name"
-        raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced, table_of
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, table_of
+from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.text import spreadsheet_safe
 

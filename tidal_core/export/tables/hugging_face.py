@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What
 from tidal_core.export.tables.trees import contents, file_name, labelled_images, place
+from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
 

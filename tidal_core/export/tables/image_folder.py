@@ -10,8 +10,9 @@ import json
 import zipfile
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What
 from tidal_core.export.tables.trees import class_names, contents, file_name, folder_names, labelled_images, place
+from tidal_core.files import replaced
 from tidal_core.images.importers.folder import CLASS_NAMES_FILE
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem

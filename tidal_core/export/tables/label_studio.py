@@ -12,7 +12,8 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.files import replaced
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import Project
 

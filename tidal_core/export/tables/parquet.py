@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, replaced, table_of
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, table_of
+from tidal_core.files import replaced
 from tidal_core.projects import Project
 
 

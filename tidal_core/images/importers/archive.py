@@ -8,7 +8,6 @@ when it is a data set that another importer knows (CVAT, ``metadata.csv``, Parqu
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
 import os
 import re
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.files import atomic_file, sweep
 from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
@@ -33,7 +33,7 @@ from tidal_core.images.importers.folder import (
     split_folders,
 )
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
-from tidal_core.images.sources import MAX_FILE_BYTES, shown_name
+from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem, Split
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -243,6 +243,7 @@ def _images(
 
 def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPath | ImportProblem]:
     """Write members below ``folder``; yields each that is an image once it lies there."""
+    sweep(folder, below=True)
     yield from listing.problems
     for one in _contents(path, listing):
         if isinstance(one, ImportProblem):
@@ -297,20 +298,16 @@ def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO
 
 
 def _write(target: Path, start: bytes, file: IO[bytes]) -> None:
-    """Write beside and rename, so that a file that is there is whole; no more than a file may have."""
+    """A file that is there is whole; no more than a file may have.
+
+    What an earlier import has unpacked is left as it is, so that it is known to be unchanged.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{hashlib.sha256(target.name.encode(errors='replace')).hexdigest()[:16]}.part")
-    try:
-        with beside.open("wb") as out:
-            out.write(start)
-            written = len(start)
-            while chunk := file.read(1 << 20):
-                written += len(chunk)
-                if written > MAX_FILE_BYTES:
-                    raise RuntimeError("it is larger than it says")
-                out.write(chunk)
-        if target.exists() and filecmp.cmp(beside, target, shallow=False):
-            return  # unpacked by an earlier import: left as it is, so that it is known to be unchanged
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_file(target, keep_equal=True) as out:
+        out.write(start)
+        written = len(start)
+        while chunk := file.read(1 << 20):
+            written += len(chunk)
+            if written > MAX_FILE_BYTES:
+                raise RuntimeError("it is larger than it says")
+            out.write(chunk)

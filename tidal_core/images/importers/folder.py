@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
-from tidal_core.images.sources import file_uri, shown_name
+from tidal_core.images.sources.file import file_uri, shown_name
 from tidal_core.records import ImportProblem, Split
 
 SPLIT_FOLDERS = {

@@ -11,18 +11,18 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidal_core.errors import ImageUnreadable, InputError
+from tidal_core.errors import InputError
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
 from tidal_core.images.importers.guess import guess_columns, split_of
 from tidal_core.images.importers.rows import Row
 from tidal_core.images.importers.table import images_of_rows, label_of
-from tidal_core.images.sources import parquet_uri, shown_name
+from tidal_core.images.sources.file import shown_name
+from tidal_core.images.sources.parquet import parquet_uri
 from tidal_core.records import ImportProblem, Split
 
 _BATCH_ROWS = 128
@@ -53,28 +53,6 @@ class ParquetImporter:
         items = (item for shard in shards for item in _images(shard, columns, names, splits.get(shard.name)))
         classes = tuple(FoundClass(name) for name in names)
         return Scan(str(path), self.name, items, classes, total, title=path.stem, columns=columns)
-
-
-def read_cell(path: Path, row: int, column: str, name: str) -> bytes:
-    """The bytes of one image, reading no more than its row group. Raises ImageUnreadable."""
-    try:
-        with pq.ParquetFile(path) as file:
-            if column not in file.schema_arrow.names:
-                raise ImageUnreadable(name, f"{path} has no column {column!r} any more", "import the file again")
-            first = 0
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                if first <= row < first + rows:
-                    for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
-                        if row < first + batch.num_rows:
-                            return _bytes(batch.column(0)[row - first].as_py(), name)
-                        first += batch.num_rows
-                first += rows
-    except FileNotFoundError:
-        raise ImageUnreadable(name, f"the file {path} is not there", "put it back where it was") from None
-    except (OSError, pa.ArrowException) as error:
-        raise ImageUnreadable(name, f"{path} cannot be read ({error})", "import the file again") from error
-    raise ImageUnreadable(name, f"{path} has no row {row} any more", "import the file again")
 
 
 def _shards(path: Path) -> list[Path]:
@@ -171,10 +149,3 @@ def _row(
         annotator=str(annotator) if annotator else None,
         opener=lambda: data,
     )
-
-
-def _bytes(cell: Any, name: str) -> bytes:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(data, bytes):
-        raise ImageUnreadable(name, "its row holds no image any more", "import the file again")
-    return data

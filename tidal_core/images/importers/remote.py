@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from tidal_core.errors import InputError
+from tidal_core.files import sweep
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, image_of, is_left_out, natural_key, split_folders
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
-from tidal_core.images.remote import list_folder, protocol_of, start_of, why_not
+from tidal_core.images.sources.remote import cache_folder, list_folder, protocol_of, start_of, why_not
 from tidal_core.records import ImportProblem, Split
 
 _MAX_DEPTH = 64
@@ -32,6 +33,7 @@ class RemoteImporter:
 
     def scan(self, source: str, options: ImportOptions) -> Scan:
         """List the tree lazily; the classes are the names of the label folders."""
+        sweep(cache_folder(), below=True)
         root = source.rstrip("/")
         if len(root) <= len(f"{protocol_of(source)}:/"):
             root = f"{protocol_of(source)}://"

@@ -16,7 +16,7 @@ from typing import Any
 from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.guess import guess_columns, split_of
 from tidal_core.images.importers.rows import Row, clean, read_rows
-from tidal_core.images.sources import file_uri
+from tidal_core.images.sources.file import file_uri
 from tidal_core.records import ImportProblem
 
 _LABELS_KEPT = 10_000

@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from tidal_core.errors import InputError
+from tidal_core.files import atomic
 from tidal_core.images.importers.base import ImportOptions, Scan
 from tidal_core.images.importers.parquet import ParquetImporter
-from tidal_core.images.pixels.cache import png_bytes
+from tidal_core.images.squares import png_bytes
+from tidal_core.projects import home
 
 SCHEME = "torchvision:"
 _ROWS_AT_ONCE = 2_000
@@ -77,8 +79,6 @@ def _parse(source: str) -> tuple[str, Path]:
         raise InputError(f"there is no data set {asked!r} here; there are: {', '.join(SETS)}.")
     if folder:
         return name, Path(os.path.abspath(os.path.expanduser(folder)))
-    from tidal_core.projects import home
-
     return name, home() / "datasets"
 
 
@@ -104,7 +104,7 @@ def _open(name: str, root: Path, part: str) -> Any:
 
 
 def _keep(data: Any, target: Path) -> None:
-    """Write a data set as Parquet in the Hugging Face layout, beside and renamed."""
+    """Write a data set as Parquet in the Hugging Face layout."""
     names = [str(name) for name in getattr(data, "classes", [])] or [str(digit) for digit in range(10)]
     features = {"label": {"names": names, "_type": "ClassLabel"}}
     schema = pa.schema(
@@ -112,14 +112,9 @@ def _keep(data: Any, target: Path) -> None:
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_suffix(".part")
-    try:
-        with pq.ParquetWriter(beside, schema) as writer:
-            for rows in _rows(data):
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic(target) as beside, pq.ParquetWriter(beside, schema) as writer:
+        for rows in _rows(data):
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def _rows(data: Any) -> Iterator[list[dict[str, Any]]]:

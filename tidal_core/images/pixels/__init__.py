@@ -1,6 +1,36 @@
 """One store of pixels: each image of a project as a square of uint8 RGB at training size.
 
-``cache`` is the memory map, ``beyond`` decodes what does not fit in it, ``refill`` makes it anew at another size.
-May import: the ground, ``images.reading`` and ``images.sources``. Never importers, the engine or Streamlit.
+``PixelStore`` is its face: rows in, squares out. Below it ``array_file`` keeps squares and ``beyond`` decodes what does
+not fit; ``cache_state`` says what a project's squares are and whose turn it is, ``refilling`` makes them anew. Others
+import from here alone, so that how squares are kept can change.
+May import: the ground, ``images.squares``, ``.reading`` and ``.sources``. Never importers, torch or Streamlit.
 Add here: another way to keep or to make squares; whoever reads them asks for rows and need not know.
 """
+
+from tidal_core.images.pixels.cache_state import (
+    cached_spec,
+    is_waiting,
+    needs_refill,
+    note_spec,
+    only_one,
+    project_writer,
+    round_uses,
+)
+from tidal_core.images.pixels.refilling import REFILL_SOURCE, refill
+from tidal_core.images.pixels.store import FILE_NAMES, PixelStore
+from tidal_core.images.pixels.writer import PixelWriter
+
+__all__ = [
+    "FILE_NAMES",
+    "REFILL_SOURCE",
+    "PixelStore",
+    "PixelWriter",
+    "cached_spec",
+    "is_waiting",
+    "needs_refill",
+    "note_spec",
+    "only_one",
+    "project_writer",
+    "refill",
+    "round_uses",
+]

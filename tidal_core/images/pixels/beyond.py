@@ -15,90 +15,55 @@ import json
 import logging
 import mmap
 import os
-import time
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.config import PixelSpec
-from tidal_core.errors import ImageUnreadable, InputError
-from tidal_core.records import Int64, UInt8
+from tidal_core.errors import ImageUnreadable
+from tidal_core.files import atomic_file
+from tidal_core.images.sources import read_uri
+from tidal_core.images.squares import square_of
+from tidal_core.records import UInt8
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".beyond"
 DECODERS = max(2, min(8, (os.cpu_count() or 2) - 1))
 _GREY = 128
-_TRIES = 3  # the two files are replaced one after the other when a cache is filled anew
+_CHUNK = 1 << 20
 
 
-def open_source(path: Path) -> UInt8:
-    """``pixels.npy`` as a memory map uint8 (rows, S, S, 3), or a ``PixelSource`` where images lie beyond it.
+class BeyondRows:
+    """``pixels.beyond`` open for reading; ``first``: the row of its first image. ValueError for a damaged one."""
 
-    Raises InputError when the file is missing or is something else.
-    """
-    beside = path.with_suffix(SUFFIX)
-    for attempt in range(_TRIES):
+    def __init__(self, path: Path) -> None:
+        self.lines = _Lines(path)
         try:
-            pixels: UInt8 = np.load(path, mmap_mode="r")
-            # Typed as what it stands in for: everything that takes pixels indexes them by rows and asks for no more.
-            return cast(UInt8, PixelSource(pixels, beside)) if beside.exists() else pixels
-        except (OSError, ValueError, EOFError) as error:
-            if attempt == _TRIES - 1 or not beside.exists():
-                raise InputError(
-                    f"the pixel cache {path} cannot be read ({error}); fill it again from the project page."
-                ) from error
-            time.sleep(0.05)
-    raise AssertionError("unreachable")
-
-
-class PixelSource:
-    """Squares by their rows: from the memory map as far as it goes, the others decoded by a few threads."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
-    def __init__(self, cached: UInt8, beside: Path) -> None:
-        self.first, self._spec, self._lines = _read(beside)
-        if cached.shape[1] != self._spec.size or len(cached) < self.first:
-            raise ValueError(f"{beside.name} belongs to another cache than {cached.shape}")
-        self._cached = cached
-        self.cached = cached[: self.first]
-        self.shape: tuple[int, ...] = (self.first + len(self._lines), *cached.shape[1:])
+            head = json.loads(self.lines.head)
+            self.first = int(head.pop("first"))
+            self.spec = PixelSpec.from_dict(head)
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
+            raise ValueError(f"{path.name} is damaged ({error})") from error
         self._threads: ThreadPoolExecutor | None = None
         self._missing: set[str] = set()
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.lines)
 
-    def __getitem__(self, rows: int | Sequence[int] | Int64) -> UInt8:
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.ndim == 0:
-            return cast(UInt8, self[wanted[None]][0])
-        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
-            raise IndexError(f"row {wanted.max()} of {len(self)}")
-        squares = np.empty((len(wanted), *self.shape[1:]), dtype=np.uint8)
-        beyond = wanted >= self.first
-        squares[~beyond] = self._cached[wanted[~beyond]]
-        places = np.flatnonzero(beyond)
-        if len(places):
-            if self._threads is None:  # they end with this object
-                self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
-            lines = (self._lines[int(row) - self.first] for row in wanted[places])
-            for place, square in zip(places, self._threads.map(self._decode, lines), strict=True):
-                squares[place] = square
-        return squares
+    def decode(self, rows: Sequence[int]) -> Iterator[UInt8]:
+        """The squares of these rows (S, S, 3), in this order, decoded by a few threads."""
+        if self._threads is None:  # they end with this object
+            self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")
+        return self._threads.map(self._decode, (self.lines[row - self.first] for row in rows))
 
     def _decode(self, line: bytes) -> UInt8:
-        from tidal_core.images.pixels.cache import square_of
-        from tidal_core.images.sources import read_uri
-
-        spec = self._spec
+        spec = self.spec
         uri, name = json.loads(line) or ("", "")
         try:
             return square_of(read_uri(uri, name), name, spec.size, spec.fit, spec.grayscale)
@@ -108,13 +73,25 @@ class PixelSource:
                 logger.warning("A grey square stands for %s: %s", name, error.reason)
             return np.full((spec.size, spec.size, 3), _GREY, dtype=np.uint8)
 
+    def until(self, row: int) -> Iterator[bytes]:
+        """The part of the file that names the rows before ``row``, as a file of its own, in parts."""
+        return self.lines.first(row - self.first)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.lines.close()
+
 
 class _Lines(Sequence[bytes]):
     """The lines of a file after its first, found without reading them one by one."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._data: mmap.mmap | bytes
+        if sys.platform == "win32":
+            self._data = path.read_bytes()  # what is mapped could not be replaced there
+        else:
+            with path.open("rb") as file:
+                self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         ends = np.flatnonzero(np.frombuffer(self._data, dtype=np.uint8) == ord("\n"))
         self._ends: NDArray[np.int64] = ends.astype(np.int64)  # an unfinished last line has none and does not count
 
@@ -132,42 +109,27 @@ class _Lines(Sequence[bytes]):
         """Where the n-th line ends, in bytes."""
         return int(self._ends[n]) + 1
 
+    def first(self, n: int) -> Iterator[bytes]:
+        """The first line and the n lines after it, as they lie in the file."""
+        end = self.end_of(n)
+        return (self._data[start : min(start + _CHUNK, end)] for start in range(0, end, _CHUNK))
+
     def close(self) -> None:
-        self._data.close()
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
 
 
-def _read(path: Path) -> tuple[int, PixelSpec, _Lines]:
-    lines = _Lines(path)
-    try:
-        head = json.loads(lines.head)
-        return int(head.pop("first")), PixelSpec.from_dict(head), lines
-    except (KeyError, IndexError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path.name} is damaged ({error})") from error
-
-
-@contextmanager
-def _instead_of(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of ``path`` when the block ends well; nothing is left of it when not."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def rename(path: Path, places: Mapping[int, tuple[str, str]]) -> None:
+def move(path: Path, places: Mapping[int, tuple[str, str]]) -> None:
     """Say in ``pixels.beyond`` where images lie now: row to ``(uri, name)``; other rows are passed over.
 
     Whoever has the file open goes on with what it said.
     """
-    first, _, lines = _read(path)
-    with _instead_of(path) as file:
-        file.write(lines.head + b"\n")
-        for row, line in enumerate(lines, start=first):
+    rows = BeyondRows(path)
+    with atomic_file(path) as file:
+        file.write(rows.lines.head + b"\n")
+        for row, line in enumerate(rows.lines, start=rows.first):
             file.write((json.dumps(places[row]).encode() if row in places else line) + b"\n")
-    lines.close()
+    rows.close()
 
 
 class BeyondFile:
@@ -181,16 +143,17 @@ class BeyondFile:
         self._count = 0
         self._file: BinaryIO
         if path.exists() and path.stat().st_size:
-            self.first, _, lines = _read(path)
-            self._count = min(len(lines), max(0, next_row - self.first))
-            end = lines.end_of(self._count)
-            lines.close()
+            rows = BeyondRows(path)
+            self.first = rows.first
+            self._count = min(len(rows), max(0, next_row - self.first))
+            end = rows.lines.end_of(self._count)
+            rows.close()
             self._file = path.open("r+b")
             self._file.truncate(end)
             self._file.seek(end)
         else:
             head = {"first": first, "size": spec.size, "fit": spec.fit, "grayscale": spec.grayscale}
-            with _instead_of(path) as file:  # on a full disk it is not there, rather than empty
+            with atomic_file(path) as file:  # on a full disk it is not there, rather than empty
                 file.write(json.dumps(head).encode() + b"\n")
             self._file = path.open("ab")
 

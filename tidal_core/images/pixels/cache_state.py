@@ -1,11 +1,11 @@
 """What the squares of a project's pixel cache are, and when a cache that was filled anew may take the old one's place.
 
 The project's settings say what squares should be, the note ``pixels`` in its store what those on the disk are: they
-differ from when a person changes the training size until the cache has been filled anew (``refill``).
+differ from when a person changes the training size until the cache has been filled anew (``refilling``).
 
-The place is never taken while a round is under way. A round trains and scores on the same squares, also when it was
-interrupted and goes on after a restart. So the new cache waits for the end of the active round, and the next round
-waits for the new cache.
+One import, or one filling, at a time into one project. The place is never taken while a round is under way. A round
+trains and scores on the same squares, also when it was interrupted and goes on after a restart. So the new cache waits
+for the end of the active round, and the next round waits for the new cache.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tidal_core.config import PixelSpec
+from tidal_core.errors import InputError
+from tidal_core.images.pixels.store import PixelStore
+from tidal_core.images.pixels.writer import PixelWriter
 from tidal_core.projects import Project
 
 UNFINISHED = "pixels-next"  # key of the note on how far a new cache is
@@ -25,6 +28,8 @@ _POLL_SECONDS = 0.05
 
 _locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 _waiting: set[Path] = set()
+_written: set[Path] = set()
+_written_lock = threading.Lock()
 
 
 def cached_spec(project: Project) -> PixelSpec:
@@ -43,6 +48,31 @@ def needs_refill(project: Project) -> bool:
     if not project.store.images.count():
         return False
     return cached_spec(project) != project.settings.pixels or project.store.settings.get(UNFINISHED) is not None
+
+
+def project_writer(project: Project) -> PixelWriter:
+    """The project's store as it is, to add images to. Raises InputError when it is not what the project has noted."""
+    spec = cached_spec(project)
+    note_spec(project, spec)
+    limit = spec.rows_in(project.settings.pixel_cache_gb)
+    return PixelStore(project.pixels).writer(spec, limit, project.store.images.next_pixel_row())
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Refuse a second import, or filling, while one goes on in this project folder: InputError."""
+    with _written_lock:
+        if folder in _written:
+            raise InputError(
+                "an import into this project, or a filling of its pixel cache, is under way; wait for its end, or "
+                "cancel it."
+            )
+        _written.add(folder)
+    try:
+        yield
+    finally:
+        with _written_lock:
+            _written.discard(folder)
 
 
 @contextmanager

@@ -9,30 +9,26 @@ is brought to the new size, and the report names it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import ImageUnreadable, InputError
-from tidal_core.images.ingest import WORKERS, ImportProgress
-from tidal_core.images.pixels.beyond import SUFFIX, PixelSource
-from tidal_core.images.pixels.cache import decoded_side, fit_square, open_pixels
-from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec
-from tidal_core.images.pixels.pixel_rows import PixelRows, only_one
-from tidal_core.images.reading import open_image
+from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec, only_one
+from tidal_core.images.pixels.store import PixelStore
+from tidal_core.images.reading import READERS, open_image
 from tidal_core.images.sources import read_uri
+from tidal_core.images.squares import decoded_side, fit_square
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, ImportProblem, ImportReport, UInt8
+from tidal_core.records import ImageRecord, ImportProblem, ImportProgress, ImportReport, UInt8
 
-SOURCE = "the project's own images"
+REFILL_SOURCE = "the project's own images"
 NOTES = ".problems"  # suffix of the file beside the new cache that names what could not be read so far
 _BLOCK = 256  # images: what a kill can cost
 
@@ -84,27 +80,30 @@ class _Refill:
         self._project, self._images = project, project.store.images
         self._progress, self._should_stop = progress, should_stop
         self._started = time.monotonic()
-        self._path = project.folder / "pixels-next.npy"
+        self._new = PixelStore(project.folder / "pixels-next.npy")
+        self._notes = self._new.path.with_suffix(NOTES)
         self._total = self._images.count()
         settings = project.settings
         self._now = cached_spec(project)
         self._filled = self._left_by_an_earlier_one(
             _Filled(settings.pixels, settings.pixels.rows_in(settings.pixel_cache_gb))
         )
-        self._old = _cached(project.pixels)
+        self._old = _opened(project)
         self._problems = self._named_by_an_earlier_one()
         self._first = self.done = self._images.count_through(self._filled.through)
 
     def go(self) -> ImportReport:
         if self._in_place():
             self._forget()
-            return ImportReport(source=SOURCE)
+            return ImportReport(source=REFILL_SOURCE)
         cancelled = not self._fill()
-        self._old = None  # where an open file cannot be replaced
+        if self._old is not None:
+            self._old.close()  # where an open file cannot be replaced
+            self._old = None
         if not cancelled:
             cancelled = not between_rounds(self._project, self._swap, self._should_stop)
         return ImportReport(
-            source=SOURCE,
+            source=REFILL_SOURCE,
             refilled=self.done - self._first,
             problems=tuple(problem for _, problem in sorted(self._problems, key=lambda one: one[0])),
             seconds=time.monotonic() - self._started,
@@ -115,7 +114,9 @@ class _Refill:
         """Whether the cache is what is asked for: the settings were changed there and back."""
         wanted, rows = self._filled, self._images.next_pixel_row()
         return (
-            self._now == wanted.spec and self._old is not None and min(rows, wanted.limit) == min(rows, len(self._old))
+            self._now == wanted.spec
+            and self._old is not None
+            and min(rows, wanted.limit) == min(rows, self._old.cached_rows)
         )
 
     def _forget(self) -> None:
@@ -123,14 +124,14 @@ class _Refill:
         self._project.store.settings.remove(UNFINISHED)
 
     def _remove_files(self) -> None:
-        for path in (self._path, self._path.with_suffix(SUFFIX), self._path.with_suffix(NOTES)):
-            path.unlink(missing_ok=True)
+        self._new.remove()
+        self._notes.unlink(missing_ok=True)
 
     def _left_by_an_earlier_one(self, wanted: _Filled) -> _Filled:
         """Where to go on; from the start, with nothing left over, when that was on its way to something else."""
         note = self._project.store.settings.get(UNFINISHED)
         before = _Filled.from_json(note) if note else None
-        if before is not None and self._path.exists() and (before.spec, before.limit) == (wanted.spec, wanted.limit):
+        if before is not None and self._new.exists and (before.spec, before.limit) == (wanted.spec, wanted.limit):
             return before
         self._remove_files()
         return wanted
@@ -138,7 +139,7 @@ class _Refill:
     def _named_by_an_earlier_one(self) -> list[tuple[int, ImportProblem]]:
         """Problems of images that are in the new cache already; those of the block that a kill cut off come again."""
         try:
-            lines = self._path.with_suffix(NOTES).read_text(encoding="utf-8").splitlines()
+            lines = self._notes.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
         found = []
@@ -153,7 +154,7 @@ class _Refill:
     def _note_problems(self, problems: list[tuple[int, ImportProblem]], mode: str = "a") -> None:
         """Keep problems with their images' ids, so that a process that is killed later has not lost them."""
         lines = [json.dumps([image_id, one.name, one.reason, one.remedy]) + "\n" for image_id, one in problems]
-        with self._path.with_suffix(NOTES).open(mode, encoding="utf-8") as file:
+        with self._notes.open(mode, encoding="utf-8") as file:
             file.writelines(lines)
 
     def _fill(self) -> bool:
@@ -164,8 +165,8 @@ class _Refill:
         if block:
             next_row = block[0].pixel_row
         with (
-            PixelRows(self._path, filled.spec, filled.limit, next_row) as rows,
-            ThreadPoolExecutor(WORKERS, thread_name_prefix="refill") as pool,
+            self._new.writer(filled.spec, filled.limit, next_row) as rows,
+            ThreadPoolExecutor(READERS, thread_name_prefix="refill") as pool,
         ):
             while block:
                 cached = [image for image in block if image.pixel_row < rows.first_beyond]
@@ -216,16 +217,12 @@ class _Refill:
 
     def _kept(self, row: int) -> UInt8 | None:
         """What the old cache has of an image; nothing is decoded for it."""
-        return None if self._old is None or row >= len(self._old) else np.asarray(self._old[row])
+        return None if self._old is None or row >= self._old.cached_rows else self._old[row]
 
     def _swap(self) -> None:
-        """What lies beyond first, the pixels second, the note last: killed in between, the next call goes on here."""
-        beside, target = self._path.with_suffix(SUFFIX), self._project.pixels.with_suffix(SUFFIX)
-        if beside.exists():
-            os.replace(beside, target)
-        elif self._images.next_pixel_row() <= self._filled.limit:
-            target.unlink(missing_ok=True)  # else it is the new one, in its place before a kill
-        os.replace(self._path, self._project.pixels)
+        """The files first, the note last: killed in between, the next call goes on here."""
+        is_partly_beyond = self._images.next_pixel_row() > self._filled.limit
+        PixelStore(self._project.pixels).swap_in(self._new, is_partly_beyond=is_partly_beyond)
         note_spec(self._project, self._filled.spec)
         self._forget()
 
@@ -245,14 +242,12 @@ class _Refill:
         )
 
 
-def _cached(path: Path) -> UInt8 | None:
-    """The squares of the cache in use, without those that it decodes; None where there is none to read."""
+def _opened(project: Project) -> PixelStore | None:
+    """The store in use; None where there is none to read."""
     try:
-        pixels = open_pixels(path)
+        return PixelStore(project.pixels).open()
     except InputError:
         return None
-    source: object = pixels
-    return source.cached if isinstance(source, PixelSource) else pixels
 
 
 def _runs(block: list[ImageRecord]) -> list[list[ImageRecord]]:

@@ -8,14 +8,15 @@ see ``requirements-remote.txt``; credentials are found as its own documentation 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import threading
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.files import atomic
+from tidal_core.images.sources.file import read_file
+from tidal_core.projects import home
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -60,28 +61,27 @@ def file_system(uri: str) -> tuple[AbstractFileSystem, str]:
     return fs, str(place)
 
 
-def read_remote(uri: str, name: str) -> bytes:
+def read(uri: str, name: str) -> bytes:
     """All bytes of one image, from the cache or from where it lies. Raises ImageUnreadable."""
-    from tidal_core.images.sources import read_file
-    from tidal_core.projects import home
-
     key = hashlib.sha256(uri.encode()).hexdigest()
-    kept = home() / "cache" / "remote" / key[:2] / key[2:]
+    kept = cache_folder() / key[:2] / key[2:]
     if not kept.exists():
         try:
             fs, place = file_system(uri)
         except InputError as error:
             raise ImageUnreadable(name, str(error).rstrip(".")) from error
-        beside = kept.with_name(f".{key[2:]}-{os.getpid()}-{threading.get_ident()}")
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(place, str(beside))
-            beside.replace(kept)
+            with atomic(kept) as beside:
+                fs.get_file(place, str(beside))
         except Exception as error:  # each protocol raises errors of its own
             raise ImageUnreadable(name, *why_not(error)) from error
-        finally:
-            beside.unlink(missing_ok=True)
     return read_file(kept, name)
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept; it may be deleted at any time."""
+    return home() / "cache" / "remote"
 
 
 def why_not(error: Exception) -> tuple[str, str]:

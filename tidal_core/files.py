@@ -1,0 +1,233 @@
+"""Files and folders written whole: beside their place first, then renamed. A target is what it was, or all of the new.
+
+The one policy. What is on its way is hidden, lies beside its target (a rename never crosses a disk) and is called
+``.NAME.PID-TOKEN-N.tidal-part``. Where the block fails it is removed; where the process is killed, ``sweep`` removes
+it later. A file gets the permissions of any other file of this user, a ``private`` one gives none to others. A folder
+that holds anything is never replaced. ``durable`` waits until the disk has it: for what no one could make again.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import gc
+import itertools
+import os
+import re
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from tidal_core.errors import DISK_FULL, InputError
+
+_TOKEN = secrets.token_hex(4)  # tells this process from an earlier one of the same number
+_NUMBERS = itertools.count()
+_PART = re.compile(r"\..*\.(\d+)-([0-9a-f]{8})-\d+\.tidal-part", re.DOTALL)
+_NAME_KEPT = 40  # letters of the target's name: with the rest, less than any file system's limit
+
+# Windows refuses to replace a file while anyone has it open or mapped; elsewhere a refusal is final.
+_REPLACE_TRIES = 40 if sys.platform == "win32" else 1
+_REPLACE_WAIT = 0.25  # seconds
+
+
+@contextmanager
+def atomic(target: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A path beside ``target`` to write a file or a folder to; it becomes the target when the block ends well.
+
+    The folder around it must be there. Raises OSError where it cannot be written.
+    """
+    beside = _beside(target)
+    try:
+        yield beside
+        _settle(beside, target, durable)
+    finally:
+        _remove(beside)
+
+
+@contextmanager
+def atomic_file(
+    target: Path, *, durable: bool = False, private: bool = False, replacing: bool = True, keep_equal: bool = False
+) -> Iterator[BinaryIO]:
+    """As ``atomic``, with the file open to write and read.
+
+    ``replacing=False`` raises FileExistsError at the end where a target has come up meanwhile; ``keep_equal`` leaves a
+    target of the same content as it is, with its time of change. Where the system can (Linux) the file has no name
+    until it is whole, so that a process that is killed leaves nothing.
+    """
+    beside = _beside(target)
+    mode = 0o600 if private else 0o666
+    file = _nameless(target.parent, mode)
+    nameless = file is not None
+    if file is None:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        file = os.fdopen(handle, "w+b")
+    try:
+        with file:
+            yield file
+            file.flush()
+            if nameless:
+                # A directory handle, ignored for an absolute path, makes Python follow the link to the open file.
+                os.link(_open_file(file.fileno()), beside, src_dir_fd=file.fileno())
+        if keep_equal and target.is_file() and filecmp.cmp(beside, target, shallow=False):
+            return
+        if not replacing:
+            _claim(beside, target, durable)
+        else:
+            _settle(beside, target, durable)
+    finally:
+        _remove(beside)
+
+
+def write(target: Path, content: str | bytes, *, durable: bool = False, private: bool = False) -> None:
+    """A whole small file; text as UTF-8. Raises OSError as ``atomic`` does."""
+    with atomic_file(target, durable=durable, private=private) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """As ``atomic``, for a place that a person has named: its folder is made, leftovers in it are swept.
+
+    Raises InputError with the remedy where it cannot be written: no folder, no permission, no room.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        with atomic(target) as beside:
+            yield beside
+    except OSError as error:
+        remedy = "make room on the disk" if error.errno in DISK_FULL else "choose another place or name"
+        raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
+
+
+def sweep(folder: Path, *, below: bool = False) -> int:
+    """Remove what killed processes have left in a folder, ``below``: and in those inside it; returns how many.
+
+    What a process that still runs has on its way stays, and so does every file that is not called like one of ours.
+    """
+    count = 0
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            part = _PART.fullmatch(name)
+            if part is not None and not _is_running(int(part[1]), part[2]):
+                _remove(Path(root, name))
+                count += 1
+        if not below:
+            break
+        folders[:] = [name for name in folders if _PART.fullmatch(name) is None]
+    return count
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``, over a file that is there.
+
+    Windows refuses while anyone has the target open or mapped: maps that nobody holds any more are let go then, and it
+    is tried again for some seconds. Raises OSError when that does not help.
+    """
+    for attempt in range(1, _REPLACE_TRIES + 1):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if attempt == _REPLACE_TRIES:
+                raise
+            gc.collect()
+            time.sleep(_REPLACE_WAIT)
+
+
+def _beside(target: Path) -> Path:
+    name = f".{target.name[:_NAME_KEPT]}.{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}.tidal-part"
+    return target.with_name(name)
+
+
+def _is_running(pid: int, token: str) -> bool:
+    return token == _TOKEN if pid == os.getpid() else psutil.pid_exists(pid)
+
+
+def _open_file(handle: int) -> str:
+    return f"/proc/self/fd/{handle}"
+
+
+def _nameless(folder: Path, mode: int) -> BinaryIO | None:
+    """A file without a name in a folder; None where the system or the disk has no such thing."""
+    if sys.platform != "linux":
+        return None
+    try:
+        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, mode)
+    except OSError:
+        return None
+    if not os.path.exists(_open_file(handle)):  # no /proc: it could not be given a name
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "w+b")
+
+
+def _settle(beside: Path, target: Path, durable: bool) -> None:
+    """Give what was written its place."""
+    if durable:
+        _sync(beside)
+    if sys.platform == "win32" and beside.is_dir() and target.is_dir():
+        target.rmdir()  # only an empty one: elsewhere a rename replaces it, and refuses one that holds anything
+    replace(beside, target)
+    if durable:
+        _sync_folder(target.parent)
+
+
+def _claim(beside: Path, target: Path, durable: bool) -> None:
+    """As ``_settle`` for a file, and never over one that is there: FileExistsError."""
+    if durable:
+        _sync(beside)
+    if sys.platform == "win32":
+        os.rename(beside, target)  # refuses there what it replaces elsewhere
+    else:
+        try:
+            os.link(beside, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk without links
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            os.replace(beside, target)
+    if durable:
+        _sync_folder(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or a folder with everything in it."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            _sync(inner)
+        _sync_folder(path)
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # which has no such call for folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks refuse
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    """A file, a link or a whole folder, if it is there; what cannot be removed is left to the next ``sweep``."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

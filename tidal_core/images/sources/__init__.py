@@ -1,0 +1,60 @@
+"""The bytes behind an image's URI, one file a scheme. Original files are read where they lie and never changed.
+
+A URI is an absolute path, or has a scheme: ``file:`` (a path whose name is not valid text, percent-encoded),
+``digits:17`` (an image of scikit-learn's digits), ``parquet:PATH#ROW/COLUMN`` (bytes embedded in a Parquet file; path
+and column percent-encoded), ``s3://`` and others over a network (see ``remote``). URIs come from the store, never from
+a web request.
+
+May import: the ground, ``images.squares``. Never importers, which import from here.
+Add here: a scheme as a file with a function ``read(uri, name)``, and a line in ``_READERS``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from tidal_core.images.sources import digits, file, parquet, remote
+
+_READERS: dict[str, Callable[[str, str], bytes]] = {"file": file.read, "digits": digits.read, "parquet": parquet.read}
+
+
+def read_uri(uri: str, name: str | None = None) -> bytes:
+    """All bytes of one image. Raises ImageUnreadable with a reason and a remedy."""
+    scheme, colon, _ = uri.partition(":")
+    if colon and scheme in _READERS:
+        return _READERS[scheme](uri, name or uri)
+    if remote.protocol_of(uri) is not None:
+        return remote.read(uri, name or uri)
+    return file.read_file(Path(uri), name or uri)
+
+
+def uri_path(uri: str) -> Path | None:
+    """The file of a URI on this machine, None when it is no single file."""
+    scheme, colon, _ = uri.partition(":")
+    if scheme == "file" and colon:
+        return file.path_of(uri)
+    if colon and (scheme in _READERS or remote.protocol_of(uri) is not None):
+        return None
+    return Path(uri)
+
+
+def unchanged_since(uri: str, size: int, when: float) -> bool:
+    """Whether an image imported ``when`` (seconds since 1970) with ``size`` bytes is the same, without reading it."""
+    place: str | Path | None = uri if uri.startswith("/") else uri_path(uri)
+    if place is None and not uri.startswith("parquet:"):
+        return uri.startswith("digits:")
+    try:
+        facts = os.stat(place or parquet.parquet_place(uri)[0])
+    except (OSError, ValueError):
+        return False
+    same_size = place is None or facts.st_size == size
+    return stat.S_ISREG(facts.st_mode) and same_size and facts.st_mtime <= when
+
+
+def has_gone(uri: str) -> bool:
+    """Whether the file of a URI is no longer where it was; False for what is no single file of this machine."""
+    path = uri_path(uri)
+    return path is not None and "://" not in uri and not path.exists()

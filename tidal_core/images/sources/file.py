@@ -1,0 +1,64 @@
+"""Files of this machine: an absolute path, or ``file:`` with percent signs where the path is not valid text."""
+
+from __future__ import annotations
+
+import os
+import stat
+import urllib.parse
+from pathlib import Path, PurePath
+
+from tidal_core.errors import ImageUnreadable
+
+MAX_FILE_BYTES = 1_000_000_000  # a larger file is no photo
+
+
+def read(uri: str, name: str) -> bytes:
+    """All bytes of the file of a ``file:`` URI. Raises ImageUnreadable."""
+    return read_file(path_of(uri), name)
+
+
+def path_of(uri: str) -> Path:
+    """The file of a ``file:`` URI."""
+    return Path(os.fsdecode(urllib.parse.unquote_to_bytes(uri.removeprefix("file:"))))
+
+
+def file_uri(path: str | Path) -> str:
+    """The URI of a file: its absolute path, or ``file:`` with percent signs where the path is not valid text."""
+    absolute = os.path.abspath(path)
+    try:
+        absolute.encode("utf-8")
+    except UnicodeEncodeError:
+        return "file:" + urllib.parse.quote_from_bytes(os.fsencode(absolute))
+    return absolute
+
+
+def shown_name(path: str | PurePath) -> str:
+    """A path as text that can be stored and shown, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def read_file(path: Path, name: str) -> bytes:
+    """All bytes of one regular file. Raises ImageUnreadable for what is missing, forbidden or no file at all."""
+    try:
+        facts = path.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            raise ImageUnreadable(name, "it is a folder, not a file", "rename the folder")
+        if not stat.S_ISREG(facts.st_mode):
+            raise ImageUnreadable(name, "it is not a regular file (a pipe, socket or device)", "copy the image itself")
+        if facts.st_size > MAX_FILE_BYTES:
+            raise ImageUnreadable(name, f"it has {facts.st_size / 1e9:.1f} GB, more than any photo", "save it smaller")
+        return path.read_bytes()
+    except ImageUnreadable:  # is a ValueError too
+        raise
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise ImageUnreadable(name, "it is a link to a file that is not there", "restore the file") from None
+        raise ImageUnreadable(name, "the file is not there", "put it back where it was, or remove the image") from None
+    except PermissionError:
+        raise ImageUnreadable(name, "this user may not read it", "change its permissions") from None
+    except ValueError:
+        raise ImageUnreadable(name, "its name holds a zero byte", "correct the name") from None
+    except OSError as error:
+        if path.is_symlink() and "symbolic links" in str(error):
+            raise ImageUnreadable(name, "it is a link to itself", "remove the link") from None
+        raise ImageUnreadable(name, f"it cannot be read ({error.strerror or error})", "check the disk") from error
