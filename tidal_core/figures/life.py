@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
 from tidal_core.method import dynamics
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.records import Float64, Int64
 
 OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
 
@@ -22,18 +20,18 @@ OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
 class LifeInfo(NamedTuple):
     """One image in one round: T epochs, the K classes worth showing, the label first."""
 
-    epoch: Ints  # (T,)
+    epoch: Int64  # (T,)
     classes: tuple[ClassStyle, ...]  # (K,); the last may stand for all others
-    curves: Floats  # (T, K), p^(t)(c | x)
-    observed: Floats  # (K,), p-bar: the area under each curve
-    predicted: Floats | None  # (K,), what the module said of it; None when it was never asked
+    curves: Float64  # (T, K), p^(t)(c | x)
+    observed: Float64  # (K,), p-bar: the area under each curve
+    predicted: Float64 | None  # (K,), what the module said of it; None when it was never asked
     first_learnt: int  # epoch; 0 when never learnt
-    forgotten_at: Ints  # epochs at which the label was lost again
+    forgotten_at: Int64  # epochs at which the label was lost again
     h_bar: float  # of the whole observed p-bar, nats
     m_bar: float  # of the whole observed p-bar; NaN with one class
     h_bar_predicted: float  # NaN without a prediction
     m_bar_predicted: float
-    errors: Floats  # (T,), EL2N at each epoch
+    errors: Float64  # (T,), EL2N at each epoch
     window: str  # which epochs p-bar averages
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -74,7 +72,7 @@ def life_info(
     styles = [classes[place] for place in shown]
     many = len(classes) > 1
 
-    def gathered(values: Floats) -> Floats:
+    def gathered(values: Float64) -> Float64:
         """(..., C) to (..., K)."""
         parts = [values[..., shown]]
         if len(rest):
@@ -184,10 +182,10 @@ def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
 class RoundsOfImageInfo(NamedTuple):
     """One image over the rounds; arrays are (R,), NaN where there is nothing to say."""
 
-    round: Ints
-    module: Floats  # the module's prediction of the label's area
-    snapshot: Floats  # the classifier's probability of the label at the end of the round
-    observed: Floats  # the area observed while it was trained on
+    round: Int64
+    module: Float64  # the module's prediction of the label's area
+    snapshot: Float64  # the classifier's probability of the label at the end of the round
+    observed: Float64  # the area observed while it was trained on
     labelled_after: int | None  # the last round before its label
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -216,7 +214,7 @@ def rounds_of_image_info(
 def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
     """What each round thought of the image's label: predicted dynamics, snapshot, and the dynamics that came."""
     figure = palettes.base_figure(theme, x="Round", y="Probability of its label", height=300)
-    series: list[tuple[str, Floats, str, dict[str, Any], dict[str, Any]]] = [
+    series: list[tuple[str, Float64, str, dict[str, Any], dict[str, Any]]] = [
         (
             "Predicted dynamics",
             info.module,

@@ -20,9 +20,8 @@ from tidal_core.figures.palettes import (
 from tidal_core.method import theory
 from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.method.theory import GROUPS, Elasticity
+from tidal_core.records import Bools, Float32, Float64, Int64
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[7]
 GROUP_COLOURS = (EASY, HARD, OTHER)
 ENTROPY, MARGIN = CLASS_COLOURS[4], CLASS_COLOURS[6]
@@ -36,14 +35,14 @@ COUNT = "%{x}: %{y:,d}<extra>%{fullData.name}</extra>"
 class PathsInfo(NamedTuple):
     """Theorem 1 over P recorded steps; the last axis of (P, 3) is easy, hard, other class."""
 
-    time: Floats  # (P,) t = m h
-    mean: Floats  # (P, 3) over the runs
-    low: Floats  # 5 % of the runs lie below
-    high: Floats  # 5 % lie above
-    exact: Floats  # (I + hA)^m X(0)
-    continuous: Floats  # exp(At) X(0)
-    difference: Floats  # (P,) how much faster easy samples rise, from (20) at the exact mean
-    closed: Floats  # (P,) the same by the closed form (21)
+    time: Float64  # (P,) t = m h
+    mean: Float64  # (P, 3) over the runs
+    low: Float64  # 5 % of the runs lie below
+    high: Float64  # 5 % lie above
+    exact: Float64  # (I + hA)^m X(0)
+    continuous: Float64  # exp(At) X(0)
+    difference: Float64  # (P,) how much faster easy samples rise, from (20) at the exact mean
+    closed: Float64  # (P,) the same by the closed form (21)
     share_left: float  # of the samples, those seen at X <= 0
     runs: int
 
@@ -143,13 +142,13 @@ def speed_figure(info: PathsInfo, theme: Theme) -> go.Figure:
 class AreasInfo(NamedTuple):
     """Theorem 2: two curves that end alike."""
 
-    epochs: NDArray[np.int64]  # (T,)
+    epochs: Int64  # (T,)
     fast: theory.LearningCurve
     slow: theory.LearningCurve
     classes: int
-    s: Floats  # (S,) areas from 0 to 1
-    entropy: Floats  # (S,) H of them, (23)
-    margin: Floats  # (S,) M of them, (24)
+    s: Float64  # (S,) areas from 0 to 1
+    entropy: Float64  # (S,) H of them, (23)
+    margin: Float64  # (S,) M of them, (24)
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per epoch."""
@@ -231,12 +230,12 @@ def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
 class SeparationInfo(NamedTuple):
     """The motivating experiment (Figures 2 and 8): N training images, E epochs, C classes."""
 
-    minor: NDArray[np.bool_]  # (N,)
-    counts: NDArray[np.int64]  # (C,) training images
+    minor: Bools  # (N,)
+    counts: Int64  # (C,) training images
     class_names: tuple[str, ...]
     major_classes: int
-    accuracy: Floats  # (E, 2) of major and minor training images at each epoch
-    scores: dict[str, Floats]  # (N,) by the estimator's name
+    accuracy: Float64  # (E, 2) of major and minor training images at each epoch
+    scores: dict[str, Float64]  # (N,) by the estimator's name
     auroc: dict[str, float]  # minor against major, by the estimator's name
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -249,10 +248,10 @@ class SeparationInfo(NamedTuple):
 
 def separation_info(
     minor: NDArray[Any],
-    counts: NDArray[np.int64],
+    counts: Int64,
     class_names: tuple[str, ...],
-    accuracy: Floats,
-    scores: dict[str, Floats],
+    accuracy: Float64,
+    scores: dict[str, Float64],
     auroc: dict[str, float],
 ) -> SeparationInfo:
     """The numbers of the motivating experiment: ``minor`` (N,) is true for images of the rarer half of the classes."""
@@ -324,7 +323,7 @@ def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: st
     return figure
 
 
-def _band(figure: go.Figure, x: NDArray[np.float32], low: Floats, high: Floats, colour: str) -> None:
+def _band(figure: go.Figure, x: Float32, low: Float64, high: Float64, colour: str) -> None:
     figure.add_scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]).astype(np.float32),

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
 from tidal_core.method.dynamics import ESTIMATOR_TITLES
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.records import Bools, Float64, Int64
 
 BINS = 60
 GROUP_NAMES = tuple(GROUP_COLOURS)
@@ -35,10 +33,10 @@ class RidgeInfo(NamedTuple):
     """Histograms of one estimator: R rounds, G groups ("labelled", "asked", "remaining"), B bins."""
 
     estimator: str
-    rounds: Ints  # (R,)
+    rounds: Int64  # (R,)
     groups: tuple[str, ...]  # (G,)
-    centres: Floats  # (B,)
-    counts: Ints  # (R, G, B)
+    centres: Float64  # (B,)
+    counts: Int64  # (R, G, B)
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per round, group and bin."""
@@ -115,10 +113,10 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
 class ScatterInfo(NamedTuple):
     """Snapshot entropy against dynamics entropy of pool images (N,), and which were asked."""
 
-    image: Ints
-    snapshot: Floats
-    dynamics: Floats
-    asked: NDArray[np.bool_]
+    image: Int64
+    snapshot: Float64
+    dynamics: Float64
+    asked: Bools
     correlation: float  # Spearman's, over the whole pool; NaN when one of them does not vary
     pool: int  # images behind the correlation; more than N when only a part is drawn
 
@@ -137,7 +135,7 @@ def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
     return _correlation(rankdata(one), rankdata(other))
 
 
-def _correlation(a: Floats, b: Floats) -> float:
+def _correlation(a: Float64, b: Float64) -> float:
     """Pearson's correlation of ranks (N,); NaN for fewer than three or for a constant."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
@@ -201,8 +199,8 @@ class AgreementInfo(NamedTuple):
     """How alike E estimators are: overlap of the batches they would ask now, rank correlation of their orders."""
 
     names: tuple[str, ...]  # (E,), titles
-    overlap: Floats  # (E, E), share of common images in batches of ``batch``
-    correlation: Floats  # (E, E), Spearman's, signed so that 1 is the same order of asking
+    overlap: Float64  # (E, E), share of common images in batches of ``batch``
+    correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of asking
     batch: int
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -265,8 +263,8 @@ class ByClassInfo(NamedTuple):
 
     estimator: str
     classes: tuple[ClassStyle, ...]  # (C,)
-    images: Ints  # (C,)
-    quantiles: Floats  # (C, 5): 5 %, 25 %, 50 %, 75 %, 95 %
+    images: Int64  # (C,)
+    quantiles: Float64  # (C, 5): 5 %, 25 %, 50 %, 75 %, 95 %
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per class."""

@@ -16,17 +16,14 @@ Sources
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import entr, ndtri
 
 from tidal_core.errors import InputError, TooFewClasses
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tidal_core.records import Bools, Float64, Int64
 
 
 class Explanation(NamedTuple):
@@ -124,28 +121,28 @@ ESTIMATOR_TITLES: dict[str, str] = {
 class LabelView(NamedTuple):
     """Curves as seen from each image's label; every array is (T, N)."""
 
-    p_label: Floats  # probability of the label
-    p_other: Floats  # largest probability of any other class
+    p_label: Float64  # probability of the label
+    p_other: Float64  # largest probability of any other class
     correct: Bools  # the label alone is the first choice: a tie is not
 
 
 class Forgetting(NamedTuple):
     """Learning and forgetting, one entry per image (N,)."""
 
-    events: Ints  # right at one epoch, wrong at the next
-    first_learnt: Ints  # epoch from 1; 0 when never learnt
+    events: Int64  # right at one epoch, wrong at the next
+    first_learnt: Int64  # epoch from 1; 0 when never learnt
     never_learnt: Bools
 
 
 class CurveStatistics(NamedTuple):
     """Every statistic of one round's curves, one entry per image (N,)."""
 
-    confidence: Floats
-    variability: Floats
-    correctness: Floats
-    forgetting: Ints
-    first_learnt: Ints  # epoch from 1; 0 when never learnt
-    aum: Floats
+    confidence: Float64
+    variability: Float64
+    correctness: Float64
+    forgetting: Int64
+    first_learnt: Int64  # epoch from 1; 0 when never learnt
+    aum: Float64
 
 
 class Interval(NamedTuple):
@@ -185,7 +182,7 @@ def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = 
     return LabelView(p_label, p_other, p_label > p_other)
 
 
-def area(p: ArrayLike, *, second_half: bool = False) -> Floats:
+def area(p: ArrayLike, *, second_half: bool = False) -> Float64:
     """p-bar, the mean of the curves over epochs (TiDAL, Eq. 5): (T, ...) to (...).
 
     ``second_half`` averages epochs T // 2 + 1 to T only, as a round trained with that window does. Raises InputError
@@ -195,31 +192,31 @@ def area(p: ArrayLike, *, second_half: bool = False) -> Floats:
     if not values.shape[0]:
         raise InputError("an area needs at least one epoch; wait for the round's first.")
     start = values.shape[0] // 2 if second_half else 0
-    mean: Floats = values[start:].mean(axis=0)
+    mean: Float64 = values[start:].mean(axis=0)
     return mean
 
 
-def running_area(p: ArrayLike) -> Floats:
+def running_area(p: ArrayLike) -> Float64:
     """p-bar^(t) after each epoch: (T, ...) to (T, ...)."""
     values = np.asarray(p, dtype=np.float64)
     visits = np.arange(1, values.shape[0] + 1, dtype=np.float64).reshape(-1, *[1] * (values.ndim - 1))
-    mean: Floats = values.cumsum(axis=0) / visits
+    mean: Float64 = values.cumsum(axis=0) / visits
     return mean
 
 
-def confidence(p_label: ArrayLike) -> Floats:
+def confidence(p_label: ArrayLike) -> Float64:
     """Mean probability of the label over epochs: (T, N) to (N,)."""
     return area(p_label)
 
 
-def variability(p_label: ArrayLike) -> Floats:
+def variability(p_label: ArrayLike) -> Float64:
     """Standard deviation of the label's probability over epochs: (T, N) to (N,), 0 to 0.5."""
     values = np.asarray(p_label, dtype=np.float64)
-    deviation: Floats = values.std(axis=0)
+    deviation: Float64 = values.std(axis=0)
     return deviation
 
 
-def correctness(correct: ArrayLike) -> Floats:
+def correctness(correct: ArrayLike) -> Float64:
     """Share of epochs at which the label was the first choice: (T, N) to (N,)."""
     return area(np.asarray(correct, dtype=np.float64))
 
@@ -233,26 +230,26 @@ def forgetting(correct: ArrayLike) -> Forgetting:
     return Forgetting(events, first, never)
 
 
-def margin_area(p_label: ArrayLike, p_other: ArrayLike) -> Floats:
+def margin_area(p_label: ArrayLike, p_other: ArrayLike) -> Float64:
     """Area under the margin, on probabilities: mean of p(label) - max other, (T, N) to (N,), -1 to 1."""
     return area(np.asarray(p_label, dtype=np.float64) - np.asarray(p_other, dtype=np.float64))
 
 
-def el2n(p: ArrayLike, labels: ArrayLike) -> Floats:
+def el2n(p: ArrayLike, labels: ArrayLike) -> Float64:
     """Length of the error vector p - one-hot(label) at one epoch: (N, C) and (N,) to (N,), 0 to sqrt 2."""
     error = np.array(p, dtype=np.float64)  # (N, C), a copy
     error[np.arange(error.shape[0]), np.asarray(labels, dtype=np.int64)] -= 1.0
-    length: Floats = np.sqrt(np.square(error).sum(axis=1))
+    length: Float64 = np.sqrt(np.square(error).sum(axis=1))
     return length
 
 
-def entropy(p: ArrayLike) -> Floats:
+def entropy(p: ArrayLike) -> Float64:
     """Entropy of each row in nats: (..., C) to (...). H-bar when the rows are p-bar; 0 log 0 is 0."""
-    total: Floats = entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
+    total: Float64 = entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
     return total
 
 
-def margin(p: ArrayLike, top: ArrayLike | None = None) -> Floats:
+def margin(p: ArrayLike, top: ArrayLike | None = None) -> Float64:
     """p[top] - max of the others: (..., C) to (...). ``top`` is the class in the lead, by default the row's largest.
 
     With the classifier's choice as ``top`` and p-bar as ``p`` this is M-bar and may be negative. Raises TooFewClasses
@@ -265,7 +262,7 @@ def margin(p: ArrayLike, top: ArrayLike | None = None) -> Floats:
     of_leader = np.take_along_axis(values, leader[..., None], axis=-1)[..., 0]
     others = values.copy()
     np.put_along_axis(others, leader[..., None], -np.inf, axis=-1)
-    lead: Floats = of_leader - others.max(axis=-1)
+    lead: Float64 = of_leader - others.max(axis=-1)
     return lead
 
 
@@ -308,8 +305,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(share, 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
 
 
-def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Ints:
-    """Counts (C, C): rows are what people said, columns what the classifier says."""
+def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Int64:
+    """Int64 (C, C): rows are what people said, columns what the classifier says."""
     truth = np.asarray(labels, dtype=np.int64)
     said = np.asarray(predictions, dtype=np.int64)
     counts = np.bincount(truth * n_classes + said, minlength=n_classes * n_classes)

@@ -1,8 +1,7 @@
 """BALD: ask where the members of a dropout ensemble are each sure, and disagree."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats
 
 
 class Bald(ScoreStrategy):

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
 from tidal_core.strategies.distances import neighbours
-from tidal_core.strategies.scores import Floats
 
 NEIGHBOURS = 10  # as in the paper
 _LOG_ZERO = np.float32(-1e30)

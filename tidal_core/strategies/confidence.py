@@ -1,8 +1,8 @@
 """Ask where the classifier's largest probability is lowest."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, confidence
+from tidal_core.strategies.scores import confidence
 
 
 class Confidence(ScoreStrategy):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidal_core.records import Float32, Int64
+from tidal_core.records import Bools, Float32, Int64
 from tidal_core.strategies.distances import nearest, squared_norms, squared_to
 
 # Squared distances below this part of the two squared lengths are rounding: the points are equal.
@@ -67,7 +67,7 @@ def one_of_the_largest(values: NDArray[Any], rng: np.random.Generator) -> int:
     return int(rows[0] if len(rows) == 1 else rng.choice(rows))
 
 
-def _draw(weights: Float32, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
+def _draw(weights: Float32, free: Bools, rng: np.random.Generator) -> int:
     """A free row with probability proportional to its weight; any free row when all weights are 0."""
     rows = np.flatnonzero(free & (weights > 0))
     if not len(rows):

@@ -1,8 +1,8 @@
 """Ask where the classifier's probabilities have the highest entropy."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, entropy
+from tidal_core.strategies.scores import entropy
 
 
 class Entropy(ScoreStrategy):

@@ -1,8 +1,8 @@
 """Ask where the classifier's two likeliest classes are nearest."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, margin
+from tidal_core.strategies.scores import margin
 
 
 class Margin(ScoreStrategy):

@@ -10,14 +10,10 @@ image would be asked. Nothing here chooses; see ``base.ScoreStrategy``.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, TooFewClasses
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
+from tidal_core.records import Floats, Int64
 
 # exp() of it is exactly 0 in float32 and float64, and 0 times it is 0, which 0 times -inf is not.
 _LOG_ZERO = -1e30
@@ -115,12 +111,12 @@ def _probabilities(log_p: Floats, name: str, classes: int = 1) -> Floats:
     return probabilities
 
 
-def _predicted(log_p: Floats, td_p: Floats) -> NDArray[np.int64]:
+def _predicted(log_p: Floats, td_p: Floats) -> Int64:
     """y-hat, the class that the classifier f predicts (not m)."""
     log_p = _checked(log_p, "log_p")
     if log_p.shape != td_p.shape:
         raise InputError(
             f"log_p has shape {log_p.shape} and td_log_p {td_p.shape}; both need the same images and classes."
         )
-    predicted: NDArray[np.int64] = log_p.argmax(axis=1)
+    predicted: Int64 = log_p.argmax(axis=1)
     return predicted

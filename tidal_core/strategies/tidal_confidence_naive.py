@@ -1,8 +1,8 @@
 """Ask where the largest predicted training dynamics are lowest (P-bar_0)."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_confidence_naive
+from tidal_core.strategies.scores import td_confidence_naive
 
 
 class TidalConfidenceNaive(ScoreStrategy):

@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_margin
+from tidal_core.strategies.scores import td_margin
 
 
 class TidalMargin(ScoreStrategy):

@@ -12,6 +12,7 @@ from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
 from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.projects import home
+from tidal_core.records import Int64
 from tidal_core.ui import charts
 
 SATURATED = 0.95  # training accuracy below which the snapshot has not settled
@@ -121,6 +122,6 @@ def auroc_table(found: separation.Separation) -> str:
     return "\n".join(lines)
 
 
-def _several(counts: figures.Counts) -> str:
+def _several(counts: Int64) -> str:
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
