@@ -15,10 +15,10 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from tidal_core import strategies
 from tidal_core.config import ProjectSettings, RoundConfig, Seeds, TrainConfig
 from tidal_core.images.importers.digits import digit_png
 from tidal_core.method import dynamics
+from tidal_core.method.estimators import all_estimators
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Purpose, QueueItem, RoundState
 from tidal_core.store.columns import float_lists, insert, utc_now
@@ -242,7 +242,7 @@ class _World:
             if part == "labelled":
                 td = 0.9 * td_bar + 0.1 * td
             log_p, log_td = np.log(p), np.log(td)
-            estimators = strategies.estimators(log_p, log_td) if size.classes > 1 else {}
+            estimators = all_estimators(log_p, log_td) if size.classes > 1 else {}
             ranks = None
             if part == "pool" and estimators:
                 order = np.argsort(-estimators["td_entropy"], kind="stable")

@@ -22,7 +22,7 @@ TABLES = {"numpy", "pyarrow"}
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING),
-    "strategies": (set(), ARRAYS),
+    "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "sklearn", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
@@ -60,9 +60,9 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
-    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.stopping", "method.theory", "rounds.due",
-    "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui", "images", "projects",
-    "experiments.owner", "experiments.protocol", "experiments.separation", "export.tables",
+    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.estimators", "method.stopping",
+    "method.theory", "rounds.due", "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui",
+    "images", "projects", "experiments.owner", "experiments.protocol", "experiments.separation", "export.tables",
 }  # fmt: skip
 
 
@@ -112,6 +112,12 @@ def test_every_room_says_what_it_is_for_what_it_may_import_and_where_to_add() ->
         said = (ROOT / "tidal_core" / room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
         assert "May import:" in said, room
         assert "Add here:" in said or "is a new" in said, room
+
+
+def test_strategies_know_the_estimators_and_nothing_else_of_the_method() -> None:
+    for module in inside("strategies"):
+        of_the_method = {target for target in GRAPH[module] if room_of(target) == "method"}
+        assert of_the_method <= {"tidal_core.method.estimators"}, module
 
 
 def test_only_the_pages_and_their_parts_import_streamlit() -> None:

@@ -8,28 +8,18 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.engine import test_training
-from tests.method import test_tidal
+from tests.method import test_estimators, test_tidal
 from tidal_core.engine import training
-from tidal_core.method import tidal
+from tidal_core.method import estimators, tidal
+from tidal_core.records import ESTIMATORS
 
 METHOD = [
-    (
-        "y-hat taken from the module",
-        "_margin(td_log_p, log_p.argmax(dim=-1))",
-        "_margin(td_log_p, td_log_p.argmax(dim=-1))",
-        test_tidal.test_margin_of_the_example_asks_f_which_class_is_meant,
-    ),
-    (
-        "confidence in the module's class",
-        "gather(1, log_p.argmax(dim=-1, keepdim=True))",
-        "gather(1, td_log_p.argmax(dim=-1, keepdim=True))",
-        test_tidal.test_confidence_of_the_example,
-    ),
     (
         "the divergence's arguments swapped",
         'F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")',
@@ -62,6 +52,33 @@ METHOD = [
     ),
 ]
 
+ESTIMATES = [
+    (
+        "y-hat taken from the module",
+        "lead(td_log_p, _predicted(log_p, td_log_p))",
+        "lead(td_log_p, _predicted(td_log_p, td_log_p))",
+        test_estimators.test_margin_of_the_example_asks_f_which_class_is_meant,
+    ),
+    (
+        "confidence in the module's class",
+        "predicted = _predicted(log_p, td_log_p)",
+        "predicted = _predicted(td_log_p, td_log_p)",
+        test_estimators.test_confidence_of_the_example,
+    ),
+    (
+        "the entropy's sign turned",
+        "np.maximum(-(np.exp(log_p) * log_p).sum(axis=1), 0)",
+        "np.minimum((np.exp(log_p) * log_p).sum(axis=1), 0)",
+        test_estimators.test_entropy_of_the_example,
+    ),
+    (
+        "the lead over the class itself",
+        "p[rows, chosen] = -1",
+        "pass",
+        test_estimators.test_the_lead_is_of_the_class_that_is_named_and_may_be_negative,
+    ),
+]
+
 ENGINE = [
     ("p-bar reset with every epoch", 'config.td_window == "second-half" and epoch == t.epochs // 2 + 1', "True", "all"),
     ("p-bar reset an epoch late", "epoch == t.epochs // 2 + 1", "epoch == t.epochs // 2 + 2", "second-half"),
@@ -86,13 +103,29 @@ def against(test: Callable[..., None], module: types.ModuleType) -> Callable[...
     return types.FunctionType(test.__code__, {**test.__globals__, **names}, test.__name__, test.__defaults__)
 
 
-@pytest.mark.parametrize(("right", "wrong", "guard"), [case[1:] for case in METHOD], ids=[case[0] for case in METHOD])
+@pytest.mark.parametrize(
+    ("module", "right", "wrong", "guard"),
+    [(tidal, *case[1:]) for case in METHOD] + [(estimators, *case[1:]) for case in ESTIMATES],
+    ids=[case[0] for case in METHOD + ESTIMATES],
+)
 def test_a_wrong_method_fails_its_test(
-    right: str, wrong: str, guard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    module: types.ModuleType, right: str, wrong: str, guard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    against(guard, mutant(tidal, right, right, monkeypatch))()  # unchanged it passes
+    against(guard, mutant(module, right, right, monkeypatch))()  # unchanged it passes
     with pytest.raises(AssertionError):
-        against(guard, mutant(tidal, right, wrong, monkeypatch))()
+        against(guard, mutant(module, right, wrong, monkeypatch))()
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_whose_wrong_end_is_asked_fails_its_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = test_estimators.test_the_undecided_are_asked_before_the_certain
+    right = ESTIMATORS[name]
+    turned = replace(right, ask_for="lowest" if right.ask_for == "highest" else "highest")
+
+    guard(name)
+    monkeypatch.setitem(ESTIMATORS, name, turned)
+    with pytest.raises(AssertionError):
+        guard(name)
 
 
 @pytest.mark.parametrize(("right", "wrong", "window"), [case[1:] for case in ENGINE], ids=[case[0] for case in ENGINE])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from tidal_core.errors import InputError, TooFewClasses
+from tidal_core.errors import InputError
 from tidal_core.method import dynamics as d
 
 # Two images, three epochs, three classes. Image 0 (label 0): right, wrong, right. Image 1 (label 2): never right.
@@ -108,28 +108,6 @@ def test_statistics_stay_in_their_ranges_and_move_with_the_images(p: np.ndarray)
 
 def test_el2n_is_zero_for_a_perfect_answer_and_root_two_for_a_sure_wrong_one() -> None:
     np.testing.assert_allclose(d.el2n([[1.0, 0.0], [0.0, 1.0]], [0, 0]), [0.0, np.sqrt(2)])
-
-
-@given(rows)
-def test_an_entropy_lies_between_zero_and_the_logarithm_of_the_classes(p: np.ndarray) -> None:
-    found = d.entropy(p)
-
-    assert (found >= 0).all()
-    assert (found <= np.log(p.shape[2]) + 1e-9).all()
-
-
-def test_the_entropy_of_a_one_hot_row_is_zero_and_not_nan() -> None:
-    assert d.entropy([0.0, 1.0, 0.0]) == 0.0
-
-
-def test_the_margin_of_a_class_that_is_not_in_the_lead_is_negative() -> None:
-    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]], [0]), [-0.3])
-    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]]), [0.2])
-
-
-def test_a_margin_of_one_class_is_refused() -> None:
-    with pytest.raises(TooFewClasses):
-        d.margin([[1.0]])
 
 
 def test_wilson_agrees_with_the_published_example() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
 from tidal_core.method import dynamics
+from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.records import Float64, Int64
 
 OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
@@ -70,7 +71,6 @@ def life_info(
     order = np.argsort(-height, kind="stable")
     shown, rest = order[: top + 1], order[top + 1 :]
     styles = [classes[place] for place in shown]
-    many = len(classes) > 1
 
     def gathered(values: Float64) -> Float64:
         """(..., C) to (..., K)."""
@@ -83,7 +83,8 @@ def life_info(
     right = view.correct[:, 0]  # (T,)
     epochs = np.asarray(epoch, dtype=np.int64)
     learnt = dynamics.forgetting(view.correct)
-    last = int(curves[-1].argmax())
+    h_bar, m_bar = _entropy_and_margin(observed, int(curves[-1].argmax()))
+    h_bar_predicted, m_bar_predicted = _entropy_and_margin(guess, predicted_top)
     return LifeInfo(
         epoch=epochs,
         classes=tuple([*styles, OTHERS] if len(rest) else styles),
@@ -92,15 +93,22 @@ def life_info(
         predicted=None if guess is None else gathered(guess),
         first_learnt=0 if learnt.never_learnt[0] else int(epochs[learnt.first_learnt[0] - 1]),
         forgotten_at=epochs[1:][right[:-1] & ~right[1:]],
-        h_bar=float(dynamics.entropy(observed)),
-        m_bar=float(dynamics.margin(observed, np.asarray(last))) if many else float("nan"),
-        h_bar_predicted=float("nan") if guess is None else float(dynamics.entropy(guess)),
-        m_bar_predicted=float("nan")
-        if guess is None or not many
-        else float(dynamics.margin(guess, None if predicted_top is None else np.asarray(predicted_top))),
+        h_bar=h_bar,
+        m_bar=m_bar,
+        h_bar_predicted=h_bar_predicted,
+        m_bar_predicted=m_bar_predicted,
         errors=dynamics.el2n(curves, np.full(len(curves), label)),
         window="the second half of the epochs" if second_half else "all epochs",
     )
+
+
+def _entropy_and_margin(p_bar: Float64 | None, top: int | None) -> tuple[float, float]:
+    """H-bar and M-bar (the lead of class ``top``, by default the largest) of one p-bar (C,); NaN for what is not."""
+    if p_bar is None:
+        return float("nan"), float("nan")
+    log_p = log_of(p_bar)[None]  # (1, C)
+    chosen = np.array([p_bar.argmax() if top is None else top])
+    return float(entropy(log_p)[0]), float(lead(log_p, chosen)[0]) if len(p_bar) > 1 else float("nan")
 
 
 def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:

@@ -18,9 +18,8 @@ from tidal_core.figures.palettes import (
     short,
 )
 from tidal_core.method import theory
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.method.theory import GROUPS, Elasticity
-from tidal_core.records import Bools, Float32, Float64, Int64
+from tidal_core.records import ESTIMATORS, Bools, Float32, Float64, Int64
 
 EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[7]
 GROUP_COLOURS = (EASY, HARD, OTHER)
@@ -242,7 +241,7 @@ class SeparationInfo(NamedTuple):
         """One row per training image."""
         return {
             "minor class": self.minor.tolist(),
-            **{ESTIMATOR_TITLES[name]: values.tolist() for name, values in self.scores.items()},
+            **{ESTIMATORS[name].title: values.tolist() for name, values in self.scores.items()},
         }
 
 
@@ -290,7 +289,7 @@ def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
 
 def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.Figure:
     """How one estimator is spread over major and minor images, each group scaled to its own size, as Figure 2."""
-    figure = base_figure(theme, x=ESTIMATOR_TITLES[estimator], y="Share of the group", height=280)
+    figure = base_figure(theme, x=ESTIMATORS[estimator].title, y="Share of the group", height=280)
     values = info.scores[estimator]
     edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
@@ -310,7 +309,7 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
 
 def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
     """Each training image: what the snapshot says of it, and what its training dynamics say."""
-    figure = base_figure(theme, x=ESTIMATOR_TITLES[x], y=ESTIMATOR_TITLES[y], height=380)
+    figure = base_figure(theme, x=ESTIMATORS[x].title, y=ESTIMATORS[y].title, height=380)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         figure.add_scattergl(
             x=info.scores[x][own].astype(np.float32),

@@ -12,21 +12,10 @@ from scipy.stats import rankdata
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
-from tidal_core.records import Bools, Float64, Int64
+from tidal_core.records import ESTIMATORS, Bools, Float64, Int64
 
 BINS = 60
 GROUP_NAMES = tuple(GROUP_COLOURS)
-
-ASK_HIGHEST = frozenset({"entropy", "td_entropy"})
-"""Estimators whose largest values are asked; of the others the smallest."""
-
-
-def bounds(estimator: str, n_classes: int) -> tuple[float, float]:
-    """The smallest and largest value that an estimator can take, the frame of its histograms."""
-    if estimator in ASK_HIGHEST:
-        return 0.0, float(np.log(max(n_classes, 2)))
-    return (-1.0, 1.0) if estimator == "td_margin" else (0.0, 1.0)
 
 
 class RidgeInfo(NamedTuple):
@@ -44,7 +33,7 @@ class RidgeInfo(NamedTuple):
         return {
             "round": np.repeat(self.rounds, groups * bins).tolist(),
             "group": [one for _ in range(rounds) for one in self.groups for _ in range(bins)],
-            ESTIMATOR_TITLES.get(self.estimator, self.estimator): np.tile(self.centres, rounds * groups).tolist(),
+            ESTIMATORS[self.estimator].title: np.tile(self.centres, rounds * groups).tolist(),
             "images": self.counts.ravel().tolist(),
         }
 
@@ -66,7 +55,7 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
     """
     rounds = len(info.rounds)
     figure = palettes.base_figure(
-        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=max(260, min(760, 150 + 56 * rounds))
+        theme, x=ESTIMATORS[info.estimator].title, height=max(260, min(760, 150 + 56 * rounds))
     )
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
     smooth = np.apply_along_axis(lambda one: np.convolve(one, [0.25, 0.5, 0.25], mode="same"), 2, shares)
@@ -198,28 +187,26 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
 class AgreementInfo(NamedTuple):
     """How alike E estimators are: overlap of the batches they would ask now, rank correlation of their orders."""
 
-    names: tuple[str, ...]  # (E,), titles
+    estimators: tuple[str, ...]  # (E,), names
     overlap: Float64  # (E, E), share of common images in batches of ``batch``
     correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of asking
     batch: int
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per pair."""
-        first, second = np.triu_indices(len(self.names), 1)
+        titles = [ESTIMATORS[name].title for name in self.estimators]
+        first, second = np.triu_indices(len(titles), 1)
         return {
-            "estimator": [self.names[place] for place in first],
-            "other estimator": [self.names[place] for place in second],
+            "estimator": [titles[place] for place in first],
+            "other estimator": [titles[place] for place in second],
             f"share of {self.batch} images in common": self.overlap[first, second].tolist(),
             "rank correlation": self.correlation[first, second].tolist(),
         }
 
 
 def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo:
-    """Compare estimators on one pool: ``scores`` maps columns of ESTIMATOR_TITLES to values (N,)."""
-    urgency = {
-        name: (1 if name in ASK_HIGHEST else -1) * np.asarray(values, dtype=np.float64)
-        for name, values in scores.items()
-    }
+    """Compare estimators on one pool: ``scores`` maps names of ESTIMATORS to values (N,)."""
+    urgency = {name: ESTIMATORS[name].urgency(np.asarray(values, dtype=np.float64)) for name, values in scores.items()}
     size = min([batch, *(len(one) for one in urgency.values())])
     values = np.array(list(urgency.values()))  # (E, N)
     chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in values]
@@ -230,13 +217,13 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
         for other in range(one):
             overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
             correlation[one, other] = correlation[other, one] = _correlation(ranks[one], ranks[other])
-    return AgreementInfo(tuple(ESTIMATOR_TITLES.get(name, name) for name in scores), overlap, correlation, size)
+    return AgreementInfo(tuple(scores), overlap, correlation, size)
 
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
     """A square per pair: how many of the next batch they share."""
     figure = palettes.base_figure(theme, height=330, legend=False)
-    names = [one.split(" (")[0].replace(" ", "<br>") for one in info.names]
+    names = [ESTIMATORS[name].words.capitalize().replace(" ", "<br>") for name in info.estimators]
     figure.add_heatmap(
         x=names,
         y=names,
@@ -281,14 +268,14 @@ def by_class_info(
 ) -> ByClassInfo:
     """Quantiles (C, 5) per class; the ``most`` least certain classes, least certain first."""
     counts, spread = np.asarray(images, dtype=np.int64), np.asarray(quantiles, dtype=np.float64).reshape(-1, 5)
-    order = np.argsort(spread[:, 2] * (-1 if estimator in ASK_HIGHEST else 1), kind="stable")[:most]
+    order = np.argsort(-ESTIMATORS[estimator].urgency(spread[:, 2]), kind="stable")[:most]
     return ByClassInfo(estimator, tuple(classes[place] for place in order), counts[order], spread[order])
 
 
 def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
     """A box per class, the least certain at the top."""
     figure = palettes.base_figure(
-        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=90 + 30 * len(info.classes), legend=False
+        theme, x=ESTIMATORS[info.estimator].title, height=90 + 30 * len(info.classes), legend=False
     )
     for one, images, (low, first, middle, third, high) in zip(info.classes, info.images, info.quantiles, strict=True):
         figure.add_box(

@@ -5,7 +5,6 @@ written p^(t)(c | x) in the paper. Nothing here reads the store, trains or draws
 
 Sources
     area (p-bar)                          TiDAL (ICCV 2023), Eq. 5
-    H-bar, M-bar                          TiDAL, entropy and margin of the predicted training dynamics
     confidence, variability, correctness  Swayamdipta et al. 2020, Dataset Cartography
     forgetting events                     Toneva et al. 2019, An Empirical Study of Example Forgetting
     area under the margin                 Pleiss et al. 2020, with probabilities in place of logits
@@ -20,14 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import entr, ndtri
+from scipy.special import ndtri
 
-from tidal_core.errors import InputError, TooFewClasses
+from tidal_core.errors import InputError
 from tidal_core.records import Bools, Float64, Int64
 
 
 class Explanation(NamedTuple):
-    """What a number means, for someone who never read the papers."""
+    """What a statistic of curves means, for someone who never read the papers; estimators say it themselves."""
 
     title: str
     meaning: str
@@ -79,28 +78,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "class.",
         "Paul et al. 2021",
     ),
-    "h_bar": Explanation(
-        "Dynamics entropy (H-bar)",
-        "How spread out the training dynamics are over the classes: 0 is one class all along; the largest value, the "
-        "logarithm of the number of classes, is no idea. TiDAL asks for the highest.",
-        "TiDAL, ICCV 2023",
-    ),
-    "m_bar": Explanation(
-        "Dynamics margin (M-bar)",
-        "Lead, in the training dynamics, of the class that the classifier says over the best other. Negative: "
-        "the dynamics disagree with the answer. TiDAL asks for the lowest.",
-        "TiDAL, ICCV 2023",
-    ),
-    "entropy": Explanation(
-        "Snapshot entropy",
-        "How spread out the classifier's probabilities are now, at the end of training: 0 is one class for sure.",
-        "Shannon 1948",
-    ),
-    "margin": Explanation(
-        "Snapshot margin",
-        "Lead of the classifier's first class over its second, now, at the end of training: 0 is a tie.",
-        "Scheffer et al. 2001",
-    ),
     "area": Explanation(
         "Training dynamics (p-bar)",
         "The area under each class's curve: the mean probability of the class over the epochs. This is what the "
@@ -108,14 +85,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "TiDAL, Eq. 5",
     ),
 }
-
-ESTIMATOR_TITLES: dict[str, str] = {
-    "td_entropy": EXPLANATIONS["h_bar"].title,
-    "td_margin": EXPLANATIONS["m_bar"].title,
-    "entropy": EXPLANATIONS["entropy"].title,
-    "margin": EXPLANATIONS["margin"].title,
-}
-"""Columns of the scores that are shown, by the title that a person reads."""
 
 
 class LabelView(NamedTuple):
@@ -241,29 +210,6 @@ def el2n(p: ArrayLike, labels: ArrayLike) -> Float64:
     error[np.arange(error.shape[0]), np.asarray(labels, dtype=np.int64)] -= 1.0
     length: Float64 = np.sqrt(np.square(error).sum(axis=1))
     return length
-
-
-def entropy(p: ArrayLike) -> Float64:
-    """Entropy of each row in nats: (..., C) to (...). H-bar when the rows are p-bar; 0 log 0 is 0."""
-    total: Float64 = entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
-    return total
-
-
-def margin(p: ArrayLike, top: ArrayLike | None = None) -> Float64:
-    """p[top] - max of the others: (..., C) to (...). ``top`` is the class in the lead, by default the row's largest.
-
-    With the classifier's choice as ``top`` and p-bar as ``p`` this is M-bar and may be negative. Raises TooFewClasses
-    for fewer than two classes.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    if values.shape[-1] < 2:
-        raise TooFewClasses("a margin needs two classes; this project has one. Add a class, or choose an entropy.")
-    leader = values.argmax(axis=-1) if top is None else np.asarray(top, dtype=np.int64)
-    of_leader = np.take_along_axis(values, leader[..., None], axis=-1)[..., 0]
-    others = values.copy()
-    np.put_along_axis(others, leader[..., None], -np.inf, axis=-1)
-    lead: Float64 = of_leader - others.max(axis=-1)
-    return lead
 
 
 def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> CurveStatistics:

@@ -20,8 +20,9 @@ from scipy.special import rel_entr
 from scipy.stats import spearmanr
 
 from tidal_core.errors import InputError
-from tidal_core.method.dynamics import Interval, entropy, wilson
-from tidal_core.records import Float64
+from tidal_core.method.dynamics import Interval, wilson
+from tidal_core.method.estimators import entropy, log_of
+from tidal_core.records import Float64, Floats
 
 EXPONENTS = np.linspace(0.1, 2.0, 39)
 """Exponents c that the power law may take; with c given, the rest is a linear fit."""
@@ -244,13 +245,13 @@ class Quality(NamedTuple):
 def quality(observed: ArrayLike, predicted: ArrayLike, snapshot: ArrayLike) -> Quality:
     """Compare what was predicted when an image was asked with what was observed once it was trained on; each (N, C)."""
     seen, module, now = (np.asarray(one, dtype=np.float64) for one in (observed, predicted, snapshot))
-    of_seen = entropy(seen)
+    of_seen = entropy(log_of(seen))
     return Quality(
         len(seen),
         _mean(divergence(seen, module)),
         _mean(divergence(seen, now)),
-        _rank(of_seen, entropy(module)),
-        _rank(of_seen, entropy(now)),
+        _rank(of_seen, entropy(log_of(module))),
+        _rank(of_seen, entropy(log_of(now))),
     )
 
 
@@ -269,7 +270,7 @@ def _mean(values: Float64) -> Interval:
     return Interval(middle, max(0.0, middle - half), middle + half)
 
 
-def _rank(one: Float64, other: Float64) -> float:
+def _rank(one: Floats, other: Floats) -> float:
     if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return math.nan
     return float(spearmanr(one, other).statistic)

@@ -179,16 +179,6 @@ def areas(s_y: float, classes: int) -> Float64:
     return np.concatenate([[s_y], np.full(classes - 1, (1 - s_y) / (classes - 1))])
 
 
-def direct_entropy(s: Float64) -> float:
-    """H(s) = - sum s log s in nats (Equation 2), term by term."""
-    return float(-xlogy(s, s).sum())
-
-
-def direct_margin(s: Float64) -> float:
-    """M(s) = s_y - max of the others (Equation 3), the true class first."""
-    return float(s[0] - s[1:].max())
-
-
 def closed_entropy(s_y: Float64 | float, classes: int) -> Float64:
     """H(s) = H_2(s_y) + (1 - s_y) log(C - 1), Equation (23)."""
     _check_classes(classes)

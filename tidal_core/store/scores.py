@@ -9,21 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tidal_core.records import Float32, Int64
+from tidal_core.records import ESTIMATORS, Float32, Int64
 from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
 from tidal_core.store.database import Database
-
-ESTIMATORS = (
-    "entropy",
-    "margin",
-    "confidence",
-    "td_entropy",
-    "td_margin",
-    "td_margin_naive",
-    "td_confidence",
-    "td_confidence_naive",
-)
-"""Columns of estimators, named as in ``strategies.scores``."""
 
 PARTS = ("pool", "labelled", "test", "audit")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, TidalError, TooFewClasses
-from tidal_core.records import Float32, Floats, Int64, PoolView
+from tidal_core.records import Direction, Estimator, Float32, Floats, Int64, PoolView
 
 Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information"]
 
@@ -95,13 +95,18 @@ class ScoreStrategy(Strategy):
     """A strategy that ranks each image by one number of its own."""
 
     ranks_all: ClassVar[bool] = True
-    column: ClassVar[str | None] = None  # its name in the scores table, for the estimators that are stored there
-    ask_for: ClassVar[Literal["highest", "lowest"]] = "lowest"
+    estimator: ClassVar[Estimator | None] = None  # what it ranks by, where the scores table keeps that
+    ask_for: ClassVar[Direction] = "lowest"  # as the estimator says, where there is one
     cost: ClassVar[str] = "Time N log N, memory N C."
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.estimator is not None:
+            cls.ask_for = cls.estimator.ask_for
 
     @abstractmethod
     def scores(self, pool: PoolView) -> Floats:
-        """(N,) the estimator of each pool image."""
+        """(N,) the number of each pool image by which it is ranked."""
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n best by score; equal scores in random order."""

@@ -1,8 +1,8 @@
 """Ask where the classifier's probabilities have the highest entropy."""
 
-from tidal_core.records import Floats, PoolView
+from tidal_core.method.estimators import entropy
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import entropy
 
 
 class Entropy(ScoreStrategy):
@@ -13,8 +13,7 @@ class Entropy(ScoreStrategy):
     explanation = "Images whose probabilities are spread over several classes."
     paper = "Shannon 1948; Settles, Active Learning Literature Survey, 2009"
     needs = frozenset({"log_p"})
-    column = "entropy"
-    ask_for = "highest"
+    estimator = ESTIMATORS["entropy"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) entropy in nats."""

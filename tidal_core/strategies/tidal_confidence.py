@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
 
-from tidal_core.records import Floats, PoolView
+from tidal_core.method.estimators import td_confidence
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import td_confidence
 
 
 class TidalConfidence(ScoreStrategy):
@@ -13,7 +13,7 @@ class TidalConfidence(ScoreStrategy):
     explanation = "Images whose predicted learning path gave the suggested class the least."
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (27)"
     needs = frozenset({"log_p", "td_log_p"})
-    column = "td_confidence"
+    estimator = ESTIMATORS["td_confidence"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) P-bar, 0 to 1."""

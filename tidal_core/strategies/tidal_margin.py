@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
-from tidal_core.records import Floats, PoolView
+from tidal_core.method.estimators import td_margin
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import td_margin
 
 
 class TidalMargin(ScoreStrategy):
@@ -13,7 +13,7 @@ class TidalMargin(ScoreStrategy):
     explanation = "Images whose predicted learning path favours the suggested class by the least."
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 3"
     needs = frozenset({"log_p", "td_log_p"})
-    column = "td_margin"
+    estimator = ESTIMATORS["td_margin"]
     least_classes = 2
 
     def scores(self, pool: PoolView) -> Floats:

@@ -1,8 +1,8 @@
 """Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
 
-from tidal_core.records import Floats, PoolView
+from tidal_core.method.estimators import td_margin_naive
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import td_margin_naive
 
 
 class TidalMarginNaive(ScoreStrategy):
@@ -13,7 +13,7 @@ class TidalMarginNaive(ScoreStrategy):
     explanation = "Images whose predicted learning path has two classes nearly level."
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (26)"
     needs = frozenset({"td_log_p"})
-    column = "td_margin_naive"
+    estimator = ESTIMATORS["td_margin_naive"]
     least_classes = 2
 
     def scores(self, pool: PoolView) -> Floats:

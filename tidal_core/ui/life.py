@@ -16,7 +16,7 @@ from tidal_core.figures.palettes import ClassStyle
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
-from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.records import ESTIMATORS, Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
 from tidal_core.ui import charts
@@ -255,12 +255,13 @@ def _areas_in_numbers(found: figures.LifeInfo, key: str) -> None:
     epochs = found.epoch.tolist()
     with st.container(horizontal=True, vertical_alignment="top"):
         values = [
-            ("h_bar", _number(found.h_bar), _said(found.h_bar_predicted)),
-            ("m_bar", _number(found.m_bar), _said(found.m_bar_predicted)),
+            (ESTIMATORS["td_entropy"], _number(found.h_bar), _said(found.h_bar_predicted)),
+            (ESTIMATORS["td_margin"], _number(found.m_bar), _said(found.m_bar_predicted)),
         ]
-        for name, value, beside in values:
-            one = EXPLANATIONS[name]
-            st.metric(one.title, value, beside, delta_color="off", delta_arrow="off", help=one.help, width=210)
+        for estimator, value, beside in values:
+            st.metric(
+                estimator.title, value, beside, delta_color="off", delta_arrow="off", help=estimator.help, width=210
+            )
         with st.container(width=240, gap="small"):
             one, chosen = EXPLANATIONS["el2n"], epochs[-1]
             place = st.empty()
