@@ -22,9 +22,15 @@ from tidal_core.records import ESTIMATORS
 METHOD = [
     (
         "the divergence's arguments swapped",
-        'F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")',
-        'F.kl_div(p_bar.detach().log(), log_probabilities(td_logits).exp(), reduction="batchmean")',
+        'F.kl_div(log_q, target, reduction="batchmean")',
+        'F.kl_div(target.log(), log_q.exp(), reduction="batchmean")',
         test_tidal.test_the_divergence_has_its_arguments_in_the_papers_order,
+    ),
+    (
+        "an impossible class that counts",
+        ".masked_fill(target == 0, 0.0)",
+        "",
+        test_tidal.test_a_class_that_is_impossible_for_both_adds_nothing_to_the_divergence,
     ),
     (
         "the divergence summed over the batch",

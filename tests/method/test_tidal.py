@@ -112,6 +112,23 @@ def test_the_divergence_of_a_certain_target_is_the_cross_entropy() -> None:
     assert td_divergence(one_hot, logits).item() == pytest.approx(-math.log(math.e / (1 + math.e + math.e**2)))
 
 
+def test_a_class_that_is_impossible_for_both_adds_nothing_to_the_divergence() -> None:
+    p_bar = torch.tensor([[0.9, 0.1, 0.0]])
+    logits = torch.tensor([[0.0, 0.0, -torch.inf]], requires_grad=True)
+
+    divergence = td_divergence(p_bar, logits)
+    divergence.backward()
+
+    # KL((0.9, 0.1) || (0.5, 0.5)) as above; the gradient is softmax - p-bar.
+    assert divergence.item() == pytest.approx(0.36806, abs=1e-5)
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, torch.tensor([[-0.4, 0.4, 0.0]]), atol=1e-6)
+
+
+def test_a_class_that_the_module_rules_out_and_training_saw_is_infinitely_wrong() -> None:
+    assert td_divergence(torch.tensor([[0.9, 0.1]]), torch.tensor([[0.0, -torch.inf]])).item() == math.inf
+
+
 def test_the_loss_is_cross_entropy_plus_lambda_times_divergence() -> None:
     logits, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
     loss = tidal_loss(logits, labels, torch.zeros(2, 2), torch.tensor([[0.9, 0.1], [0.5, 0.5]]), weight=0.5)

@@ -135,8 +135,11 @@ def tidal_loss(logits: Tensor, labels: Tensor, td_logits: Tensor, p_bar: Tensor,
 
 
 def td_divergence(p_bar: Tensor, td_logits: Tensor) -> Tensor:
-    """Mean over the batch of KL(p-bar || softmax(td_logits)), a scalar; 0 log 0 counts 0."""
-    return F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")
+    """Mean over the batch of KL(p-bar || softmax(td_logits)), a scalar; 0 log 0 counts 0, and so does 0 log (0 / 0)."""
+    target = p_bar.detach().float()
+    # Where both are 0 torch multiplies 0 by minus infinity. Such an entry has no gradient, masked or not.
+    log_q = log_probabilities(td_logits).masked_fill(target == 0, 0.0)
+    return F.kl_div(log_q, target, reduction="batchmean")
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
