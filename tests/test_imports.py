@@ -26,9 +26,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "sklearn", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
-    "labelling": ({"store", "rounds"}, {"numpy"}),
+    "labelling": ({"store", "rounds", "strategies"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil"}),
-    "export": ({"store", "images", "engine", "method"}, TABLES | {"torch", "safetensors", "onnx"}),
+    "export": ({"store", "images", "engine", "method", "strategies"}, TABLES | {"torch", "safetensors", "onnx"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},

@@ -8,6 +8,6 @@ Add here: a strategy as a file of its own, and a line in ``registry``.
 """
 
 from tidal_core.strategies.base import Need, ScoreStrategy, Strategy
-from tidal_core.strategies.registry import get, names, problems, reload
+from tidal_core.strategies.registry import get, names, of_round, problems, reload
 
-__all__ = ["Need", "ScoreStrategy", "Strategy", "get", "names", "problems", "reload"]
+__all__ = ["Need", "ScoreStrategy", "Strategy", "get", "names", "of_round", "problems", "reload"]

@@ -10,6 +10,7 @@ class Bald(ScoreStrategy):
     name = "bald"
     title = "BALD"
     explanation = "Images on which networks with different units dropped disagree."
+    because = "networks with different units dropped disagree on it"
     paper = "Houlsby et al. 2011; Gal, Islam and Ghahramani, Deep Bayesian Active Learning with Image Data, ICML 2017"
     cost = "Time N S C D for S dropout passes over D features, memory N: what the passes say is summed up as they go."
     needs = frozenset({"mc_information"})

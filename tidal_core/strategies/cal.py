@@ -16,6 +16,7 @@ class Cal(ScoreStrategy):
     name = "cal"
     title = "CAL"
     explanation = "Images that look like labelled ones and are predicted otherwise."
+    because = "labelled images that look like it are predicted otherwise"
     paper = "Margatina et al., Active Learning by Acquiring Contrastive Examples, EMNLP 2021"
     cost = "Time N L D, memory N C beside the features."
     needs = frozenset({"log_p", "features", "labelled_features", "labelled_log_p"})

@@ -11,6 +11,7 @@ class Confidence(ScoreStrategy):
     name = "confidence"
     title = "Least confidence"
     explanation = "Images whose likeliest class is the least likely."
+    because = "the model gives its first class a low probability"
     paper = "Lewis and Gale, A Sequential Algorithm for Training Text Classifiers, SIGIR 1994"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["confidence"]

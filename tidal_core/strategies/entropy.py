@@ -11,6 +11,7 @@ class Entropy(ScoreStrategy):
     name = "entropy"
     title = "Entropy"
     explanation = "Images whose probabilities are spread over several classes."
+    because = "the model's probabilities are spread over several classes"
     paper = "Shannon 1948; Settles, Active Learning Literature Survey, 2009"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["entropy"]

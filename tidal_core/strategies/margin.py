@@ -11,6 +11,7 @@ class Margin(ScoreStrategy):
     name = "margin"
     title = "Margin"
     explanation = "Images where two classes are nearly level."
+    because = "the model hardly prefers its first class to its second"
     paper = "Scheffer et al., Active Hidden Markov Models for Information Extraction, IDA 2001"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["margin"]

@@ -18,6 +18,7 @@ class ProbCover(Strategy):
     name = "probcover"
     title = "ProbCover"
     explanation = "Images with the most unlabelled images close by; meant for the first few dozen labels."
+    because = "many images that no label covers yet lie close to it"
     paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
     cost = "Time N^2 D (minutes for 100,000 images), memory N D for copies: the graph is never written out."
     needs = frozenset({"features", "labelled_features"})

@@ -11,6 +11,7 @@ class TidalConfidence(ScoreStrategy):
     name = "tidal-confidence"
     title = "TiDAL confidence"
     explanation = "Images whose predicted learning path gave the suggested class the least."
+    because = "its predicted training dynamics gave little to the class that the model says"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (27)"
     needs = frozenset({"log_p", "td_log_p"})
     estimator = ESTIMATORS["td_confidence"]

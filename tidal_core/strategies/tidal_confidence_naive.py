@@ -11,6 +11,7 @@ class TidalConfidenceNaive(ScoreStrategy):
     name = "tidal-confidence-naive"
     title = "TiDAL confidence, naive"
     explanation = "Images whose predicted learning path favours no class much."
+    because = "its predicted training dynamics favour no class much"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (28)"
     needs = frozenset({"td_log_p"})
     estimator = ESTIMATORS["td_confidence_naive"]

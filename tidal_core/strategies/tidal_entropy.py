@@ -11,6 +11,7 @@ class TidalEntropy(ScoreStrategy):
     name = "tidal-entropy"
     title = "TiDAL entropy"
     explanation = "Images whose predicted learning path is spread over several classes."
+    because = "its predicted training dynamics are spread over several classes"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 2"
     needs = frozenset({"td_log_p"})
     estimator = ESTIMATORS["td_entropy"]

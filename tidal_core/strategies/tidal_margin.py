@@ -11,6 +11,7 @@ class TidalMargin(ScoreStrategy):
     name = "tidal-margin"
     title = "TiDAL margin"
     explanation = "Images whose predicted learning path favours the suggested class by the least."
+    because = "its predicted training dynamics hardly favour the class that the model says"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 3"
     needs = frozenset({"log_p", "td_log_p"})
     estimator = ESTIMATORS["td_margin"]

@@ -11,6 +11,7 @@ class TidalMarginNaive(ScoreStrategy):
     name = "tidal-margin-naive"
     title = "TiDAL margin, naive"
     explanation = "Images whose predicted learning path has two classes nearly level."
+    because = "its predicted training dynamics hardly favour one class over the next"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (26)"
     needs = frozenset({"td_log_p"})
     estimator = ESTIMATORS["td_margin_naive"]

@@ -20,6 +20,7 @@ class TypiClust(Strategy):
     name = "typiclust"
     title = "TypiClust"
     explanation = "The most typical image of each group that has no label yet; meant for the first few dozen labels."
+    because = "it is the most typical of a group with few labels"
     paper = "Hacohen, Dekel and Weinshall, Active Learning on a Budget, ICML 2022"
     cost = (
         "Time N k D for k-means into k = L + n clusters, at most 500, and the squares of the asked clusters' sizes "

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 
+from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
@@ -40,12 +41,6 @@ ROUNDS_HELP = (
     "predicts its training dynamics, as the classifier says at the end (snapshot), and as it was observed while the "
     "image was trained on."
 )
-STRATEGY_SCORES = {
-    "tidal-entropy": ("td_entropy", "dynamics entropy", True),
-    "tidal-margin": ("td_margin", "dynamics margin", False),
-    "entropy": ("entropy", "snapshot entropy", True),
-    "margin": ("margin", "snapshot margin", False),
-}
 
 
 class Life(NamedTuple):
@@ -150,15 +145,15 @@ def asked_because(project: Project, life: Life) -> str:
     score = next((one for one in life.scores if one.round_id == first.round_id), None)
     if record is None or score is None:
         return f"Asked after round {first.round_id}."
-    name, words, high = STRATEGY_SCORES.get(record.strategy, ("", "", True))
-    value = score.estimators.get(name)
+    strategy = strategies.of_round(record.strategy)
+    asked, estimator = f"Asked after round {record.id} by {strategy.title}", strategy.estimator
     place = f"number {score.rank:,} of {project.store.scores.pool_size(record.id):,} images" if score.rank else ""
-    if value is None:
-        return f"Asked after round {record.id}" + (f": {place}." if place else ".")
-    below = project.store.scores.percentile(record.id, name, value)
-    share = below if high else 1 - below
-    compared = f"{'higher' if high else 'lower'} than {share:.0%} of the images left"
-    return f"Asked after round {record.id}: {place + ', ' if place else ''}{words} {value:.2f}, {compared}."
+    if estimator is None or estimator.name not in score.estimators:
+        return asked + (f": {place}." if place else ".")
+    value, high = score.estimators[estimator.name], estimator.ask_for == "highest"
+    below = project.store.scores.percentile(record.id, estimator.name, value)
+    compared = f"{'higher' if high else 'lower'} than {below if high else 1 - below:.0%} of the images left"
+    return f"{asked}: {place + ', ' if place else ''}{estimator.words} {value:.2f}, {compared}."
 
 
 def _relabel(project: Project, life: Life) -> None:
