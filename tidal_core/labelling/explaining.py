@@ -10,8 +10,9 @@ from tidal_core import strategies
 from tidal_core.errors import NotFound
 from tidal_core.projects import Project
 from tidal_core.records import ESTIMATORS, ImageRecord, Int64, Purpose, RoundState
-from tidal_core.rounds.seed_batch import squared_distances, thumbnails
+from tidal_core.rounds.seed_batch import thumbnails
 from tidal_core.store.scores import ImageScore
+from tidal_core.strategies.distances import squared_distances
 
 CLASSES_SHOWN = 4
 NEIGHBOURS = 3  # for each of the two rival classes

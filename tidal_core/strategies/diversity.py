@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.records import Bools, Float32, Int64
-from tidal_core.strategies.distances import nearest, squared_norms, squared_to
+from tidal_core.strategies.distances import nearest, squared_distances, squared_norms
 
 # Squared distances below this part of the two squared lengths are rounding: the points are equal.
 _ROUNDING = 1e-5
@@ -30,7 +30,7 @@ def k_centre(points: Float32, n: int, rng: np.random.Generator, centres: Float32
     for place in range(n):
         row = one_of_the_largest(to_nearest, rng)
         chosen[place] = row
-        np.minimum(to_nearest, squared_to(points, norms, points[row]), out=to_nearest)
+        np.minimum(to_nearest, squared_distances(points, points[[row]], norms)[:, 0], out=to_nearest)
         to_nearest[chosen[: place + 1]] = -1  # its equals stay at 0, and are asked only when nothing else is left
     return chosen
 

@@ -36,7 +36,7 @@ def pure_radius(points: Float32, classes: int, rng: np.random.Generator) -> floa
     A ball is pure below the distance to the nearest point of another cluster, so that the radius is a quantile of
     these distances, taken over at most PROBED images drawn from ``rng``.
     """
-    cluster = k_means(points, min(classes, len(points)), rng)
+    cluster = k_means(points, min(classes, len(points)), rng).of_point
     probed = rng.permutation(len(points))[:PROBED]
     to_other = np.full(len(probed), np.inf)
     for c in np.unique(cluster):

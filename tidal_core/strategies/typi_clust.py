@@ -35,7 +35,7 @@ class TypiClust(Strategy):
         # In random order, so that equal images and equal clusters are taken in an order drawn from rng.
         order = rng.permutation(len(points))
         cluster = np.empty(len(points), np.int64)
-        cluster[order] = k_means(points[order], min(labelled + n, MOST_CLUSTERS, len(points)), rng)
+        cluster[order] = k_means(points[order], min(labelled + n, MOST_CLUSTERS, len(points)), rng).of_point
 
         shuffled = order[order >= labelled]
         by_cluster = shuffled[np.argsort(cluster[shuffled], kind="stable")]
