@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
+from tidal_core.method.dynamics import rank_correlation, rank_correlations
 from tidal_core.records import ESTIMATORS, Bools, Float64, Int64
 
 BINS = 60
@@ -119,18 +119,6 @@ class ScatterInfo(NamedTuple):
         }
 
 
-def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
-    """Spearman's rank correlation; NaN for fewer than three values or a constant one."""
-    return _correlation(rankdata(one), rankdata(other))
-
-
-def _correlation(a: Float64, b: Float64) -> float:
-    """Pearson's correlation of ranks (N,); NaN for fewer than three or for a constant."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
-
-
 def scatter_info(
     image: ArrayLike,
     snapshot: ArrayLike,
@@ -210,14 +198,12 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
     size = min([batch, *(len(one) for one in urgency.values())])
     values = np.array(list(urgency.values()))  # (E, N)
     chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in values]
-    ranks = rankdata(values, axis=1)  # ranked once, not once a pair: the order of a large pool takes a while
     count = len(values)
-    overlap, correlation = np.eye(count), np.eye(count)
+    overlap = np.eye(count)
     for one in range(count):
         for other in range(one):
             overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
-            correlation[one, other] = correlation[other, one] = _correlation(ranks[one], ranks[other])
-    return AgreementInfo(tuple(scores), overlap, correlation, size)
+    return AgreementInfo(tuple(scores), overlap, rank_correlations(values), size)
 
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:

@@ -15,14 +15,16 @@ Sources
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
+from scipy.stats import spearmanr
 
 from tidal_core.errors import InputError
-from tidal_core.records import Bools, Float64, Int64
+from tidal_core.records import Bools, Float32, Float64, Int64
 
 
 class Explanation(NamedTuple):
@@ -111,7 +113,12 @@ class CurveStatistics(NamedTuple):
     correctness: Float64
     forgetting: Int64
     first_learnt: Int64  # epoch from 1; 0 when never learnt
-    aum: Float64
+    margin_area: Float64
+
+    def columns(self) -> dict[str, Float32 | Int64]:
+        """By name, for storing; floats in single precision. ``area``, of the label's curve, is its confidence."""
+        columns = {"area": self.confidence, **self._asdict()}
+        return {name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in columns.items()}
 
 
 class Interval(NamedTuple):
@@ -151,6 +158,11 @@ def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = 
     return LabelView(p_label, p_other, p_label > p_other)
 
 
+def joined(views: Sequence[LabelView]) -> LabelView:
+    """Views of consecutive epochs as one, (T, N); at least one of them."""
+    return LabelView(*(np.concatenate(parts) for parts in zip(*views, strict=True)))
+
+
 def area(p: ArrayLike, *, second_half: bool = False) -> Float64:
     """p-bar, the mean of the curves over epochs (TiDAL, Eq. 5): (T, ...) to (...).
 
@@ -162,14 +174,6 @@ def area(p: ArrayLike, *, second_half: bool = False) -> Float64:
         raise InputError("an area needs at least one epoch; wait for the round's first.")
     start = values.shape[0] // 2 if second_half else 0
     mean: Float64 = values[start:].mean(axis=0)
-    return mean
-
-
-def running_area(p: ArrayLike) -> Float64:
-    """p-bar^(t) after each epoch: (T, ...) to (T, ...)."""
-    values = np.asarray(p, dtype=np.float64)
-    visits = np.arange(1, values.shape[0] + 1, dtype=np.float64).reshape(-1, *[1] * (values.ndim - 1))
-    mean: Float64 = values.cumsum(axis=0) / visits
     return mean
 
 
@@ -212,9 +216,8 @@ def el2n(p: ArrayLike, labels: ArrayLike) -> Float64:
     return length
 
 
-def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> CurveStatistics:
-    """Every statistic of a round's curves; arguments as in ``label_view``."""
-    view = label_view(p, labels, class_index)
+def curve_statistics(view: LabelView) -> CurveStatistics:
+    """Every statistic of a round's curves, seen from the labels."""
     learnt = forgetting(view.correct)
     return CurveStatistics(
         confidence=confidence(view.p_label),
@@ -222,8 +225,29 @@ def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | N
         correctness=correctness(view.correct),
         forgetting=learnt.events,
         first_learnt=learnt.first_learnt,
-        aum=margin_area(view.p_label, view.p_other),
+        margin_area=margin_area(view.p_label, view.p_other),
     )
+
+
+def rank_correlations(rows: ArrayLike) -> Float64:
+    """Spearman's rank correlation of each pair of E rows (E, N): (E, E), 1 on the diagonal.
+
+    NaN beside the diagonal for a row that does not vary, and for fewer than three columns.
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    correlation = np.full((len(values), len(values)), np.nan)
+    varied = np.flatnonzero(np.ptp(values, axis=1) > 0) if values.shape[1] >= 3 else np.empty(0, np.int64)
+    if len(varied) == 2:  # for two rows scipy gives one number
+        correlation[np.ix_(varied, varied)] = spearmanr(*values[varied]).statistic
+    elif len(varied) > 2:
+        correlation[np.ix_(varied, varied)] = spearmanr(values[varied], axis=1).statistic
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Spearman's rank correlation of N pairs; NaN for fewer than three or where one does not vary."""
+    return float(rank_correlations([np.asarray(first), np.asarray(second)])[0, 1])
 
 
 def _check_level(level: float) -> float:

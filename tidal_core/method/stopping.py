@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
-from scipy.stats import spearmanr
 
 from tidal_core.errors import InputError
-from tidal_core.method.dynamics import Interval, wilson
+from tidal_core.method.dynamics import Interval, rank_correlation, wilson
 from tidal_core.method.estimators import entropy, log_of
-from tidal_core.records import Float64, Floats
+from tidal_core.records import Float64
 
 EXPONENTS = np.linspace(0.1, 2.0, 39)
 """Exponents c that the power law may take; with c given, the rest is a linear fit."""
@@ -250,8 +249,8 @@ def quality(observed: ArrayLike, predicted: ArrayLike, snapshot: ArrayLike) -> Q
         len(seen),
         _mean(divergence(seen, module)),
         _mean(divergence(seen, now)),
-        _rank(of_seen, entropy(log_of(module))),
-        _rank(of_seen, entropy(log_of(now))),
+        rank_correlation(of_seen, entropy(log_of(module))),
+        rank_correlation(of_seen, entropy(log_of(now))),
     )
 
 
@@ -268,12 +267,6 @@ def _mean(values: Float64) -> Interval:
     middle = float(values.mean())
     half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return Interval(middle, max(0.0, middle - half), middle + half)
-
-
-def _rank(one: Floats, other: Floats) -> float:
-    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return math.nan
-    return float(spearmanr(one, other).statistic)
 
 
 def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Float64:

@@ -80,12 +80,6 @@ class Paths:
         """(P, 3) over the runs."""
         return np.asarray(self.logits.mean(axis=0))
 
-    @property
-    def standard_error(self) -> Float64:
-        """(P, 3) of ``mean``."""
-        runs = len(self.logits)
-        return self.logits.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.full(self.logits.shape[1:], np.nan)
-
 
 def simulate(setting: Elasticity, *, runs: int, steps: int, seed: int, points: int = 100) -> Paths:
     """Run the dynamics (12) and record the averaged logits about ``points`` times, the first and last step included.
@@ -163,12 +157,6 @@ def inequality(setting: Elasticity, logits: Float64) -> Inequality:
     slopes = logits @ setting.matrix.T
     share = setting.sizes[0] / sum(setting.sizes)
     return Inequality(slopes[:, 0] - slopes[:, 1], share * (setting.alpha_e - setting.alpha_h) * logits[:, 0])
-
-
-def true_class_probability(logits: Float64, classes: int) -> Float64:
-    """p(y) of softmax when all other logits are 0, the additional assumption that ends the proof of Theorem 1."""
-    _check_classes(classes)
-    return 1 / (1 + (classes - 1) * np.exp(-logits))
 
 
 def areas(s_y: float, classes: int) -> Float64:

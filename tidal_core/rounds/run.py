@@ -300,19 +300,7 @@ class _CurvePaths:
         """Columns of ``round_images``, each (N,)."""
         if not self._views:
             return {}
-        p_label = np.concatenate([view.p_label for view in self._views])  # (T, N)
-        p_other = np.concatenate([view.p_other for view in self._views])
-        correct = np.concatenate([view.correct for view in self._views])
-        learnt = dynamics.forgetting(correct)
-        return {
-            "area": dynamics.area(p_label).astype(np.float32),
-            "confidence": dynamics.confidence(p_label).astype(np.float32),
-            "variability": dynamics.variability(p_label).astype(np.float32),
-            "correctness": dynamics.correctness(correct).astype(np.float32),
-            "first_learnt": np.asarray(learnt.first_learnt, dtype=np.int64),
-            "forgetting": np.asarray(learnt.events, dtype=np.int64),
-            "margin_area": dynamics.margin_area(p_label, p_other).astype(np.float32),
-        }
+        return dynamics.curve_statistics(dynamics.joined(self._views)).columns()
 
 
 def _largest(p: Float32, k: int) -> tuple[Float32, Int64]:

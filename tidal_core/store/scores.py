@@ -75,17 +75,6 @@ class Scores:
             "SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores)"
         )
 
-    def estimator(self, round_id: int, name: str, part: str = "pool") -> tuple[Int64, Float32]:
-        """Image ids (N,) and one estimator's values (N,). Raises KeyError for a name that is no column."""
-        if name not in ESTIMATORS:
-            raise KeyError(name)
-        table = self._db.arrays(
-            f"SELECT image_id, {name} AS v FROM scores WHERE round_id = ? AND part = ? AND {name} IS NOT NULL "
-            "ORDER BY image_id",
-            [round_id, part],
-        )
-        return np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["v"], dtype=np.float32)
-
     def table(self, round_id: int, part: str = "pool") -> dict[str, Any]:
         """All plain columns of a round's part as arrays: image_id, predicted, rank (masked) and every estimator."""
         names = ", ".join(ESTIMATORS)

@@ -33,11 +33,12 @@ def squared_distances(
 
     ``norms`` (N,) and ``other_norms`` (M,) are their ``squared_norms``, for callers that need them more than once.
     """
-    squared = points @ others.T  # (N, M)
+    squared: Float32 = points @ others.T  # (N, M)
     squared *= -2
     squared += (squared_norms(points) if norms is None else norms)[:, None]
     squared += squared_norms(others) if other_norms is None else other_norms
-    return np.maximum(squared, 0, out=squared)
+    np.maximum(squared, 0, out=squared)
+    return squared
 
 
 def blocks(points: Float32, others: Float32) -> Iterator[tuple[slice, Float32]]:
