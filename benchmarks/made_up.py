@@ -15,10 +15,10 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from tidal_core import strategies
 from tidal_core.config import ProjectSettings, RoundConfig, Seeds, TrainConfig
 from tidal_core.images.sources.digits import digit_png
 from tidal_core.method import dynamics
+from tidal_core.method.estimators import all_estimators
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Purpose, QueueItem, RoundState
 from tidal_core.store.columns import float_lists, insert, utc_now
@@ -174,16 +174,14 @@ class _World:
         n, labels = len(rows), self.truth[rows]
         done = upto or size.epochs
         bar = np.zeros((n, size.classes), dtype=np.float32)
-        p_label, p_other, right = [], [], []
+        views: list[dynamics.LabelView] = []
         epochs: dict[str, list[float]] = {"class_loss": [], "td_loss": [], "train_accuracy": [], "learning_rate": []}
         with store.database.write() as cursor:
             for epoch in range(1, done + 1):
                 p = self.probabilities(rows, epoch / size.epochs * (0.5 + 0.5 * round_id / size.rounds))
                 bar += p / done
                 view = dynamics.label_view(p[None], labels)
-                p_label.append(view.p_label[0])
-                p_other.append(view.p_other[0])
-                right.append(view.correct[0])
+                views.append(view)
                 insert(
                     cursor,
                     "curves",
@@ -200,16 +198,7 @@ class _World:
                 epochs["learning_rate"].append(2e-3 * float(np.cos(np.pi / 2 * epoch / size.epochs)))
             insert(cursor, "epochs", self._epoch_rows(round_id, done, n, epochs))
         if upto is None:
-            learnt = dynamics.forgetting(np.array(right))
-            statistics = {
-                "area": dynamics.area(p_label).astype(np.float32),
-                "confidence": dynamics.confidence(p_label).astype(np.float32),
-                "variability": dynamics.variability(p_label).astype(np.float32),
-                "correctness": dynamics.correctness(np.array(right)).astype(np.float32),
-                "first_learnt": learnt.first_learnt,
-                "forgetting": learnt.events,
-                "margin_area": dynamics.margin_area(p_label, p_other).astype(np.float32),
-            }
+            statistics = dynamics.curve_statistics(dynamics.joined(views)).columns()
             store.rounds.finish_images(round_id, rows + 1, self.class_ids[labels], bar, None, statistics)
         return bar
 
@@ -242,7 +231,7 @@ class _World:
             if part == "labelled":
                 td = 0.9 * td_bar + 0.1 * td
             log_p, log_td = np.log(p), np.log(td)
-            estimators = strategies.estimators(log_p, log_td) if size.classes > 1 else {}
+            estimators = all_estimators(log_p, log_td) if size.classes > 1 else {}
             ranks = None
             if part == "pool" and estimators:
                 order = np.argsort(-estimators["td_entropy"], kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
 from tidal_core.text import config_in_words
@@ -53,7 +54,8 @@ def one_round(project: Project) -> None:
         chosen = by_id[int(number or ids[0])]
         rounds_view.finished(project, chosen)
     with st.expander("What this round does, in words", icon=":material/notes:"):
-        for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels):
+        strategy = strategies.of_round(chosen.strategy)
+        for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels, strategy.in_words):
             st.markdown(f"- {line}")
 
 

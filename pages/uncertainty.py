@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
+from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.ui import charts, looking, pool_view
 from tidal_core.ui.runtime import current_project
 
@@ -25,11 +25,11 @@ if not done:
 else:
     newest = done[-1]
     table = looking.pool_table(project, newest.id, looking.key_of(project, newest))
-    known = [name for name in ESTIMATOR_TITLES if pool_view.has(table, name)]
+    known = [name for name in COMPARED_ESTIMATORS if pool_view.has(table, name)]
     if not known:
         st.info("This project has a single class: there is nothing to be unsure about. Add a second one.")
         st.stop()
-    names = {name: ESTIMATOR_TITLES[name] for name in known}
+    names = {name: ESTIMATORS[name].title for name in known}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         estimator = st.segmented_control(
             "Score", known, default=known[0], required=True, format_func=names.__getitem__, key="estimator"
@@ -37,7 +37,7 @@ else:
     estimator = str(estimator or known[0])
     theme = charts.page_theme()
     shown = done[-pool_view.ROUNDS_SHOWN :]
-    low, high = figures.bounds(estimator, len(newest.class_ids))
+    low, high = ESTIMATORS[estimator].bounds(len(newest.class_ids))
     ridge = figures.ridge_info(
         estimator,
         [one.id for one in shown],
@@ -48,7 +48,7 @@ else:
     )
     charts.chart(
         f"{names[estimator]}, round by round",
-        RIDGE_HELP + pool_view.explained(estimator),
+        RIDGE_HELP + ESTIMATORS[estimator].help,
         f"ridge-{estimator}",
         lambda: (ridge, figures.ridge_figure(ridge, theme)),
     )

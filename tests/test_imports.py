@@ -22,13 +22,13 @@ TABLES = {"numpy", "pyarrow"}
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING),
-    "strategies": (set(), ARRAYS),
+    "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
-    "labelling": ({"store", "rounds"}, {"numpy"}),
+    "labelling": ({"store", "rounds", "strategies"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil"}),
-    "export": ({"store", "images", "engine", "method"}, TABLES | {"torch", "safetensors", "onnx"}),
+    "export": ({"store", "images", "engine", "method", "strategies"}, TABLES | {"torch", "safetensors", "onnx"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
@@ -65,9 +65,10 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
-    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.stopping", "method.theory", "rounds.audit",
-    "rounds.due", "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui", "images", "projects",
-    "experiments.owner", "experiments.protocol", "experiments.separation", "export.tables",
+    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.estimators", "method.stopping",
+    "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server", "store",
+    "strategies", "ui", "images", "projects", "experiments.owner", "experiments.protocol", "experiments.separation",
+    "export.tables",
 }  # fmt: skip
 
 
@@ -136,6 +137,12 @@ def test_the_pixel_store_is_imported_by_its_face_alone() -> None:
     for module, targets in GRAPH.items():
         if module != room and not module.startswith(f"{room}."):
             assert not {target for target in targets if target.startswith(f"{room}.")}, module
+
+
+def test_strategies_know_the_estimators_and_nothing_else_of_the_method() -> None:
+    for module in inside("strategies"):
+        of_the_method = {target for target in GRAPH[module] if room_of(target) == "method"}
+        assert of_the_method <= {"tidal_core.method.estimators"}, module
 
 
 def test_only_the_pages_and_their_parts_import_streamlit() -> None:

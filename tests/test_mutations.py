@@ -8,33 +8,29 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.engine import test_training
-from tests.method import test_tidal
+from tests.method import test_estimators, test_tidal
 from tidal_core.engine import checkpoints, loop, step, training
-from tidal_core.method import tidal
+from tidal_core.method import estimators, tidal
+from tidal_core.records import ESTIMATORS
 
 METHOD = [
     (
-        "y-hat taken from the module",
-        "_margin(td_log_p, log_p.argmax(dim=-1))",
-        "_margin(td_log_p, td_log_p.argmax(dim=-1))",
-        test_tidal.test_margin_of_the_example_asks_f_which_class_is_meant,
-    ),
-    (
-        "confidence in the module's class",
-        "gather(1, log_p.argmax(dim=-1, keepdim=True))",
-        "gather(1, td_log_p.argmax(dim=-1, keepdim=True))",
-        test_tidal.test_confidence_of_the_example,
-    ),
-    (
         "the divergence's arguments swapped",
-        'F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")',
-        'F.kl_div(p_bar.detach().log(), log_probabilities(td_logits).exp(), reduction="batchmean")',
+        'F.kl_div(log_q, target, reduction="batchmean")',
+        'F.kl_div(target.log(), log_q.exp(), reduction="batchmean")',
         test_tidal.test_the_divergence_has_its_arguments_in_the_papers_order,
+    ),
+    (
+        "an impossible class that counts",
+        ".masked_fill(target == 0, 0.0)",
+        "",
+        test_tidal.test_a_class_that_is_impossible_for_both_adds_nothing_to_the_divergence,
     ),
     (
         "the divergence summed over the batch",
@@ -59,6 +55,33 @@ METHOD = [
         "p = p.detach().float()\n        self.total.index_add_(0, index, p)",
         "self.total = self.total.index_add(0, index, p)",
         test_tidal.test_an_update_answers_without_gradient,
+    ),
+]
+
+ESTIMATES = [
+    (
+        "y-hat taken from the module",
+        "lead(td_log_p, _predicted(log_p, td_log_p))",
+        "lead(td_log_p, _predicted(td_log_p, td_log_p))",
+        test_estimators.test_margin_of_the_example_asks_f_which_class_is_meant,
+    ),
+    (
+        "confidence in the module's class",
+        "predicted = _predicted(log_p, td_log_p)",
+        "predicted = _predicted(td_log_p, td_log_p)",
+        test_estimators.test_confidence_of_the_example,
+    ),
+    (
+        "the entropy's sign turned",
+        "np.maximum(-(np.exp(log_p) * log_p).sum(axis=1), 0)",
+        "np.minimum((np.exp(log_p) * log_p).sum(axis=1), 0)",
+        test_estimators.test_entropy_of_the_example,
+    ),
+    (
+        "the lead over the class itself",
+        "p[rows, chosen] = -1",
+        "pass",
+        test_estimators.test_the_lead_is_of_the_class_that_is_named_and_may_be_negative,
     ),
 ]
 
@@ -170,13 +193,29 @@ def against(test: Callable[..., None], module: types.ModuleType) -> Callable[...
     return types.FunctionType(test.__code__, {**test.__globals__, **names}, test.__name__, test.__defaults__)
 
 
-@pytest.mark.parametrize(("right", "wrong", "guard"), [case[1:] for case in METHOD], ids=[case[0] for case in METHOD])
+@pytest.mark.parametrize(
+    ("module", "right", "wrong", "guard"),
+    [(tidal, *case[1:]) for case in METHOD] + [(estimators, *case[1:]) for case in ESTIMATES],
+    ids=[case[0] for case in METHOD + ESTIMATES],
+)
 def test_a_wrong_method_fails_its_test(
-    right: str, wrong: str, guard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    module: types.ModuleType, right: str, wrong: str, guard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    against(guard, mutant(tidal, right, right, monkeypatch))()  # unchanged it passes
+    against(guard, mutant(module, right, right, monkeypatch))()  # unchanged it passes
     with pytest.raises(AssertionError):
-        against(guard, mutant(tidal, right, wrong, monkeypatch))()
+        against(guard, mutant(module, right, wrong, monkeypatch))()
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_whose_wrong_end_is_asked_fails_its_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = test_estimators.test_the_undecided_are_asked_before_the_certain
+    right = ESTIMATORS[name]
+    turned = replace(right, ask_for="lowest" if right.ask_for == "highest" else "highest")
+
+    guard(name)
+    monkeypatch.setitem(ESTIMATORS, name, turned)
+    with pytest.raises(AssertionError):
+        guard(name)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float32: TypeAlias = NDArray[np.float32]
 Float64: TypeAlias = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.floating[Any]]  # of either precision
 Int64: TypeAlias = NDArray[np.int64]
 UInt8: TypeAlias = NDArray[np.uint8]
+Bools: TypeAlias = NDArray[np.bool_]
 
 
 class Split(StrEnum):
@@ -337,3 +339,121 @@ class ImportReport:
     near_duplicates: int = 0  # new images that look like another one; each is among the problems
     cancelled: bool = False  # stopped before its end; what was read until then is kept
     refilled: int = 0  # images whose squares were made anew: a filling of the pixel cache, no import
+
+
+Direction = Literal["highest", "lowest"]
+"""Which end of a score is asked first."""
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A number that says how unsure the model is of an image: what it is called, means, and which end is asked.
+
+    The function of the same name in ``method.estimators`` computes it, a column of that name in the scores table
+    keeps it.
+    """
+
+    name: str
+    words: str  # what people call it, in the middle of a sentence
+    meaning: str  # for someone who never read the papers
+    source: str
+    ask_for: Direction
+    symbol: str = ""  # what the paper calls it
+    least: float = 0.0
+    most: float | None = 1.0  # None: the logarithm of the number of classes
+
+    @property
+    def title(self) -> str:
+        """What people call it, as a heading: words first, then the paper's symbol."""
+        words = self.words[0].upper() + self.words[1:]
+        return f"{words} ({self.symbol})" if self.symbol else words
+
+    @property
+    def help(self) -> str:
+        """Meaning and source in one text, as a hover shows it."""
+        return f"{self.meaning} ({self.source})"
+
+    def bounds(self, n_classes: int) -> tuple[float, float]:
+        """The smallest and the largest value that it can take; with one class as if there were two."""
+        return self.least, float(np.log(max(n_classes, 2))) if self.most is None else self.most
+
+    def urgency(self, values: Floats) -> Floats:
+        """The values turned so that what is asked first is the largest."""
+        return values if self.ask_for == "highest" else -values
+
+
+ESTIMATORS: dict[str, Estimator] = {
+    estimator.name: estimator
+    for estimator in (
+        Estimator(
+            "entropy",
+            "snapshot entropy",
+            "How spread out the classifier's probabilities are now, at the end of training: 0 is one class for sure.",
+            "Shannon 1948",
+            ask_for="highest",
+            most=None,
+        ),
+        Estimator(
+            "margin",
+            "snapshot margin",
+            "Lead of the classifier's first class over its second, now, at the end of training: 0 is a tie.",
+            "Scheffer et al. 2001",
+            ask_for="lowest",
+        ),
+        Estimator(
+            "confidence",
+            "snapshot confidence",
+            "Probability of the classifier's first class, now, at the end of training: 1 is that class for sure.",
+            "Lewis and Gale 1994",
+            ask_for="lowest",
+        ),
+        Estimator(
+            "td_entropy",
+            "dynamics entropy",
+            "How spread out the training dynamics are over the classes: 0 is one class all along; the largest value, "
+            "the logarithm of the number of classes, is no idea. TiDAL asks for the highest.",
+            "TiDAL, ICCV 2023",
+            ask_for="highest",
+            symbol="H-bar",
+            most=None,
+        ),
+        Estimator(
+            "td_margin",
+            "dynamics margin",
+            "Lead, in the training dynamics, of the class that the classifier says over the best other. Negative: "
+            "the dynamics disagree with the answer. TiDAL asks for the lowest.",
+            "TiDAL, ICCV 2023",
+            ask_for="lowest",
+            symbol="M-bar",
+            least=-1.0,
+        ),
+        Estimator(
+            "td_margin_naive",
+            "naive dynamics margin",
+            "Lead, in the training dynamics, of the class that they favour over the second: 0 is a tie.",
+            "TiDAL, ICCV 2023, appendix",
+            ask_for="lowest",
+            symbol="M-bar_0",
+        ),
+        Estimator(
+            "td_confidence",
+            "dynamics confidence",
+            "Share that the class which the classifier says has in the training dynamics: 1 is that class all along.",
+            "TiDAL, ICCV 2023, appendix",
+            ask_for="lowest",
+            symbol="P-bar",
+        ),
+        Estimator(
+            "td_confidence_naive",
+            "naive dynamics confidence",
+            "Largest share that a class has in the training dynamics: 1 is one class all along.",
+            "TiDAL, ICCV 2023, appendix",
+            ask_for="lowest",
+            symbol="P-bar_0",
+        ),
+    )
+}
+"""Every estimator by its name, in the order of the scores table's columns."""
+
+COMPARED_ESTIMATORS = ("td_entropy", "td_margin", "entropy", "margin")
+"""Those that pages show and the motivating experiment compares: the paper's two and their snapshots."""

@@ -19,17 +19,10 @@ _SCHEDULE = {
     "one-cycle": "which rises and falls once",
 }
 _BACKBONE = {"small": "a small convolutional network", "resnet18": "a ResNet-18"}
-_STRATEGY = {
-    "tidal-entropy": "those whose predicted training dynamics are spread most",
-    "tidal-margin": "those whose predicted training dynamics lead least",
-    "entropy": "those whose probabilities are spread most",
-    "margin": "those whose first two classes are closest",
-    "random": "any, at random",
-}
 
 
-def config_in_words(config: RoundConfig, labels: int) -> list[str]:
-    """What a round does, a sentence per line."""
+def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[str]:
+    """What a round does, a sentence per line; ``chooses_by`` is its strategy's ``in_words``."""
     train = config.train
     lines = [
         f"Trains {_BACKBONE.get(train.backbone, train.backbone)} on {labels:,} labelled images of "
@@ -48,8 +41,7 @@ def config_in_words(config: RoundConfig, labels: int) -> list[str]:
             f"Trains the dynamics module along with it (weight {train.td_weight:g}) to predict each image's mean "
             f"probabilities over {window}."
         )
-    asks = _STRATEGY.get(config.strategy, f"by the strategy {config.strategy}")
-    lines.append(f"Then asks for the images it is least settled on: {asks}.")
+    lines.append(f"Then chooses the next images by {chooses_by}.")
     if config.versions:
         lines.append(f"Software: {', '.join(config.versions)}.")
     return lines

@@ -57,7 +57,7 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     )
     p = curves(40, 300)
     labels = np.where(rng.random(300) < 0.6, 3, 8)
-    found = numbers.curve_statistics(p, labels)
+    found = numbers.curve_statistics(numbers.label_view(p, labels))
     map_of = groups.map_info(
         np.arange(300), [f"photo {one}.png" for one in range(300)], found.confidence, found.variability,
         found.correctness, (labels == 8).astype(int), [CLASSES[3], CLASSES[8]],

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from tidal_core.figures import theory
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.method.theory import Elasticity
+from tidal_core.records import COMPARED_ESTIMATORS
 
 
 def separation_sample() -> theory.SeparationInfo:
     rng = np.random.default_rng(0)
     minor = np.arange(300) >= 250
-    scores = {name: rng.random(300) + (0.5 * minor if "td" in name else 0) for name in ESTIMATOR_TITLES}
+    scores = {name: rng.random(300) + (0.5 * minor if "td" in name else 0) for name in COMPARED_ESTIMATORS}
     accuracy = np.linspace([0.2, 0.1], [1.0, 0.9], 30)
     names = ("<b>five", "two", "three", "four")
     return theory.SeparationInfo(

@@ -8,13 +8,14 @@ import numpy as np
 
 from tests.helpers.tiny import label_next
 from tidal_core.config import RoundConfig, Seeds
+from tidal_core.method.estimators import all_estimators
 from tidal_core.projects import Project
 from tidal_core.records import RoundState
 from tidal_core.rounds import audit, queue_plan
 from tidal_core.store.scores import ScoreRows
 
 
-def finish_round(project: Project) -> int:
+def finish_round(project: Project, strategy: str = "tidal-entropy") -> int:
     """Image i looks like class number i % C, the more certain the larger its id; six images are labelled before."""
     store = project.store
     if store.queue.count() == 0:
@@ -23,8 +24,8 @@ def finish_round(project: Project) -> int:
     labels = audit.training_labels(project)
     class_ids = np.array([each.id for each in store.classes.all()])
     record = store.rounds.create(
-        config=RoundConfig(project.settings.train_config(), Seeds(), "tidal-entropy", 8).to_json(),
-        strategy="tidal-entropy",
+        config=RoundConfig(project.settings.train_config(), Seeds(), strategy, 8).to_json(),
+        strategy=strategy,
         class_ids=class_ids.tolist(),
         last_seq=labels.last_seq,
         started_by="labels",
@@ -39,8 +40,8 @@ def finish_round(project: Project) -> int:
     order = np.argsort(top, kind="stable")
     ranks = np.zeros(len(pool), dtype=np.int64)
     ranks[order] = np.arange(1, len(pool) + 1)
-    estimators = {"td_entropy": -(p * np.log(p)).sum(1), "td_margin": top - rest}
-    store.scores.add(record.id, "pool", ScoreRows(pool, class_ids[pool % C], p, p, None, estimators, ranks))
+    scores = all_estimators(np.log(p), np.log(p))
+    store.scores.add(record.id, "pool", ScoreRows(pool, class_ids[pool % C], p, p, None, scores, ranks))
     store.queue.replace(queue_plan.plan_queue(project, pool[order], round_id=record.id))
     states = [RoundState.WAITING, RoundState.TRAINING, RoundState.SCORING, RoundState.RANKING, RoundState.DONE]
     for before, after in itertools.pairwise(states):

@@ -10,11 +10,12 @@ import pytest
 
 from tests.helpers.finished import finish_round
 from tests.helpers.served import Served
+from tidal_core import strategies
 from tidal_core.config import ProjectSettings
 from tidal_core.images.previews import unpack
 from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
-from tidal_core.records import Purpose
+from tidal_core.records import ESTIMATORS, Purpose
 from tidal_core.rounds import audit
 
 AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)
@@ -192,11 +193,24 @@ def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(serv
 
     facts = dict(why["facts"])
     assert "of" in facts["Rank"]
-    assert "of the pool" in facts["H-bar"]
-    assert "of the pool" in facts["M-bar"]
+    assert "of the pool" in facts["Dynamics entropy (H-bar)"]
+    assert "of the pool" in facts["Dynamics margin (M-bar)"]
     assert why["classes"][0]["class"] == image_id % 3 + 1
     assert f"round {round_id}" in why["age"]
     assert len(why["rivals"]) == 2
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_the_reason_of_every_strategy_is_in_words_with_the_value_that_it_ranks_by(served: Served, name: str) -> None:
+    round_id = finish_round(served.project, name)
+    strategy, item = strategies.get(name), served.project.store.queue.items()[0]
+
+    why = explaining.reasons(served.project, item.image_id)
+
+    assert why.round_id == round_id
+    assert why.sentence == strategy.reason
+    names = [fact for fact, _ in why.facts]
+    assert names[:3] == ["Purpose", "Rank", (strategy.estimator or ESTIMATORS["td_entropy"]).title]
 
 
 def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Served) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from tidal_core.errors import InputError, TooFewClasses
+from tidal_core.errors import InputError
 from tidal_core.method import dynamics as d
 
 # Two images, three epochs, three classes. Image 0 (label 0): right, wrong, right. Image 1 (label 2): never right.
@@ -26,14 +26,14 @@ rows = hnp.arrays(
 
 
 def test_statistics_of_two_curves_worked_by_hand() -> None:
-    found = d.curve_statistics(P, LABELS)
+    found = d.curve_statistics(d.label_view(P, LABELS))
 
     np.testing.assert_allclose(found.confidence, [0.5, (0.1 + 0.2 + 0.4) / 3])
     np.testing.assert_allclose(found.variability[0], np.sqrt((0.01 + 0.09 + 0.04) / 3))
     np.testing.assert_allclose(found.correctness, [2 / 3, 0])
     np.testing.assert_array_equal(found.forgetting, [1, 0])
     np.testing.assert_array_equal(found.first_learnt, [1, 0])
-    np.testing.assert_allclose(found.aum, [(0.3 - 0.5 + 0.5) / 3, (-0.4 - 0.4 - 0.1) / 3])
+    np.testing.assert_allclose(found.margin_area, [(0.3 - 0.5 + 0.5) / 3, (-0.4 - 0.4 - 0.1) / 3])
 
 
 def test_an_image_that_was_never_learnt_is_told_apart_from_one_that_was_never_forgotten() -> None:
@@ -54,8 +54,8 @@ def test_sparse_curves_give_the_same_statistics_when_nothing_was_left_out() -> N
     order = np.array([2, 0, 1])
     index = np.broadcast_to(order, P.shape)
 
-    dense = d.curve_statistics(P, LABELS)
-    sparse = d.curve_statistics(P[..., order], LABELS, index)
+    dense = d.curve_statistics(d.label_view(P, LABELS))
+    sparse = d.curve_statistics(d.label_view(P[..., order], LABELS, index))
 
     for one, other in zip(dense, sparse, strict=True):
         np.testing.assert_allclose(one, other)
@@ -86,22 +86,33 @@ def test_an_area_without_an_epoch_says_what_to_wait_for() -> None:
 
 
 @given(rows)
-def test_the_running_area_ends_at_the_plain_mean_and_rows_sum_to_one(p: np.ndarray) -> None:
-    running = d.running_area(p)
+def test_epochs_that_come_one_by_one_give_the_statistics_of_the_whole(p: np.ndarray) -> None:
+    labels = np.arange(p.shape[1]) % p.shape[2]
+    whole = d.label_view(p, labels)
 
-    np.testing.assert_allclose(running[-1], p.mean(axis=0))
-    np.testing.assert_allclose(running.sum(axis=2), 1.0)
+    one_by_one = d.joined([d.label_view(epoch[None], labels) for epoch in p])
+
+    for joined, at_once in zip(one_by_one, whole, strict=True):
+        np.testing.assert_array_equal(joined, at_once)
+
+
+def test_the_columns_to_store_are_in_single_precision() -> None:
+    columns = d.curve_statistics(d.label_view(P, LABELS)).columns()
+
+    assert columns["area"].dtype == columns["margin_area"].dtype == np.float32
+    assert columns["forgetting"].dtype == np.int64
+    np.testing.assert_array_equal(columns["area"], columns["confidence"])
 
 
 @given(rows)
 def test_statistics_stay_in_their_ranges_and_move_with_the_images(p: np.ndarray) -> None:
     labels = np.arange(p.shape[1]) % p.shape[2]
-    found = d.curve_statistics(p, labels)
+    found = d.curve_statistics(d.label_view(p, labels))
 
     assert ((found.variability >= 0) & (found.variability <= 0.5 + 1e-9)).all()
-    assert ((found.aum >= -1 - 1e-9) & (found.aum <= 1 + 1e-9)).all()
+    assert ((found.margin_area >= -1 - 1e-9) & (found.margin_area <= 1 + 1e-9)).all()
     assert (found.forgetting <= p.shape[0] // 2).all()
-    turned = d.curve_statistics(p[:, ::-1], labels[::-1])
+    turned = d.curve_statistics(d.label_view(p[:, ::-1], labels[::-1]))
     for one, other in zip(found, turned, strict=True):
         np.testing.assert_allclose(one, other[::-1])
 
@@ -110,26 +121,20 @@ def test_el2n_is_zero_for_a_perfect_answer_and_root_two_for_a_sure_wrong_one() -
     np.testing.assert_allclose(d.el2n([[1.0, 0.0], [0.0, 1.0]], [0, 0]), [0.0, np.sqrt(2)])
 
 
-@given(rows)
-def test_an_entropy_lies_between_zero_and_the_logarithm_of_the_classes(p: np.ndarray) -> None:
-    found = d.entropy(p)
+def test_rank_correlations_agree_with_ranks_correlated_by_hand() -> None:
+    # ranks 1 2 3 4, 1 2 4 3 and 4 3 2 1: 1 - 6 * (0 + 0 + 1 + 1) / (4 * 15) = 0.8; turned round -1; and -0.8
+    found = d.rank_correlations([[1, 2, 3, 40], [1, 2, 9, 4], [4, 3, 2, 1]])
 
-    assert (found >= 0).all()
-    assert (found <= np.log(p.shape[2]) + 1e-9).all()
-
-
-def test_the_entropy_of_a_one_hot_row_is_zero_and_not_nan() -> None:
-    assert d.entropy([0.0, 1.0, 0.0]) == 0.0
+    np.testing.assert_allclose(found, [[1, 0.8, -1], [0.8, 1, -0.8], [-1, -0.8, 1]])
+    assert d.rank_correlation([1, 2, 3, 40], [1, 2, 9, 4]) == pytest.approx(0.8)
 
 
-def test_the_margin_of_a_class_that_is_not_in_the_lead_is_negative() -> None:
-    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]], [0]), [-0.3])
-    np.testing.assert_allclose(d.margin([[0.2, 0.5, 0.3]]), [0.2])
+def test_a_constant_has_no_rank_correlation_and_spoils_no_other() -> None:
+    found = d.rank_correlations([[1, 1, 1], [1, 2, 3], [2, 3, 9]])
 
-
-def test_a_margin_of_one_class_is_refused() -> None:
-    with pytest.raises(TooFewClasses):
-        d.margin([[1.0]])
+    assert np.isnan(found[0, 1:]).all()
+    assert found[1, 2] == pytest.approx(1)
+    assert np.isnan(d.rank_correlation([1, 2], [1, 2])), "two pairs say nothing"
 
 
 def test_wilson_agrees_with_the_published_example() -> None:

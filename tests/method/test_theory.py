@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tidal_core.errors import InputError, TooFewClasses
 from tidal_core.method import theory
+from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.method.theory import Elasticity
 
 FIVE = {
@@ -35,7 +36,8 @@ def test_the_mean_of_many_runs_is_the_exact_mean(name: str) -> None:
     paths = theory.simulate(setting, runs=400, steps=300, seed=3, points=20)
 
     exact = theory.exact_mean(setting, paths.steps)
-    assert (np.abs(paths.mean - exact)[1:] <= 4 * paths.standard_error[1:]).all()
+    standard_error = paths.logits.std(axis=0, ddof=1) / np.sqrt(400)
+    assert (np.abs(paths.mean - exact)[1:] <= 4 * standard_error[1:]).all()
     np.testing.assert_allclose(paths.mean[0], setting.start)
 
 
@@ -147,9 +149,10 @@ def test_growth_beyond_a_float_is_refused() -> None:
 @given(st.floats(0, 1), st.integers(2, 200))
 def test_the_closed_forms_equal_direct_computation(s_y: float, classes: int) -> None:
     s = theory.areas(s_y, classes)
+    log_s = log_of(s)[None]
 
-    assert theory.closed_entropy(s_y, classes) == pytest.approx(theory.direct_entropy(s), abs=1e-12)
-    assert theory.closed_margin(s_y, classes) == pytest.approx(theory.direct_margin(s), abs=1e-12)
+    assert theory.closed_entropy(s_y, classes) == pytest.approx(entropy(log_s)[0], abs=1e-12)
+    assert theory.closed_margin(s_y, classes) == pytest.approx(lead(log_s, np.array([0]))[0], abs=1e-12)
     assert s.sum() == pytest.approx(1)
 
 
@@ -202,7 +205,3 @@ def test_one_class_has_no_theory() -> None:
     for call in (theory.entropy_falls_from, lambda c: theory.areas(1, c), lambda c: theory.closed_margin(1, c)):
         with pytest.raises(TooFewClasses):
             call(1)
-
-
-def test_an_untrained_logit_of_zero_is_chance() -> None:
-    np.testing.assert_allclose(theory.true_class_probability(np.array([0.0, 50.0]), 4), [0.25, 1])

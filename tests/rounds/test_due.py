@@ -74,8 +74,8 @@ def test_a_round_ends_with_curves_scores_metrics_and_a_new_ranking(project: Proj
 def test_the_ranking_follows_the_stored_td_entropy(project: Project) -> None:
     label_next(project, 6)
     run(project, claim_round(project, started_by="labels"))
-    ids, entropy = project.store.scores.estimator(1, "td_entropy")
-    by_id = dict(zip(ids.tolist(), entropy.tolist(), strict=True))
+    table = project.store.scores.table(1)
+    by_id = dict(zip(table["image_id"].tolist(), table["td_entropy"].tolist(), strict=True))
     queue = [by_id[item.image_id] for item in project.store.queue.items()[:54]]
     assert queue == sorted(queue, reverse=True)
 
@@ -110,13 +110,13 @@ def test_a_stopped_round_goes_on_and_ends_as_one_that_was_not_stopped(project: P
     run(project, project.store.rounds.get(1))
     epochs = [stored.record.epoch for stored in project.store.epochs.of(1)]
     assert epochs == list(range(1, len(epochs) + 1))
-    resumed = project.store.scores.estimator(1, "td_entropy")[1]
+    resumed = project.store.scores.table(1)["td_entropy"]
 
     other = tiny_project(name="other")
     fill_queue(other)
     label_next(other, 6)
     run(other, claim_round(other, started_by="labels"))
-    np.testing.assert_array_equal(resumed, other.store.scores.estimator(1, "td_entropy")[1])
+    np.testing.assert_array_equal(resumed, other.store.scores.table(1)["td_entropy"])
     other.close()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidal_core.rounds.seed_batch import covering, k_means, squared_distances, thumbnails
+from tidal_core.rounds.seed_batch import covering, thumbnails
 
 
 def blobs(n_each: int, centres: int, rng: np.random.Generator) -> np.ndarray:
@@ -75,13 +75,3 @@ def test_what_is_chosen_is_unique_within_the_pool_and_repeatable(n: int, k: int,
     assert len(set(chosen.tolist())) == len(chosen) <= min(n, k)
     assert np.array_equal(chosen, covering(pool, none, k, np.random.default_rng(seed)))
     assert all(0 <= row < n for row in chosen)
-
-
-def test_k_means_ends_near_the_centres_of_well_separated_heaps() -> None:
-    rng = np.random.default_rng(3)
-    pool = blobs(60, 5, rng)
-
-    centres = k_means(pool, 5, rng)
-
-    means = pool.reshape(5, 60, 12).mean(1)
-    assert squared_distances(means.astype(np.float32), centres).min(1).max() < 1

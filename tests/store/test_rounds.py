@@ -80,15 +80,6 @@ def test_epochs_and_curves_come_back_as_they_went_in(store: Store) -> None:
     np.testing.assert_array_equal(curve.p, np.stack([p[1], p[1] * 2]))
 
 
-def test_the_labels_curve_follows_the_rounds_class_order(store: Store) -> None:
-    new_round(store)  # image 2 is of class 1, at place 1; image 5 of class 3, at place 0
-    p = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4]], dtype=np.float32)
-    store.curves.add(1, 1, np.array([2, 5]), Curves(p), np.array([3, 1, 2]))
-    ids, epochs, values = store.curves.of_label(1)
-    assert (ids.tolist(), epochs.tolist()) == ([2, 5], [1])
-    np.testing.assert_allclose(values, [[0.2], [0.3]])
-
-
 def test_sparse_curves_are_kept_by_class_id(store: Store) -> None:
     new_round(store)
     curves = Curves(np.array([[0.9, 0], [0.6, 0.4]], np.float32), np.array([[1, -1], [0, 2]]))
@@ -97,8 +88,7 @@ def test_sparse_curves_are_kept_by_class_id(store: Store) -> None:
     assert curve is not None
     assert curve.class_ids is not None
     assert curve.class_ids.tolist() == [[3, 2]]
-    _, _, values = store.curves.of_label(1)
-    np.testing.assert_allclose(values, [[0.9], [0.6]])
+    np.testing.assert_allclose(curve.p, [[0.6, 0.4]])
 
 
 def test_a_resumed_round_forgets_the_epochs_it_will_repeat(store: Store) -> None:
@@ -121,8 +111,8 @@ def test_scores_replace_those_of_the_same_round_and_part(store: Store) -> None:
     )
     store.scores.add(1, "pool", rows)
     store.scores.add(1, "pool", rows)
-    ids, values = store.scores.estimator(1, "entropy")
-    assert ids.tolist() == [1, 3]
-    np.testing.assert_allclose(values, [0.6, 0.5])
+    table = store.scores.table(1)
+    assert table["image_id"].tolist() == [1, 3]
+    np.testing.assert_allclose(table["entropy"], [0.6, 0.5])
     (one,) = store.scores.of_image(3)
     assert (one.rank, one.predicted, one.td) == (None, 1, None)

@@ -58,8 +58,9 @@ def test_bands_count_every_image_of_a_group_at_every_epoch(project: Project) -> 
 
     np.testing.assert_array_equal(epochs, np.arange(1, 7))
     np.testing.assert_array_equal(counts.sum(axis=2), [[20] * 6, [len(rows.image_ids) - 20] * 6])
-    _, _, p = project.store.curves.of_label(2)
-    expected = np.bincount((p[:20, 3] * BAND_BINS).astype(int), minlength=BAND_BINS)
+    p, _ = project.store.curves.of_epoch(2, 4)
+    of_label = p[np.arange(20), places[:20]]
+    expected = np.bincount((of_label * BAND_BINS).astype(int), minlength=BAND_BINS)
     np.testing.assert_array_equal(counts[0, 3], expected)
 
 
@@ -68,8 +69,8 @@ def test_the_histogram_tells_labelled_asked_and_remaining_apart(project: Project
 
     labelled, asked = SIZE.labels_of(1), SIZE.labels_of(2) - SIZE.labels_of(1)
     assert counts.sum(axis=1).tolist() == [labelled, asked, SIZE.labelled + SIZE.pool - labelled - asked]
-    ids, values = project.store.scores.estimator(1, "td_entropy", "labelled")
-    assert len(ids) == labelled
+    values = project.store.scores.table(1, "labelled")["td_entropy"]
+    assert len(values) == labelled
     np.testing.assert_array_equal(counts[0], np.histogram(values, 12, (0, np.log(10)))[0])
 
 

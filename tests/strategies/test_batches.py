@@ -12,11 +12,11 @@ from sklearn.neighbors import NearestNeighbors
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
 from tidal_core.records import Float32, PoolView
-from tidal_core.strategies import distances, diversity
+from tidal_core.strategies import clusters, distances, diversity, typi_clust
 from tidal_core.strategies.badge import gradient_factor
 from tidal_core.strategies.clusters import k_means
 from tidal_core.strategies.prob_cover import cover, pure_radius
-from tidal_core.strategies.typi_clust import most_typical_first
+from tidal_core.strategies.typi_clust import most_typical
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -194,7 +194,7 @@ def test_typiclust_follows_the_paper_cluster_by_cluster(labelled: int) -> None:
     draws = rng(3)
     order = draws.permutation(len(points))
     cluster = np.empty(len(points), np.int64)
-    cluster[order] = k_means(points[order], labelled + n, draws)
+    cluster[order] = k_means(points[order], labelled + n, draws).of_point
     sizes = np.bincount(cluster)
     uncovered = sorted(set(cluster.tolist()) - set(cluster[:labelled].tolist()), key=lambda c: -sizes[c])
     assert min(sizes) >= 5, "no outliers here"
@@ -214,13 +214,39 @@ def test_the_most_typical_has_the_nearest_neighbours() -> None:
     points = make_pool().features
     plain = NearestNeighbors(n_neighbors=21).fit(points).kneighbors(points)[0][:, 1:].mean(axis=1)
 
-    assert most_typical_first(points).tolist() == np.argsort(plain).tolist()
+    assert most_typical(points) == np.argmin(plain)
+
+
+def test_typiclust_that_comes_back_to_a_cluster_counts_among_what_is_left_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(typi_clust, "MOST_CLUSTERS", 3)
+    pool, n = make_pool(size=120, labelled=4, dimensions=4), 30
+    points = distances.unit_length(np.concatenate([pool.labelled_features, pool.features]))
+    draws = rng(3)
+    order = draws.permutation(len(points))
+    cluster = np.empty(len(points), np.int64)
+    cluster[order] = k_means(points[order], 3, draws).of_point
+    sizes, labels = np.bincount(cluster), np.bincount(cluster[:4], minlength=3)
+    left = {c: [row for row in range(4, len(points)) if cluster[row] == c] for c in range(3)}
+    expected = []
+    for _ in range(n):
+        c = min(range(3), key=lambda c: (labels[c], -sizes[c]))
+        k = min(20, len(left[c]) // 2)
+        near = {a: np.sort([distance(points[a], points[b]) for b in left[c] if b != a])[:k].mean() for a in left[c]}
+        row = min(near, key=near.__getitem__)
+        expected.append(row - 4)
+        left[c].remove(row)
+        labels[c] += 1
+    assert len(set(sizes)) == 3, "no two clusters are equally large: chance decides nothing"
+
+    assert strategies.get("typiclust").select(pool, n, rng(3)).tolist() == expected
 
 
 def test_clusters_are_the_same_for_the_same_seed_and_use_every_point() -> None:
     points = groups((40, 30, 20))
 
-    first, second = k_means(points, 3, rng(3)), k_means(points, 3, rng(3))
+    first, second = (k_means(points, 3, rng(3)).of_point for _ in range(2))
 
     assert first.tolist() == second.tolist()
     assert sorted(np.bincount(first)) == [20, 30, 40]
@@ -229,11 +255,33 @@ def test_clusters_are_the_same_for_the_same_seed_and_use_every_point() -> None:
 def test_clusters_are_where_the_librarys_would_stay() -> None:
     points = make_pool(size=200).features
     found = k_means(points, 4, rng(3))
-    means = np.stack([points[found == c].mean(axis=0) for c in range(4)])
+    means = np.stack([points[found.of_point == c].mean(axis=0) for c in range(4)])
 
     library = KMeans(4, init=means, n_init=1).fit(points)
 
-    assert library.labels_.tolist() == found.tolist()
+    assert library.labels_.tolist() == found.of_point.tolist()
+    np.testing.assert_allclose(found.centres, means, atol=1e-5)
+    np.testing.assert_allclose(found.squared, library.transform(points).min(axis=1) ** 2, atol=1e-4)
+
+
+def test_clusters_of_far_groups_have_their_centres_in_the_groups_means() -> None:
+    points = groups((60, 60, 60, 60, 60))
+
+    found = k_means(points, 5, rng(3))
+
+    means = points.reshape(5, 60, 8).mean(axis=1)
+    assert distances.squared_distances(means, found.centres).min(axis=1).max() < 1e-3
+
+
+def test_a_cluster_that_runs_empty_takes_the_farthest_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = np.array([[0.0], [0.1], [0.2], [5.0], [9.0]], np.float32)
+    start = np.array([0, 3, 0])  # two equal centres: the second of them is nearest to no point
+    monkeypatch.setattr(clusters, "k_means_pp", lambda *_: start)
+
+    found = k_means(line, 3, rng())
+
+    assert found.of_point[3] != found.of_point[4]
+    assert len(set(found.of_point.tolist())) == 3
 
 
 def test_cover_takes_the_ball_with_the_most_uncovered_points() -> None:
@@ -253,12 +301,15 @@ def test_cover_takes_the_ball_with_the_most_uncovered_points() -> None:
     assert cover(points, len(expected), 4.0, rng(), points[:2]).tolist() == expected
 
 
-def test_the_radius_is_the_largest_at_which_19_of_20_balls_are_pure() -> None:
-    points = distances.unit_length(make_pool(size=200).features)
+@pytest.mark.parametrize("size", [19, 20, 39, 40, 80, 110, 120, 200])
+def test_the_radius_is_the_largest_at_which_19_of_20_balls_are_pure(size: int) -> None:
+    points = distances.unit_length(make_pool(size=size).features)
     squared = pure_radius(points, 3, rng(2))
-    cluster = k_means(points, 3, rng(2))
-
+    cluster = k_means(points, 3, rng(2)).of_point
     apart = np.array([[distance(a, b) ** 2 for b in points] for a in points])
-    to_other = np.array([apart[row][cluster != cluster[row]].min() for row in range(200)])
-    assert (to_other > squared).mean() == pytest.approx(0.95, abs=0.01)
-    assert (to_other > squared * 1.05).mean() < (to_other > squared).mean()
+
+    def pure(radius: float) -> int:
+        return sum(len(set(cluster[apart[row] < radius])) == 1 for row in range(size))
+
+    assert 20 * pure(squared * (1 - 1e-5)) >= 19 * size
+    assert 20 * pure(squared * (1 + 1e-5)) < 19 * size

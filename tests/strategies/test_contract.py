@@ -7,9 +7,14 @@ import pytest
 
 from tests.strategies.pools import arrays, make_pool, take
 from tidal_core import strategies
+from tidal_core.config import RoundConfig, Seeds, TrainConfig
 from tidal_core.errors import InputError, TidalError, TooFewClasses
+from tidal_core.method.estimators import all_estimators
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import ScoreStrategy, Strategy
+from tidal_core.text import config_in_words
+
+CONFIG = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
 
 every_strategy = pytest.mark.parametrize("name", strategies.names())
 every_score = pytest.mark.parametrize(
@@ -151,6 +156,34 @@ def test_a_strategy_says_what_it_is(name: str) -> None:
     assert "memory" in strategy.cost.lower()
     assert "\n" not in strategy.explanation
     assert strategy.explanation.endswith(".")
+
+
+@every_strategy
+def test_what_people_read_is_a_sentence_with_its_title_and_without_its_bare_name(name: str) -> None:
+    strategy = strategies.get(name)
+
+    assert strategy.reason.startswith(f"Asked by {strategy.title}: ")
+    assert strategy.reason.endswith(".")
+    assert not strategy.reason.endswith("..")
+    assert strategy.in_words.startswith(f"{strategy.title}: ")
+    assert not strategy.in_words.endswith(".")
+    assert name != strategy.title
+    assert "-" not in name or name not in strategy.reason + strategy.in_words
+    *_, chosen_by = [line for line in config_in_words(CONFIG, 20, strategy.in_words) if "chooses" in line]
+    assert chosen_by == f"Then chooses the next images by {strategy.in_words}."
+
+
+@every_score
+def test_a_score_that_is_stored_is_ranked_by_the_end_its_estimator_says(name: str) -> None:
+    strategy, pool = strategies.get(name), make_pool()
+    assert isinstance(strategy, ScoreStrategy)
+
+    if strategy.estimator is not None:
+        stored = all_estimators(pool.log_p, pool.td_log_p)[strategy.estimator.name]
+        np.testing.assert_array_equal(strategy.scores(pool), stored)
+        assert strategy.ask_for == strategy.estimator.ask_for
+    else:
+        assert name in ("bald", "cal"), "of these the scores table has no column"
 
 
 @every_score

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.experiments.made import TINY, make_dataset
+from tests.strategies import test_contract
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
 from tidal_core.errors import InputError
@@ -22,7 +23,7 @@ class FirstComeFirst(Strategy):
     title = "First come"
     explanation = "In the order of the pool."
     paper = "None."
-    cost = "Nothing."
+    cost = "Time and memory n."
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         return np.arange(n)
@@ -67,6 +68,23 @@ def test_a_strategy_of_another_package_appears_by_its_name(installed: list[Entry
     assert strategies.names()[-1] == "first-come"
     assert strategies.get("first-come").select(make_pool(), 3, np.random.default_rng(0)).tolist() == [0, 1, 2]
     assert strategies.problems() == ()
+
+
+def test_a_strategy_of_another_package_keeps_the_contract_of_what_people_read(installed: list[EntryPoint]) -> None:
+    installed.append(point("anything", "FirstComeFirst"))
+
+    test_contract.test_a_strategy_says_what_it_is("first-come")
+    test_contract.test_what_people_read_is_a_sentence_with_its_title_and_without_its_bare_name("first-come")
+    assert strategies.of_round("first-come").reason == "Asked by First come: in the order of the pool."
+
+
+def test_a_round_whose_strategy_is_not_installed_any_more_is_still_told_of() -> None:
+    gone = strategies.of_round("first-come")
+
+    assert "“first-come”, which is not installed any more" in gone.reason
+    assert "“first-come”, which is not installed any more" in gone.in_words
+    with pytest.raises(InputError, match="install its package"):
+        gone.select(make_pool(), 3, np.random.default_rng(0))
 
 
 def test_a_broken_package_is_named_and_left_out(installed: list[EntryPoint]) -> None:

@@ -12,7 +12,7 @@ from typer import Argument, Option
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment
 from tidal_core.projects import home, slugify
-from tidal_core.records import TrainProgress
+from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
 
@@ -141,7 +141,6 @@ def separability(
     from tidal_core.experiments import datasets, motivating
     from tidal_core.experiments.owner import owning
     from tidal_core.experiments.separation import RESULT, folder_of, note
-    from tidal_core.method.dynamics import ESTIMATOR_TITLES
 
     folder = folder_of(home(), dataset)
     with owning(folder):
@@ -166,5 +165,6 @@ def separability(
             note(folder, record.epoch, record.epochs, said + left)
             typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
         found.save(folder / RESULT)
-    for name, title in ESTIMATOR_TITLES.items():
-        typer.echo(f"{title}: AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}")
+    for name in COMPARED_ESTIMATORS:
+        numbers = f"AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}"
+        typer.echo(f"{ESTIMATORS[name].title}: {numbers}")

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tidal_core.errors import InputError
@@ -214,7 +213,7 @@ def _hold_out(labels: Int64) -> Int64:
     return stratified(labels, round(_TEST_SHARE * len(labels)), np.random.default_rng(_SPLIT_SEED))
 
 
-def _colour(grey: NDArray[np.uint8]) -> UInt8:
+def _colour(grey: UInt8) -> UInt8:
     """(N, H, W) -> (N, H, W, 3)."""
     return np.repeat(grey[..., None], 3, axis=3)
 

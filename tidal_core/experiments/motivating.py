@@ -10,7 +10,6 @@ Without augmentation: the effect needs a snapshot that has saturated, so trainin
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +24,17 @@ from tidal_core.errors import InputError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import keep_tail
 from tidal_core.experiments.separation import EPOCHS, Separation
-from tidal_core.records import EpochRecord, Float32, Float64, Int64, TrainImages, TrainProgress
-from tidal_core.strategies.scores import estimators
-
-SHOWN = ("td_entropy", "td_margin", "entropy", "margin")
+from tidal_core.method.estimators import all_estimators, log_of
+from tidal_core.records import (
+    COMPARED_ESTIMATORS,
+    ESTIMATORS,
+    EpochRecord,
+    Float32,
+    Floats,
+    Int64,
+    TrainImages,
+    TrainProgress,
+)
 
 CONFIG = TrainConfig(
     backbone="small",
@@ -47,7 +53,7 @@ CONFIG = TrainConfig(
 """30 epochs with Adam as in the paper, at its default rate; the small network trains in minutes on a CPU."""
 
 
-def auroc(scores: Float64, positive: Int64) -> float:
+def auroc(scores: Floats, positive: Int64) -> float:
     """The chance that a positive has a higher score than a negative, ties counting half; NaN without either."""
     pos = positive.astype(bool)
     n, m = int(pos.sum()), int((~pos).sum())
@@ -56,13 +62,9 @@ def auroc(scores: Float64, positive: Int64) -> float:
     return float((rankdata(scores)[pos].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def separability(found: dict[str, Any], minor: Int64) -> dict[str, float]:
-    """AUROC of minor against major for each estimator, all turned so that hard is high."""
-    return {
-        name: auroc(values if "entropy" in name else -np.asarray(values), minor)
-        for name, values in found.items()
-        if name in SHOWN
-    }
+def separability(values: dict[str, Floats], minor: Int64) -> dict[str, float]:
+    """AUROC of minor against major for each estimator that is compared, all turned so that hard is high."""
+    return {name: auroc(ESTIMATORS[name].urgency(values[name]), minor) for name in COMPARED_ESTIMATORS}
 
 
 def training_rows(dataset: Dataset, per_class: int, ratio: float, seed: int) -> Int64:
@@ -113,9 +115,7 @@ def play(
     if training.result is None or training.result.td_bar is None:
         return None
     snapshot = score(model, dataset.pixels, rows, threads=threads).log_p
-    with np.errstate(divide="ignore"):
-        tracked: Float32 = np.log(training.result.td_bar)
-    found = estimators(snapshot, tracked)
+    of_training = all_estimators(snapshot, log_of(training.result.td_bar))
     test = score(model, dataset.pixels, dataset.test_rows, threads=threads)
     test_minor = (dataset.labels[dataset.test_rows] >= (dataset.n_classes + 1) // 2).astype(np.int64)
     return Separation(
@@ -124,9 +124,9 @@ def play(
         counts,
         dataset.class_names,
         np.asarray(accuracy),
-        {name: np.asarray(values, np.float64) for name, values in found.items() if name in SHOWN},
-        separability(found, minor),
-        separability(estimators(test.log_p, test.td_log_p), test_minor),
+        {name: np.asarray(of_training[name], np.float64) for name in COMPARED_ESTIMATORS},
+        separability(of_training, minor),
+        separability(all_estimators(test.log_p, test.td_log_p), test_minor),
         last,
     )
 

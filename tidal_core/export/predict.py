@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from tidal_core.config import PixelSpec
 from tidal_core.engine.model import Model
@@ -29,7 +28,7 @@ from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.reading import READERS
 from tidal_core.images.sources.file import shown_name
 from tidal_core.images.squares import square_of
-from tidal_core.method.tidal import td_entropy
+from tidal_core.method.estimators import margin, td_entropy
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, UInt8
 
@@ -152,14 +151,15 @@ def _table(rows: list[_Read], scorer: SquareScorer, facts: ModelFacts) -> pa.Tab
         log_p, td_log_p = scorer(np.stack(squares))
         order = np.argsort(-log_p, axis=1, kind="stable")
         p = np.take_along_axis(np.exp(log_p), order, axis=1)  # (B, C), largest first
-        unsettled = None if td_log_p is None else td_entropy(torch.from_numpy(td_log_p)).numpy()
+        lead = margin(log_p) if p.shape[1] > 1 else None
+        unsettled = None if td_log_p is None else td_entropy(td_log_p)
         places = [place for place, one in enumerate(rows) if one.square is not None]
         for i, place in enumerate(places):
             columns["class"][place] = names[order[i, 0]]
             columns["probability"][place] = p[i, 0]
-            if p.shape[1] > 1:
+            if lead is not None:
                 columns["second_class"][place] = names[order[i, 1]]
-                columns["margin"][place] = p[i, 0] - p[i, 1]
+                columns["margin"][place] = lead[i]
             if unsettled is not None:
                 columns["td_entropy"][place] = unsettled[i]
     return pa.table(columns, schema=_schema(facts))

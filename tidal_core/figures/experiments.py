@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from tidal_core.experiments.statistics import Band, Wins, band, relative
 from tidal_core.figures.palettes import PERCENT, WHOLE, Theme, base_figure, class_colour, faded, sequential, short
+from tidal_core.records import Float64, Int64
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 BASELINE = "random"
 MOST_COLOURS = 8  # of curves that can be told apart; with more arms some are drawn in colour, the others behind them
 
@@ -26,9 +24,9 @@ MOST_COLOURS = 8  # of curves that can be told apart; with more arms some are dr
 class Published(NamedTuple):
     """A curve as it was published: accuracy relative to random in percent."""
 
-    labels: Ints
-    mean: Floats
-    half: Floats  # of the 95 % interval
+    labels: Int64
+    mean: Float64
+    half: Float64  # of the 95 % interval
 
     def until(self, labels: int) -> Published:
         """The part with at most so many labels."""
@@ -39,7 +37,7 @@ class Published(NamedTuple):
 class CurvesInfo(NamedTuple):
     """Curves of A arms at P numbers of labels."""
 
-    labels: Ints  # (P,)
+    labels: Int64  # (P,)
     bands: dict[str, Band]  # by the arm's name
     titles: dict[str, str]
     is_relative: bool  # percent of random's accuracy, else accuracy
@@ -62,8 +60,8 @@ class CurvesInfo(NamedTuple):
 
 
 def curves_info(
-    labels: Ints,
-    values: Mapping[str, Floats],
+    labels: Int64,
+    values: Mapping[str, Float64],
     titles: Mapping[str, str],
     *,
     measure: str = "Accuracy",

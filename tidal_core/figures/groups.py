@@ -7,24 +7,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import ClassStyle, Theme
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.records import Bools, Float64, Int64
 
 
 class MapInfo(NamedTuple):
     """The data map: one point per labelled image (N,)."""
 
-    image: Ints
+    image: Int64
     name: tuple[str, ...]
-    confidence: Floats
-    variability: Floats
-    correctness: Floats
-    group: Ints  # (N,), a position in ``groups``
+    confidence: Float64
+    variability: Float64
+    correctness: Float64
+    group: Int64  # (N,), a position in ``groups``
     groups: tuple[ClassStyle, ...]  # classes or annotators
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -77,7 +75,7 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
     # The names of 20,000 files are most of what the page would send, to show one of them.
     names = np.array([palettes.short(one, 40) for one in info.name], dtype=object) if few else None
 
-    def points(here: NDArray[np.bool_], name: str, marker: dict[str, Any]) -> None:
+    def points(here: Bools, name: str, marker: dict[str, Any]) -> None:
         kind = go.Scatter if few else go.Scattergl
         figure.add_trace(
             kind(
@@ -119,10 +117,10 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
 class BandsInfo(NamedTuple):
     """Curves of groups: G groups, T epochs, the three quantiles low, median, high."""
 
-    epoch: Ints  # (T,)
+    epoch: Int64  # (T,)
     groups: tuple[ClassStyle, ...]  # (G,)
-    images: Ints  # (G,), how many each group has
-    quantiles: Floats  # (G, T, 3)
+    images: Int64  # (G,), how many each group has
+    quantiles: Float64  # (G, T, 3)
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per group and epoch."""
@@ -146,7 +144,7 @@ def bands_info(epoch: ArrayLike, groups: Sequence[ClassStyle], images: ArrayLike
     )
 
 
-def quartiles(counts: ArrayLike) -> Floats:
+def quartiles(counts: ArrayLike) -> Float64:
     """Quartiles (G, T, 3) of values between 0 and 1 from their histograms (G, T, B), interpolated within a bin."""
     images = np.asarray(counts, dtype=np.float64)
     bins = images.shape[-1]

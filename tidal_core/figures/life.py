@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
 from tidal_core.method import dynamics
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.method.estimators import entropy, lead, log_of
+from tidal_core.records import Float64, Int64
 
 OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
 
@@ -22,18 +21,18 @@ OTHERS = ClassStyle(-1, "all other classes", "#8a959d")
 class LifeInfo(NamedTuple):
     """One image in one round: T epochs, the K classes worth showing, the label first."""
 
-    epoch: Ints  # (T,)
+    epoch: Int64  # (T,)
     classes: tuple[ClassStyle, ...]  # (K,); the last may stand for all others
-    curves: Floats  # (T, K), p^(t)(c | x)
-    observed: Floats  # (K,), p-bar: the area under each curve
-    predicted: Floats | None  # (K,), what the module said of it; None when it was never asked
+    curves: Float64  # (T, K), p^(t)(c | x)
+    observed: Float64  # (K,), p-bar: the area under each curve
+    predicted: Float64 | None  # (K,), what the module said of it; None when it was never asked
     first_learnt: int  # epoch; 0 when never learnt
-    forgotten_at: Ints  # epochs at which the label was lost again
+    forgotten_at: Int64  # epochs at which the label was lost again
     h_bar: float  # of the whole observed p-bar, nats
     m_bar: float  # of the whole observed p-bar; NaN with one class
     h_bar_predicted: float  # NaN without a prediction
     m_bar_predicted: float
-    errors: Floats  # (T,), EL2N at each epoch
+    errors: Float64  # (T,), EL2N at each epoch
     window: str  # which epochs p-bar averages
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -72,9 +71,8 @@ def life_info(
     order = np.argsort(-height, kind="stable")
     shown, rest = order[: top + 1], order[top + 1 :]
     styles = [classes[place] for place in shown]
-    many = len(classes) > 1
 
-    def gathered(values: Floats) -> Floats:
+    def gathered(values: Float64) -> Float64:
         """(..., C) to (..., K)."""
         parts = [values[..., shown]]
         if len(rest):
@@ -85,7 +83,8 @@ def life_info(
     right = view.correct[:, 0]  # (T,)
     epochs = np.asarray(epoch, dtype=np.int64)
     learnt = dynamics.forgetting(view.correct)
-    last = int(curves[-1].argmax())
+    h_bar, m_bar = _entropy_and_margin(observed, int(curves[-1].argmax()))
+    h_bar_predicted, m_bar_predicted = _entropy_and_margin(guess, predicted_top)
     return LifeInfo(
         epoch=epochs,
         classes=tuple([*styles, OTHERS] if len(rest) else styles),
@@ -94,15 +93,22 @@ def life_info(
         predicted=None if guess is None else gathered(guess),
         first_learnt=0 if learnt.never_learnt[0] else int(epochs[learnt.first_learnt[0] - 1]),
         forgotten_at=epochs[1:][right[:-1] & ~right[1:]],
-        h_bar=float(dynamics.entropy(observed)),
-        m_bar=float(dynamics.margin(observed, np.asarray(last))) if many else float("nan"),
-        h_bar_predicted=float("nan") if guess is None else float(dynamics.entropy(guess)),
-        m_bar_predicted=float("nan")
-        if guess is None or not many
-        else float(dynamics.margin(guess, None if predicted_top is None else np.asarray(predicted_top))),
+        h_bar=h_bar,
+        m_bar=m_bar,
+        h_bar_predicted=h_bar_predicted,
+        m_bar_predicted=m_bar_predicted,
         errors=dynamics.el2n(curves, np.full(len(curves), label)),
         window="the second half of the epochs" if second_half else "all epochs",
     )
+
+
+def _entropy_and_margin(p_bar: Float64 | None, top: int | None) -> tuple[float, float]:
+    """H-bar and M-bar (the lead of class ``top``, by default the largest) of one p-bar (C,); NaN for what is not."""
+    if p_bar is None:
+        return float("nan"), float("nan")
+    log_p = log_of(p_bar)[None]  # (1, C)
+    chosen = np.array([p_bar.argmax() if top is None else top])
+    return float(entropy(log_p)[0]), float(lead(log_p, chosen)[0]) if len(p_bar) > 1 else float("nan")
 
 
 def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
@@ -184,10 +190,10 @@ def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
 class RoundsOfImageInfo(NamedTuple):
     """One image over the rounds; arrays are (R,), NaN where there is nothing to say."""
 
-    round: Ints
-    module: Floats  # the module's prediction of the label's area
-    snapshot: Floats  # the classifier's probability of the label at the end of the round
-    observed: Floats  # the area observed while it was trained on
+    round: Int64
+    module: Float64  # the module's prediction of the label's area
+    snapshot: Float64  # the classifier's probability of the label at the end of the round
+    observed: Float64  # the area observed while it was trained on
     labelled_after: int | None  # the last round before its label
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -216,7 +222,7 @@ def rounds_of_image_info(
 def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
     """What each round thought of the image's label: predicted dynamics, snapshot, and the dynamics that came."""
     figure = palettes.base_figure(theme, x="Round", y="Probability of its label", height=300)
-    series: list[tuple[str, Floats, str, dict[str, Any], dict[str, Any]]] = [
+    series: list[tuple[str, Float64, str, dict[str, Any], dict[str, Any]]] = [
         (
             "Predicted dynamics",
             info.module,

@@ -8,29 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
 from tidal_core.method.dynamics import Interval, recalls
 from tidal_core.method.stopping import Forecast, Quality
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.records import Float64, Int64
 
 
 class AccuracyInfo(NamedTuple):
     """Accuracy over the rounds; arrays are (R,), NaN where a round was not tested."""
 
-    round: Ints
-    labels: Ints
-    tested: Ints  # images that the accuracy rests on
-    accuracy: Floats
-    low: Floats
-    high: Floats
-    balanced: Floats
-    balanced_low: Floats
-    balanced_high: Floats
+    round: Int64
+    labels: Int64
+    tested: Int64  # images that the accuracy rests on
+    accuracy: Float64
+    low: Float64
+    high: Float64
+    balanced: Float64
+    balanced_low: Float64
+    balanced_high: Float64
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per round."""
@@ -135,10 +133,10 @@ class PerClassInfo(NamedTuple):
     """How many images of each class the classifier gets right; C classes, hardest first."""
 
     classes: tuple[ClassStyle, ...]
-    images: Ints  # (C,)
-    recall: Floats  # (C,), NaN for a class without images
-    low: Floats
-    high: Floats
+    images: Int64  # (C,)
+    recall: Float64  # (C,), NaN for a class without images
+    low: Float64
+    high: Float64
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per class."""
@@ -192,7 +190,7 @@ class ConfusionInfo(NamedTuple):
     """What people said against what the classifier says, for the K classes shown."""
 
     classes: tuple[ClassStyle, ...]  # (K,)
-    counts: Ints  # (K, K), rows are people's labels
+    counts: Int64  # (K, K), rows are people's labels
     left_out: int  # classes not shown
 
     def table(self) -> dict[str, Sequence[Any]]:
@@ -267,12 +265,12 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
 class QualityInfo(NamedTuple):
     """How well each round foresaw the dynamics of what it asked; arrays are (R,)."""
 
-    round: Ints
-    images: Ints
-    module: Floats  # (R, 3): mean KL, lower, upper end
-    snapshot: Floats  # (R, 3)
-    module_rank: Floats
-    snapshot_rank: Floats
+    round: Int64
+    images: Int64
+    module: Float64  # (R, 3): mean KL, lower, upper end
+    snapshot: Float64  # (R, 3)
+    module_rank: Float64
+    snapshot_rank: Float64
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per round."""

@@ -18,11 +18,9 @@ from tidal_core.figures.palettes import (
     short,
 )
 from tidal_core.method import theory
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.method.theory import GROUPS, Elasticity
+from tidal_core.records import ESTIMATORS, Bools, Float32, Float64, Int64
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[7]
 GROUP_COLOURS = (EASY, HARD, OTHER)
 ENTROPY, MARGIN = CLASS_COLOURS[4], CLASS_COLOURS[6]
@@ -36,14 +34,14 @@ COUNT = "%{x}: %{y:,d}<extra>%{fullData.name}</extra>"
 class PathsInfo(NamedTuple):
     """Theorem 1 over P recorded steps; the last axis of (P, 3) is easy, hard, other class."""
 
-    time: Floats  # (P,) t = m h
-    mean: Floats  # (P, 3) over the runs
-    low: Floats  # 5 % of the runs lie below
-    high: Floats  # 5 % lie above
-    exact: Floats  # (I + hA)^m X(0)
-    continuous: Floats  # exp(At) X(0)
-    difference: Floats  # (P,) how much faster easy samples rise, from (20) at the exact mean
-    closed: Floats  # (P,) the same by the closed form (21)
+    time: Float64  # (P,) t = m h
+    mean: Float64  # (P, 3) over the runs
+    low: Float64  # 5 % of the runs lie below
+    high: Float64  # 5 % lie above
+    exact: Float64  # (I + hA)^m X(0)
+    continuous: Float64  # exp(At) X(0)
+    difference: Float64  # (P,) how much faster easy samples rise, from (20) at the exact mean
+    closed: Float64  # (P,) the same by the closed form (21)
     share_left: float  # of the samples, those seen at X <= 0
     runs: int
 
@@ -143,13 +141,13 @@ def speed_figure(info: PathsInfo, theme: Theme) -> go.Figure:
 class AreasInfo(NamedTuple):
     """Theorem 2: two curves that end alike."""
 
-    epochs: NDArray[np.int64]  # (T,)
+    epochs: Int64  # (T,)
     fast: theory.LearningCurve
     slow: theory.LearningCurve
     classes: int
-    s: Floats  # (S,) areas from 0 to 1
-    entropy: Floats  # (S,) H of them, (23)
-    margin: Floats  # (S,) M of them, (24)
+    s: Float64  # (S,) areas from 0 to 1
+    entropy: Float64  # (S,) H of them, (23)
+    margin: Float64  # (S,) M of them, (24)
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per epoch."""
@@ -231,28 +229,28 @@ def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
 class SeparationInfo(NamedTuple):
     """The motivating experiment (Figures 2 and 8): N training images, E epochs, C classes."""
 
-    minor: NDArray[np.bool_]  # (N,)
-    counts: NDArray[np.int64]  # (C,) training images
+    minor: Bools  # (N,)
+    counts: Int64  # (C,) training images
     class_names: tuple[str, ...]
     major_classes: int
-    accuracy: Floats  # (E, 2) of major and minor training images at each epoch
-    scores: dict[str, Floats]  # (N,) by the estimator's name
+    accuracy: Float64  # (E, 2) of major and minor training images at each epoch
+    scores: dict[str, Float64]  # (N,) by the estimator's name
     auroc: dict[str, float]  # minor against major, by the estimator's name
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per training image."""
         return {
             "minor class": self.minor.tolist(),
-            **{ESTIMATOR_TITLES[name]: values.tolist() for name, values in self.scores.items()},
+            **{ESTIMATORS[name].title: values.tolist() for name, values in self.scores.items()},
         }
 
 
 def separation_info(
     minor: NDArray[Any],
-    counts: NDArray[np.int64],
+    counts: Int64,
     class_names: tuple[str, ...],
-    accuracy: Floats,
-    scores: dict[str, Floats],
+    accuracy: Float64,
+    scores: dict[str, Float64],
     auroc: dict[str, float],
 ) -> SeparationInfo:
     """The numbers of the motivating experiment: ``minor`` (N,) is true for images of the rarer half of the classes."""
@@ -291,7 +289,7 @@ def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
 
 def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.Figure:
     """How one estimator is spread over major and minor images, each group scaled to its own size, as Figure 2."""
-    figure = base_figure(theme, x=ESTIMATOR_TITLES[estimator], y="Share of the group", height=280)
+    figure = base_figure(theme, x=ESTIMATORS[estimator].title, y="Share of the group", height=280)
     values = info.scores[estimator]
     edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
@@ -311,7 +309,7 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
 
 def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
     """Each training image: what the snapshot says of it, and what its training dynamics say."""
-    figure = base_figure(theme, x=ESTIMATOR_TITLES[x], y=ESTIMATOR_TITLES[y], height=380)
+    figure = base_figure(theme, x=ESTIMATORS[x].title, y=ESTIMATORS[y].title, height=380)
     for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         figure.add_scattergl(
             x=info.scores[x][own].astype(np.float32),
@@ -324,7 +322,7 @@ def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: st
     return figure
 
 
-def _band(figure: go.Figure, x: NDArray[np.float32], low: Floats, high: Floats, colour: str) -> None:
+def _band(figure: go.Figure, x: Float32, low: Float64, high: Float64, colour: str) -> None:
     figure.add_scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]).astype(np.float32),

@@ -7,25 +7,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, Theme
-
-Floats = NDArray[np.float64]
+from tidal_core.records import Float64, Int64
 
 
 class RoundInfo(NamedTuple):
     """The epochs of one round so far; every array is (T,)."""
 
-    epoch: NDArray[np.int64]
+    epoch: Int64
     epochs: int  # of the whole round, so that the axis stands still while it fills
-    class_loss: Floats
-    td_loss: Floats | None  # None without the TD module
-    accuracy: Floats
-    learning_rate: Floats
-    images_per_second: Floats
+    class_loss: Float64
+    td_loss: Float64 | None  # None without the TD module
+    accuracy: Float64
+    learning_rate: Float64
+    images_per_second: Float64
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per epoch."""
@@ -69,7 +68,7 @@ def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     palettes.dress(figure, theme, height=520)
     few = "lines+markers" if len(info.epoch) < 8 else "lines"
 
-    def line(row: int, name: str, values: Floats, colour: str, hover: str, **more: Any) -> None:
+    def line(row: int, name: str, values: Float64, colour: str, hover: str, **more: Any) -> None:
         figure.add_scatter(
             x=info.epoch.astype(np.int32),
             y=values.astype(np.float32),
@@ -102,9 +101,9 @@ def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
 class DurationsInfo(NamedTuple):
     """How long each round took; every array is (R,)."""
 
-    round: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    seconds: Floats
+    round: Int64
+    labels: Int64
+    seconds: Float64
     state: tuple[str, ...]  # "done", "failed", "cancelled" or an active state
 
     def table(self) -> dict[str, Sequence[Any]]:

@@ -7,38 +7,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from tidal_core.method.dynamics import rank_correlation, rank_correlations
+from tidal_core.records import ESTIMATORS, Bools, Float64, Int64
 
 BINS = 60
 GROUP_NAMES = tuple(GROUP_COLOURS)
-
-ASK_HIGHEST = frozenset({"entropy", "td_entropy"})
-"""Estimators whose largest values are asked; of the others the smallest."""
-
-
-def bounds(estimator: str, n_classes: int) -> tuple[float, float]:
-    """The smallest and largest value that an estimator can take, the frame of its histograms."""
-    if estimator in ASK_HIGHEST:
-        return 0.0, float(np.log(max(n_classes, 2)))
-    return (-1.0, 1.0) if estimator == "td_margin" else (0.0, 1.0)
 
 
 class RidgeInfo(NamedTuple):
     """Histograms of one estimator: R rounds, G groups ("labelled", "asked", "remaining"), B bins."""
 
     estimator: str
-    rounds: Ints  # (R,)
+    rounds: Int64  # (R,)
     groups: tuple[str, ...]  # (G,)
-    centres: Floats  # (B,)
-    counts: Ints  # (R, G, B)
+    centres: Float64  # (B,)
+    counts: Int64  # (R, G, B)
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per round, group and bin."""
@@ -46,7 +33,7 @@ class RidgeInfo(NamedTuple):
         return {
             "round": np.repeat(self.rounds, groups * bins).tolist(),
             "group": [one for _ in range(rounds) for one in self.groups for _ in range(bins)],
-            ESTIMATOR_TITLES.get(self.estimator, self.estimator): np.tile(self.centres, rounds * groups).tolist(),
+            ESTIMATORS[self.estimator].title: np.tile(self.centres, rounds * groups).tolist(),
             "images": self.counts.ravel().tolist(),
         }
 
@@ -68,7 +55,7 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
     """
     rounds = len(info.rounds)
     figure = palettes.base_figure(
-        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=max(260, min(760, 150 + 56 * rounds))
+        theme, x=ESTIMATORS[info.estimator].title, height=max(260, min(760, 150 + 56 * rounds))
     )
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
     smooth = np.apply_along_axis(lambda one: np.convolve(one, [0.25, 0.5, 0.25], mode="same"), 2, shares)
@@ -115,10 +102,10 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
 class ScatterInfo(NamedTuple):
     """Snapshot entropy against dynamics entropy of pool images (N,), and which were asked."""
 
-    image: Ints
-    snapshot: Floats
-    dynamics: Floats
-    asked: NDArray[np.bool_]
+    image: Int64
+    snapshot: Float64
+    dynamics: Float64
+    asked: Bools
     correlation: float  # Spearman's, over the whole pool; NaN when one of them does not vary
     pool: int  # images behind the correlation; more than N when only a part is drawn
 
@@ -130,18 +117,6 @@ class ScatterInfo(NamedTuple):
             "dynamics entropy": self.dynamics.tolist(),
             "asked": self.asked.tolist(),
         }
-
-
-def rank_correlation(one: ArrayLike, other: ArrayLike) -> float:
-    """Spearman's rank correlation; NaN for fewer than three values or a constant one."""
-    return _correlation(rankdata(one), rankdata(other))
-
-
-def _correlation(a: Floats, b: Floats) -> float:
-    """Pearson's correlation of ranks (N,); NaN for fewer than three or for a constant."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def scatter_info(
@@ -200,45 +175,41 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
 class AgreementInfo(NamedTuple):
     """How alike E estimators are: overlap of the batches they would ask now, rank correlation of their orders."""
 
-    names: tuple[str, ...]  # (E,), titles
-    overlap: Floats  # (E, E), share of common images in batches of ``batch``
-    correlation: Floats  # (E, E), Spearman's, signed so that 1 is the same order of asking
+    estimators: tuple[str, ...]  # (E,), names
+    overlap: Float64  # (E, E), share of common images in batches of ``batch``
+    correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of asking
     batch: int
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per pair."""
-        first, second = np.triu_indices(len(self.names), 1)
+        titles = [ESTIMATORS[name].title for name in self.estimators]
+        first, second = np.triu_indices(len(titles), 1)
         return {
-            "estimator": [self.names[place] for place in first],
-            "other estimator": [self.names[place] for place in second],
+            "estimator": [titles[place] for place in first],
+            "other estimator": [titles[place] for place in second],
             f"share of {self.batch} images in common": self.overlap[first, second].tolist(),
             "rank correlation": self.correlation[first, second].tolist(),
         }
 
 
 def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo:
-    """Compare estimators on one pool: ``scores`` maps columns of ESTIMATOR_TITLES to values (N,)."""
-    urgency = {
-        name: (1 if name in ASK_HIGHEST else -1) * np.asarray(values, dtype=np.float64)
-        for name, values in scores.items()
-    }
+    """Compare estimators on one pool: ``scores`` maps names of ESTIMATORS to values (N,)."""
+    urgency = {name: ESTIMATORS[name].urgency(np.asarray(values, dtype=np.float64)) for name, values in scores.items()}
     size = min([batch, *(len(one) for one in urgency.values())])
     values = np.array(list(urgency.values()))  # (E, N)
     chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in values]
-    ranks = rankdata(values, axis=1)  # ranked once, not once a pair: the order of a large pool takes a while
     count = len(values)
-    overlap, correlation = np.eye(count), np.eye(count)
+    overlap = np.eye(count)
     for one in range(count):
         for other in range(one):
             overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
-            correlation[one, other] = correlation[other, one] = _correlation(ranks[one], ranks[other])
-    return AgreementInfo(tuple(ESTIMATOR_TITLES.get(name, name) for name in scores), overlap, correlation, size)
+    return AgreementInfo(tuple(scores), overlap, rank_correlations(values), size)
 
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
     """A square per pair: how many of the next batch they share."""
     figure = palettes.base_figure(theme, height=330, legend=False)
-    names = [one.split(" (")[0].replace(" ", "<br>") for one in info.names]
+    names = [ESTIMATORS[name].words.capitalize().replace(" ", "<br>") for name in info.estimators]
     figure.add_heatmap(
         x=names,
         y=names,
@@ -265,8 +236,8 @@ class ByClassInfo(NamedTuple):
 
     estimator: str
     classes: tuple[ClassStyle, ...]  # (C,)
-    images: Ints  # (C,)
-    quantiles: Floats  # (C, 5): 5 %, 25 %, 50 %, 75 %, 95 %
+    images: Int64  # (C,)
+    quantiles: Float64  # (C, 5): 5 %, 25 %, 50 %, 75 %, 95 %
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per class."""
@@ -283,14 +254,14 @@ def by_class_info(
 ) -> ByClassInfo:
     """Quantiles (C, 5) per class; the ``most`` least certain classes, least certain first."""
     counts, spread = np.asarray(images, dtype=np.int64), np.asarray(quantiles, dtype=np.float64).reshape(-1, 5)
-    order = np.argsort(spread[:, 2] * (-1 if estimator in ASK_HIGHEST else 1), kind="stable")[:most]
+    order = np.argsort(-ESTIMATORS[estimator].urgency(spread[:, 2]), kind="stable")[:most]
     return ByClassInfo(estimator, tuple(classes[place] for place in order), counts[order], spread[order])
 
 
 def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
     """A box per class, the least certain at the top."""
     figure = palettes.base_figure(
-        theme, x=ESTIMATOR_TITLES.get(info.estimator, info.estimator), height=90 + 30 * len(info.classes), legend=False
+        theme, x=ESTIMATORS[info.estimator].title, height=90 + 30 * len(info.classes), legend=False
     )
     for one, images, (low, first, middle, third, high) in zip(info.classes, info.images, info.quantiles, strict=True):
         figure.add_box(

@@ -6,23 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tidal_core import strategies
 from tidal_core.errors import NotFound
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, Int64, Purpose, RoundState
+from tidal_core.records import ESTIMATORS, ImageRecord, Int64, Purpose, RoundState
 from tidal_core.rounds import audit
-from tidal_core.rounds.seed_batch import squared_distances, thumbnails
+from tidal_core.rounds.seed_batch import thumbnails
 from tidal_core.store.scores import ImageScore
+from tidal_core.strategies.distances import squared_distances
 
 CLASSES_SHOWN = 4
 NEIGHBOURS = 3  # for each of the two rival classes
-
-_RANKED_BY = {
-    "tidal-entropy": "its predicted training dynamics are spread over several classes",
-    "tidal-margin": "its predicted training dynamics hardly favour the class that the model says",
-    "entropy": "the model's probabilities are spread over several classes",
-    "margin": "the model hardly prefers its first class to its second",
-    "confidence": "the model gives its first class a low probability",
-}
 
 
 @dataclass(frozen=True)
@@ -56,9 +50,7 @@ def reasons(project: Project, image_id: int) -> Reasons:
     elif purpose is Purpose.SEED or not scores:
         sentence = "One of the first images, chosen to cover the whole collection before a model is there."
     else:
-        strategy = store.rounds.get(scores[0].round_id).strategy
-        because = _RANKED_BY.get(strategy)
-        sentence = f"Asked by {strategy}" + (f": {because}." if because else ".")
+        sentence = strategies.of_round(store.rounds.get(scores[0].round_id).strategy).reason
     facts = [("Purpose", purpose.value)]
     if not scores:
         return Reasons(sentence, facts, [], None, [])
@@ -90,13 +82,14 @@ def _score_facts(project: Project, score: ImageScore) -> list[tuple[str, str]]:
     facts = []
     if score.rank:
         facts.append(("Rank", f"{score.rank:,} of {store.scores.pool_size(score.round_id):,}"))
-    for column, name, high in (("td_entropy", "H-bar", True), ("td_margin", "M-bar", False)):
-        value = score.estimators.get(column)
-        if value is None:
-            continue
-        below = store.scores.percentile(score.round_id, column, value)
+    asked_by = strategies.of_round(store.rounds.get(score.round_id).strategy).estimator
+    shown = dict.fromkeys([*([asked_by.name] if asked_by else []), "td_entropy", "td_margin"])
+    for estimator in (ESTIMATORS[name] for name in shown if name in score.estimators):
+        value = score.estimators[estimator.name]
+        below = store.scores.percentile(score.round_id, estimator.name, value)
+        high = estimator.ask_for == "highest"
         share = below if high else 1 - below
-        facts.append((name, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
+        facts.append((estimator.title, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
     return facts
 
 

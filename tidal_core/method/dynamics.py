@@ -5,7 +5,6 @@ written p^(t)(c | x) in the paper. Nothing here reads the store, trains or draws
 
 Sources
     area (p-bar)                          TiDAL (ICCV 2023), Eq. 5
-    H-bar, M-bar                          TiDAL, entropy and margin of the predicted training dynamics
     confidence, variability, correctness  Swayamdipta et al. 2020, Dataset Cartography
     forgetting events                     Toneva et al. 2019, An Empirical Study of Example Forgetting
     area under the margin                 Pleiss et al. 2020, with probabilities in place of logits
@@ -16,21 +15,20 @@ Sources
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr, ndtri
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+from scipy.stats import spearmanr
 
-from tidal_core.errors import InputError, TooFewClasses
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tidal_core.errors import InputError
+from tidal_core.records import Bools, Float32, Float64, Int64
 
 
 class Explanation(NamedTuple):
-    """What a number means, for someone who never read the papers."""
+    """What a statistic of curves means, for someone who never read the papers; estimators say it themselves."""
 
     title: str
     meaning: str
@@ -82,28 +80,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "class.",
         "Paul et al. 2021",
     ),
-    "h_bar": Explanation(
-        "Dynamics entropy (H-bar)",
-        "How spread out the training dynamics are over the classes: 0 is one class all along; the largest value, the "
-        "logarithm of the number of classes, is no idea. TiDAL asks for the highest.",
-        "TiDAL, ICCV 2023",
-    ),
-    "m_bar": Explanation(
-        "Dynamics margin (M-bar)",
-        "Lead, in the training dynamics, of the class that the classifier says over the best other. Negative: "
-        "the dynamics disagree with the answer. TiDAL asks for the lowest.",
-        "TiDAL, ICCV 2023",
-    ),
-    "entropy": Explanation(
-        "Snapshot entropy",
-        "How spread out the classifier's probabilities are now, at the end of training: 0 is one class for sure.",
-        "Shannon 1948",
-    ),
-    "margin": Explanation(
-        "Snapshot margin",
-        "Lead of the classifier's first class over its second, now, at the end of training: 0 is a tie.",
-        "Scheffer et al. 2001",
-    ),
     "area": Explanation(
         "Training dynamics (p-bar)",
         "The area under each class's curve: the mean probability of the class over the epochs. This is what the "
@@ -112,40 +88,37 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
 }
 
-ESTIMATOR_TITLES: dict[str, str] = {
-    "td_entropy": EXPLANATIONS["h_bar"].title,
-    "td_margin": EXPLANATIONS["m_bar"].title,
-    "entropy": EXPLANATIONS["entropy"].title,
-    "margin": EXPLANATIONS["margin"].title,
-}
-"""Columns of the scores that are shown, by the title that a person reads."""
-
 
 class LabelView(NamedTuple):
     """Curves as seen from each image's label; every array is (T, N)."""
 
-    p_label: Floats  # probability of the label
-    p_other: Floats  # largest probability of any other class
+    p_label: Float64  # probability of the label
+    p_other: Float64  # largest probability of any other class
     correct: Bools  # the label alone is the first choice: a tie is not
 
 
 class Forgetting(NamedTuple):
     """Learning and forgetting, one entry per image (N,)."""
 
-    events: Ints  # right at one epoch, wrong at the next
-    first_learnt: Ints  # epoch from 1; 0 when never learnt
+    events: Int64  # right at one epoch, wrong at the next
+    first_learnt: Int64  # epoch from 1; 0 when never learnt
     never_learnt: Bools
 
 
 class CurveStatistics(NamedTuple):
     """Every statistic of one round's curves, one entry per image (N,)."""
 
-    confidence: Floats
-    variability: Floats
-    correctness: Floats
-    forgetting: Ints
-    first_learnt: Ints  # epoch from 1; 0 when never learnt
-    aum: Floats
+    confidence: Float64
+    variability: Float64
+    correctness: Float64
+    forgetting: Int64
+    first_learnt: Int64  # epoch from 1; 0 when never learnt
+    margin_area: Float64
+
+    def columns(self) -> dict[str, Float32 | Int64]:
+        """By name, for storing; floats in single precision. ``area``, of the label's curve, is its confidence."""
+        columns = {"area": self.confidence, **self._asdict()}
+        return {name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in columns.items()}
 
 
 class Interval(NamedTuple):
@@ -185,7 +158,12 @@ def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = 
     return LabelView(p_label, p_other, p_label > p_other)
 
 
-def area(p: ArrayLike, *, second_half: bool = False) -> Floats:
+def joined(views: Sequence[LabelView]) -> LabelView:
+    """Views of consecutive epochs as one, (T, N); at least one of them."""
+    return LabelView(*(np.concatenate(parts) for parts in zip(*views, strict=True)))
+
+
+def area(p: ArrayLike, *, second_half: bool = False) -> Float64:
     """p-bar, the mean of the curves over epochs (TiDAL, Eq. 5): (T, ...) to (...).
 
     ``second_half`` averages epochs T // 2 + 1 to T only, as a round trained with that window does. Raises InputError
@@ -195,31 +173,23 @@ def area(p: ArrayLike, *, second_half: bool = False) -> Floats:
     if not values.shape[0]:
         raise InputError("an area needs at least one epoch; wait for the round's first.")
     start = values.shape[0] // 2 if second_half else 0
-    mean: Floats = values[start:].mean(axis=0)
+    mean: Float64 = values[start:].mean(axis=0)
     return mean
 
 
-def running_area(p: ArrayLike) -> Floats:
-    """p-bar^(t) after each epoch: (T, ...) to (T, ...)."""
-    values = np.asarray(p, dtype=np.float64)
-    visits = np.arange(1, values.shape[0] + 1, dtype=np.float64).reshape(-1, *[1] * (values.ndim - 1))
-    mean: Floats = values.cumsum(axis=0) / visits
-    return mean
-
-
-def confidence(p_label: ArrayLike) -> Floats:
+def confidence(p_label: ArrayLike) -> Float64:
     """Mean probability of the label over epochs: (T, N) to (N,)."""
     return area(p_label)
 
 
-def variability(p_label: ArrayLike) -> Floats:
+def variability(p_label: ArrayLike) -> Float64:
     """Standard deviation of the label's probability over epochs: (T, N) to (N,), 0 to 0.5."""
     values = np.asarray(p_label, dtype=np.float64)
-    deviation: Floats = values.std(axis=0)
+    deviation: Float64 = values.std(axis=0)
     return deviation
 
 
-def correctness(correct: ArrayLike) -> Floats:
+def correctness(correct: ArrayLike) -> Float64:
     """Share of epochs at which the label was the first choice: (T, N) to (N,)."""
     return area(np.asarray(correct, dtype=np.float64))
 
@@ -233,45 +203,21 @@ def forgetting(correct: ArrayLike) -> Forgetting:
     return Forgetting(events, first, never)
 
 
-def margin_area(p_label: ArrayLike, p_other: ArrayLike) -> Floats:
+def margin_area(p_label: ArrayLike, p_other: ArrayLike) -> Float64:
     """Area under the margin, on probabilities: mean of p(label) - max other, (T, N) to (N,), -1 to 1."""
     return area(np.asarray(p_label, dtype=np.float64) - np.asarray(p_other, dtype=np.float64))
 
 
-def el2n(p: ArrayLike, labels: ArrayLike) -> Floats:
+def el2n(p: ArrayLike, labels: ArrayLike) -> Float64:
     """Length of the error vector p - one-hot(label) at one epoch: (N, C) and (N,) to (N,), 0 to sqrt 2."""
     error = np.array(p, dtype=np.float64)  # (N, C), a copy
     error[np.arange(error.shape[0]), np.asarray(labels, dtype=np.int64)] -= 1.0
-    length: Floats = np.sqrt(np.square(error).sum(axis=1))
+    length: Float64 = np.sqrt(np.square(error).sum(axis=1))
     return length
 
 
-def entropy(p: ArrayLike) -> Floats:
-    """Entropy of each row in nats: (..., C) to (...). H-bar when the rows are p-bar; 0 log 0 is 0."""
-    total: Floats = entr(np.asarray(p, dtype=np.float64)).sum(axis=-1)
-    return total
-
-
-def margin(p: ArrayLike, top: ArrayLike | None = None) -> Floats:
-    """p[top] - max of the others: (..., C) to (...). ``top`` is the class in the lead, by default the row's largest.
-
-    With the classifier's choice as ``top`` and p-bar as ``p`` this is M-bar and may be negative. Raises TooFewClasses
-    for fewer than two classes.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    if values.shape[-1] < 2:
-        raise TooFewClasses("a margin needs two classes; this project has one. Add a class, or choose an entropy.")
-    leader = values.argmax(axis=-1) if top is None else np.asarray(top, dtype=np.int64)
-    of_leader = np.take_along_axis(values, leader[..., None], axis=-1)[..., 0]
-    others = values.copy()
-    np.put_along_axis(others, leader[..., None], -np.inf, axis=-1)
-    lead: Floats = of_leader - others.max(axis=-1)
-    return lead
-
-
-def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> CurveStatistics:
-    """Every statistic of a round's curves; arguments as in ``label_view``."""
-    view = label_view(p, labels, class_index)
+def curve_statistics(view: LabelView) -> CurveStatistics:
+    """Every statistic of a round's curves, seen from the labels."""
     learnt = forgetting(view.correct)
     return CurveStatistics(
         confidence=confidence(view.p_label),
@@ -279,8 +225,29 @@ def curve_statistics(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | N
         correctness=correctness(view.correct),
         forgetting=learnt.events,
         first_learnt=learnt.first_learnt,
-        aum=margin_area(view.p_label, view.p_other),
+        margin_area=margin_area(view.p_label, view.p_other),
     )
+
+
+def rank_correlations(rows: ArrayLike) -> Float64:
+    """Spearman's rank correlation of each pair of E rows (E, N): (E, E), 1 on the diagonal.
+
+    NaN beside the diagonal for a row that does not vary, and for fewer than three columns.
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    correlation = np.full((len(values), len(values)), np.nan)
+    varied = np.flatnonzero(np.ptp(values, axis=1) > 0) if values.shape[1] >= 3 else np.empty(0, np.int64)
+    if len(varied) == 2:  # for two rows scipy gives one number
+        correlation[np.ix_(varied, varied)] = spearmanr(*values[varied]).statistic
+    elif len(varied) > 2:
+        correlation[np.ix_(varied, varied)] = spearmanr(values[varied], axis=1).statistic
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
+    """Spearman's rank correlation of N pairs; NaN for fewer than three or where one does not vary."""
+    return float(rank_correlations([np.asarray(first), np.asarray(second)])[0, 1])
 
 
 def _check_level(level: float) -> float:
@@ -308,8 +275,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(share, 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
 
 
-def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Ints:
-    """Counts (C, C): rows are what people said, columns what the classifier says."""
+def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Int64:
+    """Int64 (C, C): rows are what people said, columns what the classifier says."""
     truth = np.asarray(labels, dtype=np.int64)
     said = np.asarray(predictions, dtype=np.int64)
     counts = np.bincount(truth * n_classes + said, minlength=n_classes * n_classes)

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr
-from scipy.stats import spearmanr
 
 from tidal_core.errors import InputError
-from tidal_core.method.dynamics import Interval, entropy, wilson
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
+from tidal_core.method.dynamics import Interval, rank_correlation, wilson
+from tidal_core.method.estimators import entropy, log_of
+from tidal_core.records import Float64
 
 EXPONENTS = np.linspace(0.1, 2.0, 39)
 """Exponents c that the power law may take; with c given, the rest is a linear fit."""
@@ -32,17 +30,17 @@ EXPONENTS = np.linspace(0.1, 2.0, 39)
 class PowerLaw(NamedTuple):
     """error(n) = floor + scale * n ** -exponent, n labels; arrays are (S,), one entry per refit."""
 
-    floor: Floats
-    scale: Floats
-    exponent: Floats
+    floor: Float64
+    scale: Float64
+    exponent: Float64
 
-    def accuracy(self, labels: ArrayLike) -> Floats:
+    def accuracy(self, labels: ArrayLike) -> Float64:
         """Accuracy (S, M) at M numbers of labels."""
         n = np.asarray(labels, dtype=np.float64)[None, :]
-        value: Floats = 1.0 - self.floor[:, None] - self.scale[:, None] * n ** -self.exponent[:, None]
+        value: Float64 = 1.0 - self.floor[:, None] - self.scale[:, None] * n ** -self.exponent[:, None]
         return value
 
-    def labels_for(self, accuracy: float) -> Floats:
+    def labels_for(self, accuracy: float) -> Float64:
         """Labels (S,) at which the accuracy is reached; infinity where it never is."""
         room = 1.0 - accuracy - self.floor
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -85,10 +83,10 @@ class Forecast(NamedTuple):
     target: float
     more_labels: Interval | None  # None when withheld
     withheld: str  # why, in words; "" when it is not
-    labels: Floats  # (M,), from the first round to somewhat beyond the last
-    middle: Floats
-    low: Floats
-    high: Floats
+    labels: Float64  # (M,), from the first round to somewhat beyond the last
+    middle: Float64
+    low: Float64
+    high: Float64
 
 
 FORECAST_ROUNDS = 5  # fewer rounds fit any curve
@@ -246,24 +244,24 @@ class Quality(NamedTuple):
 def quality(observed: ArrayLike, predicted: ArrayLike, snapshot: ArrayLike) -> Quality:
     """Compare what was predicted when an image was asked with what was observed once it was trained on; each (N, C)."""
     seen, module, now = (np.asarray(one, dtype=np.float64) for one in (observed, predicted, snapshot))
-    of_seen = entropy(seen)
+    of_seen = entropy(log_of(seen))
     return Quality(
         len(seen),
         _mean(divergence(seen, module)),
         _mean(divergence(seen, now)),
-        _rank(of_seen, entropy(module)),
-        _rank(of_seen, entropy(now)),
+        rank_correlation(of_seen, entropy(log_of(module))),
+        rank_correlation(of_seen, entropy(log_of(now))),
     )
 
 
-def divergence(p: ArrayLike, q: ArrayLike) -> Floats:
+def divergence(p: ArrayLike, q: ArrayLike) -> Float64:
     """KL(p || q) of each row in nats: (N, C) to (N,). q is kept above 1e-6, as float32 leaves it at 0."""
     floor = np.maximum(np.asarray(q, dtype=np.float64), 1e-6)
-    value: Floats = rel_entr(np.asarray(p, dtype=np.float64), floor / floor.sum(axis=1, keepdims=True)).sum(axis=1)
+    value: Float64 = rel_entr(np.asarray(p, dtype=np.float64), floor / floor.sum(axis=1, keepdims=True)).sum(axis=1)
     return value
 
 
-def _mean(values: Floats) -> Interval:
+def _mean(values: Float64) -> Interval:
     if not len(values):
         return Interval(math.nan, math.nan, math.nan)
     middle = float(values.mean())
@@ -271,13 +269,7 @@ def _mean(values: Floats) -> Interval:
     return Interval(middle, max(0.0, middle - half), middle + half)
 
 
-def _rank(one: Floats, other: Floats) -> float:
-    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return math.nan
-    return float(spearmanr(one, other).statistic)
-
-
-def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Floats:
+def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Float64:
     """Stored vectors as rows (N, C) over the classes of ``order``.
 
     A row with class ids holds some classes only: what is left of its mass is spread evenly over the others. Rows of

@@ -80,12 +80,6 @@ class Paths:
         """(P, 3) over the runs."""
         return np.asarray(self.logits.mean(axis=0))
 
-    @property
-    def standard_error(self) -> Float64:
-        """(P, 3) of ``mean``."""
-        runs = len(self.logits)
-        return self.logits.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.full(self.logits.shape[1:], np.nan)
-
 
 def simulate(setting: Elasticity, *, runs: int, steps: int, seed: int, points: int = 100) -> Paths:
     """Run the dynamics (12) and record the averaged logits about ``points`` times, the first and last step included.
@@ -165,28 +159,12 @@ def inequality(setting: Elasticity, logits: Float64) -> Inequality:
     return Inequality(slopes[:, 0] - slopes[:, 1], share * (setting.alpha_e - setting.alpha_h) * logits[:, 0])
 
 
-def true_class_probability(logits: Float64, classes: int) -> Float64:
-    """p(y) of softmax when all other logits are 0, the additional assumption that ends the proof of Theorem 1."""
-    _check_classes(classes)
-    return 1 / (1 + (classes - 1) * np.exp(-logits))
-
-
 def areas(s_y: float, classes: int) -> Float64:
     """The vector s of (22): s_y for the true class, which comes first, the rest shared equally. (C,)."""
     _check_classes(classes)
     if not 0 <= s_y <= 1:
         raise InputError(f"the area under the true class's curve is {s_y:g}; it lies between 0 and 1.")
     return np.concatenate([[s_y], np.full(classes - 1, (1 - s_y) / (classes - 1))])
-
-
-def direct_entropy(s: Float64) -> float:
-    """H(s) = - sum s log s in nats (Equation 2), term by term."""
-    return float(-xlogy(s, s).sum())
-
-
-def direct_margin(s: Float64) -> float:
-    """M(s) = s_y - max of the others (Equation 3), the true class first."""
-    return float(s[0] - s[1:].max())
 
 
 def closed_entropy(s_y: Float64 | float, classes: int) -> Float64:

@@ -3,13 +3,12 @@
 The training dynamics (TD) of an image are the path its predicted probabilities p^(t) took while the classifier f
 trained. For labelled images the path is seen, and its mean p-bar (Eq. 5, the area under the curves) is kept by
 ``TDTracker``. For unlabelled ones a small module m, ``TDModule``, learns to predict p-bar beside f (Appendix C);
-both train on one loss, ``tidal_loss``. The estimators turn a predicted p-bar into a score to ask by (Eq. 2 and 3, and
-Eq. 26-28 of Appendix D).
+both train on one loss, ``tidal_loss``. What turns a predicted p-bar into a score to ask by are ``method.estimators``,
+apart from here because strategies and pages score without torch.
 
-Refused: a margin of fewer than two classes. Everything is computed from log-probabilities in float32, because
-p * log(p) is NaN at p = 0, and NaN sorts as the largest: the *most* certain image would be asked first.
+Everything is computed from log-probabilities in float32: p * log(p) is NaN at p = 0.
 
-Symbols: N images, B of a batch, C classes; y-hat is the argmax of f, y-tilde the argmax of m.
+Symbols: N images, B of a batch, C classes.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tidal_core.errors import InputError, TooFewClasses
-
-# What stands for log 0: exp of it is exactly 0, and 0 times it is 0 where 0 times minus infinity is NaN.
-LOG_ZERO = torch.finfo(torch.float32).min
+from tidal_core.errors import InputError
 
 
 class TDTracker:
@@ -139,53 +135,13 @@ def tidal_loss(logits: Tensor, labels: Tensor, td_logits: Tensor, p_bar: Tensor,
 
 
 def td_divergence(p_bar: Tensor, td_logits: Tensor) -> Tensor:
-    """Mean over the batch of KL(p-bar || softmax(td_logits)), a scalar; 0 log 0 counts 0."""
-    return F.kl_div(log_probabilities(td_logits), p_bar.detach().float(), reduction="batchmean")
+    """Mean over the batch of KL(p-bar || softmax(td_logits)), a scalar; 0 log 0 counts 0, and so does 0 log (0 / 0)."""
+    target = p_bar.detach().float()
+    # Where both are 0 torch multiplies 0 by minus infinity. Such an entry has no gradient, masked or not.
+    log_q = log_probabilities(td_logits).masked_fill(target == 0, 0.0)
+    return F.kl_div(log_q, target, reduction="batchmean")
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
     """log softmax (B, C) in float32, whatever the precision of the logits."""
     return F.log_softmax(logits.float(), dim=-1)
-
-
-def td_entropy(td_log_p: Tensor) -> Tensor:
-    """H-bar (Eq. 2): the entropy (B,) of p-tilde in nats, from its logarithm (B, C); ask the highest."""
-    log_p = finite(td_log_p)
-    return -(log_p.exp() * log_p).sum(dim=-1)
-
-
-def td_margin(td_log_p: Tensor, log_p: Tensor) -> Tensor:
-    """M-bar (Eq. 3): p-tilde of y-hat minus its largest other entry (B,), may be negative; ask the lowest.
-
-    y-hat comes from the classifier's ``log_p`` (B, C), the first one where several are equal.
-    """
-    return _margin(td_log_p, log_p.argmax(dim=-1))
-
-
-def td_margin_naive(td_log_p: Tensor) -> Tensor:
-    """Eq. 26: as ``td_margin`` with y-tilde, the module's own class; ask the lowest."""
-    return _margin(td_log_p, td_log_p.argmax(dim=-1))
-
-
-def td_confidence(td_log_p: Tensor, log_p: Tensor) -> Tensor:
-    """Eq. 27: p-tilde of y-hat (B,); ask the lowest."""
-    return finite(td_log_p).gather(1, log_p.argmax(dim=-1, keepdim=True)).squeeze(1).exp()
-
-
-def td_confidence_naive(td_log_p: Tensor) -> Tensor:
-    """Eq. 28: p-tilde of y-tilde (B,); ask the lowest."""
-    return finite(td_log_p).amax(dim=-1).exp()
-
-
-def finite(log_p: Tensor) -> Tensor:
-    """The same log-probabilities in float32 with log 0 as a finite number."""
-    return log_p.float().clamp_min(LOG_ZERO)
-
-
-def _margin(td_log_p: Tensor, chosen: Tensor) -> Tensor:
-    if td_log_p.shape[-1] < 2:
-        raise TooFewClasses("a margin needs at least two classes and there is one; add a class or ask by entropy.")
-    p = finite(td_log_p).exp()  # (B, C)
-    chosen = chosen.unsqueeze(1)  # (B, 1)
-    others = p.scatter(1, chosen, -1.0)  # below every probability
-    return p.gather(1, chosen).squeeze(1) - others.amax(dim=-1)

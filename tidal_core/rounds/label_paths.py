@@ -32,16 +32,4 @@ class LabelPaths:
         """Columns of ``round_images``, each (N,)."""
         if not self._epochs:
             return {}
-        p_label = np.concatenate([view.p_label for view in self._epochs])  # (T, N)
-        p_other = np.concatenate([view.p_other for view in self._epochs])
-        correct = np.concatenate([view.correct for view in self._epochs])
-        learnt = dynamics.forgetting(correct)
-        return {
-            "area": dynamics.area(p_label).astype(np.float32),
-            "confidence": dynamics.confidence(p_label).astype(np.float32),
-            "variability": dynamics.variability(p_label).astype(np.float32),
-            "correctness": dynamics.correctness(correct).astype(np.float32),
-            "first_learnt": np.asarray(learnt.first_learnt, dtype=np.int64),
-            "forgetting": np.asarray(learnt.events, dtype=np.int64),
-            "margin_area": dynamics.margin_area(p_label, p_other).astype(np.float32),
-        }
+        return dynamics.curve_statistics(dynamics.joined(self._epochs)).columns()

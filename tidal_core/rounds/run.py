@@ -24,6 +24,7 @@ from tidal_core.engine.training import train
 from tidal_core.errors import Stopped
 from tidal_core.images.pixels import round_uses
 from tidal_core.method import dynamics
+from tidal_core.method.estimators import all_estimators
 from tidal_core.projects import Project
 from tidal_core.records import (
     Float32,
@@ -253,7 +254,7 @@ class RoundRun:
             p=p,
             td=td,
             class_ids=class_ids,
-            estimators=strategies.estimators(log_p, td_log_p),
+            estimators=all_estimators(log_p, td_log_p),
             ranks=ranks,
         )
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from tidal_core.images.pixels import PixelStore
 from tidal_core.records import Float32, Int64
+from tidal_core.strategies.clusters import k_means
+from tidal_core.strategies.distances import squared_distances
 
 GRID = 8  # pixels: the side that images are averaged down to
-CLUSTERED_AT_MOST = 20_000  # images: beyond it a random part stands for the whole
-ITERATIONS = 12  # Lloyd's algorithm has settled to within a few images by then
 NEAR_DUPLICATE = 4.0  # grey levels (of 255), root mean square over the 8x8 average: copies, re-encodings, bursts
 CHUNK = 4_096  # images averaged at a time
 
@@ -40,42 +40,6 @@ def thumbnails(pixels: Path, rows: Int64) -> Float32:
     return small
 
 
-def squared_distances(a: Float32, b: Float32) -> Float32:
-    """Squared Euclidean distances, (N, M), never below 0."""
-    d2 = (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)[None, :]
-    nonnegative: Float32 = np.maximum(d2, 0).astype(np.float32)
-    return nonnegative
-
-
-def k_means(points: Float32, k: int, rng: np.random.Generator) -> Float32:
-    """Centres (k, D): k-means++ (Arthur and Vassilvitskii, 2007), then Lloyd's algorithm.
-
-    A cluster that runs empty takes the point that lies farthest from its centre. k must not exceed the points.
-    """
-    centres = points[[int(rng.integers(len(points)))]]
-    nearest = squared_distances(points, centres)[:, 0]
-    while len(centres) < k:
-        total = float(nearest.sum(dtype=np.float64))
-        chances = nearest.astype(np.float64) / total if total > 0 else None  # None: all points are the same
-        chosen = points[[int(rng.choice(len(points), p=chances))]]
-        centres = np.concatenate([centres, chosen])
-        nearest = np.minimum(nearest, squared_distances(points, chosen)[:, 0])
-    for _ in range(ITERATIONS):
-        d2 = squared_distances(points, centres)
-        owner = d2.argmin(1)
-        sums = np.zeros((k, points.shape[1]), dtype=np.float64)
-        np.add.at(sums, owner, points)
-        sizes = np.bincount(owner, minlength=k)
-        moved = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
-        empty = np.flatnonzero(sizes == 0)
-        if len(empty):
-            moved[empty] = points[np.argsort(-d2.min(1), kind="stable")[: len(empty)]]
-        if np.array_equal(moved, centres):
-            break
-        centres = moved
-    return centres
-
-
 def covering(pool: Float32, asked: Float32, n: int, rng: np.random.Generator) -> Int64:
     """Rows of ``pool`` (N, D) that cover it, n or fewer, in random order.
 
@@ -85,22 +49,17 @@ def covering(pool: Float32, asked: Float32, n: int, rng: np.random.Generator) ->
     n = min(n, len(pool))
     if n == 0:
         return np.empty(0, dtype=np.int64)
-    part = np.arange(len(pool))
-    if len(pool) > CLUSTERED_AT_MOST:
-        part = np.sort(rng.choice(len(pool), CLUSTERED_AT_MOST, replace=False))
-    points = pool[part]
-    d2 = squared_distances(points, k_means(points, n, rng))
-    owner = d2.argmin(1)
+    clusters = k_means(pool, n, rng)
     limit = NEAR_DUPLICATE**2 * pool.shape[1]
     taken = asked
     chosen: list[int] = []
     for cluster in rng.permutation(n):
-        members = np.flatnonzero(owner == cluster)
-        for member in members[np.argsort(d2[members, cluster], kind="stable")]:
-            point = points[[member]]
+        members = np.flatnonzero(clusters.of_point == cluster)
+        for row in members[np.argsort(clusters.squared[members], kind="stable")]:
+            point = pool[[row]]
             if len(taken) and squared_distances(point, taken).min() < limit:
                 continue
-            chosen.append(int(part[member]))
+            chosen.append(int(row))
             taken = np.concatenate([taken, point])
             break
     return np.array(chosen, dtype=np.int64)

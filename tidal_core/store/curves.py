@@ -80,40 +80,6 @@ class CurveTable:
         sparse = bool(rows) and rows[0][1] is not None
         return p, np.array([row[1] for row in rows], dtype=np.int64) if sparse else None
 
-    def of_label(self, round_id: int) -> tuple[Int64, Int64, Float32]:
-        """p^(t)(label | x) of every training image of a round: image ids (N,), epochs (T,), p (N, T).
-
-        Images without a full path (a round that is still running has none of the epoch under way) are left out.
-        """
-        table = self._db.arrays(
-            """
-            WITH place AS (
-                SELECT class_id, row_number() OVER (ORDER BY ordinal) AS place
-                FROM (
-                    SELECT unnest(string_split(class_ids, ','))::INTEGER AS class_id,
-                           unnest(range(len(string_split(class_ids, ',')))) AS ordinal
-                    FROM rounds WHERE id = ?
-                )
-            )
-            SELECT c.image_id, c.epoch,
-                   CASE WHEN c.class_ids IS NULL THEN c.p[p.place]
-                        ELSE coalesce(c.p[list_position(c.class_ids, r.class_id)], 0) END AS p
-            FROM curves c
-            JOIN round_images r ON r.round_id = c.round_id AND r.image_id = c.image_id AND r.split = 'train'
-            JOIN place p ON p.class_id = r.class_id
-            WHERE c.round_id = ?
-            ORDER BY c.image_id, c.epoch
-            """,
-            [round_id, round_id],
-        )
-        image_ids, counts = np.unique(np.asarray(table["image_id"], dtype=np.int64), return_counts=True)
-        if not len(image_ids):
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        epochs = np.unique(np.asarray(table["epoch"], dtype=np.int64))
-        whole = np.repeat(counts == len(epochs), counts)
-        p = np.asarray(table["p"], dtype=np.float32)[whole].reshape(-1, len(epochs))
-        return image_ids[counts == len(epochs)], epochs, p
-
     def rounds_kept(self) -> list[int]:
         """Rounds whose whole curves are still in the file."""
         return [int(row[0]) for row in self._db.rows("SELECT DISTINCT round_id FROM curves ORDER BY round_id")]

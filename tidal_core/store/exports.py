@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tidal_core.records import ESTIMATORS
 from tidal_core.store.database import Database
-from tidal_core.store.scores import ESTIMATORS
 
 
 class ExportTables:

@@ -9,21 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tidal_core.records import Float32, Int64
+from tidal_core.records import ESTIMATORS, Float32, Int64
 from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
 from tidal_core.store.database import Database
-
-ESTIMATORS = (
-    "entropy",
-    "margin",
-    "confidence",
-    "td_entropy",
-    "td_margin",
-    "td_margin_naive",
-    "td_confidence",
-    "td_confidence_naive",
-)
-"""Columns of estimators, named as in ``strategies.scores``."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +75,6 @@ class Scores:
         return self._db.value(  # type: ignore[no-any-return]
             "SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores)"
         )
-
-    def estimator(self, round_id: int, name: str, part: str = "pool") -> tuple[Int64, Float32]:
-        """Image ids (N,) and one estimator's values (N,). Raises KeyError for a name that is no column."""
-        if name not in ESTIMATORS:
-            raise KeyError(name)
-        table = self._db.arrays(
-            f"SELECT image_id, {name} AS v FROM scores WHERE round_id = ? AND part = ? AND {name} IS NOT NULL "
-            "ORDER BY image_id",
-            [round_id, part],
-        )
-        return np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["v"], dtype=np.float32)
 
     def table(self, round_id: int, part: str = "pool") -> dict[str, Any]:
         """All plain columns of a round's part as arrays: image_id, predicted, rank (masked) and every estimator."""

@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidal_core.records import Float32, Int64
+from tidal_core.records import ESTIMATORS, Float32, Int64
 from tidal_core.store.database import Database
-from tidal_core.store.scores import ESTIMATORS
 
 BAND_BINS = 200  # p(label) is counted in steps of 0.005
 GROUPS = ("labelled", "asked", "remaining")

@@ -1,13 +1,13 @@
-"""Query strategies: which images to ask next. One file each; ``registry`` lists them, ``scores`` holds the formulas.
+"""Query strategies: which images to ask next. One file each; ``registry`` lists them.
 
 >>> rows = get("tidal-entropy").select(pool, 20, np.random.default_rng(0))  # doctest: +SKIP
 
-May import: the ground and numpy, scipy, scikit-learn: they choose on arrays. Never torch, the store or Streamlit.
+May import: the ground, ``method.estimators`` and numpy, scipy, scikit-learn: they choose on arrays. Never torch, the
+store or Streamlit.
 Add here: a strategy as a file of its own, and a line in ``registry``.
 """
 
 from tidal_core.strategies.base import Need, ScoreStrategy, Strategy
-from tidal_core.strategies.registry import get, names, problems, reload
-from tidal_core.strategies.scores import estimators
+from tidal_core.strategies.registry import get, names, of_round, problems, reload
 
-__all__ = ["Need", "ScoreStrategy", "Strategy", "estimators", "get", "names", "problems", "reload"]
+__all__ = ["Need", "ScoreStrategy", "Strategy", "get", "names", "of_round", "problems", "reload"]

@@ -13,6 +13,7 @@ class Badge(Strategy):
     name = "badge"
     title = "BADGE"
     explanation = "Images that would move the model much, each in its own direction."
+    because = "its label would move the model much, and in another direction than the others asked with it"
     paper = "Ash et al., Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds, ICLR 2020"
     cost = "Time n N (C + D), memory N C beside the features: the N x C D gradients are never written out."
     needs = frozenset({"log_p", "features"})

@@ -1,8 +1,7 @@
 """BALD: ask where the members of a dropout ensemble are each sure, and disagree."""
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats
 
 
 class Bald(ScoreStrategy):
@@ -11,6 +10,7 @@ class Bald(ScoreStrategy):
     name = "bald"
     title = "BALD"
     explanation = "Images on which networks with different units dropped disagree."
+    because = "networks with different units dropped disagree on it"
     paper = "Houlsby et al. 2011; Gal, Islam and Ghahramani, Deep Bayesian Active Learning with Image Data, ICML 2017"
     cost = "Time N S C D for S dropout passes over D features, memory N: what the passes say is summed up as they go."
     needs = frozenset({"mc_information"})

@@ -2,6 +2,7 @@
 
 A strategy chooses which n images of a pool to ask next, from arrays alone: it never trains, reads no file and keeps
 no state. ``Strategy.select`` checks what goes in and what comes out, for strategies registered from elsewhere too.
+What people read of a strategy, on pages, in "Why this image?" and in model cards, comes from its class alone.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, TidalError, TooFewClasses
-from tidal_core.records import Float32, Int64, PoolView
-from tidal_core.strategies.scores import Floats
+from tidal_core.records import Direction, Estimator, Float32, Floats, Int64, PoolView
 
 Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information"]
 
@@ -23,16 +23,38 @@ COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
 
 
 class Strategy(ABC):
-    """Chooses the images to ask. Subclasses describe themselves in the class variables and implement ``choose``."""
+    """Chooses the images to ask. Subclasses describe themselves in the class variables and implement ``choose``.
 
-    name: ClassVar[str]  # what settings, commands and stored rounds call it
-    title: ClassVar[str]  # what people call it
-    explanation: ClassVar[str]  # one line for people
+    What the contract suite demands of them, beside what ``select`` checks:
+
+    ``explanation``: which images it asks for, one sentence with its full stop ("Images where two classes are level.").
+    ``because``: why it asked one of them, the rest of the sentence "Asked by Margin: ..." without its full stop ("the
+    model hardly prefers its first class to its second"). Left out, the explanation stands in its place.
+    ``cost``: names both its time and its memory.
+    ``least_classes``: 2 where it compares two classes; a strategy with "margin" in its name does.
+    """
+
+    name: str  # what settings, commands and stored rounds call it: no blanks, commas, plus signs or strokes
+    title: str  # what people call it
+    explanation: str  # which images it asks for
+    because: str = ""  # why it asked an image
     paper: ClassVar[str]  # where it is from
-    cost: ClassVar[str]  # time and memory for N pool images, L labelled ones, C classes, D features, n asked
+    cost: ClassVar[str]  # for N pool images, L labelled ones, C classes, D features, n asked
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
+    estimator: ClassVar[Estimator | None] = None
+    """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
+
+    @property
+    def in_words(self) -> str:
+        """What it asks for, to follow "chooses images by": "Margin: images where two classes are nearly level"."""
+        return f"{self.title}: {_rest_of_a_sentence(self.explanation)}"
+
+    @property
+    def reason(self) -> str:
+        """Why an image was asked, a sentence."""
+        return f"Asked by {self.title}: {self.because or _rest_of_a_sentence(self.explanation)}."
 
     @property
     def companions(self) -> frozenset[str]:
@@ -96,13 +118,17 @@ class ScoreStrategy(Strategy):
     """A strategy that ranks each image by one number of its own."""
 
     ranks_all: ClassVar[bool] = True
-    column: ClassVar[str | None] = None  # its name in the scores table, for the estimators that are stored there
-    ask_for: ClassVar[Literal["highest", "lowest"]] = "lowest"
+    ask_for: ClassVar[Direction] = "lowest"  # as the estimator says, where there is one
     cost: ClassVar[str] = "Time N log N, memory N C."
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.estimator is not None:
+            cls.ask_for = cls.estimator.ask_for
 
     @abstractmethod
     def scores(self, pool: PoolView) -> Floats:
-        """(N,) the estimator of each pool image."""
+        """(N,) the number of each pool image by which it is ranked."""
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n best by score; equal scores in random order."""
@@ -115,6 +141,12 @@ def best(urgency: Floats, n: int, rng: np.random.Generator) -> Int64:
     shuffled = rng.permutation(len(urgency))
     order = np.argsort(-urgency[shuffled], kind="stable")[:n]
     return shuffled[order]
+
+
+def _rest_of_a_sentence(sentence: str) -> str:
+    """Without the full stop; the first letter small, unless the word begins with several capitals."""
+    first = sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
+    return first.removesuffix(".")
 
 
 def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:

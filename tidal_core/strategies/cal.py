@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from tidal_core.records import PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
 from tidal_core.strategies.distances import neighbours
-from tidal_core.strategies.scores import Floats
 
 NEIGHBOURS = 10  # as in the paper
 _LOG_ZERO = np.float32(-1e30)
@@ -17,6 +16,7 @@ class Cal(ScoreStrategy):
     name = "cal"
     title = "CAL"
     explanation = "Images that look like labelled ones and are predicted otherwise."
+    because = "labelled images that look like it are predicted otherwise"
     paper = "Margatina et al., Active Learning by Acquiring Contrastive Examples, EMNLP 2021"
     cost = "Time N L D, memory N C beside the features."
     needs = frozenset({"log_p", "features", "labelled_features", "labelled_log_p"})

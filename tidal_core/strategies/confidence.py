@@ -1,8 +1,8 @@
 """Ask where the classifier's largest probability is lowest."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import confidence
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, confidence
 
 
 class Confidence(ScoreStrategy):
@@ -11,9 +11,10 @@ class Confidence(ScoreStrategy):
     name = "confidence"
     title = "Least confidence"
     explanation = "Images whose likeliest class is the least likely."
+    because = "the model gives its first class a low probability"
     paper = "Lewis and Gale, A Sequential Algorithm for Training Text Classifiers, SIGIR 1994"
     needs = frozenset({"log_p"})
-    column = "confidence"
+    estimator = ESTIMATORS["confidence"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) the largest probability."""

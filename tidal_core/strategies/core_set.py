@@ -13,6 +13,7 @@ class CoreSet(Strategy):
     name = "coreset"
     title = "CoreSet"
     explanation = "Images that look unlike everything labelled so far, and unlike each other."
+    because = "it looks unlike everything labelled before and unlike the others asked with it"
     paper = "Sener and Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, ICLR 2018"
     cost = "Time N D (L + n), memory N beside the features."
     needs = frozenset({"features", "labelled_features"})

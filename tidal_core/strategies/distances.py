@@ -26,11 +26,19 @@ def unit_length(points: Float32) -> Float32:
     return np.asarray(points / np.where(lengths > 0, lengths, 1))
 
 
-def squared_to(points: Float32, norms: Float32, centre: Float32) -> Float32:
-    """Squared distances of N points, with their ``squared_norms``, to one centre (D,): (N,)."""
-    found = norms - 2 * (points @ centre)
-    found += np.dot(centre, centre)
-    return np.maximum(found, 0, out=found)
+def squared_distances(
+    points: Float32, others: Float32, norms: Float32 | None = None, other_norms: Float32 | None = None
+) -> Float32:
+    """Squared distances of N points to M others, never below 0: (N, M).
+
+    ``norms`` (N,) and ``other_norms`` (M,) are their ``squared_norms``, for callers that need them more than once.
+    """
+    squared: Float32 = points @ others.T  # (N, M)
+    squared *= -2
+    squared += (squared_norms(points) if norms is None else norms)[:, None]
+    squared += squared_norms(others) if other_norms is None else other_norms
+    np.maximum(squared, 0, out=squared)
+    return squared
 
 
 def blocks(points: Float32, others: Float32) -> Iterator[tuple[slice, Float32]]:
@@ -39,11 +47,7 @@ def blocks(points: Float32, others: Float32) -> Iterator[tuple[slice, Float32]]:
     rows = max(1, BLOCK // max(1, len(others)))
     for start in range(0, len(points), rows):
         part = slice(start, start + rows)
-        found = points[part] @ others.T
-        found *= -2
-        found += norms[part, None]
-        found += other_norms
-        yield part, np.maximum(found, 0, out=found)
+        yield part, squared_distances(points[part], others, norms[part], other_norms)
 
 
 def nearest(points: Float32, others: Float32) -> Float32:

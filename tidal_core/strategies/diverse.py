@@ -33,9 +33,14 @@ class TidalMarginDiverse(DiverseByScore):
     name = "tidal-margin-diverse"
     title = "TiDAL margin, spread"
     explanation = "Of the images TiDAL margin wants most, those that look unlike each other."
+    because = (
+        "its predicted training dynamics hardly favour the class that the model says, and it looks unlike the others "
+        "asked with it"
+    )
     paper = "This project's, of Kye et al., ICCV 2023, and Sener and Savarese, ICLR 2018"
     needs = frozenset({"log_p", "td_log_p", "features", "labelled_features"})
     least_classes = 2
+    estimator = TidalMargin.estimator
     score = TidalMargin()
 
 
@@ -45,7 +50,9 @@ class MarginDiverse(DiverseByScore):
     name = "margin-diverse"
     title = "Margin, spread"
     explanation = "Of the images margin wants most, those that look unlike each other."
+    because = "the model hardly prefers its first class to its second, and it looks unlike the others asked with it"
     paper = "This project's, of Scheffer et al., IDA 2001, and Sener and Savarese, ICLR 2018"
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2
+    estimator = Margin.estimator
     score = Margin()

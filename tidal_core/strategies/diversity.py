@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidal_core.records import Float32, Int64
-from tidal_core.strategies.distances import nearest, squared_norms, squared_to
+from tidal_core.records import Bools, Float32, Int64
+from tidal_core.strategies.distances import nearest, squared_distances, squared_norms
 
 # Squared distances below this part of the two squared lengths are rounding: the points are equal.
 _ROUNDING = 1e-5
@@ -30,7 +30,7 @@ def k_centre(points: Float32, n: int, rng: np.random.Generator, centres: Float32
     for place in range(n):
         row = one_of_the_largest(to_nearest, rng)
         chosen[place] = row
-        np.minimum(to_nearest, squared_to(points, norms, points[row]), out=to_nearest)
+        np.minimum(to_nearest, squared_distances(points, points[[row]], norms)[:, 0], out=to_nearest)
         to_nearest[chosen[: place + 1]] = -1  # its equals stay at 0, and are asked only when nothing else is left
     return chosen
 
@@ -67,7 +67,7 @@ def one_of_the_largest(values: NDArray[Any], rng: np.random.Generator) -> int:
     return int(rows[0] if len(rows) == 1 else rng.choice(rows))
 
 
-def _draw(weights: Float32, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
+def _draw(weights: Float32, free: Bools, rng: np.random.Generator) -> int:
     """A free row with probability proportional to its weight; any free row when all weights are 0."""
     rows = np.flatnonzero(free & (weights > 0))
     if not len(rows):

@@ -1,8 +1,8 @@
 """Ask where the classifier's probabilities have the highest entropy."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import entropy
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, entropy
 
 
 class Entropy(ScoreStrategy):
@@ -11,10 +11,10 @@ class Entropy(ScoreStrategy):
     name = "entropy"
     title = "Entropy"
     explanation = "Images whose probabilities are spread over several classes."
+    because = "the model's probabilities are spread over several classes"
     paper = "Shannon 1948; Settles, Active Learning Literature Survey, 2009"
     needs = frozenset({"log_p"})
-    column = "entropy"
-    ask_for = "highest"
+    estimator = ESTIMATORS["entropy"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) entropy in nats."""

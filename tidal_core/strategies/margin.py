@@ -1,8 +1,8 @@
 """Ask where the classifier's two likeliest classes are nearest."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import margin
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
-from tidal_core.strategies.scores import Floats, margin
 
 
 class Margin(ScoreStrategy):
@@ -11,9 +11,10 @@ class Margin(ScoreStrategy):
     name = "margin"
     title = "Margin"
     explanation = "Images where two classes are nearly level."
+    because = "the model hardly prefers its first class to its second"
     paper = "Scheffer et al., Active Hidden Markov Models for Information Extraction, IDA 2001"
     needs = frozenset({"log_p"})
-    column = "margin"
+    estimator = ESTIMATORS["margin"]
     least_classes = 2
 
     def scores(self, pool: PoolView) -> Floats:

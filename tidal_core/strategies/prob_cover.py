@@ -8,16 +8,17 @@ from tidal_core.strategies.clusters import k_means
 from tidal_core.strategies.distances import blocks, nearest, unit_length
 from tidal_core.strategies.diversity import one_of_the_largest
 
-PURITY = 0.95  # of the balls hold one pseudo-class only: the largest radius with it is taken, as in the paper
+MIXED = 20  # one ball in so many may hold points of several pseudo-classes: a purity of 0.95, as in the paper
 PROBED = 2_000  # images whose balls decide on the radius
 
 
 class ProbCover(Strategy):
-    """Greedy maximum coverage by balls of one radius, which is chosen by how pure the balls are."""
+    """Greedy maximum coverage by open balls of one radius, which is chosen by how pure the balls are."""
 
     name = "probcover"
     title = "ProbCover"
     explanation = "Images with the most unlabelled images close by; meant for the first few dozen labels."
+    because = "many images that no label covers yet lie close to it"
     paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
     cost = "Time N^2 D (minutes for 100,000 images), memory N D for copies: the graph is never written out."
     needs = frozenset({"features", "labelled_features"})
@@ -30,12 +31,13 @@ class ProbCover(Strategy):
 
 
 def pure_radius(points: Float32, classes: int, rng: np.random.Generator) -> float:
-    """The largest squared radius at which a share PURITY of the balls holds one cluster of k-means only.
+    """The largest squared radius at which at most one ball in MIXED holds points of two clusters of k-means.
 
-    A ball is pure below the distance to the nearest point of another cluster, so that the radius is a quantile of
-    these distances, taken over at most PROBED images drawn from ``rng``.
+    A ball holds what lies nearer than the radius, so it is pure up to the distance to the nearest point of another
+    cluster: with N probed images and these distances in ascending order, as many as may be mixed lie before the one
+    that is the radius. Probed are at most PROBED images drawn from ``rng``.
     """
-    cluster = k_means(points, min(classes, len(points)), rng)
+    cluster = k_means(points, min(classes, len(points)), rng).of_point
     probed = rng.permutation(len(points))[:PROBED]
     to_other = np.full(len(probed), np.inf)
     for c in np.unique(cluster):
@@ -43,22 +45,22 @@ def pure_radius(points: Float32, classes: int, rng: np.random.Generator) -> floa
         to_other[own] = nearest(points[probed[own]], points[cluster != c])
     if np.isinf(to_other).all():
         return 0.0
-    return float(np.quantile(to_other, 1 - PURITY, method="lower"))
+    return float(np.sort(to_other)[len(probed) // MIXED])
 
 
 def cover(points: Float32, n: int, radius: float, rng: np.random.Generator, centres: Float32) -> Int64:
-    """n rows, each with the most points within the squared ``radius`` that are not yet covered.
+    """n rows, each with the most points nearer than the squared ``radius`` that are not yet covered.
 
-    Covered at first is what lies within the radius of ``centres``.
+    Covered at first is what lies nearer than the radius to one of ``centres``.
     """
-    covered = nearest(points, centres) <= radius
+    covered = nearest(points, centres) < radius
     gain = np.zeros(len(points), np.int64)  # points that choosing this one would newly cover
     _count(points, points[~covered], radius, gain, 1)
     chosen = np.empty(n, np.int64)
     for place in range(n):
         row = one_of_the_largest(gain, rng)
         chosen[place] = row
-        new = ~covered & (nearest(points, points[row : row + 1]) <= radius)
+        new = ~covered & (nearest(points, points[row : row + 1]) < radius)
         new[row] = not covered[row]
         covered |= new
         _count(points, points[new], radius, gain, -1)
@@ -67,7 +69,7 @@ def cover(points: Float32, n: int, radius: float, rng: np.random.Generator, cent
 
 
 def _count(points: Float32, others: Float32, radius: float, gain: Int64, sign: int) -> None:
-    """Add ``sign`` times the number of ``others`` within the radius of each point to ``gain``."""
+    """Add ``sign`` times the number of ``others`` nearer than the radius to each point to ``gain``."""
     if len(others):
         for part, squared in blocks(points, others):
-            gain[part] += sign * (squared <= radius).sum(axis=1)
+            gain[part] += sign * (squared < radius).sum(axis=1)

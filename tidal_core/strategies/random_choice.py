@@ -12,6 +12,7 @@ class RandomChoice(Strategy):
     name = "random"
     title = "Random"
     explanation = "Any image, each as likely as the next."
+    because = "it was drawn at random"
     paper = "None: the baseline."
     cost = "Time and memory N."
     ranks_all = True

@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
+import numpy as np
+
 from tidal_core.errors import InputError
+from tidal_core.records import Int64, PoolView
 from tidal_core.strategies.badge import Badge
 from tidal_core.strategies.bald import Bald
 from tidal_core.strategies.base import Strategy
@@ -35,6 +38,23 @@ from tidal_core.strategies.tidal_entropy import TidalEntropy
 from tidal_core.strategies.tidal_margin import TidalMargin
 from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
 from tidal_core.strategies.typi_clust import TypiClust
+
+
+class NotInstalled(Strategy):
+    """Stands for a strategy that rounds were ranked by and that is not there any more: it can be named, not asked."""
+
+    explanation = "Which images it asks for is known once its package is installed again."
+    paper = "Not known."
+    cost = "Not known."
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.title = f"the strategy “{name}”, which is not installed any more"
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """Raises InputError."""
+        raise InputError(f"The strategy {self.name} is not installed; install its package, or choose another strategy.")
+
 
 GROUP = "tidal_studio.strategies"
 TEXTS = ("name", "title", "explanation", "paper", "cost")
@@ -67,6 +87,11 @@ def get(name: str) -> Strategy:
     if name not in found:
         raise InputError(" ".join((f"There is no strategy {name!r}; choose one of {', '.join(found)}.", *wrong)))
     return found[name]
+
+
+def of_round(name: str) -> Strategy:
+    """The strategy that ranked a round, for telling people: one that is not installed any more has its name only."""
+    return _all()[0].get(name) or NotInstalled(name)
 
 
 def names() -> tuple[str, ...]:

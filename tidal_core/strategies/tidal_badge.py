@@ -14,6 +14,10 @@ class TidalBadge(Strategy):
     name = "tidal-badge"
     title = "TiDAL BADGE"
     explanation = "Images that would move the model much, judged by its learning path too, each in its own direction."
+    because = (
+        "its label would move the model much, judged by its predicted training dynamics too, and in another "
+        "direction than the others asked with it"
+    )
     paper = "This project's, of Ash et al., ICLR 2020, and Kye et al., ICCV 2023"
     cost = "Time n N (C + D), memory N C beside the features, as BADGE."
     needs = frozenset({"log_p", "td_log_p", "features"})

@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import td_confidence
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_confidence
 
 
 class TidalConfidence(ScoreStrategy):
@@ -11,9 +11,10 @@ class TidalConfidence(ScoreStrategy):
     name = "tidal-confidence"
     title = "TiDAL confidence"
     explanation = "Images whose predicted learning path gave the suggested class the least."
+    because = "its predicted training dynamics gave little to the class that the model says"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (27)"
     needs = frozenset({"log_p", "td_log_p"})
-    column = "td_confidence"
+    estimator = ESTIMATORS["td_confidence"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) P-bar, 0 to 1."""

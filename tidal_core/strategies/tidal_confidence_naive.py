@@ -1,8 +1,8 @@
 """Ask where the largest predicted training dynamics are lowest (P-bar_0)."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import td_confidence_naive
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_confidence_naive
 
 
 class TidalConfidenceNaive(ScoreStrategy):
@@ -11,9 +11,10 @@ class TidalConfidenceNaive(ScoreStrategy):
     name = "tidal-confidence-naive"
     title = "TiDAL confidence, naive"
     explanation = "Images whose predicted learning path favours no class much."
+    because = "its predicted training dynamics favour no class much"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (28)"
     needs = frozenset({"td_log_p"})
-    column = "td_confidence_naive"
+    estimator = ESTIMATORS["td_confidence_naive"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) P-bar_0, 1/C to 1."""

@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics have the highest entropy (H-bar)."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import td_entropy
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_entropy
 
 
 class TidalEntropy(ScoreStrategy):
@@ -11,10 +11,10 @@ class TidalEntropy(ScoreStrategy):
     name = "tidal-entropy"
     title = "TiDAL entropy"
     explanation = "Images whose predicted learning path is spread over several classes."
+    because = "its predicted training dynamics are spread over several classes"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 2"
     needs = frozenset({"td_log_p"})
-    column = "td_entropy"
-    ask_for = "highest"
+    estimator = ESTIMATORS["td_entropy"]
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) H-bar in nats."""

@@ -1,8 +1,8 @@
 """Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import td_margin
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_margin
 
 
 class TidalMargin(ScoreStrategy):
@@ -11,9 +11,10 @@ class TidalMargin(ScoreStrategy):
     name = "tidal-margin"
     title = "TiDAL margin"
     explanation = "Images whose predicted learning path favours the suggested class by the least."
+    because = "its predicted training dynamics hardly favour the class that the model says"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 3"
     needs = frozenset({"log_p", "td_log_p"})
-    column = "td_margin"
+    estimator = ESTIMATORS["td_margin"]
     least_classes = 2
 
     def scores(self, pool: PoolView) -> Floats:

@@ -1,8 +1,8 @@
 """Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
 
-from tidal_core.records import PoolView
+from tidal_core.method.estimators import td_margin_naive
+from tidal_core.records import ESTIMATORS, Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
-from tidal_core.strategies.scores import Floats, td_margin_naive
 
 
 class TidalMarginNaive(ScoreStrategy):
@@ -11,9 +11,10 @@ class TidalMarginNaive(ScoreStrategy):
     name = "tidal-margin-naive"
     title = "TiDAL margin, naive"
     explanation = "Images whose predicted learning path has two classes nearly level."
+    because = "its predicted training dynamics hardly favour one class over the next"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (26)"
     needs = frozenset({"td_log_p"})
-    column = "td_margin_naive"
+    estimator = ESTIMATORS["td_margin_naive"]
     least_classes = 2
 
     def scores(self, pool: PoolView) -> Floats:

@@ -15,15 +15,21 @@ SMALL = 5  # clusters below this size are asked last: they are outliers
 
 
 class TypiClust(Strategy):
-    """k-means into L + n clusters; of the largest with the fewest labels, the image in the densest place."""
+    """k-means into L + n clusters; of the largest with the fewest labels, the image in the densest place.
+
+    Where there are fewer clusters than images to ask, it comes back to a cluster: what is typical is then counted among
+    the images that are left of it, without those that have a label or were asked (Algorithm 1 of the paper, and the
+    authors' code), so that the next one is not the neighbour of the last.
+    """
 
     name = "typiclust"
     title = "TypiClust"
     explanation = "The most typical image of each group that has no label yet; meant for the first few dozen labels."
+    because = "it is the most typical of a group with few labels"
     paper = "Hacohen, Dekel and Weinshall, Active Learning on a Budget, ICML 2022"
     cost = (
-        "Time N k D for k-means into k = L + n clusters, at most 500, and the squares of the asked clusters' sizes "
-        "times D; memory N D: a copy of the features at unit length."
+        "Time N k D for k-means into k = L + n clusters, at most 500, and for each image asked the square of its "
+        "cluster's size times D; memory N D: a copy of the features at unit length."
     )
     needs = frozenset({"features", "labelled_features"})
 
@@ -34,7 +40,7 @@ class TypiClust(Strategy):
         # In random order, so that equal images and equal clusters are taken in an order drawn from rng.
         order = rng.permutation(len(points))
         cluster = np.empty(len(points), np.int64)
-        cluster[order] = k_means(points[order], min(labelled + n, MOST_CLUSTERS, len(points)), rng)
+        cluster[order] = k_means(points[order], min(labelled + n, MOST_CLUSTERS, len(points)), rng).of_point
 
         shuffled = order[order >= labelled]
         by_cluster = shuffled[np.argsort(cluster[shuffled], kind="stable")]
@@ -46,25 +52,23 @@ class TypiClust(Strategy):
             for place, c in enumerate(rng.permutation(list(members)).tolist())
         ]
         heapify(turns)
-        asked: dict[int, Int64] = {}
         chosen: list[int] = []
         while len(chosen) < n:
             small, count, size, place, c = heappop(turns)
-            if c not in asked:
-                asked[c] = members[c][most_typical_first(points[members[c]])]
-            chosen.append(int(asked[c][0]) - labelled)
-            asked[c] = asked[c][1:]
-            if len(asked[c]):
+            row = most_typical(points[members[c]])
+            chosen.append(int(members[c][row]) - labelled)
+            members[c] = np.delete(members[c], row)
+            if len(members[c]):
                 heappush(turns, (small, count + 1, size, place, c))
         return np.asarray(chosen, np.int64)
 
 
-def most_typical_first(points: Float32) -> Int64:
-    """Rows of one cluster by their mean distance to min(20, half) nearest neighbours, smallest first; ties in order."""
+def most_typical(points: Float32) -> int:
+    """The row with the smallest mean distance to its min(20, half) nearest neighbours, the first of several; N > 0."""
     if len(points) < 2:
-        return np.arange(len(points))
+        return 0
     k = min(NEIGHBOURS, max(1, len(points) // 2))
-    return np.argsort(mean_distance_within(points, k), kind="stable")
+    return int(mean_distance_within(points, k).argmin())
 
 
 def _groups(rows: Int64, cluster: Int64) -> list[tuple[int, Int64]]:

@@ -41,8 +41,9 @@ def start_form() -> None:
             help="human: as a person labels, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
         )  # fmt: skip
         arms = right.multiselect(
-            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms"
-        )
+            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms",
+            format_func=lambda name: f"{strategies.get(name).title} ({name})",
+        )  # fmt: skip
         more = right.text_input(
             "More arms", key="exp-more", placeholder="random+td, tidal-entropy/plain",
             help="+td trains the TD module along; /plain judges what was asked by a plain classifier.",

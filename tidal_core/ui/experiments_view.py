@@ -17,6 +17,7 @@ from tidal_core.experiments.results import Metric, Results, load
 from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
+from tidal_core.records import Float64
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, play
 
@@ -120,7 +121,7 @@ def _titles(arms: Iterable[str]) -> dict[str, str]:
 def _curves(
     experiment: Experiment,
     results: Results,
-    values: dict[str, figures.Floats],
+    values: dict[str, Float64],
     ratio: float,
     measure: str,
     pair: tuple[str, ...],
@@ -175,7 +176,7 @@ def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> t
     return cut, 0 if cut or not found else min(int(one.labels[0]) for one in found.values())
 
 
-def side_by_side(results: Results, setting: dict[str, figures.Floats], measure: str) -> tuple[str, ...]:
+def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
     """Two arms for an audience: one sentence, two numbers. The arms that were chosen."""
     if len(setting) < 2:
         return ()

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import streamlit as st
 
+from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
-from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.records import ESTIMATORS, Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
 from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
@@ -41,12 +42,6 @@ ROUNDS_HELP = (
     "predicts its training dynamics, as the classifier says at the end (snapshot), and as it was observed while the "
     "image was trained on."
 )
-STRATEGY_SCORES = {
-    "tidal-entropy": ("td_entropy", "dynamics entropy", True),
-    "tidal-margin": ("td_margin", "dynamics margin", False),
-    "entropy": ("entropy", "snapshot entropy", True),
-    "margin": ("margin", "snapshot margin", False),
-}
 
 
 class Life(NamedTuple):
@@ -151,15 +146,15 @@ def asked_because(project: Project, life: Life) -> str:
     score = next((one for one in life.scores if one.round_id == first.round_id), None)
     if record is None or score is None:
         return f"Asked after round {first.round_id}."
-    name, words, high = STRATEGY_SCORES.get(record.strategy, ("", "", True))
-    value = score.estimators.get(name)
+    strategy = strategies.of_round(record.strategy)
+    asked, estimator = f"Asked after round {record.id} by {strategy.title}", strategy.estimator
     place = f"number {score.rank:,} of {project.store.scores.pool_size(record.id):,} images" if score.rank else ""
-    if value is None:
-        return f"Asked after round {record.id}" + (f": {place}." if place else ".")
-    below = project.store.scores.percentile(record.id, name, value)
-    share = below if high else 1 - below
-    compared = f"{'higher' if high else 'lower'} than {share:.0%} of the images left"
-    return f"Asked after round {record.id}: {place + ', ' if place else ''}{words} {value:.2f}, {compared}."
+    if estimator is None or estimator.name not in score.estimators:
+        return asked + (f": {place}." if place else ".")
+    value, high = score.estimators[estimator.name], estimator.ask_for == "highest"
+    below = project.store.scores.percentile(record.id, estimator.name, value)
+    compared = f"{'higher' if high else 'lower'} than {below if high else 1 - below:.0%} of the images left"
+    return f"{asked}: {place + ', ' if place else ''}{estimator.words} {value:.2f}, {compared}."
 
 
 def _relabel(project: Project, life: Life) -> None:
@@ -256,12 +251,13 @@ def _areas_in_numbers(found: figures.LifeInfo, key: str) -> None:
     epochs = found.epoch.tolist()
     with st.container(horizontal=True, vertical_alignment="top"):
         values = [
-            ("h_bar", _number(found.h_bar), _said(found.h_bar_predicted)),
-            ("m_bar", _number(found.m_bar), _said(found.m_bar_predicted)),
+            (ESTIMATORS["td_entropy"], _number(found.h_bar), _said(found.h_bar_predicted)),
+            (ESTIMATORS["td_margin"], _number(found.m_bar), _said(found.m_bar_predicted)),
         ]
-        for name, value, beside in values:
-            one = EXPLANATIONS[name]
-            st.metric(one.title, value, beside, delta_color="off", delta_arrow="off", help=one.help, width=210)
+        for estimator, value, beside in values:
+            st.metric(
+                estimator.title, value, beside, delta_color="off", delta_arrow="off", help=estimator.help, width=210
+            )
         with st.container(width=240, gap="small"):
             one, chosen = EXPLANATIONS["el2n"], epochs[-1]
             place = st.empty()

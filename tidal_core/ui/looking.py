@@ -13,9 +13,9 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures.palettes import ClassStyle
-from tidal_core.figures.uncertainty import BINS, bounds
+from tidal_core.figures.uncertainty import BINS
 from tidal_core.projects import Project
-from tidal_core.records import Int64, RoundRecord, RoundState
+from tidal_core.records import ESTIMATORS, Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import MapRows
 
@@ -87,7 +87,7 @@ def map_rows(_project: Project, round_id: int, key: str, answers: int) -> MapRow
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _histogram(_project: Project, round_id: int, key: str, estimator: str, classes: int, batch: int, asked: int) -> Any:
-    low, high = bounds(estimator, classes)
+    low, high = ESTIMATORS[estimator].bounds(classes)
     return _project.store.views.histogram(round_id, estimator, low, high, BINS, next_batch=batch)
 
 

@@ -10,8 +10,8 @@ import streamlit as st
 from tidal_core.experiments import owner, separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
-from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.projects import home
+from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, Int64
 from tidal_core.ui import charts
 
 SATURATED = 0.95  # training accuracy below which the snapshot has not settled
@@ -115,12 +115,12 @@ def _result(folder: Path, running: bool) -> None:
 def auroc_table(found: separation.Separation) -> str:
     """Every estimator on training and held-out images, beside what was published."""
     lines = ["| | training | held-out | published |", "|---|---|---|---|"]
-    for name, title in ESTIMATOR_TITLES.items():
+    for name in COMPARED_ESTIMATORS:
         numbers = (found.auroc[name], found.held_out[name], separation.PUBLISHED[name])
-        lines.append(f"| {title} | " + " | ".join(f"{one:.3f}" for one in numbers) + " |")
+        lines.append(f"| {ESTIMATORS[name].title} | " + " | ".join(f"{one:.3f}" for one in numbers) + " |")
     return "\n".join(lines)
 
 
-def _several(counts: figures.Counts) -> str:
+def _several(counts: Int64) -> str:
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

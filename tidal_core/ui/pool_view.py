@@ -8,16 +8,14 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
-from tidal_core.method.dynamics import ESTIMATOR_TITLES, EXPLANATIONS
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, RoundRecord
+from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord
 from tidal_core.ui import charts, looking
 from tidal_core.ui.groups import positions
 from tidal_core.ui.thumbnails import thumbnails
 
 ROUNDS_SHOWN = 12
 EXTREMES = 12
-_EXPLAINED = {"td_entropy": "h_bar", "td_margin": "m_bar", "entropy": "entropy", "margin": "margin"}
 
 SCATTER = "Snapshot against dynamics"
 SCATTER_HELP = (
@@ -43,15 +41,10 @@ def has(table: dict[str, Any], name: str) -> bool:
     return len(values) == 0 or bool(values.count())
 
 
-def explained(estimator: str) -> str:
-    """What an estimator means."""
-    return EXPLANATIONS[_EXPLAINED[estimator]].help
-
-
 def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
     """The least and the most certain images of the pool; a click opens a life."""
     values = np.asarray(table[estimator])
-    order = np.argsort(-values if estimator in figures.ASK_HIGHEST else values, kind="stable")
+    order = np.argsort(-ESTIMATORS[estimator].urgency(values), kind="stable")
     ids = np.asarray(table["image_id"])
     ends = np.concatenate([order[:EXTREMES], order[::-1][:EXTREMES]])
     by_id = dict(zip(ids[ends].tolist(), values[ends].tolist(), strict=True))
@@ -60,7 +53,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
         return f"{by_id[image.id]:.2f}"
 
     title = "Least and most certain images"
-    st.markdown(f"#### {title}", help=f"By {ESTIMATOR_TITLES[estimator].lower()}. Click one for its life.")
+    st.markdown(f"#### {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one for its life.")
     for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
         st.caption(words)
         picked = thumbnails(

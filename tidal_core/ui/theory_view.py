@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from tidal_core.errors import TidalError
 from tidal_core.figures import theory as figures
 from tidal_core.method import theory
+from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.method.theory import Elasticity, entropy_falls_from
 from tidal_core.ui import charts
 
@@ -169,8 +171,9 @@ def closed_against_direct(info: figures.AreasInfo) -> str:
     """A table of both images: by the closed forms, and summed up class by class."""
     columns = []
     for curve in (info.fast, info.slow):
-        s = theory.areas(curve.area, info.classes)
-        columns.append((curve.area, curve.entropy, theory.direct_entropy(s), curve.margin, theory.direct_margin(s)))
+        s = log_of(theory.areas(curve.area, info.classes))[None]  # (1, C), the true class first
+        of_true = np.array([0])
+        columns.append((curve.area, curve.entropy, entropy(s)[0], curve.margin, lead(s, of_true)[0]))
     names = ("Area", "H by (23)", "H, class by class", "M by (24)", "M, class by class")
     rows = [f"| {name} | {early:.6f} | {late:.6f} |" for name, early, late in zip(names, *columns, strict=True)]
     return "\n".join(["| | learnt early | learnt late |", "|---|---|---|", *rows])

@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import tidal_core
+from tidal_core import strategies
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import ClassFacts, ModelFacts
 from tidal_core.store.metrics import Metric
@@ -113,11 +114,10 @@ def _class(one: ClassFacts) -> str:
 
 
 def _training(facts: ModelFacts) -> str:
-    size = facts.pixels.size
+    size, strategy = facts.pixels.size, strategies.of_round(facts.strategy)
     used = [f"{name} {_version(name)}" for name in ("torch", "pillow", "onnx", "onnxscript", "safetensors")]
     lines = [
-        *config_in_words(facts.config, facts.labels),
-        f"Images were asked by the strategy `{facts.strategy}`.",
+        *(_plain(line) for line in config_in_words(facts.config, facts.labels, strategy.in_words)),
         f"How an image becomes a square: {_FITS[facts.pixels.fit].format(size=size)}"
         + ("; colours are left out." if facts.pixels.grayscale else "."),
         f"Written by TiDAL Studio {tidal_core.__version__} with Python {platform.python_version()}, "
