@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import SHOWN_PROBLEMS, err, out, progress_bar, stopped_by_ctrl_c
+from tidal_core.commands.console import SHOWN_PROBLEMS, called_as, err, out, progress_bar, stopped_by_ctrl_c
 from tidal_core.commands.opening import said_of
 from tidal_core.errors import ProjectInUse
 from tidal_core.records import ImportReport
@@ -98,7 +98,10 @@ def import_(
         _show_problems(report, kept)
         out.print(escape(summary(report)), soft_wrap=True)
         if not empty:
-            out.print(f"Project [bold]{slug}[/]: {project.store.images.count():,} images. Label them with: make run")
+            images = f"{project.store.images.count():,} images"
+            out.print(
+                f"Project [bold]{slug}[/]: {images}. Label them with: {called_as()} --project {slug}", soft_wrap=True
+            )
     finally:
         project.close()
         if is_new and empty:
