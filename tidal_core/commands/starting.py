@@ -183,11 +183,12 @@ def _serve(door: Path, port: int) -> NoReturn:
     # The server closes down at Ctrl-C and hands the signal on to whoever was asked before it: without this, as an
     # interruption, which Streamlit calls "Aborted!".
     signal.signal(signal.SIGINT, stop)
+    again = called_as()
     sys.argv = ["streamlit", "run", str(door), "--server.address", ADDRESS, "--server.port", str(port)]
     try:
         runpy.run_module("streamlit", run_name="__main__")
     except SystemExit as end:
         if not end.code:
-            err.print(escape(f"The studio has stopped. Start it again with: {called_as()}"), soft_wrap=True)
+            err.print(escape(f"The studio has stopped. Start it again with: {again}"), soft_wrap=True)
         raise
     raise SystemExit(0)
