@@ -5,9 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.images.photos import save
 from tidal_core import cli
+from tidal_core.engine.backbones import BACKBONES
+from tidal_core.experiments.datasets import NAMES
+from tidal_core.experiments.protocol import PRESETS
+from tidal_core.export.model import FORMATS
+from tidal_core.export.tables import EXPORTERS
 from tidal_core.projects import open_project, project_slugs
 from tidal_core.records import Answer, AnswerKind
 
@@ -155,3 +161,31 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(
     run(monkeypatch, "import", photos, "--name", "flowers")
 
     assert "\x1b[2J" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("export", [exporter.name for exporter in EXPORTERS]),
+        ("export-model", [kind.name for kind in FORMATS]),
+        ("experiment", [*NAMES, *PRESETS]),
+        ("separability", list(BACKBONES)),
+    ],
+)
+def test_the_help_of_a_command_names_what_can_be_chosen(
+    command: str, names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, command, "--help") == 0
+    printed = capsys.readouterr().out
+    assert [name for name in names if name not in printed] == []
+
+
+def test_every_option_says_in_a_sentence_what_it_is_and_what_it_is_without() -> None:
+    root = typer.main.get_command(cli.app)
+    assert isinstance(root, typer.core.TyperGroup)
+    for command in [root, *root.commands.values()]:
+        for parameter in command.params:
+            where = f"{command.name} {parameter.name}"
+            assert (parameter.help or "").endswith((".", "?")), where
+            stated = parameter.required or parameter.default is not None or isinstance(parameter.show_default, str)
+            assert stated or parameter.envvar, f"{where} does not say what it is when it is left out"

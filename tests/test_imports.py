@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "commands": (
         {"store", "images", "rounds", "server", "export", "snapshots", "experiments", "engine", "strategies"},
-        {"typer", "rich"},
+        {"typer", "rich", "psutil"},
     ),
 }  # fmt: skip
 

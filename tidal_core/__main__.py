@@ -1,4 +1,4 @@
-"""``python -m tidal_core``: see ``cli.py``."""
+"""``python -m tidal_core``: the same as ``tidal-studio``, see ``cli.py``."""
 
 from tidal_core.cli import main
 

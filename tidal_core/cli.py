@@ -1,4 +1,4 @@
-"""``python -m tidal_core ...``: what the studio can do without its pages, one line for each command.
+"""``tidal-studio``, or ``python -m tidal_core``: the studio, and what it can do without its pages, a line a command.
 
 A command opens the project's file for itself. Where a running studio has it, commands that only read ask the studio for
 what they need (``commands.opening``); the others say who has it and end with 1.
@@ -17,15 +17,12 @@ from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
 from tidal_core.commands.models import export_model, predict
 from tidal_core.commands.snapshots import backup, restore
+from tidal_core.commands.starting import start
 from tidal_core.errors import TidalError
 from tidal_core.experiments.command import experiment, resume, separability
 
-app = typer.Typer(
-    help="TiDAL Studio on the command line. Start the studio itself with: make run",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+app.callback()(start)
 app.command("import")(import_)
 app.command()(export)
 app.command()(export_model)

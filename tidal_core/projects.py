@@ -24,6 +24,9 @@ from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
 from tidal_core.files import sweep
 from tidal_core.store import Store
 
+FIRST_SHOWN = "TIDAL_PROJECT"
+"""The environment variable with the slug of the project that pages show until another one is chosen."""
+
 
 def home() -> Path:
     """The folder that holds all projects: ``$TIDAL_HOME``, or the platform's folder for user data."""

@@ -1,4 +1,4 @@
-"""The real server, ``streamlit run app.py``, as a child process that tests and benchmarks start, stop and kill."""
+"""The real server as a child process that tests and benchmarks start, stop and kill: ``streamlit run app.py``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,11 +27,25 @@ def free_port() -> int:
 
 
 class Server:
-    """One studio on a port of its own, with a ``TIDAL_HOME`` of its own; start it again and it has the same port."""
+    """One studio on a port of its own, with a ``TIDAL_HOME`` of its own; start it again and it has the same port.
 
-    def __init__(self, home: Path, port: int | None = None, script: Path | None = None) -> None:
+    ``program``: another command line that starts it, the option for its port last and the port left out; ``folder``:
+    where it is started; ``variables``: more of its environment.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        port: int | None = None,
+        script: Path | None = None,
+        *,
+        program: Sequence[str | Path] | None = None,
+        folder: Path = ROOT,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
-        self.script = script or ROOT / "app.py"
+        self.program = program or [sys.executable, "-m", "streamlit", "run", script or ROOT / "app.py", "--server.port"]
+        self.folder, self.variables = folder, variables or {}
         self.port = port or free_port()
         self.log = home.parent / f"{home.name}-server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,11 +57,11 @@ class Server:
 
     def start(self) -> Self:
         """Start and wait until it answers. Raises RuntimeError with the end of its log when it does not."""
-        env = {**os.environ, "TIDAL_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        env = {**os.environ, "TIDAL_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **self.variables}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)],
-                cwd=ROOT,
+                [*self.program, str(self.port)],
+                cwd=self.folder,
                 env=env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -66,7 +81,7 @@ class Server:
         raise RuntimeError(f"The server did not start within {START_SECONDS:.0f} s:\n{tail}")
 
     def stop(self, timeout: float = 60.0) -> int:
-        """Ctrl-C, and wait; the exit status, which Streamlit makes 1 ("Aborted!").
+        """Ctrl-C, and wait; the exit status, which ``streamlit run`` makes 1 ("Aborted!") and our own command 0.
 
         A server that does not end is killed, and TimeoutExpired raised.
         """

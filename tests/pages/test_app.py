@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.helpers.tiny import tiny_project
+from tidal_core.projects import FIRST_SHOWN
 from tidal_core.server.studio import Studio, make_demo
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,20 @@ def test_the_front_door_shows_the_project_and_what_is_missing_to_the_next_round(
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "digits"
     assert "20 more labels to the next round." in [caption.value for caption in app.sidebar.caption]
+
+
+def test_the_project_named_at_the_start_is_shown_unless_the_address_names_another(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_project(6, test=0).close()
+    monkeypatch.setenv(FIRST_SHOWN, "tiny")
+
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    assert app.sidebar.selectbox[0].value == "tiny"
+
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.query_params["project"] = "digits"
+    assert app.run().sidebar.selectbox[0].value == "digits"
 
 
 def test_every_page_is_listed_in_the_front_door() -> None:

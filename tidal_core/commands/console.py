@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -14,6 +16,11 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 SHOWN_PROBLEMS = 20
+
+
+def called_as() -> str:
+    """How the person began this command line, for messages that say what to type next."""
+    return "tidal-studio" if Path(sys.argv[0]).stem == "tidal-studio" else "python -m tidal_core"
 
 
 @contextmanager

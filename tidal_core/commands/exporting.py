@@ -30,16 +30,26 @@ class ExportWhat(StrEnum):
 
 def export(
     project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
-    to: Annotated[Path, typer.Option(help="The file or folder to write; its suffix tells the format.")],
-    format: Annotated[str | None, typer.Option(help="The format, where the name does not tell it.")] = None,
-    what: Annotated[ExportWhat, typer.Option(help="Current labels, all answers ever given, or what a round said.")] = (
-        ExportWhat.LABELS
-    ),
-    round: Annotated[
-        int | None, typer.Option(help="The round of predictions and curves; the newest one if left out.")
+    to: Annotated[Path, typer.Option(help="The file or folder to write, such as labels.csv.")],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="csv, parquet, imagefolder, zip, huggingface, coco, labelstudio or fiftyone.",
+            show_default="told by the ending of --to",
+        ),
     ] = None,
-    link: Annotated[bool, typer.Option(help="Trees of images: link to the originals instead of copying them.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    what: Annotated[
+        ExportWhat,
+        typer.Option(
+            help="labels: one for each image, as they are now. history: every answer ever given. predictions, curves: "
+            "what a round's model said, at its end or epoch by epoch."
+        ),
+    ] = ExportWhat.LABELS,
+    round: Annotated[
+        int | None, typer.Option(help="The number of the round, for predictions and curves.", show_default="the newest")
+    ] = None,
+    link: Annotated[bool, typer.Option("--link", help="Folders of images: link to the originals.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write labels, answers or predictions for other programs; also while a studio runs."""
     from tidal_core.export.tables import checked

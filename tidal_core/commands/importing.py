@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import SHOWN_PROBLEMS, err, out, progress_bar, stopped_by_ctrl_c
+from tidal_core.commands.console import SHOWN_PROBLEMS, called_as, err, out, progress_bar, stopped_by_ctrl_c
 from tidal_core.commands.opening import said_of
 from tidal_core.errors import ProjectInUse
 from tidal_core.records import ImportReport
@@ -26,25 +26,43 @@ class LabelSource(StrEnum):
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="A folder of images, or one of the other sources (see the README).")],
-    name: Annotated[str, typer.Option(help="The project; it is made when there is none of this name.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder of images, an archive, a table, or an address: s3://bucket/photos.")
+    ],
+    name: Annotated[
+        str, typer.Option(help="The project to add to; a new one is made when there is none of this name.")
+    ],
     labels: Annotated[
         LabelSource,
         typer.Option(
-            help="none: leave labels out. from-folders, known: known classes, for comparing and testing, "
-            "never trained on. answers: as if a person had given them."
+            help="What becomes of labels that come with the images. none: left out. from-folders, known: kept to "
+            "measure accuracy, never trained on. answers: as if a person had given them."
         ),
     ] = LabelSource.NONE,
     size: Annotated[
-        int | None, typer.Option(help="Side in pixels of what the model sees; a new project only.", min=8, max=512)
+        int | None,
+        typer.Option(
+            help="A new project only: the side, in pixels, of the squares that the model sees.",
+            min=8,
+            max=512,
+            show_default="chosen by the images",
+        ),
     ] = None,
     hide_near_duplicates: Annotated[
-        bool, typer.Option(help="Keep images that look like another one out of the queue.")
+        bool, typer.Option("--hide-near-duplicates", help="Do not ask for images that look like another one.")
     ] = False,
-    image_column: Annotated[str | None, typer.Option(help="Tables: the column of paths; guessed if left out.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Tables: the column of labels.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Tables: the column that says train or test.")] = None,
-    annotator_column: Annotated[str | None, typer.Option(help="Tables: the column of annotators.")] = None,
+    image_column: Annotated[
+        str | None, typer.Option(help="Tables: the column of paths.", show_default="guessed")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Tables: the column of labels.", show_default="guessed")
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Tables: the column that says train or test.", show_default="guessed")
+    ] = None,
+    annotator_column: Annotated[
+        str | None, typer.Option(help="Tables: the column of who labelled.", show_default="guessed")
+    ] = None,
 ) -> None:
     """Read images into a project. Importing again adds what is new; originals are never changed."""
     import dataclasses
@@ -98,7 +116,10 @@ def import_(
         _show_problems(report, kept)
         out.print(escape(summary(report)), soft_wrap=True)
         if not empty:
-            out.print(f"Project [bold]{slug}[/]: {project.store.images.count():,} images. Label them with: make run")
+            images = f"{project.store.images.count():,} images"
+            out.print(
+                f"Project [bold]{slug}[/]: {images}. Label them with: {called_as()} --project {slug}", soft_wrap=True
+            )
     finally:
         project.close()
         if is_new and empty:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from tidal_core.commands.console import out
+from tidal_core.commands.console import called_as, out
 from tidal_core.commands.opening import said_of
 from tidal_core.errors import ProjectInUse, TidalError
 
@@ -22,7 +22,7 @@ def projects() -> None:
 
     slugs = project_slugs()
     if not slugs:
-        out.print("No projects yet. Make one with: python -m tidal_core import FOLDER --name NAME")
+        out.print(f"No projects yet. Make one with: {called_as()} import FOLDER --name NAME")
         return
     table = Table("project", "images", "labels", "rounds", "open in", box=None, header_style="bold")
     for slug in slugs:

@@ -12,16 +12,18 @@ from tidal_core.commands.console import SHOWN_PROBLEMS, out, progress_bar, stopp
 from tidal_core.commands.opening import opened_to_read
 
 ProjectName = Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]
-RoundNumber = Annotated[int | None, typer.Option(help="The round; the newest whose weights are kept if left out.")]
+RoundNumber = Annotated[
+    int | None, typer.Option(help="The number of the round.", show_default="the newest whose weights are kept")
+]
 
 
 def export_model(
     project: ProjectName,
     round: RoundNumber = None,
     format: Annotated[str, typer.Option(help="onnx, torch or safetensors.")] = "onnx",
-    to: Annotated[Path | None, typer.Option(help="The folder to write; below the project's exports if left out.")] = (
-        None
-    ),
+    to: Annotated[
+        Path | None, typer.Option(help="The folder to write.", show_default="a new one in the project's exports")
+    ] = None,
 ) -> None:
     """Write a round's model as a folder that works without the studio: weights, classes, preprocessing, a script."""
     from tidal_core.export.model import export_model as write
@@ -40,11 +42,12 @@ def predict(
     folder: Annotated[str, typer.Argument(help="A folder of images that the project need not have.")],
     round: RoundNumber = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="The Parquet file to write; below the project's exports if left out.")
+        Path | None,
+        typer.Option("--out", help="The Parquet file to write.", show_default="a new one in the project's exports"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Label new images by a round's model into a Parquet file; also while a studio runs. Nothing is added to it."""
+    """Label new images with a round's model, into a Parquet file; the project stays as it is."""
     from tidal_core.export.predict import predict as label
     from tidal_core.images.reports import plain
 

@@ -15,8 +15,8 @@ from tidal_core.commands.opening import opened_to_read
 def backup(
     project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
     file: Annotated[Path, typer.Argument(help="The snapshot to write, such as flowers.zip.")],
-    with_images: Annotated[bool, typer.Option(help="Put the original photos in as well.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    with_images: Annotated[bool, typer.Option("--with-images", help="Put the original photos in as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a project as it is now to one file; also while a studio labels and trains."""
     from tidal_core.images.reports import plain
@@ -45,7 +45,7 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A snapshot that `backup` wrote.")],
-    name: Annotated[str | None, typer.Option(help="Restore under another name.")] = None,
+    name: Annotated[str | None, typer.Option(help="The restored project's name.", show_default="as it was")] = None,
 ) -> None:
     """Make a project of a snapshot. A project that is there is never replaced."""
     from tidal_core.snapshots.restoring import restore as unpack

@@ -15,29 +15,58 @@ from tidal_core.projects import home, slugify
 from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
+DATA_SETS = (
+    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
+)
+BY_PRESET = "the preset's"
 
 
 def experiment(
-    dataset: Annotated[str, Argument(help="digits, mnist, cifar10, cifar100, svhn, parquet:FILE, project:NAME, ...")],
-    strategies: Annotated[str, Option(help="Arms with commas: margin,margin+td,tidal-entropy/plain")] = DEFAULT_ARMS,
-    preset: Annotated[str, Option(help="human (as a person labels), paper (as published) or quick")] = "human",
-    imbalance: Annotated[str, Option(help="Imbalance ratios with commas; 1 is balanced")] = "1",
-    tail: Annotated[str, Option(help="How classes thin out: exponential or step")] = "exponential",
-    runs: Annotated[int, Option(min=1, help="Runs of each arm, each with its own first labels and weights")] = 5,
-    rounds: Annotated[int | None, Option(min=1, help="Rounds of each run")] = None,
-    first: Annotated[int | None, Option(min=1, help="Labels of the first round, drawn at random")] = None,
-    per_round: Annotated[int | None, Option(min=1, help="Labels asked after each round")] = None,
-    subset: Annotated[int | None, Option(min=0, help="Pool images scored per round; 0 for all")] = None,
-    warm: Annotated[bool | None, Option("--warm/--cold", help="Carry weights over, or start afresh")] = None,
-    stale: Annotated[bool, Option(help="As in the studio: answer the ranking before the last")] = False,
-    audit_share: Annotated[float, Option(help="Share of labels for an audit, not for training")] = 0.0,
-    name: Annotated[str | None, Option(help="The experiment's name; the same name goes on where it was")] = None,
-    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
-    download: Annotated[bool, Option(help="Let torchvision fetch missing files")] = False,
-    jobs: Annotated[int, Option(min=1, help="Runs at the same time")] = 1,
-    threads: Annotated[int | None, Option(min=1, help="Threads of each run on a CPU")] = None,
-    report_only: Annotated[bool, Option("--report-only", help="Play nothing, write the tables anew")] = False,
-    check: Annotated[bool, Option("--check", help="Play the first run again: is it the same?")] = False,
+    dataset: Annotated[str, Argument(help=DATA_SETS)],
+    strategies: Annotated[
+        str, Option(help="What to compare, with commas: margin,margin+td,tidal-entropy/plain.")
+    ] = DEFAULT_ARMS,
+    preset: Annotated[
+        str, Option(help="human: as a person labels. paper: as published, hours. quick: seconds, to try.")
+    ] = "human",
+    imbalance: Annotated[
+        str, Option(help="How many times fewer images the rarest class has, with commas; 1: all have as many.")
+    ] = "1",
+    tail: Annotated[str, Option(help="How classes get fewer images: exponential or step.")] = "exponential",
+    runs: Annotated[int, Option(min=1, help="Repetitions of each, with other first labels and weights.")] = 5,
+    rounds: Annotated[int | None, Option(min=1, help="Rounds of each run.", show_default=BY_PRESET)] = None,
+    first: Annotated[
+        int | None, Option(min=1, help="Labels of the first round, drawn at random.", show_default=BY_PRESET)
+    ] = None,
+    per_round: Annotated[
+        int | None, Option(min=1, help="Labels added after each round.", show_default=BY_PRESET)
+    ] = None,
+    subset: Annotated[
+        int | None, Option(min=0, help="Images looked at to choose from; 0: all.", show_default=BY_PRESET)
+    ] = None,
+    warm: Annotated[
+        bool | None,
+        Option(
+            "--warm/--cold",
+            help="Each round goes on from the last one's weights, or starts afresh.",
+            show_default=BY_PRESET,
+        ),
+    ] = None,
+    stale: Annotated[
+        bool, Option("--stale", help="As in the studio, where people label while a round trains.")
+    ] = False,
+    audit_share: Annotated[float, Option(help="Share of the labels that only measure accuracy, 0 to 0.5.")] = 0.0,
+    name: Annotated[
+        str | None, Option(help="The same name goes on where it was.", show_default="data set and preset")
+    ] = None,
+    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
+    download: Annotated[bool, Option("--download", help="Let torchvision fetch missing files.")] = False,
+    jobs: Annotated[int, Option(min=1, help="Runs at the same time.")] = 1,
+    threads: Annotated[int | None, Option(min=1, help="Threads of each run on a CPU.", show_default=BY_PRESET)] = None,
+    report_only: Annotated[
+        bool, Option("--report-only", help="Run nothing; write the tables of what is there.")
+    ] = False,
+    check: Annotated[bool, Option("--check", help="Repeat the first run: does it come out the same?")] = False,
 ) -> None:
     """Compare strategies on images with known labels; goes on where it was when it is started again."""
     from tidal_core.experiments.files import Experiment, Spec, begin
@@ -110,9 +139,9 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def resume(
-    name: Annotated[str, Argument(help="The name of an experiment that was begun")],
-    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
-    jobs: Annotated[int, Option(min=1, help="Runs at the same time")] = 1,
+    name: Annotated[str, Argument(help="The name of an experiment that was begun.")],
+    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
+    jobs: Annotated[int, Option(min=1, help="Runs at the same time.")] = 1,
 ) -> None:
     """Go on with an experiment where it was, at low priority; what the Experiments page starts."""
     import os
@@ -130,12 +159,12 @@ def resume(
 
 
 def separability(
-    dataset: Annotated[str, Argument(help="As for experiment")] = "digits",
-    per_class: Annotated[int, Option(min=0, help="Images of each major class; 0 for all")] = 300,
-    ratio: Annotated[float, Option(min=1, help="How many times fewer images minor classes have")] = 10.0,
-    backbone: Annotated[str, Option(help="small, or resnet18 as published")] = "small",
-    seed: Annotated[int, Option(help="Which images, weights and order")] = 0,
-    data: Annotated[Path | None, Option(help="The folder with the data set's files", envvar="TIDAL_DATA")] = None,
+    dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
+    per_class: Annotated[int, Option(min=0, help="Images of each common class; 0: all.")] = 300,
+    ratio: Annotated[float, Option(min=1, help="How many times fewer images rare classes have.")] = 10.0,
+    backbone: Annotated[str, Option(help="small, or resnet18 as published.")] = "small",
+    seed: Annotated[int, Option(help="Other images, weights and order for another number.")] = 0,
+    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
 ) -> None:
     """Do training dynamics tell hard images from easy ones? The paper's motivating experiment."""
     from tidal_core.experiments import datasets, motivating

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 import streamlit as st
@@ -27,9 +28,10 @@ def get_studio() -> Studio:
 
 
 def current_slug() -> str:
-    """The project this browser looks at: the one chosen in it, else the one in the address, else the demo."""
+    """The project this browser looks at: chosen in it, else in the address, else at the start, else the demo."""
     known = {*projects.project_slugs(), DEMO}
-    for asked in (st.session_state.get(PROJECT_KEY), st.query_params.get(PROJECT_KEY)):
+    at_the_start = os.environ.get(projects.FIRST_SHOWN)
+    for asked in (st.session_state.get(PROJECT_KEY), st.query_params.get(PROJECT_KEY), at_the_start):
         if asked in known:
             return str(asked)
     return DEMO

@@ -16,7 +16,7 @@ class Onnx(ModelFormat):
     library = "onnx"
     runs_with = "onnxruntime and pillow"
     needs = ("onnx", "onnxscript")
-    install = "python -m pip install -r requirements-onnx.txt"
+    install = "python -m pip install onnx onnxscript"
     traces = True
     predict = predict_script(
         runs_with,
