@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,9 @@ from typing import Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.helpers.gates import WAIT_SECONDS, RoundGate, streamlit_command
+
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -28,9 +28,12 @@ def free_port() -> int:
 class Server:
     """One studio on a port of its own, with a ``TIDAL_HOME`` of its own; start it again and it has the same port."""
 
-    def __init__(self, home: Path, port: int | None = None, script: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, port: int | None = None, script: Path | None = None, gate: RoundGate | None = None
+    ) -> None:
         self.home = home
         self.script = script or ROOT / "app.py"
+        self.gate = gate  # holds its rounds
         self.port = port or free_port()
         self.log = home.parent / f"{home.name}-server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,27 +48,27 @@ class Server:
         env = {**os.environ, "TIDAL_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)],
+                streamlit_command(self.script, self.port, self.gate),
                 cwd=ROOT,
                 env=env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
-                with urlopen(f"{self.url}/_stcore/health", timeout=2) as answer:
+                with urlopen(f"{self.url}/_stcore/health", timeout=10) as answer:
                     if answer.status == 200:
                         return self
             except (URLError, OSError):
                 time.sleep(0.05)
         tail = self.log.read_text(errors="replace")[-3000:]
         self.kill()
-        raise RuntimeError(f"The server did not start within {START_SECONDS:.0f} s:\n{tail}")
+        raise RuntimeError(f"The server did not start within {WAIT_SECONDS:.0f} s:\n{tail}")
 
-    def stop(self, timeout: float = 60.0) -> int:
+    def stop(self, timeout: float = WAIT_SECONDS) -> int:
         """Ctrl-C, and wait; the exit status, which Streamlit makes 1 ("Aborted!").
 
         A server that does not end is killed, and TimeoutExpired raised.
