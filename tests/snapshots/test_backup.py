@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.gates import RoundGate, wait_for
+from tests.helpers.gates import WAIT_SECONDS, RoundGate, wait_for
 from tests.helpers.serving import ROOT, Listening, run_command
 from tests.helpers.tiny import label_next, tiny_project
 from tests.images.photos import save
@@ -151,6 +151,7 @@ def test_a_round_goes_on_in_the_restored_project(tmp_path: Path, monkeypatch: py
     wait_for(lambda: again.store.rounds.get(1).state is RoundState.DONE, "the round")
     epochs = [one.record.epoch for one in again.store.epochs.of(1)]
     log = [line.message for line in again.store.log.last()]
+    studio.worker.stop(WAIT_SECONDS)
     studio.close()
 
     assert epochs == list(range(1, 41))
