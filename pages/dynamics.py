@@ -70,6 +70,7 @@ def show_life(project: Project) -> None:
 
 
 project = current_project()
+seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Dynamics")
 st.caption("How the model came to believe what it believes, image by image.")
 default = st.query_params.get("view", "life")
@@ -91,4 +92,4 @@ elif view == "map":
     groups.data_map(project)
 else:
     groups.bands(project)
-looking.watch(project, looking.state_of(project))
+looking.watch(project, seen)

@@ -8,6 +8,7 @@ from tidal_core.ui import looking, progress_view
 from tidal_core.ui.runtime import current_project
 
 project = current_project()
+seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Progress")
 st.caption("Is it working, and is it enough?")
 done = looking.done_rounds(project)
@@ -27,4 +28,4 @@ else:
     if found is not None:
         progress_view.classes(project, done[-1], found.part)
     progress_view.quality(project, done)
-looking.watch(project, looking.state_of(project))
+looking.watch(project, seen)

@@ -60,6 +60,7 @@ def one_round(project: Project) -> None:
 
 
 project = current_project()
+seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Training")
 st.caption("The model learns from the labels in rounds, while people go on labelling.")
 controls(project)
@@ -70,4 +71,4 @@ else:
     rounds_view.accuracy(project)
     rounds_view.history(project)
 rounds_view.log(project)
-looking.watch(project, looking.state_of(project))
+looking.watch(project, seen)

@@ -17,6 +17,7 @@ RIDGE_HELP = (
 )
 
 project = current_project()
+seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Uncertainty")
 st.caption("Which images the model has not settled on, and whether its training dynamics tell more than its last word.")
 done = looking.done_rounds(project)
@@ -62,4 +63,4 @@ else:
     with right:
         pool_view.agreement(project, table, known)
         pool_view.by_class(project, newest, table, estimator)
-looking.watch(project, looking.state_of(project))
+looking.watch(project, seen)

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tidal_core.config import PRESETS, QUICK
 
 # Timings never fail a test: a busy machine takes ten times as long.
-settings.register_profile("studio", deadline=None)
+settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("studio")
 
 

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers.gates import WAIT_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "microsoft-edge-stable")
 MAC = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -31,7 +33,7 @@ class NoChromium(RuntimeError):
 def _works(path: str | Path) -> bool:
     """Whether the browser starts and says its version."""
     try:
-        done = subprocess.run([str(path), "--version"], capture_output=True, timeout=30, check=False)
+        done = subprocess.run([str(path), "--version"], capture_output=True, timeout=WAIT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

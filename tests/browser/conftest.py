@@ -6,10 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.driver import Labelling, launch
+from tests.browser.driver import BROWSER_MS, Labelling, launch
 from tests.browser.server import Server
+from tests.helpers.gates import RoundGate
+
+expect.set_options(timeout=BROWSER_MS)
+
+
+def patient(context: BrowserContext) -> BrowserContext:
+    """Waits end a test that hangs and judge nothing."""
+    context.set_default_timeout(BROWSER_MS)
+    return context
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = patient(browser.new_context(viewport={"width": 1440, "height": 900}))
     yield context.new_page()
     context.close()
 
@@ -44,6 +53,21 @@ def server(demo_home: Path, tmp_path: Path) -> Iterator[Server]:
     home = tmp_path / "home"
     shutil.copytree(demo_home, home)
     with Server(home) as running:
+        yield running
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> RoundGate:
+    """Holds the rounds of ``held_server`` after their first epoch."""
+    return RoundGate(tmp_path / "gate", epochs=1)
+
+
+@pytest.fixture
+def held_server(demo_home: Path, tmp_path: Path, gate: RoundGate) -> Iterator[Server]:
+    """As ``server``, with its rounds held."""
+    home = tmp_path / "home"
+    shutil.copytree(demo_home, home)
+    with Server(home, gate=gate) as running:
         yield running
 
 
@@ -85,7 +109,7 @@ def labelling(page: Page, shared_server: Server, own_project: str) -> Labelling:
 
 @pytest.fixture
 def browser_phone(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    context = patient(browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True))
     yield context.new_page()
     context.close()
 

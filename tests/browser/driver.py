@@ -7,6 +7,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
+from tests.helpers.gates import WAIT_SECONDS, wait_for
+
+BROWSER_MS = 1000 * WAIT_SECONDS  # ends what hangs
+
 WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 # Registered before the component: sees every key first, and notes which image is painted at that moment. The pixels
@@ -48,12 +52,20 @@ class Key:
     pixels: list[int] | None
 
 
+def let_timers_end(page: Page, milliseconds: int) -> None:
+    """Until every timer that the page has set for that time has fired.
+
+    A browser fires timers in the order in which they are due, so this holds on however slow a machine.
+    """
+    page.evaluate("(ms) => new Promise((done) => setTimeout(done, ms))", milliseconds)
+
+
 def rest_on(page: Page, x: float, y: float) -> None:
     """Come to rest on a point of a plotly figure until its label is shown."""
     page.mouse.move(x + 1, y + 1)
     page.mouse.move(x, y)
-    page.wait_for_selector(".hoverlayer .hovertext", timeout=30_000)
-    page.wait_for_timeout(250)
+    page.wait_for_selector(".hoverlayer .hovertext")
+    let_timers_end(page, 250)
 
 
 def press(page: Page) -> None:
@@ -63,8 +75,37 @@ def press(page: Page) -> None:
     then takes a point's label away while the button is down; the click finds nothing (seen on a busy machine).
     """
     page.mouse.down()
-    page.wait_for_timeout(60)
+    let_timers_end(page, 60)
     page.mouse.up()
+
+
+# Counts the clicks that a plotly figure took for clicks on a point.
+_COUNT_CLICKS = """(figure) => {
+  window.tidalClicks = 0;
+  document.querySelector(figure).on("plotly_click", () => (window.tidalClicks += 1));
+}"""
+
+
+def click_point(page: Page, figure: str, point: str) -> dict[str, Any]:
+    """Click a point of the plotly figure at a selector until plotly has taken it, and say what ``point`` answered.
+
+    ``point`` is a script that says where on the screen (x, y) it is. A figure may be drawn anew, or the page move
+    below the mouse, between the look and the click: then it is looked again.
+    """
+    clicked: list[dict[str, Any]] = []
+
+    def tried() -> bool:
+        page.evaluate(_COUNT_CLICKS, figure)
+        found: dict[str, Any] = page.evaluate(point)
+        clicked.append(found)
+        page.mouse.move(found["x"] + 1, found["y"] + 1)
+        page.mouse.move(found["x"], found["y"])
+        let_timers_end(page, 250)
+        press(page)
+        return bool(page.evaluate("() => window.tidalClicks"))
+
+    wait_for(tried, "a click on a point")
+    return clicked[-1]
 
 
 def launch(playwright: Playwright, *, webgl: bool = True) -> Browser:
@@ -85,6 +126,7 @@ class Labelling:
     def __init__(self, page: Page, url: str, slug: str = "digits", *, pixels: bool = False) -> None:
         self.page, self.url, self.slug = page, url, slug
         self.errors: list[str] = []
+        page.set_default_timeout(BROWSER_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.add_init_script(WITNESS + (f"window.tidalPixels = {'true' if pixels else 'false'};"))
 
@@ -99,9 +141,9 @@ class Labelling:
         self.wait_painted()
         return self
 
-    def wait_painted(self, timeout: float = 30_000) -> int:
+    def wait_painted(self) -> int:
         """Wait until an image is on screen; its id."""
-        self.page.wait_for_function("() => Number(window.tidalRoot()?.dataset.painted) > 0", timeout=timeout)
+        self.page.wait_for_function("() => Number(window.tidalRoot()?.dataset.painted) > 0")
         painted = self.painted()
         assert painted is not None
         return painted
@@ -130,11 +172,9 @@ class Labelling:
         found: list[dict[str, Any]] = self.page.evaluate("() => window.tidalKeys")
         return [Key(each["key"], each["image"], each["pixels"]) for each in found]
 
-    def wait_saved(self, timeout: float = 30_000) -> None:
+    def wait_saved(self) -> None:
         """Wait until the outbox is empty."""
-        self.page.wait_for_function(
-            "() => !Object.keys(localStorage).some((key) => key.startsWith('tidal:outbox:'))", timeout=timeout
-        )
+        self.page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('tidal:outbox:'))")
 
     def queue(self) -> list[int]:
         """The images that come next in this tab."""
@@ -151,8 +191,8 @@ class Labelling:
             )
         )
 
-    def wait_ranking(self, round_id: int, timeout: float = 120_000) -> None:
+    def wait_ranking(self, round_id: int) -> None:
         """Wait until the queue is the ranking of a round."""
         self.page.wait_for_function(
-            "(id) => Number(window.tidalRoot().dataset.ranking) >= id", arg=round_id, timeout=timeout
+            "(id) => Number(window.tidalRoot().dataset.ranking) >= id", arg=round_id, timeout=BROWSER_MS
         )

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.helpers.gates import WAIT_SECONDS, RoundGate, streamlit_command
+
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -30,7 +30,7 @@ class Server:
     """One studio on a port of its own, with a ``TIDAL_HOME`` of its own; start it again and it has the same port.
 
     ``program``: another command line that starts it, the option for its port last and the port left out; ``folder``:
-    where it is started; ``variables``: more of its environment.
+    where it is started; ``variables``: more of its environment; ``gate``: holds its rounds.
     """
 
     def __init__(
@@ -39,12 +39,13 @@ class Server:
         port: int | None = None,
         script: Path | None = None,
         *,
+        gate: RoundGate | None = None,
         program: Sequence[str | Path] | None = None,
         folder: Path = ROOT,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
-        self.program = program or [sys.executable, "-m", "streamlit", "run", script or ROOT / "app.py", "--server.port"]
+        self.program = program or streamlit_command(script or ROOT / "app.py", gate)
         self.folder, self.variables = folder, variables or {}
         self.port = port or free_port()
         self.log = home.parent / f"{home.name}-server.log"
@@ -66,21 +67,21 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
-                with urlopen(f"{self.url}/_stcore/health", timeout=2) as answer:
+                with urlopen(f"{self.url}/_stcore/health", timeout=10) as answer:
                     if answer.status == 200:
                         return self
             except (URLError, OSError):
                 time.sleep(0.05)
         tail = self.log.read_text(errors="replace")[-3000:]
         self.kill()
-        raise RuntimeError(f"The server did not start within {START_SECONDS:.0f} s:\n{tail}")
+        raise RuntimeError(f"The server did not start within {WAIT_SECONDS:.0f} s:\n{tail}")
 
-    def stop(self, timeout: float = 60.0) -> int:
+    def stop(self, timeout: float = WAIT_SECONDS) -> int:
         """Ctrl-C, and wait; the exit status, which ``streamlit run`` makes 1 ("Aborted!") and our own command 0.
 
         A server that does not end is killed, and TimeoutExpired raised.

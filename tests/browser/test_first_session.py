@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.driver import Key, Labelling
 from tests.browser.server import Server
+from tests.helpers.gates import RoundGate
 from tidal_core.projects import Project, open_project
 from tidal_core.records import Answer, AnswerKind
 
@@ -56,8 +57,9 @@ def grey(data: bytes) -> np.ndarray:
 
 
 def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
-    page: Page, server: Server, known: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+    page: Page, held_server: Server, gate: RoundGate, known: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server = held_server
     labelling = Labelling(page, server.url, pixels=True).open()
     first = labelling.painted()
     expect(labelling.root).to_contain_text("20 more to round 1")
@@ -66,6 +68,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     labelling.wait_saved()
     before = labelling.painted()
     queue_before = labelling.queue()
+    gate.release()
     labelling.wait_ranking(1)
     queue_after = labelling.queue()
 
@@ -76,7 +79,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     keys = labelling.pressed_keys()
 
     page.goto(f"{server.url}/dynamics?image={first}")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(page.get_by_test_id("stApp")).to_contain_text(str(first))
 
     assert server.stop() in {0, 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.driver import Labelling
+from tests.browser.driver import Labelling, let_timers_end
 from tests.browser.server import Server
 from tests.helpers.finished import finish_round
 from tidal_core.config import SuggestionMode
@@ -124,9 +124,12 @@ def test_thumbnails_below_the_screen_are_not_confirmed_unseen(page: Page, with_r
 def test_a_suggestion_is_hidden_until_the_answer_and_then_compared(page: Page, with_ranking: Labelling) -> None:
     labelling = with_ranking.open()
     image = labelling.wait_painted()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.keyboard.press("w")
-    page.wait_for_timeout(600)
+    let_timers_end(page, 600)
 
+    assert not [url for url in asked if "/why/" in url]
     expect(labelling.root.locator(".guess")).to_be_hidden()
     expect(labelling.root.locator(".why")).to_be_hidden()
     page.keyboard.press("Enter")

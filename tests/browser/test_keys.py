@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.driver import Labelling
+from tests.browser.driver import Labelling, let_timers_end
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +21,7 @@ def test_auto_repeat_modifiers_and_text_fields_answer_nothing(page: Page, labell
     page.evaluate("() => window.dispatchEvent(new KeyboardEvent('keydown', { key: '4', repeat: true, bubbles: true }))")
     page.get_by_label("Who answers").click()
     page.keyboard.press("7")
-    page.wait_for_timeout(200)
+    let_timers_end(page, 200)
 
     assert labelling.painted() == first
     assert labelling.waiting() == 0

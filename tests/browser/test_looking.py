@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -11,12 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.made_up import Size, make
-from tests.browser.driver import press, rest_on
+from tests.browser.driver import click_point
 from tests.browser.screenshots import training_for_long
 from tests.browser.server import Server
+from tests.helpers.gates import RoundGate
 
-# A busy machine takes a minute to start a server and draw a first figure.
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.browser
 
 SIZE = Size(labelled=60, pool=80, test=40, rounds=2, epochs=8)
 
@@ -73,36 +74,39 @@ def looked_at(home: Path) -> Iterator[Server]:
 def test_the_first_visitor_by_the_address_of_a_life_sees_it_within_the_app(looked_at: Server, page: Page) -> None:
     page.goto(f"{looked_at.url}/dynamics?project=made-up&image=7")
 
-    expect(page.get_by_text("Image 7", exact=True)).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Image 7", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Training")).to_be_visible()
-    expect(page.locator(".st-key-life .js-plotly-plot")).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-life .js-plotly-plot")).to_be_visible()
 
 
 def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Server, page: Page) -> None:
     page.goto(f"{looked_at.url}/dynamics?project=made-up&view=map")
-    page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .scatterlayer .point", timeout=90_000)
-    page.wait_for_timeout(1_000)
+    page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .scatterlayer .point")
 
-    point = page.evaluate(POINT)
-    rest_on(page, point["x"], point["y"])
-    press(page)
+    point = click_point(page, "[class*='st-key-map-'] .js-plotly-plot", POINT)
 
-    expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible()
     expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()
 
 
-def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Path, page: Page) -> None:
+def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Path, gate: RoundGate, page: Page) -> None:
     assert os.environ["TIDAL_HOME"] == str(home)
-    training_for_long(labels=24).close()
-    with Server(home) as server:
+    project = training_for_long(labels=24)
+    project.store.settings.save(dataclasses.replace(project.settings, preset="quick"))
+    project.close()
+    gate.allow(2)
+    with Server(home, gate=gate) as server:
         page.goto(f"{server.url}/training?project=live")
-        page.wait_for_selector(".st-key-live-figure .scatterlayer .trace path.js-line", timeout=90_000)
+        page.wait_for_selector(".st-key-live-figure .scatterlayer .trace path.js-line")
         page.evaluate(WATCH)
-        page.wait_for_function("() => window.tidalSeen.points.length >= 4", timeout=90_000)
+        for epochs in (3, 4, 5):
+            gate.allow(epochs)
+            page.wait_for_function("(epochs) => window.tidalSeen.points.at(-1) === epochs", arg=epochs)
 
         seen = page.evaluate("() => window.tidalSeen")
 
         assert seen["blank"] == 0
+        assert seen["points"][-3:] == [3, 4, 5]
         assert seen["points"] == sorted(seen["points"])
         page.get_by_role("button", name="Cancel this round").click()
-        expect(page.get_by_text(re.compile("was cancelled"))).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(re.compile("was cancelled"))).to_be_visible()

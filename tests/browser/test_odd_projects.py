@@ -16,7 +16,7 @@ from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.browser
 
 PAGES = ("dynamics?view=life", "dynamics?view=groups", "uncertainty", "progress")
 NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
@@ -55,15 +55,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Serv
 def visit(page: Page, server: Server, address: str, project: str) -> None:
     """Open a page to the end of its script; fails on an exception in it."""
     page.goto(f"{server.url}/{address}{'&' if '?' in address else '?'}project={project}")
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=90_000)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
 def test_two_hundred_classes_are_drawn_on_every_page(odd: Server, page: Page) -> None:
     for address in PAGES:
         visit(page, odd, address, "many")
-        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=60_000)
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_two_hundred_classes_are_drawn_on_every_page(odd: Server, page: Page) ->
 def test_a_page_says_what_there_is_to_say(odd: Server, page: Page, project: str, address: str, said: str) -> None:
     visit(page, odd, address, project)
 
-    expect(page.locator("[data-testid=stMain]").get_by_text(said).first).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-testid=stMain]").get_by_text(said).first).to_be_visible()
 
 
 def test_an_image_is_shown_after_its_file_was_renamed_and_after_it_vanished(
@@ -87,9 +87,9 @@ def test_an_image_is_shown_after_its_file_was_renamed_and_after_it_vanished(
 ) -> None:
     def shows(image: int) -> bool:
         visit(page, odd, f"dynamics?image={image}", "own")
-        expect(page.get_by_text(f"Image {image}", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(f"Image {image}", exact=True)).to_be_visible()
         picture = page.locator("[data-testid=stMain] [data-testid=stImage] img")
-        expect(picture).to_be_visible(timeout=30_000)
+        expect(picture).to_be_visible()
         return bool(picture.evaluate("one => one.complete && one.naturalWidth > 0"))
 
     (photos / "green.png").rename(photos / "grass.png")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.server import Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.browser
 
 
 def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
@@ -20,17 +20,17 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
         Image.new("RGB", (80 + place, 70), colour).save(tmp_path / f"{colour}.png")
     (tmp_path / "labels.csv").write_text("path,label\nred.png,warm\nblue.png,cold\n", encoding="utf-8")
     page.goto(f"{shared_server.url}/project")
-    page.get_by_role("tab", name="New project").click(timeout=90_000)
+    page.get_by_role("tab", name="New project").click()
     panel = page.get_by_role("tabpanel", name="New project")
 
     panel.get_by_label("Name").fill("Sent")
     panel.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
-    expect(panel.get_by_text("labels.csv")).to_be_visible(timeout=30_000)
+    expect(panel.get_by_text("labels.csv")).to_be_visible()
     panel.get_by_role("combobox").click()
     page.get_by_role("option", name="Take them as labels").click()
     panel.get_by_role("button", name="Create").click()
 
-    expect(page.get_by_text("3 images read")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("3 images read")).to_be_visible()
     expect(page.get_by_text("2 labels came along")).to_be_visible()
     kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
     assert sorted(one.name for one in kept) == ["blue.png", "green.png", "red.png"]

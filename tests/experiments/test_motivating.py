@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.experiments.made import make_dataset
+from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
 from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
@@ -92,18 +92,15 @@ def test_its_state_is_known_while_a_process_works_on_it(tmp_path: Path) -> None:
     assert state_of(folder) is None
 
 
-def test_a_training_that_was_cancelled_did_not_break_off(tmp_path: Path) -> None:
+def test_a_training_that_was_cancelled_did_not_break_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path, "digits")
-    begin(folder, "digits", 20)
-    assert state_of(folder) == (0.0, "epoch 0 of 30: starting")
-    assert broke_off(folder) is None, "it runs"
-    assert cancel(folder)
-    for _ in range(100):
-        if state_of(folder) is None:
-            break
-        time.sleep(0.05)
+    with held_at_start(tmp_path / "gate", monkeypatch):
+        begin(folder, "digits", 20)
+        assert state_of(folder) == (0.0, "epoch 0 of 30: starting")
+        assert broke_off(folder) is None, "it runs"
+        assert cancel(folder)
+        wait_for(lambda: state_of(folder) is None, "the end of the training")
 
-    assert state_of(folder) is None
     assert broke_off(folder) is None
     assert not cancel(folder)
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ from typing import Self
 import uvicorn
 from starlette.applications import Starlette
 
+from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tidal_core.server import api, owner_api
 from tidal_core.server.studio import Studio
 
@@ -32,10 +32,7 @@ class Listening:
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()
-        end = time.monotonic() + 20
-        while not self._server.started:
-            assert time.monotonic() < end, "the server did not start"
-            time.sleep(0.01)
+        wait_for(lambda: self._server.started, "the start of the server")
         self.studio.reachable_at(self.address)
 
     def __enter__(self) -> Self:
@@ -45,8 +42,9 @@ class Listening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(WAIT_SECONDS)
         self._socket.close()
+        self.studio.worker.stop(WAIT_SECONDS)  # closing the studio waits for seconds only
         self.studio.close()
 
 
@@ -64,5 +62,4 @@ def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
         check=False,
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "200"},
-        timeout=120,
     )

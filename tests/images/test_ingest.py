@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.gates import Gate
 from tests.images.photos import FLOWERS, encoded, picture, save
 from tidal_core.config import PixelSpec, ProjectSettings
 from tidal_core.errors import InputError
@@ -284,19 +285,18 @@ def test_the_first_images_can_be_used_while_the_rest_is_coming_in(
 
 
 def test_two_imports_at_once_are_refused(project: Project, photos: Path) -> None:
-    inside, go_on = threading.Event(), threading.Event()
+    gate = Gate()
 
     def hold() -> bool:
-        inside.set()
-        go_on.wait(10)
+        gate.stop_here()
         return False
 
     first = threading.Thread(target=lambda: ingest(project, str(photos), should_stop=hold))
     first.start()
-    inside.wait(10)
-    with pytest.raises(InputError, match="under way"):
-        ingest(project, str(photos))
-    go_on.set()
+    with gate:
+        gate.wait_reached()
+        with pytest.raises(InputError, match="under way"):
+            ingest(project, str(photos))
     first.join()
 
     assert project.store.images.count() == 5

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tests.helpers.gates import WAIT_SECONDS, Gate
+from tidal_core.images.ingest import ImportProgress
 from tidal_core.images.jobs import ImportJob
 from tidal_core.projects import Project
 
@@ -11,7 +13,7 @@ def test_a_job_ends_with_its_report_and_keeps_the_problems(project: Project, pho
 
     job = ImportJob(project, sources=(str(photos),), labels="known").start()
 
-    assert job.wait(30)
+    assert job.wait(WAIT_SECONDS)
     assert job.report is not None
     assert (job.report.read, len(job.report.problems)) == (5, 1)
     assert job.progress is not None
@@ -22,17 +24,27 @@ def test_a_job_ends_with_its_report_and_keeps_the_problems(project: Project, pho
 def test_a_source_that_is_not_there_is_an_error_to_show(project: Project, tmp_path: Path) -> None:
     job = ImportJob(project, sources=(str(tmp_path / "nowhere"),)).start()
 
-    assert job.wait(30)
+    assert job.wait(WAIT_SECONDS)
     assert job.report is None
     assert "check the name" in (job.error or "")
 
 
-def test_a_job_that_is_stopped_ends_soon_with_what_it_read(project: Project) -> None:
-    job = ImportJob(project, sources=("digits:",)).start()
+def test_a_job_that_is_stopped_ends_with_what_it_read(project: Project) -> None:
+    gate = Gate()
 
-    assert job.stop(10)
+    class Held(ImportJob):
+        def _show(self, step: ImportProgress) -> None:
+            gate.stop_here()
+
+    job = Held(project, sources=("digits:",)).start()
+    with gate:
+        gate.wait_reached()
+        job.cancel()
+
+    assert job.wait(WAIT_SECONDS)
     assert job.report is not None
-    assert job.report.read == project.store.images.count()
+    assert job.report.cancelled
+    assert 0 < job.report.read == project.store.images.count() < 1_797
 
 
 def test_a_source_that_cannot_be_read_does_not_keep_the_others_out(
@@ -42,7 +54,7 @@ def test_a_source_that_cannot_be_read_does_not_keep_the_others_out(
 
     job = ImportJob(project, sources=(str(tmp_path / "sent.zip"), str(photos))).start()
 
-    assert job.wait(30)
+    assert job.wait(WAIT_SECONDS)
     assert "sent.zip" in (job.error or "")
     assert job.report is not None
     assert job.report.read == 5
@@ -51,11 +63,11 @@ def test_a_source_that_cannot_be_read_does_not_keep_the_others_out(
 def test_an_earlier_table_of_problems_is_never_written_over(project: Project, photos: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
     for _ in range(2):
-        ImportJob(project, sources=(str(photos),)).start().wait(30)
+        ImportJob(project, sources=(str(photos),)).start().wait(WAIT_SECONDS)
     (project.folder / "imports" / "import-001.csv").unlink()
     (project.folder / "imports" / "import-002.csv").write_text("of another day")
 
-    ImportJob(project, sources=(str(photos),)).start().wait(30)
+    ImportJob(project, sources=(str(photos),)).start().wait(WAIT_SECONDS)
 
     assert (project.folder / "imports" / "import-002.csv").read_text() == "of another day"
     assert (project.folder / "imports" / "import-003.csv").exists()
@@ -67,6 +79,6 @@ def test_a_report_is_there_also_where_its_problems_cannot_be_kept(project: Proje
 
     job = ImportJob(project, sources=(str(photos),)).start()
 
-    assert job.wait(30)
+    assert job.wait(WAIT_SECONDS)
     assert job.report is not None
     assert "could not be kept" in (job.error or "")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 
+from tests.helpers.gates import WAIT_SECONDS
 from tidal_core.server.studio import Studio
 from tidal_core.ui.runtime import get_studio
 
@@ -14,5 +15,6 @@ def studio() -> Iterator[Studio]:
     st.cache_resource.clear()
     made = get_studio()
     yield made
+    made.worker.stop(WAIT_SECONDS)  # closing the studio waits for seconds only
     made.close()
     st.cache_resource.clear()

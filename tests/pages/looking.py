@@ -8,6 +8,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.made_up import Size, make
+from tests.helpers.gates import WAIT_SECONDS
 from tidal_core.config import RoundConfig, Seeds, TrainConfig
 from tidal_core.projects import Project
 from tidal_core.records import EpochRecord, RoundState
@@ -27,7 +28,7 @@ def made_up(studio: Studio, size: Size = SMALL, class_names: tuple[str, ...] = (
 
 def open_page(name: str, slug: str = "made-up", **query: str) -> AppTest:
     """One page of the app; fails on any exception."""
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = slug
     for key, value in query.items():
         test.query_params[key] = value

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tidal_core.projects import FIRST_SHOWN
 from tidal_core.server.studio import Studio, make_demo
@@ -16,15 +17,20 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py"))
 
 
+def workers() -> set[int | None]:
+    """The worker threads of this process."""
+    return {thread.ident for thread in threading.enumerate() if thread.name == "tidal-worker"}
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_opens_on_the_fresh_demo_without_an_error(name: str, studio: Studio) -> None:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     app.switch_page(f"pages/{name}").run()
     assert not app.exception
 
 
 def test_the_front_door_shows_the_project_and_what_is_missing_to_the_next_round(studio: Studio) -> None:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "digits"
     assert "20 more labels to the next round." in [caption.value for caption in app.sidebar.caption]
@@ -50,6 +56,7 @@ def test_every_page_is_listed_in_the_front_door() -> None:
 
 
 def test_code_that_is_imported_anew_finds_the_same_studio_and_worker(studio: Studio) -> None:
+    before = workers()
     # What Streamlit's file watcher does after an edit: it forgets the modules, and the next run imports them again.
     kept = {name: module for name, module in sys.modules.items() if name.startswith("tidal_core")}
     for name in kept:
@@ -60,7 +67,8 @@ def test_code_that_is_imported_anew_finds_the_same_studio_and_worker(studio: Stu
         assert get_studio() is studio
     finally:
         sys.modules.update(kept)
-    assert [thread.name for thread in threading.enumerate()].count("tidal-worker") == 1
+    assert studio.worker.alive
+    assert workers() == before
 
 
 def test_a_project_that_another_process_owns_is_explained_on_the_page(studio: Studio) -> None:
@@ -74,8 +82,8 @@ def test_a_project_that_another_process_owns_is_explained_on_the_page(studio: St
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
         assert not app.exception
         assert [f"number {other.pid}" in error.value for error in app.main.error] == [True]
     finally:
-        other.communicate("\n", timeout=30)
+        other.communicate("\n")

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.experiments.test_report import BETTER, RANDOM, made_up
+from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core import strategies
@@ -24,7 +25,9 @@ from tidal_core.strategies import registry
 
 
 def open_page() -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/experiments.py").run()
+    page = (
+        AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).switch_page("pages/experiments.py").run()
+    )
     assert not page.exception, page.exception
     return page
 

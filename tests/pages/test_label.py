@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
@@ -23,7 +24,7 @@ def project(studio: Studio) -> Project:
 
 
 def open_label(*, plain: bool) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = "tiny"
     if plain:
         test.query_params["plain"] = "1"

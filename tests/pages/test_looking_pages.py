@@ -3,8 +3,13 @@
 import pytest
 
 from benchmarks.made_up import Size
+from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
+from tidal_core.projects import Project
+from tidal_core.records import RoundState
+from tidal_core.rounds.due import end_round
 from tidal_core.server.studio import Studio
+from tidal_core.ui import rounds_view
 
 PAGES = ("training", "dynamics", "uncertainty", "progress")
 NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
@@ -13,7 +18,7 @@ NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
 @pytest.fixture
 def quiet(studio: Studio) -> Studio:
     """A studio whose worker has ended: the test decides what rounds there are."""
-    studio.worker.stop()
+    assert studio.worker.stop(WAIT_SECONDS)
     return studio
 
 
@@ -55,6 +60,23 @@ def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> N
     assert shown.button(key="cancel").label == "Cancel this round"
     assert shown.button(key="train-now").disabled
     assert f"Round {round_id} is training" in shown.get("progress")[-1].proto.text
+
+
+def test_a_round_that_ends_while_the_page_draws_it_is_shown_as_ended(
+    quiet: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = made_up(quiet, NO_ROUND)
+    round_id = start_round(project)
+    draw = rounds_view.history
+
+    def cancelled_meanwhile(drawn: Project) -> None:
+        if project.store.rounds.active() is not None:
+            end_round(project, round_id, RoundState.CANCELLED)
+        draw(drawn)
+
+    monkeypatch.setattr(rounds_view, "history", cancelled_meanwhile)
+
+    assert f"Round {round_id} was cancelled" in texts(open_page("training"))
 
 
 def test_a_failed_round_keeps_its_message_and_what_to_do(quiet: Studio) -> None:

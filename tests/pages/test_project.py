@@ -1,8 +1,6 @@
 """The Project page: images in, classes, settings, labels out."""
 
 import io
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.helpers.finished import finish_round
+from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.tiny import tiny_project
 from tests.helpers.training import brief
 from tidal_core.engine.speed_trial import WAYS, Speeds, Trial, way_name
@@ -22,16 +21,9 @@ PAGE = Path(__file__).parents[2] / "pages/project.py"
 
 
 def page(slug: str = "tiny") -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=60)
+    test = AppTest.from_file(str(PAGE), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = slug
     return test.run()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def ended(studio: Studio, slug: str) -> Job:
@@ -114,7 +106,7 @@ def test_a_trial_tells_what_is_fastest_here(studio: Studio) -> None:
     shown.run()
     assert any(b.label == "Stop the trial" for b in shown.button)
     trial = shown.session_state["speed-tiny-quick-8"]
-    wait_for(lambda: not trial.running, seconds=120)
+    wait_for(lambda: not trial.running)
     shown.run()
 
     assert not shown.exception

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.experiments.test_motivating import result
+from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core.experiments import owner
 from tidal_core.experiments.owner import owning
@@ -18,7 +19,7 @@ from tidal_core.server.studio import Studio
 
 @pytest.fixture
 def page(studio: Studio) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     return test.switch_page("pages/theory.py").run()
 
 
@@ -95,7 +96,7 @@ def kept(studio: Studio, tmp_path: Path) -> Separation:
 
 
 def open_page() -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/theory.py").run()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).switch_page("pages/theory.py").run()
     assert not page.exception, page.exception
     return page
 

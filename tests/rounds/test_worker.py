@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS, RoundGate, wait_for
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.projects import Project
 from tidal_core.records import RoundState
@@ -24,19 +25,32 @@ def project() -> Iterator[Project]:
     made.close()
 
 
+class Visited(Worker):
+    """A worker that counts how often it has looked at its project."""
+
+    def __init__(self, project: Project) -> None:
+        self.visits = 0
+        super().__init__(lambda: self._counted(project))
+
+    def _counted(self, project: Project) -> list[Project]:
+        self.visits += 1
+        return [project]
+
+
 @pytest.fixture
-def worker(project: Project) -> Iterator[Worker]:
-    made = Worker(lambda: [project])
+def worker(project: Project) -> Iterator[Visited]:
+    made = Visited(project)
     made.start()
     yield made
-    made.stop()
+    assert made.stop(WAIT_SECONDS)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RoundGate:
+    """Holds rounds after their second epoch."""
+    made = RoundGate(tmp_path / "gate", epochs=2)
+    made.install(monkeypatch)
+    return made
 
 
 def test_a_round_starts_by_itself_after_enough_labels(project: Project, worker: Worker) -> None:
@@ -54,15 +68,16 @@ def test_a_person_may_start_one_earlier(project: Project, worker: Worker) -> Non
     assert project.store.rounds.get(1).started_by == "person"
 
 
-def test_a_cancelled_round_ends_and_does_not_start_again(project: Project, worker: Worker) -> None:
+def test_a_cancelled_round_ends_and_does_not_start_again(project: Project, gate: RoundGate, worker: Visited) -> None:
     label_next(project, 6)
     worker.wake()
-    wait_for(lambda: project.store.rounds.active() is not None)
+    gate.wait_held(2)
     worker.cancel(project.slug)
     wait_for(lambda: project.store.rounds.active() is None)
     assert project.store.rounds.get(1).state is RoundState.CANCELLED
+    before = worker.visits
     worker.wake()
-    time.sleep(0.3)
+    wait_for(lambda: worker.visits >= before + 2)  # one look at the project began and ended after the call
     assert len(project.store.rounds.all()) == 1
 
 
@@ -77,19 +92,23 @@ def test_a_round_that_fails_says_why_and_the_worker_lives(project: Project, work
     assert worker.alive
 
 
-def test_a_stopped_worker_leaves_the_round_to_be_taken_up_again(project: Project, worker: Worker) -> None:
+def test_a_stopped_worker_leaves_the_round_to_be_taken_up_again(
+    project: Project, gate: RoundGate, worker: Visited
+) -> None:
     label_next(project, 6)
     worker.wake()
-    wait_for(lambda: len(project.store.epochs.of(1)) >= 1)
-    began = time.monotonic()
-    assert worker.stop()
-    assert time.monotonic() - began < 5
-    if project.store.rounds.get(1).state is not RoundState.DONE:
-        second = Worker(lambda: [project])
-        second.start()
-        wait_for(lambda: project.store.rounds.get(1).state is RoundState.DONE)
-        second.stop()
+    gate.wait_held(2)
+
+    assert worker.stop(WAIT_SECONDS)
+    assert project.store.rounds.get(1).state is RoundState.TRAINING
+    gate.release()
+    second = Worker(lambda: [project])
+    second.start()
+    wait_for(lambda: project.store.rounds.get(1).state is RoundState.DONE)
+    assert second.stop(WAIT_SECONDS)
+
     assert len(project.store.rounds.all()) == 1
+    assert [one.record.epoch for one in project.store.epochs.of(1)] == list(range(1, 41))
 
 
 IDLE = """

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from tests.browser.server import Server
+from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.serving import ROOT, Listening, run_command
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.errors import ProjectInUse, TidalError
@@ -50,7 +50,8 @@ def owner_file(project: Project) -> Path:
 
 
 def post(listening: Listening, path: str, headers: dict[str, str], slug: str = "tiny") -> httpx.Response:
-    return httpx.post(f"{listening.address}/api/p/{slug}/owner/{path}", headers=headers, trust_env=False)
+    address = f"{listening.address}/api/p/{slug}/owner/{path}"
+    return httpx.post(address, headers=headers, trust_env=False, timeout=WAIT_SECONDS)
 
 
 def test_the_running_studio_tells_the_status(listening: Listening) -> None:
@@ -175,6 +176,7 @@ def test_without_the_owners_token_nothing_is_answered(listening: Listening, path
             f"{listening.address}/api/p/tiny/owner/{path}",
             headers=[(b"X-Tidal-Owner", tokens[kind].encode("latin-1"))],
             trust_env=False,
+            timeout=WAIT_SECONDS,
         )
     else:
         answer = post(listening, path, headers)
@@ -277,10 +279,7 @@ def test_the_real_studio_announces_itself_and_takes_it_back(tmp_path: Path, monk
     server = Server(Path(os.environ["TIDAL_HOME"]))
     with server:
         folder = Path(os.environ["TIDAL_HOME"]) / "projects" / DEMO
-        end = time.monotonic() + 30
-        while owner_client.announced(folder) is None:
-            assert time.monotonic() < end, "the studio did not say where it is"
-            time.sleep(0.05)
+        wait_for(lambda: owner_client.announced(folder), "the studio's word where it is")
         told = run_command("status", DEMO)
         assert f"at {server.url}, since" in told.stdout, told.stderr
     assert owner_client.announced(folder) is None

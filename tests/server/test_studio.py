@@ -1,15 +1,17 @@
 """The studio opens what is there, owns it while it runs, and lets go of it when it closes."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS, Gate, wait_for
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.errors import InputError, ProjectNotFound, StoreError
+from tidal_core.images import jobs
+from tidal_core.images.ingest import ImportProgress
 from tidal_core.images.pixels import PixelStore
-from tidal_core.projects import open_project, project_slugs
+from tidal_core.projects import open_project
 from tidal_core.records import RoundState, Split
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.queue_plan import fill_queue
@@ -20,6 +22,7 @@ from tidal_core.server.studio import DEMO, Studio
 def studio() -> Iterator[Studio]:
     made = Studio()
     yield made
+    made.worker.stop(WAIT_SECONDS)  # closing the studio waits for seconds only
     made.close()
 
 
@@ -58,12 +61,10 @@ def test_a_round_that_was_interrupted_goes_on_when_the_studio_starts(studio: Stu
     claim_round(project, started_by="labels")
     project.close()
     studio.open_in_background()
-    end = time.monotonic() + 60
-    while "tiny" not in [p.slug for p in studio.open_projects()] or studio.project("tiny").store.rounds.active():
-        assert time.monotonic() < end, "the round did not go on"
-        time.sleep(0.05)
+    wait_for(lambda: "tiny" in [p.slug for p in studio.open_projects()], "the opening of the project")
+    wait_for(lambda: not studio.project("tiny").store.rounds.active(), "the end of the round")
     assert studio.project("tiny").store.rounds.get(1).state is RoundState.DONE
-    assert DEMO in project_slugs()
+    wait_for(lambda: DEMO in [p.slug for p in studio.open_projects()], "the opening of the demo")
 
 
 def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_closed_meanwhile(studio: Studio) -> None:
@@ -76,21 +77,28 @@ def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_cl
     demo = again.demo()
     job = again.import_job(DEMO)
 
-    assert job is None or job.wait(60)
+    assert job is None or job.wait(WAIT_SECONDS)
     assert job is None or job.error is None
     assert PixelStore(demo.pixels).shape[1:] == (24, 24, 3)
     again.close()
 
 
-def test_the_training_size_stays_while_an_import_goes_on(studio: Studio) -> None:
+def test_the_training_size_stays_while_an_import_goes_on(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tiny_project()
     project.close()
     project = studio.project("tiny")
+    gate, tell = Gate(), jobs.ImportJob._show
+
+    def held(job: jobs.ImportJob, step: ImportProgress) -> None:
+        gate.stop_here()
+        tell(job, step)
+
+    monkeypatch.setattr(jobs.ImportJob, "_show", held)
     job = studio.start_import(project, "digits")
-    try:
+    with gate:
+        gate.wait_reached()
         with pytest.raises(InputError, match="The import of 'tiny' is under way; change the training size when"):
             studio.change_settings(project, replace(project.settings, training_size=24))
         assert project.settings.training_size == 8
-    finally:
         job.cancel()
-        job.wait()
+    assert job.wait(WAIT_SECONDS)

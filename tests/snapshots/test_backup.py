@@ -6,19 +6,19 @@ import os
 import stat
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS, RoundGate, wait_for
 from tests.helpers.serving import ROOT, Listening, run_command
 from tests.helpers.tiny import label_next, tiny_project
 from tests.images.photos import save
 from tests.snapshots.comparing import everything
-from tidal_core.config import PRESETS, QUICK, ProjectSettings
+from tidal_core.config import ProjectSettings
 from tidal_core.engine.checkpoints import checkpoint_epoch
 from tidal_core.errors import InputError
 from tidal_core.images.ingest import ingest
@@ -30,6 +30,7 @@ from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.server.studio import Studio
 from tidal_core.snapshots.restoring import restore
 from tidal_core.snapshots.writing import backup, unfinished
+from tidal_core.store.database import Database, Snapshot
 
 HALF_WAY = """
 import sys
@@ -54,13 +55,6 @@ main()
 """
 
 
-def wait_for(what: str, happened: object, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not happened():  # type: ignore[operator]
-        assert time.monotonic() < end, f"{what} did not happen within {seconds:.0f} s"
-        time.sleep(0.02)
-
-
 def labelled(n: int = 7) -> Project:
     project = tiny_project()
     fill_queue(project)
@@ -74,7 +68,7 @@ def test_a_restored_project_equals_the_one_that_was_kept(tmp_path: Path) -> None
     with Listening(with_worker=True) as running:
         project = running.studio.project("tiny")
         wait_for(
-            "the round", lambda: project.store.rounds.latest(RoundState.DONE) and not project.store.rounds.active()
+            lambda: project.store.rounds.latest(RoundState.DONE) and not project.store.rounds.active(), "the round"
         )
         done = run_command("backup", "tiny", tmp_path / "b.zip")
         kept = everything(project)
@@ -96,63 +90,71 @@ def test_a_restored_project_equals_the_one_that_was_kept(tmp_path: Path) -> None
     restored.close()
 
 
+@pytest.mark.usefixtures("short_rounds")
 def test_labels_and_a_round_go_on_while_a_snapshot_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "quick", replace(QUICK, epochs=2_000, min_steps=2_000))
-    project = tiny_project(n=400)
-    fill_queue(project)
-    label_next(project, 6)
-    project.close()
-    stop = threading.Event()
+    labelled().close()
+    gate = RoundGate(tmp_path / "gate", epochs=3)
+    gate.install(monkeypatch)
     with Listening(with_worker=True) as running:
         project = running.studio.project("tiny")
-        resume = project.checkpoints / "round-0001.resume"
-        wait_for("a checkpoint", resume.exists)
+        gate.wait_held(3)
 
-        def label() -> None:
-            while not stop.is_set() and label_next(project, 1):
-                time.sleep(0.01)
+        def go_on(epoch: int) -> None:
+            label_next(project, 1)
+            gate.allow(epoch)
+            gate.wait_held(epoch)
 
-        labelling = threading.Thread(target=label)
-        labelling.start()
-        before = project.store.answers.count()
-        done = run_command("backup", "tiny", tmp_path / "b.zip")
-        after = project.store.answers.count()
-        stop.set()
-        labelling.join()
+        take, read = Database.snapshot, Snapshot.chunks
+
+        def taken_later(database: Database) -> Snapshot:
+            go_on(5)  # between the reading of the checkpoint and of the file
+            return take(database)
+
+        def read_slowly(snapshot: Snapshot) -> Iterator[bytes]:
+            go_on(7)
+            return read(snapshot)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "snapshot", taken_later)
+            patch.setattr(Snapshot, "chunks", read_slowly)
+            done = run_command("backup", "tiny", tmp_path / "b.zip")
         assert done.returncode == 0, done.stderr
         kept = project.store.answers.all()
+        trained = len(project.store.epochs.of(1))
 
     restored = open_project(restore(tmp_path / "b.zip", "again").slug)
-    answers = restored.store.answers.all()
-    epochs = len(restored.store.epochs.of(1))
 
-    assert before < after
-    assert before <= len(answers) <= after
-    assert answers == kept[: len(answers)]
+    assert (len(kept), trained) == (9, 7)
+    assert restored.store.answers.all() == kept[:8]
     assert restored.store.rounds.get(1).state is RoundState.TRAINING
-    assert 0 < checkpoint_epoch(restored.checkpoints / "round-0001.resume") <= epochs < 2_000
+    assert len(restored.store.epochs.of(1)) == 5
+    assert checkpoint_epoch(restored.checkpoints / "round-0001.resume") == 3
     restored.close()
 
 
+@pytest.mark.usefixtures("short_rounds")
 def test_a_round_goes_on_in_the_restored_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "quick", replace(QUICK, epochs=150, min_steps=150))
     labelled().close()
+    gate = RoundGate(tmp_path / "gate", epochs=3)
+    gate.install(monkeypatch)
     with Listening(with_worker=True) as running:
-        project = running.studio.project("tiny")
-        wait_for("a checkpoint", (project.checkpoints / "round-0001.resume").exists)
+        running.studio.project("tiny")
+        gate.wait_held(3)
         done = run_command("backup", "tiny", tmp_path / "b.zip")
         assert done.returncode == 0, done.stderr
 
     slug = restore(tmp_path / "b.zip", "again").slug
+    gate.release()
     studio = Studio()
     again = studio.project(slug)
-    wait_for("the round", lambda: again.store.rounds.get(1).state is RoundState.DONE)
+    wait_for(lambda: again.store.rounds.get(1).state is RoundState.DONE, "the round")
     epochs = [one.record.epoch for one in again.store.epochs.of(1)]
     log = [line.message for line in again.store.log.last()]
+    studio.worker.stop(WAIT_SECONDS)
     studio.close()
 
-    assert epochs == list(range(1, 151))
-    assert any(line.startswith("Round 1 goes on after epoch") for line in log)
+    assert epochs == list(range(1, 41))
+    assert "Round 1 goes on after epoch 3." in log
 
 
 def test_a_backup_without_a_studio_is_the_same(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_second_process_is_told_who_has_the_file(tmp_path: Path) -> None:
             Store(path)
         assert caught.value.pid == other.pid
     finally:
-        other.communicate("\n", timeout=30)
+        other.communicate("\n")
 
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -192,11 +192,19 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         store.snapshot()
 
 
-def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path) -> None:
+def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = store.snapshot()
     with pytest.raises(StoreError, match="being copied already"):
         store.database.snapshot(wait_seconds=0.05)
-    threading.Timer(0.1, first.close).start()
+    changes = store.database._changes
+    wait = changes.wait
+
+    def ends_meanwhile(timeout: float | None = None) -> bool:
+        """The first ends as soon as the second has begun to wait for it, in a thread that needs its lock."""
+        threading.Thread(target=first.close).start()
+        return wait(timeout)
+
+    monkeypatch.setattr(changes, "wait", ends_meanwhile)
     _copy(store, tmp_path / "copy.duckdb")
     with Store(tmp_path / "copy.duckdb") as copy:
         assert copy.images.count() == 10

@@ -2,21 +2,22 @@
 
 import json
 import os
-import random
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from tests.experiments.test_report import BETTER, RANDOM, made_up
+from tests.helpers.gates import WAIT_SECONDS
 from tidal_core.errors import InputError, ProjectInUse
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.results import DATABASE, load, merged
 from tidal_core.store import experiments as store
+from tidal_core.store.database import Database
 
 ARMS = {"random": RANDOM, "margin": BETTER}
 
@@ -119,8 +120,8 @@ from pathlib import Path
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.results import merged
 experiment = Experiment(Path(sys.argv[1]))
-print("ready", flush=True)
 while True:
+    print("merging", flush=True)
     for file in (experiment.folder / "runs").iterdir():
         os.utime(file)
     merged(experiment)
@@ -129,14 +130,13 @@ while True:
 
 def test_merges_that_were_killed_leave_nothing_half_done(tmp_path: Path) -> None:
     experiment = made_up(tmp_path, {"random": RANDOM * 5, "margin": BETTER * 5})
-    moments = random.Random(0)
-    for _ in range(3):
+    for times in (1, 2, 5):  # killed at the beginning of this merge, or a little later
         with subprocess.Popen(
             [sys.executable, "-c", CHILD, str(experiment.folder)], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            time.sleep(moments.uniform(0.1, 0.5))
+            for _ in range(times):
+                assert child.stdout.readline() == "merging\n"
             child.kill()
 
     assert [len(run.rounds) for run in merged(experiment)] == [3] * 25
@@ -161,6 +161,16 @@ def test_another_process_is_waited_for_and_named_when_it_does_not_let_go(
         monkeypatch.setattr(store, "WAIT_SECONDS", 0.2)
         with pytest.raises(ProjectInUse, match=f"number {other.pid}"):
             merged(experiment)
-        monkeypatch.setattr(store, "WAIT_SECONDS", 60.0)
-        threading.Timer(0.5, other.stdin.close).start()
+        monkeypatch.setattr(store, "WAIT_SECONDS", WAIT_SECONDS)
+        let_go, open_database = other.stdin.close, store.Database
+
+        def lets_go_when_asked(*given: Any) -> Database:
+            try:
+                return open_database(*given)
+            except ProjectInUse:
+                let_go()
+                raise
+
+        monkeypatch.setattr(store, "Database", lets_go_when_asked)
         assert len(merged(experiment)) == 3
+        assert other.stdin.closed, "it was never refused"

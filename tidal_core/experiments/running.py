@@ -6,6 +6,8 @@ Runs are played run number by run number, so that all arms have the same number 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 
 from tidal_core.errors import InputError, TidalError
@@ -16,6 +18,8 @@ from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
 
 Say = Callable[[str], None]
+
+_LOOK_SECONDS = 0.2  # between two looks at whether the process that is played for is still there
 
 
 def runs_of(experiment: Experiment, dataset: Dataset) -> list[Run]:
@@ -51,7 +55,8 @@ def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Sa
             else:
                 from joblib import Parallel, delayed
 
-                said = Parallel(n_jobs=jobs)(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
+                players = Parallel(n_jobs=jobs, initializer=_end_with, initargs=(os.getpid(),))
+                said = players(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
             failed += filter(None, said)
         if failed:
             raise InputError(f"{len(failed)} of {len(played)} runs could not be played. {failed[0]}")
@@ -69,10 +74,21 @@ def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
     def forsaken() -> bool:
         return owner_of(experiment.folder) != owner
 
-    said = _play(run, say, forsaken)
-    if forsaken():
-        os._exit(1)  # nobody waits for an answer; joblib would keep the process, and its memory, for minutes
-    return said
+    return _play(run, say, forsaken)
+
+
+def _end_with(owner: int) -> None:
+    """In a process that plays: end when ``owner``, which started it, is gone, whatever is under way.
+
+    Also one that was given nothing to play yet: joblib would keep it, and its memory, for minutes.
+    """
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="tidal-owner-watch", daemon=True).start()
 
 
 def _play(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> str:

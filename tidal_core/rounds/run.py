@@ -42,6 +42,8 @@ from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.store.metrics import Metric
 from tidal_core.store.scores import ScoreRows
 
+CHECKPOINT_SECONDS = 2.0  # between two checkpoints of a training, at least: what a kill can cost
+
 
 @dataclass(frozen=True)
 class _Scored:
@@ -141,6 +143,7 @@ class RoundRun:
         )
         options = TrainOptions(
             checkpoint=self.resume_file,
+            checkpoint_seconds=CHECKPOINT_SECONDS,
             progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, p)),
             should_stop=self.should_stop,
             threads=self.config.threads,

@@ -63,7 +63,7 @@ def empty_state(project: Project, what: str) -> None:
 
 @st.fragment(run_every=4.0)
 def watch(project: Project, seen: tuple[int, int]) -> None:
-    """Run the page again when a round has ended since ``seen`` (see ``state_of``); draws nothing."""
+    """Run the page again when a round began or ended since ``seen``: ``state_of`` before it drew. Draws nothing."""
     if state_of(project) != seen:
         st.rerun(scope="app")
 

@@ -18,7 +18,7 @@ from tidal_core.errors import InputError
 from tidal_core.export.model import export_model, zipped_model
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import model_facts
-from tidal_core.images.pixels.cache_state import cached_spec, note_spec
+from tidal_core.images.pixels import cached_spec, note_spec
 from tidal_core.projects import Project
 from tidal_core.records import RoundState
 from tidal_core.rounds.due import claim_round, end_round

@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.images.photos import save
 from tidal_core.config import PixelSpec, ProjectSettings
 from tidal_core.errors import InputError
@@ -209,29 +209,31 @@ def test_the_new_cache_waits_for_the_round_and_the_next_round_for_the_new_cache(
     project = imported(photos)
     record = claim_round(project, started_by="person")
     ask(project, **ASKED)
-    reports = []
-    job = threading.Thread(target=lambda: reports.append(refill(project)))
+    reports, looks = [], []  # it asks whether to stop after each look at whether it may take the place
+
+    def should_stop() -> bool:
+        looks.append(is_waiting(project.folder))
+        return False
+
+    def stays() -> None:
+        """Two looks that began after this call have ended, and the old cache is in its place."""
+        before = len(looks)
+        wait_for(lambda: len(looks) >= before + 3 and all(looks[before:]))
+        assert PixelStore(project.pixels).shape[1] == 32
+
+    job = threading.Thread(target=lambda: reports.append(refill(project, should_stop=should_stop)))
     with round_uses(project.folder):
         job.start()
-        wait_until(lambda: is_waiting(project.folder))
-        time.sleep(0.2)
-        assert PixelStore(project.pixels).shape[1] == 32
-    time.sleep(0.2)
-    assert PixelStore(project.pixels).shape[1] == 32  # interrupted, not ended: it goes on with what it began with
+        wait_for(lambda: is_waiting(project.folder))
+        stays()
+    stays()  # interrupted, not ended: it goes on with what it began with
     project.store.rounds.move(record.id, RoundState.WAITING, RoundState.CANCELLED)
-    job.join(20)
+    job.join(WAIT_SECONDS)
 
     assert reports[0].refilled == IMAGES
     assert is_as_asked(project)
     assert not is_waiting(project.folder)
     project.close()
-
-
-def wait_until(condition: object) -> None:
-    end = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_images_imported_before_it_is_whole_get_squares_of_both_sizes(photos: Path) -> None:
