@@ -1,7 +1,5 @@
 """The motivating experiment: what it trains on, what it measures, its benchmark and its command."""
 
-import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -128,13 +126,3 @@ def test_the_command_leaves_its_result(
     assert not ended.value.code
     assert "Dynamics entropy (H-bar): AUROC" in capsys.readouterr().out
     assert (folder_of(tmp_path, "digits") / "result.npz").exists()
-
-
-def test_the_quick_benchmark_ends_with_one_line_of_json() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.separability", "--quick"], capture_output=True, text=True, check=True
-    )
-
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert 0 <= found["td_entropy_auroc"] <= 1
-    assert found["published"]["td_entropy"] == 0.964
