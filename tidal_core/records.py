@@ -255,6 +255,7 @@ class TrainImages:
     rows: Int64  # (N,) rows of the file
     labels: Int64  # (N,) positions 0..C-1 in the round's class order
     n_classes: int
+    features: Path | None = None  # rows.f16 of a FeatureStore, where the body is frozen; the same rows
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ Figures = dict[str, Any]
 
 HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
     "digits": ([], lambda found: found["labels"] == 20 and found["accuracy"] > 0.5),
+    "frozen": ([], lambda found: min(found["features_per_s"], found["ratio"], found["exact_td_s"]) > 0),
     "ingest": (
         [],
         lambda found: (
