@@ -135,7 +135,7 @@ def test_an_import_is_sent_to_the_page(listening: Listening) -> None:
 
     assert ended.returncode == 1
     assert f"process {os.getpid()} at {listening.address}" in ended.stderr
-    assert "Import on its page Project" in ended.stderr
+    assert "Import on its Project page" in ended.stderr
 
 
 def test_labels_go_on_and_stay_out_of_a_copy_that_was_taken_before(listening: Listening) -> None:
@@ -236,7 +236,7 @@ def test_a_studio_that_does_not_answer_is_named() -> None:
         project.close()
 
     assert told.returncode == 1
-    assert f"is open in process {os.getpid()}, and that does not answer at http://127.0.0.1:9" in told.stderr
+    assert f"is open in process {os.getpid()}, which does not answer at http://127.0.0.1:9" in told.stderr
 
 
 def test_a_studio_that_ends_in_the_middle_leaves_no_half_copy(listening: Listening) -> None:

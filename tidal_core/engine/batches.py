@@ -38,7 +38,7 @@ def check_rows(pixels: PixelStore, rows: Int64) -> None:
     if len(rows) and not (rows.min() >= 0 and rows.max() < len(pixels)):
         raise InputError(
             f"image rows go from {rows.min()} to {rows.max()} and the pixel cache has {len(pixels)} rows; "
-            "build the pixel cache again."
+            "save another training size on the Project page, which processes all images again."
         )
 
 

@@ -128,7 +128,7 @@ class Loop:
         if batch_size == 1:
             raise OutOfMemory(
                 f"not even one {self.batches.item} fits in the memory of {self.inputs.model.device.type}; choose a "
-                "smaller training size or a smaller backbone."
+                "smaller training size or the quick training on the Project page."
             )
         self.batch_size = math.ceil(batch_size / 2)
         self.notes.append(f"out of memory at {batch_size} images: went on with {self.batch_size}")
@@ -147,11 +147,10 @@ class Loop:
     def _refuse_nan(self, loss: float, epoch: EpochUnderWay) -> None:
         """TrainingDiverged if the loss is not a finite number."""
         if not math.isfinite(loss):
-            config = self.inputs.config
             raise TrainingDiverged(
-                f"the loss is {loss} in epoch {epoch.number} at learning rate {epoch.rate:.3g}; try a learning rate of "
-                f"{config.learning_rate / 10:.3g}"
-                + (" or float32 precision." if config.precision != "float32" else ".")
+                f"the training diverged: the loss is {loss} in epoch {epoch.number} at learning rate {epoch.rate:.3g}; "
+                "train again with other random numbers (Train now on the Training page), or choose another training on "
+                "the Project page."
             )
 
     def _record(self, epoch: EpochUnderWay) -> EpochRecord:

@@ -162,7 +162,7 @@ def separability(
     dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
     per_class: Annotated[int, Option(min=0, help="Images of each common class; 0: all.")] = 300,
     ratio: Annotated[float, Option(min=1, help="How many times fewer images rare classes have.")] = 10.0,
-    backbone: Annotated[str, Option(help="small, or resnet18 as published.")] = "small",
+    backbone: Annotated[str, Option(help="small, efficientnet-lite0, or resnet18 as published.")] = "small",
     seed: Annotated[int, Option(help="Other images, weights and order for another number.")] = 0,
     data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
 ) -> None:

@@ -91,7 +91,7 @@ def predict(
     target = target or project.exports / f"{root.name or 'images'}-round-{facts.round_id:04d}.parquet"
     target = Path(target).expanduser().absolute()
     if target.is_dir() or (target.exists() and not overwrite):
-        raise InputError(f"{target} is there already; choose another name (--out), or allow to replace it.")
+        raise InputError(f"{target} is there already; choose another name (--out), or replace it with --overwrite.")
     model = Model.load(facts.weights)
     scorer = SquareScorer(model)
     block = max(8, _BLOCK_BYTES // (facts.pixels.size**2 * 3))

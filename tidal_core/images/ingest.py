@@ -329,7 +329,9 @@ class _Import:
                 ImportProblem(
                     images[later].name,
                     f"it looks the same as {images[earlier].name}",
-                    "it is kept out of the queue" if hide else "hide one of them if it is the same picture",
+                    "it is kept out of the queue"
+                    if hide
+                    else "skip one of the two when it is shown, if they are the same picture",
                 )
             )
         if hide and looks_like:

@@ -154,7 +154,11 @@ class LabelBook:
             return None
         if self._had_classes and clean not in self._expected:
             self.remarks.append(
-                ImportProblem(f"class {clean}", "was not a class of this project and was added", "merge or retire it")
+                ImportProblem(
+                    f"class {clean}",
+                    "was not a class of this project and was added",
+                    "if it is a slip, merge it into the right class (Project page, tab Classes)",
+                )
             )
         if clean not in self._expected:
             self._made[record.id] = clean

@@ -119,5 +119,8 @@ def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRec
 
 def _small(project: Project, image_ids: Int64) -> np.ndarray:
     if not project.pixels.exists():
-        raise NotFound(f"The pixel cache of {project.title!r} is not there; import the images again.")
+        raise NotFound(
+            f"The pixel cache of {project.title!r} is missing; save another training size on the Project page, which "
+            "processes all images again."
+        )
     return thumbnails(project.pixels, project.store.images.pixel_rows(image_ids))

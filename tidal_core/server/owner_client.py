@@ -187,8 +187,8 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise ProjectInUse(
-            f"The project {slug!r} is open in process {owner.pid}, and that does not answer at {owner.address} "
-            f"({str(error) or type(error).__name__}). Try again in a moment, or stop it (kill {owner.pid}).",
+            f"The project {slug!r} is open in process {owner.pid}, which does not answer at {owner.address} "
+            f"({str(error) or type(error).__name__}). Try again in a moment, or stop it (Ctrl-C in its terminal).",
             pid=owner.pid,
         ) from error
     if answer.status == 200:

@@ -89,7 +89,7 @@ class Database:
         pid = int(holder.group(1))
         return ProjectInUse(
             f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
-            f"Use that one, or stop it first (Ctrl-C in its terminal, or: kill {pid}).",
+            "Use that one, or stop it first (Ctrl-C in its terminal).",
             pid=pid,
         )
 

@@ -109,8 +109,9 @@ class Strategy(ABC):
             if wrong.any():
                 bad = int(wrong.reshape(len(found), -1).any(axis=1).sum())
                 raise InputError(
-                    f"{need} is not a number for {bad} of {len(found)} images; the training has diverged: lower the "
-                    "learning rate, or go back to the round before."
+                    f"{need} is not a number for {bad} of {len(found)} images; the training diverged: train "
+                    "again with other random numbers (Train now on the Training page), or choose another training on "
+                    "the Project page."
                 )
 
 

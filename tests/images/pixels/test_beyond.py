@@ -164,7 +164,7 @@ def test_two_files_that_do_not_belong_together_are_refused_with_the_remedy(both:
     _, partly = both
     np.save(partly.pixels, np.zeros((20, 8, 8, 3), np.uint8))
 
-    with pytest.raises(InputError, match="fill it again"):
+    with pytest.raises(InputError, match="save another training size"):
         PixelStore(partly.pixels).open()
 
 

@@ -56,7 +56,7 @@ def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]],
     if image is None:
         raise InputError(
             f"no column seems to hold image files; the columns are: {', '.join(map(repr, names)) or 'none'}. "
-            "Say which one does."
+            "Say which one does: tidal-studio import --image-column NAME."
         )
     taken.add(image)
     return Columns(

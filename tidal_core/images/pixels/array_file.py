@@ -85,7 +85,7 @@ class ArrayFile:
         if dtype != np.uint8 or fortran or shape[1:] != (self.size, self.size, 3):
             raise InputError(
                 f"{self.path} holds {dtype} squares of shape {shape[1:]}, this project needs {self.size} pixels; "
-                "fill the pixel cache again for the new training size."
+                "save another training size on the Project page, which processes all images again."
             )
         self._file.seek(0, os.SEEK_END)
         # A process killed while the file grew may have left more or less behind the header than it says.
@@ -113,8 +113,8 @@ def header(rows: int, size: int, length: int = HEADER_BYTES) -> bytes:
     room = length - 10
     if len(text) >= room:
         raise InputError(
-            f"the pixel cache has a header of {length} bytes, too short for {rows:,} rows; delete the file and fill it "
-            "again from the project page."
+            f"the pixel cache has a header of {length} bytes, too short for {rows:,} rows; save another training "
+            "size on the Project page, which processes all images again."
         )
     return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + text.ljust(room - 1) + b"\n"
 

@@ -95,7 +95,7 @@ class PixelStore:
         if rows < at_least:
             raise InputError(
                 f"the pixel cache {self.path} has {rows:,} rows and the project refers to row {at_least - 1:,}; "
-                "fill it again from the project page."
+                "save another training size on the Project page, which processes all images again."
             )
         return self
 
@@ -198,12 +198,13 @@ class PixelStore:
             except (OSError, ValueError, EOFError) as error:
                 if attempt == _TRIES - 1 or not self._beside.exists():
                     raise InputError(
-                        f"the pixel cache {self.path} cannot be read ({error}); fill it again from the project page."
+                        f"the pixel cache {self.path} cannot be read ({error}); save another training size on the "
+                        "Project page, which processes all images again."
                     ) from error
                 time.sleep(0.05)
         if cached.dtype != np.uint8 or cached.ndim != 4 or cached.shape[3] != 3 or cached.shape[1] != cached.shape[2]:
             raise InputError(
                 f"{self.path.name} is {cached.dtype} {cached.shape} and should be uint8 (rows, H, H, 3); "
-                "build the pixel cache again."
+                "save another training size on the Project page, which processes all images again."
             )
         return _Opened(cached, beyond)

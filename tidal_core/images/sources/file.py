@@ -53,7 +53,9 @@ def read_file(path: Path, name: str) -> bytes:
     except FileNotFoundError:
         if path.is_symlink():
             raise ImageUnreadable(name, "it is a link to a file that is not there", "restore the file") from None
-        raise ImageUnreadable(name, "the file is not there", "put it back where it was, or remove the image") from None
+        raise ImageUnreadable(
+            name, "the file is not there", "put it back, or import the folder where it is now"
+        ) from None
     except PermissionError:
         raise ImageUnreadable(name, "this user may not read it", "change its permissions") from None
     except ValueError:

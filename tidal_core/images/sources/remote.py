@@ -90,7 +90,7 @@ def why_not(error: Exception) -> tuple[str, str]:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "there is no room on this machine's disk to fetch it", "make room there and import again"
     if isinstance(error, FileNotFoundError):
-        return "it is not there", "put it back where it was, or remove the image"
+        return "it is not there", "put it back, or import the folder where it is now"
     if isinstance(error, PermissionError) or status in {401, 403}:
         return "access is denied", "check the credentials of this user for that place"
     if isinstance(error, TimeoutError):

@@ -222,7 +222,7 @@ class Labeller {
     if (this.status?.waiting) {
       return ["Every image left is open in another tab", "They come here when that tab is closed."];
     }
-    return ["Everything is labelled", "Go through your answers with ←, or look at Review."];
+    return ["Everything is labelled", "Go through your answers with ←, or export them on the Project page."];
   }
 
   showMissingClasses() {
