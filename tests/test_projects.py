@@ -13,10 +13,10 @@ def test_a_project_is_found_again_with_its_settings(tidal_home: Path) -> None:
     made = projects.create_project("Été à Paris!", ProjectSettings(title="Été à Paris!"), classes=("cat",))
     made.close()
     assert projects.project_slugs() == ["ete-a-paris"]
-    found = projects.open_project("ete-a-paris")
-    assert found.title == "Été à Paris!"
-    assert [record.name for record in found.store.classes.all()] == ["cat"]
-    found.close()
+    reopened = projects.open_project("ete-a-paris")
+    assert reopened.title == "Été à Paris!"
+    assert [record.name for record in reopened.store.classes.all()] == ["cat"]
+    reopened.close()
 
 
 def test_a_second_project_of_the_same_name_is_refused() -> None:

@@ -44,7 +44,7 @@ class JsonConfig:
         if unknown:
             raise InputError(
                 f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}; it was written by another version "
-                "of the studio, or misspelt."
+                "of the studio, or is misspelt."
             )
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
@@ -157,9 +157,7 @@ class ProjectSettings(JsonConfig):
     strategy: str = "tidal-entropy"
     preset: str = "quick"
     augmentation: Augmentation = "crop"
-    precision: Precision = (
-        "float32"  # with the next, what a trial on this machine proposed, if it was asked (trials.py)
-    )
+    precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
     channels_last: bool = True
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
     suggestions: SuggestionMode = "after"
@@ -174,9 +172,11 @@ class ProjectSettings(JsonConfig):
         if not 8 <= self.training_size <= 512:
             raise InputError(f"the training size is {self.training_size} pixels; choose from 8 to 512.")
         if self.fit not in ("crop", "letterbox"):
-            raise InputError(f"there is no way {self.fit!r} to fit images in a square; choose crop or letterbox.")
+            raise InputError(f"images cannot be made square by {self.fit!r}; choose crop or letterbox.")
         if not 0 < self.pixel_cache_gb <= 100_000:
-            raise InputError(f"the pixel cache may have {self.pixel_cache_gb:g} GB; choose from above 0 to 100,000.")
+            raise InputError(
+                f"the pixel cache limit is {self.pixel_cache_gb:g} GB; choose a number above 0, at most 100,000."
+            )
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
         if self.precision not in ("float32", "bfloat16"):

@@ -3,7 +3,7 @@
     TidalError
     ├── ProjectError
     │   ├── ProjectNotFound      no project of this name
-    │   ├── ProjectExists        a project of this name is already there
+    │   ├── ProjectExists        a project of this name already exists
     │   └── ProjectInUse         another process owns the project's file
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
@@ -12,7 +12,6 @@
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
     │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
     │   └── TooFewClasses        a margin of fewer than two classes
-    ├── AnswerRefused            an answer that must not be stored (unknown image, an id used twice, ...)
     ├── TrainingDiverged         the loss is not a number
     ├── OutOfMemory              not even a batch of one fits on the device
     └── Stopped                  work that was asked to stop before its end (a cancelled round, the app closing)
@@ -30,7 +29,7 @@ class TidalError(Exception):
 
 
 class ProjectError(TidalError):
-    """A project cannot be opened or made."""
+    """A project cannot be opened or created."""
 
 
 class ProjectNotFound(ProjectError):
@@ -38,7 +37,7 @@ class ProjectNotFound(ProjectError):
 
 
 class ProjectExists(ProjectError):
-    """A project of this name is already there."""
+    """A project of this name already exists."""
 
 
 class ProjectInUse(ProjectError):
@@ -81,10 +80,6 @@ class ImageUnreadable(InputError):
 
 class TooFewClasses(InputError):
     """A margin, or a round, of fewer classes than it needs."""
-
-
-class AnswerRefused(TidalError):
-    """An answer that must not be stored."""
 
 
 class TrainingDiverged(TidalError):

@@ -39,7 +39,9 @@ def slugify(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-")
     if not slug:
-        raise InputError(f"The project name {name!r} has no letter or digit to name a folder with; add some.")
+        raise InputError(
+            f"The project name {name!r} has no letter or digit; add at least one, for the name of its folder."
+        )
     return slug
 
 
@@ -73,7 +75,7 @@ class Project:
 
     @property
     def settings(self) -> ProjectSettings:
-        """The settings as they are now, read from the file."""
+        """The current settings, read from the file."""
         return self.store.settings.load()
 
     @property
@@ -104,9 +106,9 @@ def create_project(name: str, settings: ProjectSettings | None = None, classes: 
     slug = slugify(name)
     folder = project_folder(slug)
     if (folder / "project.duckdb").exists():
-        raise ProjectExists(f"There is a project {slug!r} already in {folder}; open it, or choose another name.")
-    for part in ("previews", "checkpoints", "exports"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        raise ProjectExists(f"There is already a project {slug!r} in {folder}; open it, or choose another name.")
+    for subfolder in ("previews", "checkpoints", "exports"):
+        (folder / subfolder).mkdir(parents=True, exist_ok=True)
     project = Project(slug, folder, Store(folder / "project.duckdb"))
     project.store.settings.save(settings or ProjectSettings(title=name))
     if classes:
@@ -121,6 +123,6 @@ def open_project(slug: str) -> Project:
         known = ", ".join(project_slugs()) or "none yet"
         raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
     project = Project(slug, folder, Store(folder / "project.duckdb"))
-    for place in (folder, project.checkpoints, project.exports):
-        sweep(place)
+    for written_to in (folder, project.checkpoints, project.exports):
+        sweep(written_to)
     return project

@@ -8,17 +8,22 @@ from datetime import datetime
 from tidal_core.config import RoundConfig
 
 _AUGMENTATION = {
-    "none": "the pictures are shown to it as they are",
-    "crop": "the pictures are shown to it slightly shifted each time",
-    "flip-crop": "the pictures are shown to it slightly shifted, and mirrored half of the time",
+    "none": "images are used as they are",
+    "crop": "images are shifted slightly each time",
+    "flip-crop": "images are shifted slightly, and mirrored half of the time",
 }
 _SCHEDULE = {
     "constant": "which stays the same",
     "step": "which drops at set epochs",
-    "cosine": "which warms up and then fades out",
+    "cosine": "which rises at first and then falls to zero",
     "one-cycle": "which rises and falls once",
 }
-_BACKBONE = {"small": "a small convolutional network", "resnet18": "a ResNet-18"}
+_BACKBONE = {
+    "small": "a small convolutional network",
+    "resnet18": "a ResNet-18",
+    "efficientnet-lite0": "an EfficientNet-Lite0",
+}
+_OPTIMIZER = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
 def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[str]:
@@ -27,13 +32,12 @@ def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[s
     lines = [
         f"Trains {_BACKBONE.get(train.backbone, train.backbone)} on {labels:,} labelled images of "
         f"{config.training_size} by {config.training_size} pixels; {_AUGMENTATION[train.augmentation]}.",
-        f"Goes through them at least {train.epochs} times, {train.batch_size} at once, and makes at least "
+        f"Goes through them at least {train.epochs} times, {train.batch_size} at a time, in at least "
         f"{train.min_steps:,} steps."
         if train.min_steps
-        else f"Goes through them {train.epochs} times, {train.batch_size} at once.",
-        f"Learns with {train.optimizer.upper() if train.optimizer == 'sgd' else train.optimizer.title()} at a rate of "
-        f"{train.learning_rate:g}, {_SCHEDULE[train.schedule]}.",
-        "Starts from the weights of the round before." if train.warm_start else "Starts from fresh weights.",
+        else f"Goes through them {train.epochs} times, {train.batch_size} at a time.",
+        f"Learns with {_OPTIMIZER[train.optimizer]} at a rate of {train.learning_rate:g}, {_SCHEDULE[train.schedule]}.",
+        "Starts from the weights of the last round." if train.warm_start else "Starts from new weights.",
     ]
     if "td" in train.companions:
         window = "the second half of the epochs" if train.td_window == "second-half" else "all epochs"

@@ -58,7 +58,9 @@ def test_options_of_the_start_before_a_command_are_refused() -> None:
 def test_a_busy_port_is_refused_where_it_was_asked_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(InputError, match=rf"Port {port} is in use by another program; choose another with --port"):
+        with pytest.raises(
+            InputError, match=rf"Port {port} is in use by another program; choose another port with --port"
+        ):
             cli.app(["--port", str(port)])
 
 
@@ -82,7 +84,7 @@ def test_ports_that_are_all_in_use_are_named(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(starting, "FIRST_PORT", first)
         monkeypatch.setattr(starting, "LAST_PORT", first)
 
-        with pytest.raises(InputError, match="all in use; choose another: --port"):
+        with pytest.raises(InputError, match="all in use; choose another port: --port"):
             starting.free_port()
 
 
@@ -92,7 +94,7 @@ def test_a_studio_that_runs_already_is_named_with_its_address() -> None:
         running.studio.project("tiny")
         port = int(running.address.rpartition(":")[2])
 
-        with pytest.raises(ProjectInUse, match=rf"running already \(process {os.getpid()}\): open {running.address} "):
+        with pytest.raises(ProjectInUse, match=rf"already running \(process {os.getpid()}\): open {running.address} "):
             starting.free_port(port)
 
 
@@ -110,11 +112,11 @@ def test_the_version_and_the_commands_are_shown() -> None:
 def test_messages_name_the_command_as_it_was_typed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for program, said in (
+    for program, command in (
         ("/usr/bin/tidal-studio", "tidal-studio"),
         ("tidal_core/__main__.py", "python -m tidal_core"),
     ):
         monkeypatch.setattr(sys, "argv", [program, "projects"])
         with pytest.raises(SystemExit):
             cli.app()
-        assert f"Make one with: {said} import FOLDER" in capsys.readouterr().out
+        assert f"Create one with: {command} import FOLDER" in capsys.readouterr().out

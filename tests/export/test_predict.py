@@ -103,7 +103,7 @@ def test_the_command_writes_into_the_project_unless_told_otherwise(
     said = capsys.readouterr().out
     assert "broken[b].jpg: it holds only zeros" in said
     target = project.exports / "photos-round-0001.parquet"
-    assert f"41 images labelled by round 1, 1 files not read: {target}" in said
+    assert f"41 images labelled by round 1, 1 files could not be read: {target}" in said
     assert pq.read_table(target).num_rows == 42
 
 

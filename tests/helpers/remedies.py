@@ -330,7 +330,7 @@ _RULES = (
     _Rule(
         "button or label",
         r"“([A-Z][^”]*)”|(?<![*\w])\*([A-Z][a-z][^*\n]*)\*(?!\*)|\(([A-Z]\w+(?: [a-z]+)*) on the \w+ page"
-        rf"|\b(?:[Pp]ress|[Cc]lick|the button|the toggle) {_QUOTE}({_NAME}){_UNQUOTE}"
+        rf"|\b(?:[Pp]ress|[Cc]lick|the button|the toggle) (?!Ctrl\b){_QUOTE}({_NAME}){_UNQUOTE}"
         "(?=[.,;:)]|$| on | in | and | to )",
         lambda studio, name: studio.has_label(name),
     ),
@@ -364,7 +364,7 @@ _RULES = (
     _Rule("module", r"python -m ((?:benchmarks|tests)\.[a-z_.]*[a-z_])", _is_module),
     _Rule(
         "package",
-        r"\bthe package (?!is\b)([a-z][\w-]+)|\b[Ii]nstall (?!it\b|its\b|the\b|them\b|with\b|again\b)([a-z][\w-]+)",
+        r"\bthe package (?!is\b)([a-z][\w-]+)|(?:^|[,;:] )[Ii]nstall (?!it\b|its\b|the\b|them\b|with\b|again\b)([a-z][\w-]+)",
         _is_package,
     ),
     _Rule("requirements file", r"pip install -r (\S+\.txt)", lambda _, name: (ROOT / name).is_file()),

@@ -58,7 +58,7 @@ def test_the_running_studio_tells_the_status(listening: Listening) -> None:
     told = run_command("status", "tiny")
 
     assert told.returncode == 0, told.stderr
-    assert f"open in a running studio: process {os.getpid()} at {listening.address}, since" in told.stdout
+    assert f"Open in a running studio: process {os.getpid()} at {listening.address}, since" in told.stdout
     assert "60 images to label, 15 to test with" in told.stdout
     assert "7 labels in 3 of 3 classes" in told.stdout
     assert "53 images wait in the queue." in told.stdout
@@ -79,7 +79,7 @@ def test_an_export_through_the_studio_equals_one_of_the_closed_project(
     listening.studio.close()
     alone = run_command("export", "tiny", "--to", tmp_path / "alone" / name)
 
-    assert "A running studio has this project" in through.stderr
+    assert "This project is open in a running studio" in through.stderr
     assert "labels written to" in through.stdout
     assert "running studio" not in alone.stderr
     assert (tmp_path / "through" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
@@ -217,7 +217,7 @@ def test_what_a_killed_studio_left_is_passed_over() -> None:
     owner_client.announce(project.folder, Owner(gone.pid, "http://127.0.0.1:1", "old", "2026-01-01T00:00:00+00:00"))
     project.close()
 
-    assert "not open in any process" in run_command("status", "tiny").stdout
+    assert "Not open in any process" in run_command("status", "tiny").stdout
     with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()

@@ -73,14 +73,14 @@ def test_a_restored_project_equals_the_one_that_was_kept(tmp_path: Path) -> None
         done = run_command("backup", "tiny", tmp_path / "b.zip")
         kept = everything(project)
     assert done.returncode == 0, done.stderr
-    assert "A running studio has this project" in done.stderr
+    assert "This project is open in a running studio" in done.stderr
 
     told = run_command("restore", tmp_path / "b.zip", "--name", "Again")
     restored = open_project("again")
 
     assert told.returncode == 0, told.stderr
     assert "Project again: 75 images, as of 20" in told.stdout
-    assert "75 of them are not where they were, the first: /photos/0.png" in told.stdout
+    assert "75 original photos are missing, the first: /photos/0.png" in told.stdout
     assert restored.title == "Again"
     restored.store.settings.save(replace(restored.settings, title="tiny"))
     found = everything(restored)
@@ -305,7 +305,7 @@ def test_photos_in_the_projects_own_folder_are_pointed_out(tmp_path: Path) -> No
 
     done = run_command("backup", "photos", tmp_path / "b.zip")
 
-    assert "1 photos lie in the project's own folder" in done.stderr
+    assert "1 photos are in the project's own folder" in done.stderr
     assert "--with-images" in done.stderr
 
 

@@ -19,7 +19,7 @@ SHOWN_PROBLEMS = 20
 
 
 def called_as() -> str:
-    """How the person began this command line, for messages that say what to type next."""
+    """How this command was started, for messages that say what to type next."""
     return "tidal-studio" if Path(sys.argv[0]).stem == "tidal-studio" else "python -m tidal_core"
 
 
@@ -38,7 +38,7 @@ def progress_bar() -> Iterator[Callable[[int, int | None], None]]:
 
         def show(done: int, total: int | None) -> None:
             speed = progress.tasks[0].speed or progress.tasks[0].finished_speed
-            progress.update(task, completed=done, total=total, speed=f"{speed:,.0f} a second" if speed else "")
+            progress.update(task, completed=done, total=total, speed=f"{speed:,.0f} per second" if speed else "")
 
         yield show
 
@@ -54,18 +54,18 @@ def bytes_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def stopped_by_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C ends the import after the file at hand, so that the report comes; the second one kills it."""
-    asked = False
+    """The first Ctrl-C ends the work after the current files, so that it is reported; the second stops it at once."""
+    stopping = False
 
-    def ask(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
             raise KeyboardInterrupt
-        asked = True
-        err.print("Stopping after the files at hand; Ctrl-C again to leave at once.")
+        stopping = True
+        err.print("Stopping after the current files; press Ctrl-C again to stop immediately.")
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, stop)
     try:
-        yield lambda: asked
+        yield lambda: stopping
     finally:
         signal.signal(signal.SIGINT, before)

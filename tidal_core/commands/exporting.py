@@ -30,28 +30,30 @@ class ExportWhat(StrEnum):
 
 def export(
     project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
-    to: Annotated[Path, typer.Option(help="The file or folder to write, such as labels.csv.")],
+    to: Annotated[Path, typer.Option(help="The file or folder to write, for example labels.csv.")],
     format: Annotated[
         str | None,
         typer.Option(
             help="csv, parquet, imagefolder, zip, huggingface, coco, labelstudio or fiftyone.",
-            show_default="told by the ending of --to",
+            show_default="from the ending of --to",
         ),
     ] = None,
     what: Annotated[
         ExportWhat,
         typer.Option(
-            help="labels: one for each image, as they are now. history: every answer ever given. predictions, curves: "
-            "what a round's model said, at its end or epoch by epoch."
+            help="labels: the current label of each image. history: every answer ever given. predictions, curves: the "
+            "probabilities from a round's model, at its end or at each epoch."
         ),
     ] = ExportWhat.LABELS,
     round: Annotated[
-        int | None, typer.Option(help="The number of the round, for predictions and curves.", show_default="the newest")
+        int | None, typer.Option(help="For predictions and curves: the number of the round.", show_default="the newest")
     ] = None,
-    link: Annotated[bool, typer.Option("--link", help="Folders of images: link to the originals.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write labels, answers or predictions for other programs; also while a studio runs."""
+    """Write labels or predictions to a file. Works while the studio runs, too."""
     from tidal_core.export.tables import checked
     from tidal_core.export.tables.base import ExportOptions
     from tidal_core.images.reports import plain
@@ -77,14 +79,14 @@ def export(
 
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:
-    """The running studio writes what needs no photos, of a project of any size, and hands over just that."""
+    """Let the running studio write an export that needs no photos, and receive only that file."""
     from tidal_core.export.tables.base import ExportReport
     from tidal_core.files import replaced
     from tidal_core.server.owner_client import fetch_export
 
-    asked = {"format": exporter.name, "what": options.what}
+    request = {"format": exporter.name, "what": options.what}
     if options.round_id is not None:
-        asked["round"] = str(options.round_id)
+        request["round"] = str(options.round_id)
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
-        return ExportReport(target, fetch_export(slug, owner, beside, asked, show))
+        return ExportReport(target, fetch_export(slug, owner, beside, request, show))

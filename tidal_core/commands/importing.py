@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import SHOWN_PROBLEMS, called_as, err, out, progress_bar, stopped_by_ctrl_c
-from tidal_core.commands.opening import said_of
+from tidal_core.commands.opening import owner_in_words
 from tidal_core.errors import ProjectInUse
 from tidal_core.records import ImportReport
 
@@ -27,44 +27,42 @@ class LabelSource(StrEnum):
 
 def import_(
     source: Annotated[
-        str, typer.Argument(help="A folder of images, an archive, a table, or an address: s3://bucket/photos.")
+        str, typer.Argument(help="A folder of images, an archive, a table, or an address such as s3://bucket/photos.")
     ],
-    name: Annotated[
-        str, typer.Option(help="The project to add to; a new one is made when there is none of this name.")
-    ],
+    name: Annotated[str, typer.Option(help="The project to add the images to; it is created if it does not exist.")],
     labels: Annotated[
         LabelSource,
         typer.Option(
-            help="What becomes of labels that come with the images. none: left out. from-folders, known: kept to "
-            "measure accuracy, never trained on. answers: as if a person had given them."
+            help="What to do with existing labels (folder names, columns). none: ignore them. from-folders, known: use "
+            "them to measure accuracy, never to train. answers: take them as labels."
         ),
     ] = LabelSource.NONE,
     size: Annotated[
         int | None,
         typer.Option(
-            help="A new project only: the side, in pixels, of the squares that the model sees.",
+            help="New projects only: width and height in pixels of the images that the model sees.",
             min=8,
             max=512,
-            show_default="chosen by the images",
+            show_default="chosen to suit the images",
         ),
     ] = None,
     hide_near_duplicates: Annotated[
-        bool, typer.Option("--hide-near-duplicates", help="Do not ask for images that look like another one.")
+        bool, typer.Option("--hide-near-duplicates", help="Do not ask about images that look almost like another one.")
     ] = False,
     image_column: Annotated[
-        str | None, typer.Option(help="Tables: the column of paths.", show_default="guessed")
+        str | None, typer.Option(help="In a table, the column with the paths of images.", show_default="guessed")
     ] = None,
     label_column: Annotated[
-        str | None, typer.Option(help="Tables: the column of labels.", show_default="guessed")
+        str | None, typer.Option(help="In a table, the column with labels.", show_default="guessed")
     ] = None,
     split_column: Annotated[
-        str | None, typer.Option(help="Tables: the column that says train or test.", show_default="guessed")
+        str | None, typer.Option(help="In a table, the column that says train or test.", show_default="guessed")
     ] = None,
     annotator_column: Annotated[
-        str | None, typer.Option(help="Tables: the column of who labelled.", show_default="guessed")
+        str | None, typer.Option(help="In a table, the column with names of annotators.", show_default="guessed")
     ] = None,
 ) -> None:
-    """Read images into a project. Importing again adds what is new; originals are never changed."""
+    """Read images into a project. Importing again adds new images; your files are never changed."""
     import dataclasses
 
     from tidal_core.images.importers import guessed_columns
@@ -93,8 +91,8 @@ def import_(
         except ProjectInUse as refusal:
             owner = owner_of(slug, refusal)
             raise ProjectInUse(
-                f"A running studio has the project {slug!r} ({said_of(owner)}). Import on its Project page, or stop it "
-                "first (Ctrl-C in its terminal).",
+                f"The project {slug!r} is open in a running studio ({owner_in_words(owner)}). Import on its Project "
+                "page, or stop it first (Ctrl-C in its terminal).",
                 pid=owner.pid,
             ) from refusal
     use: LabelUse = "known" if labels in {LabelSource.FROM_FOLDERS, LabelSource.KNOWN} else "none"
@@ -125,7 +123,7 @@ def import_(
         if is_new and empty:
             shutil.rmtree(project.folder)
     if empty:
-        err.print("No image could be read, so no project was made." if is_new else "The project has no image yet.")
+        err.print("No image could be read, so no project was made." if is_new else "The project has no images yet.")
         raise typer.Exit(1)
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidal_core.commands.console import called_as, out
-from tidal_core.commands.opening import said_of
+from tidal_core.commands.opening import owner_in_words
 from tidal_core.errors import ProjectInUse, TidalError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def projects() -> None:
 
     slugs = project_slugs()
     if not slugs:
-        out.print(f"No projects yet. Make one with: {called_as()} import FOLDER --name NAME")
+        out.print(f"No projects yet. Create one with: {called_as()} import FOLDER --name NAME")
         return
     table = Table("project", "images", "labels", "rounds", "open in", box=None, header_style="bold")
     for slug in slugs:
@@ -38,19 +38,21 @@ def projects() -> None:
         where = f"process {owner.pid}, {owner.address}" if owner else ""
         table.add_row(slug, f"{n_images:,}", f"{facts['labels']:,}", str(facts["rounds_done"]), where)
     out.print(table)
-    out.print(f"in {escape(str(home() / 'projects'))}", soft_wrap=True)
+    out.print(f"They are in {escape(str(home() / 'projects'))}", soft_wrap=True)
 
 
 def status(project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]) -> None:
-    """Tell how far a project is: images, labels by class, queue, rounds, and who has it open."""
+    """Show how far a project is. Images, labels of each class, queue, rounds, and which process has it open."""
     from tidal_core.projects import slugify
 
     facts, owner = _summary_of(slugify(project))
     out.print(f"[bold]{escape(facts['title'])}[/] in {escape(facts['folder'])}", soft_wrap=True)
-    out.print(f"open in a running studio: {said_of(owner)}" if owner else "not open in any process", soft_wrap=True)
+    out.print(
+        f"Open in a running studio: {owner_in_words(owner)}" if owner else "Not open in any process", soft_wrap=True
+    )
     out.print(f"{facts['images']:,} images to label, {facts['test_images']:,} to test with")
-    given = sum(count > 0 for _, count in facts["classes"])
-    out.print(f"{facts['labels']:,} labels in {given} of {len(facts['classes'])} classes")
+    labelled_classes = sum(count > 0 for _, count in facts["classes"])
+    out.print(f"{facts['labels']:,} labels in {labelled_classes} of {len(facts['classes'])} classes")
     for name, count in facts["classes"]:
         out.print(f"  {count:>8,}  {escape(name)}")
     out.print(escape(f"{facts['queue']:,} images wait in the queue. {facts['due']}"), soft_wrap=True)
@@ -59,7 +61,7 @@ def status(project: Annotated[str, typer.Argument(help="The project's name; `pro
 
 
 def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
-    """The project's ``summary``, and the studio that gave it; None where the file was free."""
+    """The project's ``summary``, and the studio that gave it; None if no process has the project open."""
     from tidal_core.projects import open_project
     from tidal_core.server.owner_client import ask_status, owner_of
     from tidal_core.server.summary import summary
@@ -76,10 +78,12 @@ def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
 
 
 def _rounds(facts: dict[str, Any]) -> list[str]:
-    now, last = facts["round"], facts["last_round"]
-    if now is not None:
-        where = f": epoch {now['epoch']} of {now['epochs']}, {now['seconds_left']:.0f} s left" if now["epoch"] else ""
-        return [f"round {now['id']} is {now['state']}{where}"]
+    active, last = facts["round"], facts["last_round"]
+    if active is not None:
+        progress = ""
+        if active["epoch"]:
+            progress = f": epoch {active['epoch']} of {active['epochs']}, {active['seconds_left']:.0f} s left"
+        return [f"round {active['id']} is {active['state']}{progress}"]
     if last is None:
         return ["no rounds yet"]
     reason = f": {last['error']}" if last["error"] else ""

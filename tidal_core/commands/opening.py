@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from tidal_core.server.owner_client import Owner
 
 
-def said_of(owner: Owner) -> str:
-    """Who has a project, in words."""
+def owner_in_words(owner: Owner) -> str:
+    """The process that has a project open, where, and since when."""
     since = owner.since.replace("T", " ").replace("+00:00", " UTC")
     return f"process {owner.pid} at {owner.address}, since {since}"
 
 
 def say_asked(owner: Owner) -> None:
-    """Tell who is asked."""
-    err.print(escape(f"A running studio has this project ({said_of(owner)}): asking it."), soft_wrap=True)
+    """Tell that a running studio is asked, and which."""
+    err.print(
+        escape(f"This project is open in a running studio ({owner_in_words(owner)}); it sends the data."),
+        soft_wrap=True,
+    )
 
 
 @contextmanager

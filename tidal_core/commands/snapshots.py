@@ -14,11 +14,11 @@ from tidal_core.commands.opening import opened_to_read
 
 def backup(
     project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
-    file: Annotated[Path, typer.Argument(help="The snapshot to write, such as flowers.zip.")],
-    with_images: Annotated[bool, typer.Option("--with-images", help="Put the original photos in as well.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(help="The snapshot to write, for example flowers.zip.")],
+    with_images: Annotated[bool, typer.Option("--with-images", help="Include the original photos.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a project as it is now to one file; also while a studio labels and trains."""
+    """Write a project to one file. Works while people label and a model trains, too."""
     from tidal_core.images.reports import plain
     from tidal_core.projects import project_folder, slugify
     from tidal_core.snapshots import writing
@@ -33,8 +33,8 @@ def backup(
         err.print(f"{len(done.problems):,} photos could not be read and are not in the snapshot.")
     if done.own_photos:
         err.print(
-            f"{done.own_photos:,} photos lie in the project's own folder (uploads, archives) and are not in the "
-            "snapshot; add --with-images to keep them too.",
+            f"{done.own_photos:,} photos are in the project's own folder (uploads, archives) and not in the snapshot; "
+            "add --with-images to include them.",
             soft_wrap=True,
         )
     out.print(
@@ -45,9 +45,11 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A snapshot that `backup` wrote.")],
-    name: Annotated[str | None, typer.Option(help="The restored project's name.", show_default="as it was")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The restored project's name.", show_default="its name when it was saved")
+    ] = None,
 ) -> None:
-    """Make a project of a snapshot. A project that is there is never replaced."""
+    """Make a project from a snapshot. Existing projects are never replaced."""
     from tidal_core.snapshots.restoring import restore as unpack
 
     with bytes_bar("restoring") as show:
@@ -59,8 +61,8 @@ def restore(
     if done.missing:
         out.print(
             escape(
-                f"{len(done.missing):,} of them are not where they were, the first: {done.missing[0]}. They are shown "
-                "as small as the model sees them until they are back."
+                f"{len(done.missing):,} original photos are missing, the first: {done.missing[0]}. Until they are "
+                "back, they are shown at the small size that the model sees."
             ),
             soft_wrap=True,
         )

@@ -43,7 +43,7 @@ def start(
     project: Annotated[
         str | None,
         typer.Option(
-            help="The project to show first, by its name; `projects` lists them.",
+            help="The project to show first; `projects` lists the names.",
             metavar="NAME",
             show_default="the demo, digits",
         ),
@@ -61,7 +61,7 @@ def start(
     host: Annotated[
         str,
         typer.Option(
-            help="127.0.0.1 or localhost, this computer alone; others are refused, as the studio has no login yet.",
+            help="Only 127.0.0.1 or localhost, this computer: other addresses are refused, as there is no login yet.",
             metavar="ADDRESS",
         ),
     ] = ADDRESS,
@@ -72,7 +72,7 @@ def start(
     """Label images in your browser while a model learns from your labels.
 
     Without a command, this starts the studio and prints the address to open; Ctrl-C stops it. The commands below do
-    what the pages do, from a terminal. COMMAND --help explains one.
+    what the pages do, in a terminal; COMMAND --help explains each.
     """
     if context.invoked_subcommand is not None:
         if project is not None or port is not None or host != ADDRESS:
@@ -98,7 +98,7 @@ def check_host(host: str) -> None:
     """Raises InputError for an address at which other computers could reach the studio."""
     if host not in NAMES:
         raise InputError(
-            f"The studio does not listen on {host!r}: it has no login yet, so whoever can reach it could read and "
+            f"The studio does not listen on {host!r}: it has no login yet, so anyone who can reach it could read and "
             "change every project. Leave --host out; to use the studio from another computer, forward its port there: "
             f"ssh -L {FIRST_PORT}:{ADDRESS}:{FIRST_PORT} THIS-COMPUTER"
         )
@@ -113,7 +113,7 @@ def _known(name: str) -> str:
     if slug not in known:
         raise ProjectNotFound(
             f"There is no project {slug!r}; there are: {', '.join(known)}. Start the studio without --project and "
-            f"make it on the Project page, or: {called_as()} import FOLDER --name {slug}"
+            f"create it on the Project page, or: {called_as()} import FOLDER --name {slug}"
         )
     return slug
 
@@ -130,10 +130,10 @@ def free_port(wanted: int | None = None) -> int:
             return port
         _check_no_studio(port)
     if wanted is None:
-        raise InputError(f"The ports {FIRST_PORT} to {LAST_PORT} are all in use; choose another: --port 9000")
+        raise InputError(f"The ports {FIRST_PORT} to {LAST_PORT} are all in use; choose another port: --port 9000")
     raise InputError(
-        f"Port {wanted} is in use by another program; choose another with --port, or leave --port out to get one that "
-        "is free."
+        f"Port {wanted} is in use by another program; choose another port with --port, or leave --port out to get a "
+        "free one."
     )
 
 
@@ -155,8 +155,8 @@ def _check_no_studio(port: int) -> None:
     owner = _studio_at(port)
     if owner is not None:
         raise ProjectInUse(
-            f"The studio is running already (process {owner.pid}): open {owner.address} in your browser, or stop it "
-            "first with Ctrl-C in its terminal.",
+            f"The studio is already running (process {owner.pid}): open {owner.address} in your browser, or stop it "
+            "first (Ctrl-C in its terminal).",
             pid=owner.pid,
         )
 

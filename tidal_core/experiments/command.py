@@ -15,25 +15,23 @@ from tidal_core.projects import home, slugify
 from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
-DATA_SETS = (
-    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
-)
+DATA_SETS = "digits (included), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
 BY_PRESET = "the preset's"
 
 
 def experiment(
     dataset: Annotated[str, Argument(help=DATA_SETS)],
     strategies: Annotated[
-        str, Option(help="What to compare, with commas: margin,margin+td,tidal-entropy/plain.")
+        str, Option(help="What to compare, separated by commas: margin,margin+td,tidal-entropy/plain.")
     ] = DEFAULT_ARMS,
     preset: Annotated[
-        str, Option(help="human: as a person labels. paper: as published, hours. quick: seconds, to try.")
+        str, Option(help="human: like a person labelling. paper: as published, takes hours. quick: seconds, to try it.")
     ] = "human",
     imbalance: Annotated[
-        str, Option(help="How many times fewer images the rarest class has, with commas; 1: all have as many.")
+        str, Option(help="How many times fewer images the rarest class has (1: all the same), separated by commas.")
     ] = "1",
     tail: Annotated[str, Option(help="How classes get fewer images: exponential or step.")] = "exponential",
-    runs: Annotated[int, Option(min=1, help="Repetitions of each, with other first labels and weights.")] = 5,
+    runs: Annotated[int, Option(min=1, help="Repetitions of each, with different first labels and weights.")] = 5,
     rounds: Annotated[int | None, Option(min=1, help="Rounds of each run.", show_default=BY_PRESET)] = None,
     first: Annotated[
         int | None, Option(min=1, help="Labels of the first round, drawn at random.", show_default=BY_PRESET)
@@ -42,33 +40,39 @@ def experiment(
         int | None, Option(min=1, help="Labels added after each round.", show_default=BY_PRESET)
     ] = None,
     subset: Annotated[
-        int | None, Option(min=0, help="Images looked at to choose from; 0: all.", show_default=BY_PRESET)
+        int | None,
+        Option(min=0, help="Unlabelled images to choose from in each round; 0: all.", show_default=BY_PRESET),
     ] = None,
     warm: Annotated[
         bool | None,
         Option(
             "--warm/--cold",
-            help="Each round goes on from the last one's weights, or starts afresh.",
+            help="Start each round from the last round's weights, or from new ones.",
             show_default=BY_PRESET,
         ),
     ] = None,
     stale: Annotated[
-        bool, Option("--stale", help="As in the studio, where people label while a round trains.")
+        bool,
+        Option(
+            "--stale",
+            help="Label each batch by the ranking before the last, as when people label while a round trains.",
+        ),
     ] = False,
-    audit_share: Annotated[float, Option(help="Share of the labels that only measure accuracy, 0 to 0.5.")] = 0.0,
+    audit_share: Annotated[float, Option(help="Share of labels, 0 to 0.5, used only to measure accuracy.")] = 0.0,
     name: Annotated[
-        str | None, Option(help="The same name goes on where it was.", show_default="data set and preset")
+        str | None,
+        Option(help="The experiment's name; an existing experiment is continued.", show_default="data set and preset"),
     ] = None,
-    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
-    download: Annotated[bool, Option("--download", help="Let torchvision fetch missing files.")] = False,
-    jobs: Annotated[int, Option(min=1, help="Runs at the same time.")] = 1,
-    threads: Annotated[int | None, Option(min=1, help="Threads of each run on a CPU.", show_default=BY_PRESET)] = None,
+    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
+    download: Annotated[bool, Option("--download", help="Let torchvision download missing files.")] = False,
+    jobs: Annotated[int, Option(min=1, help="How many runs to do at the same time.")] = 1,
+    threads: Annotated[int | None, Option(min=1, help="CPU threads of each run.", show_default=BY_PRESET)] = None,
     report_only: Annotated[
-        bool, Option("--report-only", help="Run nothing; write the tables of what is there.")
+        bool, Option("--report-only", help="Run nothing; write the tables of the existing results.")
     ] = False,
-    check: Annotated[bool, Option("--check", help="Repeat the first run: does it come out the same?")] = False,
+    check: Annotated[bool, Option("--check", help="Repeat the first run and compare: is the result the same?")] = False,
 ) -> None:
-    """Compare strategies on images with known labels; goes on where it was when it is started again."""
+    """Compare strategies on images with known labels. Run it again to continue an interrupted experiment."""
     from tidal_core.experiments.files import Experiment, Spec, begin
     from tidal_core.experiments.protocol import PRESETS
     from tidal_core.experiments.report import write
@@ -139,11 +143,11 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def resume(
-    name: Annotated[str, Argument(help="The name of an experiment that was begun.")],
-    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
-    jobs: Annotated[int, Option(min=1, help="Runs at the same time.")] = 1,
+    name: Annotated[str, Argument(help="The name of an existing experiment.")],
+    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
+    jobs: Annotated[int, Option(min=1, help="How many runs to do at the same time.")] = 1,
 ) -> None:
-    """Go on with an experiment where it was, at low priority; what the Experiments page starts."""
+    """Continue an experiment. At low priority; the Experiments page uses this."""
     import os
 
     from tidal_core.experiments.report import write
@@ -159,14 +163,14 @@ def resume(
 
 
 def separability(
-    dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
+    dataset: Annotated[str, Argument(help="A data set, as for `experiment`.")] = "digits",
     per_class: Annotated[int, Option(min=0, help="Images of each common class; 0: all.")] = 300,
     ratio: Annotated[float, Option(min=1, help="How many times fewer images rare classes have.")] = 10.0,
     backbone: Annotated[str, Option(help="small, efficientnet-lite0, or resnet18 as published.")] = "small",
-    seed: Annotated[int, Option(help="Other images, weights and order for another number.")] = 0,
-    data: Annotated[Path | None, Option(help="The folder with the data set's files.", envvar="TIDAL_DATA")] = None,
+    seed: Annotated[int, Option(help="A different number gives different images, weights and order.")] = 0,
+    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
 ) -> None:
-    """Do training dynamics tell hard images from easy ones? The paper's motivating experiment."""
+    """Repeat the paper's motivating experiment. Do training dynamics tell hard images from easy ones?"""
     from tidal_core.experiments import datasets, motivating
     from tidal_core.experiments.owner import owning
     from tidal_core.experiments.separation import RESULT, folder_of, note
