@@ -290,9 +290,9 @@ def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> Quality
         np.asarray(rounds, dtype=np.int64),
         np.array([one.images for one in qualities], dtype=np.int64),
         np.array([one.module_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
-        np.array([one.snapshot_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
+        np.array([one.final_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
         np.array([one.module_rank for one in qualities], dtype=np.float64),
-        np.array([one.snapshot_rank for one in qualities], dtype=np.float64),
+        np.array([one.final_rank for one in qualities], dtype=np.float64),
     )
 
 

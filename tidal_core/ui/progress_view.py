@@ -168,8 +168,8 @@ def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> N
         mark = {True: ":material/check: ", False: ":material/close: ", None: ":material/more_horiz: "}[rule.holds]
         with column.container(border=True, height="stretch"):
             st.markdown(f"{mark}**{rule.name}**")
-            st.markdown(rule.found)
-            st.caption(f"Rule: {rule.rule}.")
+            st.markdown(rule.measured)
+            st.caption(f"Rule: {rule.threshold}.")
 
 
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
