@@ -75,8 +75,8 @@ def score(
     extra: dict[str, Float32] = {}
     for companion in model.companions.values():
         if isinstance(companion, Companion):
-            found = companion.extra(torch.from_numpy(features).to(model.device))
-            extra |= {name: value.cpu().numpy() for name, value in found.items()}
+            extras = companion.extra(torch.from_numpy(features).to(model.device))
+            extra |= {name: value.cpu().numpy() for name, value in extras.items()}
     return PoolScores(log_p, td_log_p, features, extra)
 
 
@@ -113,7 +113,7 @@ def score_blocks(
                 if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
                     progress(int(index[-1]) + 1, len(rows))
                     reported = time.monotonic()
-            log_p, td_log_p, features = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+            log_p, td_log_p, features = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
             td = td_log_p if "td" in model.companions else None
             yield ScoredBlock(first, last, PoolScores(log_p, td, features))
         if progress is not None:
@@ -134,7 +134,7 @@ class SquareScorer:
         """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""
         batches = torch.split(torch.from_numpy(squares), best_batch_size(self._model.device))
         parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
-        log_p, td_log_p = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        log_p, td_log_p = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
         return log_p, td_log_p if "td" in self._model.companions else None
 
 
