@@ -122,11 +122,11 @@ def test_a_snapshot_that_has_not_settled_is_warned_of(kept: Separation) -> None:
 
 def test_margins_can_be_looked_at_as_well_as_entropies(kept: Separation) -> None:
     page = open_page()
-    assert axes(page) == ["Snapshot entropy", "Dynamics entropy (H-bar)", "Snapshot entropy"]
+    assert axes(page) == ["Prediction entropy", "Dynamics entropy (H-bar)", "Prediction entropy"]
 
     page.segmented_control(key="motivating-judge").set_value("Margin").run()
 
-    assert axes(page) == ["Snapshot margin", "Dynamics margin (M-bar)", "Snapshot margin"]
+    assert axes(page) == ["Prediction margin", "Dynamics margin (M-bar)", "Prediction margin"]
 
 
 def axes(page: AppTest) -> list[str]:

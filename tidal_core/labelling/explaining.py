@@ -87,7 +87,7 @@ def _score_facts(project: Project, score: ImageScore) -> list[tuple[str, str]]:
     for estimator in (ESTIMATORS[name] for name in shown if name in score.estimators):
         value = score.estimators[estimator.name]
         below = store.scores.percentile(score.round_id, estimator.name, value)
-        high = estimator.ask_for == "highest"
+        high = estimator.query_end == "highest"
         share = below if high else 1 - below
         facts.append((estimator.title, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
     return facts

@@ -151,7 +151,7 @@ def asked_because(project: Project, life: Life) -> str:
     place = f"number {score.rank:,} of {project.store.scores.pool_size(record.id):,} images" if score.rank else ""
     if estimator is None or estimator.name not in score.estimators:
         return asked + (f": {place}." if place else ".")
-    value, high = score.estimators[estimator.name], estimator.ask_for == "highest"
+    value, high = score.estimators[estimator.name], estimator.query_end == "highest"
     below = project.store.scores.percentile(record.id, estimator.name, value)
     compared = f"{'higher' if high else 'lower'} than {below if high else 1 - below:.0%} of the images left"
     return f"{asked}: {place + ', ' if place else ''}{estimator.words} {value:.2f}, {compared}."
