@@ -238,5 +238,5 @@ def quality(project: Project, done: list[RoundRecord]) -> None:
     info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
     theme = charts.page_theme()
     charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
-    better = int((info.module[:, 0] < info.snapshot[:, 0]).sum())
+    better = int((info.module[:, 0] < info.final[:, 0]).sum())
     st.caption(f"The module foresaw the dynamics better than the snapshot in {better} of {len(usable)} rounds.")
