@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.tiny import label_next, tiny_project
-from tidal_core.errors import InputError, ProjectNotFound, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectNotFound
 from tidal_core.images.pixels.cache import open_pixels
 from tidal_core.projects import open_project, project_slugs
 from tidal_core.records import RoundState, Split
@@ -41,7 +41,7 @@ def test_a_closed_studio_lets_the_files_go_and_opens_no_more(studio: Studio) -> 
     studio.project("tiny")
     studio.close()
     open_project("tiny").close()
-    with pytest.raises(StoreError, match="closing"):
+    with pytest.raises(ProjectClosed, match="closing"):
         studio.project("tiny")
 
 

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.store.samples import label
-from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
 from tidal_core.store import Store, database
 
@@ -172,7 +173,7 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
 
 
 def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
-    with pytest.raises(Exception, match="configuration has been locked"):
+    with pytest.raises(ProjectInUse, match="open in this process already"):
         Store(store.database.path)
     code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
 
@@ -186,10 +187,49 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         chunks = snapshot.chunks(1_000)
         next(chunks)
         store.close()
-        with pytest.raises(StoreError, match="was closed while it was copied"):
+        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
             next(chunks)
-    with pytest.raises(StoreError, match="being closed"):
+    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
         store.snapshot()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.classes.all(),
+        lambda store: store.answers.training_labels(),
+        lambda store: store.answers.record([label("late", 1)]),
+        lambda store: store.settings.load(),
+        lambda store: store.exports.labels(),
+        lambda store: store.checkpoint(),
+    ],
+)  # fmt: skip
+def test_whoever_asks_a_closed_project_is_told_that_it_is_closed(store: Store, ask: Callable[[Store], object]) -> None:
+    store.close()
+
+    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        ask(store)
+
+
+def test_closing_waits_for_a_query_that_is_under_way(store: Store) -> None:
+    with store.database.reading() as cursor:
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        with store.database._reader_left:
+            assert store.database._reader_left.wait_for(lambda: store.database._closed, 60)
+        cursor.execute("SELECT count(*) FROM images")
+        assert cursor.fetchall() == [(10,)]
+        with pytest.raises(ProjectClosed):
+            store.images.count()
+    closing.join()
+
+
+def test_queries_of_one_moment_do_not_see_what_is_written_meanwhile(store: Store) -> None:
+    with store.database.moment() as cursor:
+        cursor.execute("SELECT count(*) FROM answers").fetchall()
+        store.answers.record([label("meanwhile", 1)])
+        assert cursor.execute("SELECT count(*) FROM answers").fetchall() == [(0,)]
+    assert store.answers.count() == 1
 
 
 def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path) -> None:

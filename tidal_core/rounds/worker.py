@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tidal_core.errors import RoundStateError, Stopped, TidalError
+from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalError
 from tidal_core.images.pixels.cache_state import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
@@ -99,8 +99,10 @@ class Worker:
                     return
                 try:
                     busy |= self._visit(project)
+                except ProjectClosed as error:
+                    logger.info("%s", error)  # it was listed a moment ago
                 except Exception:
-                    # The thread must outlive whatever one project does: a closed file, a full disk.
+                    # The thread must outlive whatever one project does: a full disk, a damaged file.
                     logger.exception("The worker could not look after the project %s", project.slug)
             if not busy:
                 self._wake.wait(POLL_SECONDS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectExists, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels.cache_state import cached_spec, needs_refill, note_spec
 from tidal_core.projects import Project
 from tidal_core.rounds.queue_plan import fill_queue
@@ -78,11 +78,11 @@ class Studio:
     def project(self, slug: str) -> Project:
         """An open project, opened now if need be.
 
-        Raises ProjectNotFound, ProjectInUse when another process owns its file, or StoreError once the studio closes.
+        Raises ProjectNotFound, ProjectInUse when another process owns its file, ProjectClosed once the studio closes.
         """
         with self._lock:
             if self._closed:
-                raise StoreError("The studio is closing; start it again.")
+                raise ProjectClosed("The studio is closing; start it again.")
             found = self._open.get(slug)
             if found is None:
                 found = projects.open_project(slug)
