@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.store.samples import label
-from tidal_core.errors import InputError, ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
 from tidal_core.store import Store, database
 
@@ -91,21 +91,6 @@ def test_an_image_put_to_the_front_is_asked_next(store: Store) -> None:
     store.queue.replace([QueueItem(i, i, Purpose.SEED) for i in range(1, 4)])
     store.queue.put_front(3, Purpose.QUERY)
     assert [item.image_id for item in store.queue.first()] == [3, 1, 2]
-
-
-def test_digit_classes_get_their_own_digit_as_key(store: Store) -> None:
-    added = store.classes.add(["0", "7"])
-    assert [record.key for record in added] == ["0", "7"]
-
-
-def test_a_class_without_a_name_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="1 to 200 characters"):
-        store.classes.add(["  "])
-
-
-def test_a_taken_key_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="is taken"):
-        store.classes.change(1, key=store.classes.get(2).key)
 
 
 def _copy(store: Store, target: Path) -> None:

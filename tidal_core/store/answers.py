@@ -59,6 +59,25 @@ def _answer(row: tuple[Any, ...]) -> Answer:
     return Answer(**values)
 
 
+def training_labels_in(cursor: duckdb.DuckDBPyConnection) -> Labels:
+    """``Answers.training_labels`` as a transaction sees them."""
+    row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+    table = cursor.execute(
+        """
+        SELECT l.image_id, l.class_id FROM current_labels l
+        JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+        WHERE i.split = 'pool' AND c.retired_at IS NULL
+          AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
+        ORDER BY l.image_id
+        """
+    ).fetchnumpy()
+    return Labels(
+        np.asarray(table["image_id"], dtype=np.int64),
+        np.asarray(table["class_id"], dtype=np.int64),
+        int(row[0]) if row else 0,
+    )
+
+
 class Answers:
     """The table ``answers`` and its views."""
 
@@ -173,20 +192,8 @@ class Answers:
 
     def training_labels(self) -> Labels:
         """Current labels that may be trained on: classes in use, no test image, nothing answered for the audit."""
-        last = self.last_seq()
-        table = self._db.arrays(
-            """
-            SELECT l.image_id, l.class_id FROM current_labels l
-            JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
-            WHERE i.split = 'pool' AND c.retired_at IS NULL AND l.seq <= ?
-              AND l.image_id NOT IN (SELECT image_id FROM standing_answers WHERE purpose = 'audit')
-            ORDER BY l.image_id
-            """,
-            [last],
-        )
-        return Labels(
-            np.asarray(table["image_id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64), last
-        )
+        with self._db.moment() as cursor:
+            return training_labels_in(cursor)
 
     def asked_since_audit(self) -> int:
         """How many images of the queue were answered after the last audit image."""
