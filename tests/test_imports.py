@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent.parent
 MODULES = modules_of(ROOT)
 GRAPH = import_graph(MODULES)
 
-GROUND = {"records", "errors", "config", "projects", "files", "text", "cli", "__main__"}
+GROUND = {
+    "records", "errors", "json_checks", "config", "projects", "ownership", "files", "text", "cli", "__main__",
+}  # fmt: skip
 """Modules beside the rooms. They import no room, but for the store (an open project has one) and the commands."""
 
 COMPUTING = {"torch", "torchvision", "numpy", "safetensors", "psutil"}
@@ -27,12 +29,12 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds"}, {"numpy"}),
-    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil"}),
+    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
     "export": ({"store", "images", "engine", "method"}, TABLES | {"torch", "safetensors", "onnx"}),
-    "snapshots": ({"store", "images"}, {"numpy", "psutil"}),
+    "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
-        TABLES | {"torch", "torchvision", "typer", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
+        TABLES | {"torch", "torchvision", "typer", "msgspec", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
     ),
     "figures": ({"method", "experiments"}, {"plotly", "numpy", "scipy"}),
     "ui": (
@@ -50,7 +52,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
 OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
     "records": (set(), {"numpy"}),
     "errors": (set(), set()),
-    "config": ({"errors"}, set()),
+    "json_checks": ({"errors"}, {"msgspec"}),
+    "config": ({"errors", "json_checks"}, set()),
     "files": ({"errors"}, set()),
     "text": ({"config", "errors"}, set()),
     "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
+from tidal_core import json_checks
+from tidal_core.errors import InputError
 from tidal_core.experiments import owner
 from tidal_core.records import Float64, Int64
 
@@ -57,26 +60,32 @@ def state_of(folder: Path) -> tuple[float, str] | None:
     found = _noted(folder)
     if found is None:
         return 0.0, "starting"
-    return found["epoch"] / found["epochs"], f"epoch {found['epoch']} of {found['epochs']}: {found['said']}"
+    return found.epoch / found.epochs, f"epoch {found.epoch} of {found.epochs}: {found.said}"
 
 
 def broke_off(folder: Path) -> str | None:
     """Why the last one ended before its end, in its own last words; None when it did not, or was cancelled."""
     found = _noted(folder)
-    if found is None or found["epoch"] >= found["epochs"] or owner.owner_of(folder) is not None:
+    if found is None or found.epoch >= found.epochs or owner.owner_of(folder) is not None:
         return None
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     last = f" It said last: {lines[-1].strip()[:300]}" if lines else ""
-    return f"The last training broke off in epoch {found['epoch']} of {found['epochs']}.{last}"
+    return f"The last training broke off in epoch {found.epoch} of {found.epochs}.{last}"
 
 
-def _noted(folder: Path) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Noted:
+    epoch: Annotated[int, Meta(ge=0)]
+    epochs: Annotated[int, Meta(ge=1)]
+    said: str
+
+
+def _noted(folder: Path) -> _Noted | None:
     try:
-        found: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json_checks.decode((folder / _PROGRESS).read_bytes(), _Noted)
+    except (OSError, InputError):
         return None
-    return found
 
 
 @dataclass(frozen=True)
