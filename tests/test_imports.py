@@ -55,6 +55,7 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
     "json_checks": ({"errors"}, {"msgspec"}),
     "config": ({"errors", "json_checks"}, set()),
     "files": ({"errors"}, set()),
+    "ownership": ({"errors", "json_checks"}, {"filelock", "psutil", "msgspec"}),
     "text": ({"config", "errors"}, set()),
     "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),
     "cli": ({"commands", "errors", "experiments"}, {"typer", "rich"}),
@@ -64,7 +65,7 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
     "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.stopping", "method.theory", "rounds.due",
-    "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui", "images", "projects",
+    "rounds.worker", "rounds.queue_plan", "server", "store", "strategies", "ui", "images", "ownership", "projects",
     "experiments.owner", "experiments.protocol", "experiments.separation", "export.tables",
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Many runs in one folder."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,11 @@ import pytest
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
-from tidal_core.experiments.owner import owner_of, owning, start, stop
+from tidal_core.experiments.owner import start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 from tidal_core.experiments.runs import TIMES
+from tidal_core.ownership import owner_of, owning
+from tidal_core.projects import home
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
 
@@ -133,7 +136,7 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
 def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", SPEC)
     code = (
-        "import sys, pathlib; from tidal_core.experiments.owner import owning\n"
+        "import sys, pathlib; from tidal_core.ownership import owning\n"
         "with owning(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -162,12 +165,14 @@ def test_what_was_never_begun_is_named(tmp_path: Path) -> None:
         _ = Experiment(tmp_path / "nothing").spec
 
 
-def test_a_started_process_owns_its_folder_while_it_is_still_importing(tmp_path: Path) -> None:
-    folder = tmp_path / "begun"
+def test_a_started_process_owns_its_folder_while_it_is_still_importing() -> None:
+    folder = home() / "experiments" / "begun"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "spec.json")  # it waits for somebody to write it
 
-    pid = start(["experiment-resume", "nothing"], folder)
+    pid = start(["experiment-resume", "begun"], folder)
 
     assert owner_of(folder) == pid
     with pytest.raises(InputError, match="at work on 'begun'"):
-        start(["experiment-resume", "nothing"], folder)
+        start(["experiment-resume", "begun"], folder)
     assert stop(folder)

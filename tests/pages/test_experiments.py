@@ -16,8 +16,8 @@ from tests.pages.looking import ROOT, charts, texts
 from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.protocol import PRESETS
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 from tidal_core.strategies import registry

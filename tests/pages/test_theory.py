@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from tests.experiments.test_motivating import result
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core.experiments import owner
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import RESULT, Separation, folder_of, note
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 

@@ -2,7 +2,7 @@
 
 experiments/<name>/spec.json     what is compared
 experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
-experiments/<name>/owner.json    who plays it now
+experiments/<name>/owner.json    who plays it now, see ``ownership``; owner.lock is what proves it
 experiments/experiments.duckdb   all of it in one file, merged from the runs' files whenever one looks
 """
 
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from tidal_core import json_checks
 from tidal_core.errors import InputError
-from tidal_core.experiments.owner import owner_of
 from tidal_core.experiments.protocol import Arm, Protocol
+from tidal_core.ownership import owner_of
 
 
 @dataclass(frozen=True)

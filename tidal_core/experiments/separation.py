@@ -13,6 +13,7 @@ from msgspec import Meta
 from tidal_core import json_checks
 from tidal_core.errors import InputError
 from tidal_core.experiments import owner
+from tidal_core.ownership import owner_of
 from tidal_core.records import Float64, Int64
 
 PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin": 0.558}
@@ -31,7 +32,7 @@ def folder_of(home: Path, dataset: str) -> Path:
 
 def begin(folder: Path, dataset: str, per_class: int) -> None:
     """Train in a process of its own; InputError while another one works in the folder."""
-    if owner.owner_of(folder) is None:
+    if owner_of(folder) is None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "log.txt").unlink(missing_ok=True)
         note(folder, 0, EPOCHS, "starting")
@@ -55,7 +56,7 @@ def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
 
 def state_of(folder: Path) -> tuple[float, str] | None:
     """How far the running experiment is, 0 to 1, and in words; None when none is running."""
-    if owner.owner_of(folder) is None:
+    if owner_of(folder) is None:
         return None
     found = _noted(folder)
     if found is None:
@@ -66,7 +67,7 @@ def state_of(folder: Path) -> tuple[float, str] | None:
 def broke_off(folder: Path) -> str | None:
     """Why the last one ended before its end, in its own last words; None when it did not, or was cancelled."""
     found = _noted(folder)
-    if found is None or found.epoch >= found.epochs or owner.owner_of(folder) is not None:
+    if found is None or found.epoch >= found.epochs or owner_of(folder) is not None:
         return None
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []

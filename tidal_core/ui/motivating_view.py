@@ -7,10 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from tidal_core.experiments import owner, separation
+from tidal_core.experiments import separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
 from tidal_core.method.dynamics import ESTIMATOR_TITLES
+from tidal_core.ownership import owner_of
 from tidal_core.projects import home
 from tidal_core.ui import charts
 
@@ -32,7 +33,7 @@ def does_it_hold_for_real_images() -> None:
         dataset = st.selectbox("Images", names, key="motivating-data", width=200)
         per_class = st.number_input("Of each common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
         folder = separation.folder_of(home(), dataset)
-        running = owner.owner_of(folder) is not None
+        running = owner_of(folder) is not None
         if st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running):
             separation.begin(folder, dataset, int(per_class))
             st.rerun()
