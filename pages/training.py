@@ -6,7 +6,7 @@ import streamlit as st
 
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
-from tidal_core.text import config_in_words
+from tidal_core.text import config_in_words, literal
 from tidal_core.ui import looking, rounds_view
 from tidal_core.ui.runtime import current_project, get_studio
 
@@ -54,7 +54,7 @@ def one_round(project: Project) -> None:
         rounds_view.finished(project, chosen)
     with st.expander("What this round does, in words", icon=":material/notes:"):
         for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels):
-            st.markdown(f"- {line}")
+            st.markdown(f"- {literal(line)}")
 
 
 project = current_project()

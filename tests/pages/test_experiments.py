@@ -45,7 +45,7 @@ def test_the_page_says_what_each_strategy_does_and_which_cannot_be_used(
         monkeypatch.undo()
         strategies.reload()
 
-    assert "The strategy mine (nowhere:Mine) could not be loaded" in texts(page)
+    assert r"The strategy mine (nowhere\:Mine) could not be loaded" in texts(page)
     table = page.dataframe[0].value
     assert table["Name"].tolist() == list(strategies.names())
     badge = table.set_index("Name").loc["badge"]

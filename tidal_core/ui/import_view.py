@@ -13,6 +13,7 @@ from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio, go_to
 
@@ -114,9 +115,9 @@ def _import_progress(slug: str) -> None:
             st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
         return
     if job.error:
-        st.error(job.error)
+        st.error(literal(job.error))
     if job.report is not None:
-        st.success(summary(job.report))
+        st.success(literal(summary(job.report)))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             st.dataframe(
@@ -127,7 +128,7 @@ def _import_progress(slug: str) -> None:
         if len(job.report.problems) > PROBLEMS_SHOWN:
             st.caption(
                 f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "
-                f"{job.project.folder / 'imports'}."
+                f"{literal(str(job.project.folder / 'imports'))}."
             )
 
 

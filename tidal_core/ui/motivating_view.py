@@ -13,6 +13,7 @@ from tidal_core.figures import theory as figures
 from tidal_core.method.dynamics import ESTIMATOR_TITLES
 from tidal_core.ownership import owner_of
 from tidal_core.projects import home
+from tidal_core.text import literal
 from tidal_core.ui import charts
 
 SATURATED = 0.95  # training accuracy below which the snapshot has not settled
@@ -50,12 +51,12 @@ def _progress(folder: Path, was_running: bool) -> None:
     state = separation.state_of(folder)
     if state is not None:
         share, said = state
-        st.progress(share, said[0].upper() + said[1:])
+        st.progress(share, literal(said[0].upper() + said[1:]))
     if was_running != (state is not None):
         st.rerun()
     why = separation.broke_off(folder)
     if why is not None:
-        st.error(why, icon=":material/error:")
+        st.error(literal(why), icon=":material/error:")
 
 
 def _result(folder: Path, running: bool) -> None:
