@@ -31,6 +31,7 @@ from tidal_core.records import (
     RoundRecord,
     RoundState,
     TrainImages,
+    class_positions,
 )
 from tidal_core.rounds.queue_plan import audit_images, plan_queue
 from tidal_core.store.metrics import Metric
@@ -65,7 +66,7 @@ class RoundRun:
         self.report, self.should_stop = report, should_stop
         self.class_ids = np.array(record.class_ids, dtype=np.int64)  # (C,)
         self.image_ids, image_classes = self.store.rounds.images(record.id)
-        self.labels = self._positions(image_classes)  # (N,) positions in class_ids
+        self.labels = class_positions(image_classes, self.class_ids)  # (N,) positions in class_ids
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
 
@@ -102,10 +103,6 @@ class RoundRun:
     def _move(self, before: RoundState, after: RoundState) -> None:
         self.record = self.store.rounds.move(self.record.id, before, after)
         self.report(RoundProgress(after))
-
-    def _positions(self, class_ids: Int64) -> Int64:
-        order = np.argsort(self.class_ids)
-        return order[np.searchsorted(self.class_ids, class_ids, sorter=order)]
 
     def _train(self) -> Model:
         done = checkpoint_epoch(self.resume_file) if self.resume_file.exists() else 0
@@ -258,7 +255,7 @@ class RoundRun:
         if not n:
             return
         said = scores.log_p[len(scores.log_p) - n :].argmax(axis=1)
-        counts = dynamics.confusion(self._positions(parts.check_classes), said, len(self.class_ids))
+        counts = dynamics.confusion(class_positions(parts.check_classes, self.class_ids), said, len(self.class_ids))
         found: list[tuple[str, int | None, dynamics.Interval, int]] = [
             ("accuracy", None, dynamics.accuracy(counts), n),
             ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),
@@ -290,9 +287,7 @@ class _CurvePaths:
     def add(self, p: Float32, index: Int64 | None, class_ids: Int64 | None = None) -> None:
         """One epoch: p (N, C), or (N, K) with ``index`` (N, K) of positions, or of class ids if those are given."""
         if index is not None and class_ids is not None:
-            order = np.argsort(class_ids)
-            places = order[np.searchsorted(class_ids, np.maximum(index, class_ids.min()), sorter=order)]
-            index = np.where(index >= 0, places, -1)
+            index = class_positions(index, class_ids)
         self._views.append(dynamics.label_view(p[None], self._labels, None if index is None else index[None]))
 
     def statistics(self) -> dict[str, Float32 | Int64]:

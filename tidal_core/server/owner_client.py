@@ -27,14 +27,13 @@ from tidal_core import json_checks
 from tidal_core.errors import InputError, ProjectInUse, TidalError
 from tidal_core.ownership import Owner, announced
 from tidal_core.projects import Project, open_project, project_folder
+from tidal_core.records import Progress
 from tidal_core.store import Store
 
 TOKEN_HEADER = "X-Tidal-Owner"
 ROWS_HEADER = "X-Tidal-Rows"
 ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
 _COPY = "tidal-copy-"
-
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclass(frozen=True)

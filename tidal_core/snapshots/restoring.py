@@ -12,7 +12,6 @@ import secrets
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +22,12 @@ from tidal_core.images.pixels.beyond import rename
 from tidal_core.images.pixels.cache import open_pixels
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
+from tidal_core.records import Progress
 from tidal_core.snapshots import BEYOND, DATABASE, MANIFEST, PIXELS, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
 _PLACE = ".restoring-"

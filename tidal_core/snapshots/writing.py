@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,10 +33,9 @@ from tidal_core.images.pixels.cache_state import cached_spec
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, ImportProblem, RoundState, UInt8
+from tidal_core.records import ImageRecord, ImportProblem, Progress, RoundState, UInt8
 from tidal_core.snapshots import BEYOND, DATABASE, FORMAT, MANIFEST, PIXELS, VERSION, Manifest, Member
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 
 
