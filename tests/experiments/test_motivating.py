@@ -13,8 +13,8 @@ from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
 from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
+from tidal_core.ownership import owning
 
 TINY = replace(CONFIG, epochs=2, batch_size=8)
 

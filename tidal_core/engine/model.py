@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -25,6 +26,7 @@ from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.errors import InputError
 from tidal_core.files import atomic
+from tidal_core.records import class_positions
 
 
 class Model:
@@ -208,11 +210,9 @@ def load_weights(
             if old is None or old.shape[1:] != own.shape[1:]:
                 continue
             if name in rows and old_class_ids is not None and new_class_ids is not None:
-                position = {class_id: i for i, class_id in enumerate(old_class_ids)}
-                both = [(i, position[class_id]) for i, class_id in enumerate(new_class_ids) if class_id in position]
-                if both:
-                    new_at, old_at = torch.tensor(both).T
-                    own[new_at.to(own.device)] = old[old_at].to(own.device)
+                positions = class_positions(np.array(new_class_ids, dtype=np.int64), old_class_ids)
+                new_at = torch.from_numpy(np.flatnonzero(positions >= 0))
+                own[new_at.to(own.device)] = old[torch.from_numpy(positions[positions >= 0])].to(own.device)
             elif old.shape == own.shape:
                 own.copy_(old)
             else:

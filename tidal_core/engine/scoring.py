@@ -24,13 +24,10 @@ from tidal_core.engine.folding import folded
 from tidal_core.engine.model import Model
 from tidal_core.errors import InputError, Stopped
 from tidal_core.method.tidal import log_probabilities
-from tidal_core.records import Float32, Int64, PoolScores, UInt8
+from tidal_core.records import Float32, Int64, PoolScores, Progress, UInt8
 
 REPORT_SECONDS = 0.9  # between two progress reports
 BLOCK = 8_192  # images: small enough to lose one, large enough to store one at a time
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
 
 
 def best_batch_size(device: torch.device) -> int:
