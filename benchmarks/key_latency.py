@@ -3,8 +3,9 @@
     python -m benchmarks.key_latency [--quick]
 
 Starts the real server on a project of 2,000 CIFAR-10 images (noise where the shared data is missing) and drives a
-real Chromium. A key's time is from its event to the frame that shows the next image: an animation frame plus the
-message that follows its paint. Prints one JSON line last:
+real Chromium; each part has a project of its own, so that none uses up what the next one needs. A key's time is from
+its event to the frame that shows the next image: an animation frame plus the message that follows its paint.
+Prints one JSON line last:
   p50_ms, p95_ms                    300 labels, rounds switched off
   training_p50_ms, training_p95_ms  300 labels while a round trains
   training_share                    share of these keys that a round really was training at
@@ -38,8 +39,7 @@ from tests.helpers.finished import finish_round
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project, open_project
-from tidal_core.records import AnswerKind, RoundState
-from tidal_core.rounds.due import end_round
+from tidal_core.records import AnswerKind
 
 CIFAR = Path(os.environ.get("TIDAL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -129,12 +129,13 @@ def percentiles(times: list[float]) -> tuple[float, float]:
 
 
 def train_while_labelling(labelling: Labelling, n: int) -> tuple[list[float], float]:
-    """Wait until a round trains, then label until n times were taken while one did; the times and their share."""
+    """Wait until a round trains, then label n images; the times of those during a round, and their share."""
     label(labelling, 25)
-    training = (
-        "() => { const l = window.tidalRoot().getRootNode().__tidalLabeller; return Boolean(l.status.round?.epoch); }"
+    training_or_done = (
+        "() => { const root = window.tidalRoot(), lab = root.getRootNode().__tidalLabeller;"
+        " return Boolean(lab.status.round?.epoch) || Number(root.dataset.ranking) > 0; }"
     )
-    labelling.page.wait_for_function(training, timeout=120_000)
+    labelling.page.wait_for_function(training_or_done)
     times = label(labelling, n)
     at: list[bool] = labelling.page.evaluate("() => window.tidalTraining")
     during = [t for t, busy in zip(times, at, strict=True) if busy]
@@ -163,11 +164,11 @@ def count_faults(keys: list[Any], home: Path) -> Figures:
     }
 
 
-def open_tab(browser: Browser, server: Server, slug: str = SLUG) -> Labelling:
+def open_tab(browser: Browser, server: Server) -> Labelling:
     """The labelling page in a new tab, with the stopwatch."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.add_init_script(STOPWATCH)
-    return Labelling(page, server.url, slug).open()
+    return Labelling(page, server.url, SLUG).open()
 
 
 def measure_idle(browser: Browser, home: Path, labels: int, keys: int) -> Figures:
@@ -197,34 +198,28 @@ def measure_training(browser: Browser, home: Path, labels: int) -> Figures:
 
 
 def measure_grid(browser: Browser, home: Path) -> Figures:
-    """A sheet of 60, on a copy of the project with made-up scores: 200 images in each predicted class."""
-    keys = open_project(SLUG)
-    active = keys.store.rounds.active()
-    if active is not None:  # what the training part left would go on meanwhile
-        end_round(keys, active.id, RoundState.CANCELLED)
-    keys.store.settings.save(replace(keys.settings, rounds_enabled=False))
-    keys.close()
-    shutil.copytree(home / "projects" / SLUG, home / "projects" / "sheets")
-    project = open_project("sheets")
+    """A sheet of 60, with made-up scores: 200 images in each predicted class."""
+    project = open_project(SLUG)
     finish_round(project)
     project.close()
     with Server(home) as server:
-        return {"grid_page_ms": grid_page(open_tab(browser, server, "sheets"))}
+        return {"grid_page_ms": grid_page(open_tab(browser, server))}
 
 
 def measure(home: Path, *, images: int, labels: int, keys: int, parts: Sequence[str] = PARTS) -> Figures:
     """All figures, or those of some parts."""
-    prepare(home, images)
     found: Figures = {}
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
         for part in parts:
+            own = home / part
+            prepare(own, images)
             if part == "idle":
-                found |= measure_idle(browser, home, labels, keys)
+                found |= measure_idle(browser, own, labels, keys)
             elif part == "training":
-                found |= measure_training(browser, home, labels)
+                found |= measure_training(browser, own, labels)
             else:
-                found |= measure_grid(browser, home)
+                found |= measure_grid(browser, own)
             print(part, json.dumps(found), flush=True)
         browser.close()
     return found

@@ -40,6 +40,7 @@ from tidal_core.server.studio import DEMO, make_demo
 
 CONNECTIONS = 4
 LONGEST_BURST = 0.8  # seconds
+PATIENCE = 120.0  # seconds until a request counts as not answered: the server that would answer is alive till the kill
 Event = dict[str, Any]
 
 
@@ -98,7 +99,7 @@ def make_events(n: int, rng: np.random.Generator, tally: Tally) -> list[Event]:
 def burst(url: str, headers: dict[str, str], tally: Tally, stop: threading.Event, seed: int) -> None:
     """One connection that answers as fast as it can until the server is gone."""
     rng = np.random.default_rng(seed)
-    with httpx.Client(timeout=5.0) as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         while not stop.is_set():
             events = make_events(int(rng.integers(1, 4)), rng, tally)
             if not send(url, headers, events, tally, client):
@@ -137,7 +138,7 @@ def measure(kills: int, home: Path, seed: int = 0) -> dict[str, float | int]:
     try:
         for number in range(kills):
             server.start()
-            with httpx.Client(timeout=20.0) as client:
+            with httpx.Client(timeout=PATIENCE) as client:
                 again = list(tally.waiting.values())
                 tally.resent += len(again)
                 again += make_events(1, rng, tally)  # the first request also opens the project: before the burst

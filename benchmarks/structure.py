@@ -1,6 +1,6 @@
 """How the code is laid out: rooms, imports between them, circles, sizes. Reads the source; runs none of it.
 
-    python -m benchmarks.structure [--root FOLDER]
+    python -m benchmarks.structure [--root FOLDER] [--quick]
 
 A room is what lies at the first level below ``tidal_core``: a package, or a module of its own. Imports between rooms
 count once a pair of rooms; those inside functions count, too. A circle is a set of modules that import each other.

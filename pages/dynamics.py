@@ -7,6 +7,7 @@ import streamlit as st
 from tidal_core.errors import NotFound
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
+from tidal_core.text import literal
 from tidal_core.ui import groups, life, looking
 from tidal_core.ui.runtime import current_project
 from tidal_core.ui.thumbnails import thumbnails
@@ -22,7 +23,7 @@ def asked_image(project: Project) -> ImageRecord | None:
     try:
         return project.store.images.get(int(text))
     except (NotFound, ValueError, OverflowError):
-        st.warning(f"There is no image {text[:40]!r} in this project. Search for it below.")
+        st.warning(f"There is no image {literal(repr(text[:40]))} in this project. Search for it below.")
         return None
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
-from tidal_core.text import config_in_words
+from tidal_core.text import config_in_words, literal
 from tidal_core.ui import looking, rounds_view
 from tidal_core.ui.runtime import current_project, get_studio
 
@@ -56,7 +56,7 @@ def one_round(project: Project) -> None:
     with st.expander("What this round does, in words", icon=":material/notes:"):
         strategy = strategies.of_round(chosen.strategy)
         for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels, strategy.in_words):
-            st.markdown(f"- {line}")
+            st.markdown(f"- {literal(line)}")
 
 
 project = current_project()

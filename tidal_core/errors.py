@@ -4,7 +4,8 @@
     ├── ProjectError
     │   ├── ProjectNotFound      no project of this name
     │   ├── ProjectExists        a project of this name is already there
-    │   └── ProjectInUse         another process owns the project's file
+    │   ├── ProjectInUse         another process owns the project's file
+    │   └── ProjectClosed        the project was closed, and somebody still asks it
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
     │   └── NotFound             an id that the store does not have
@@ -12,7 +13,6 @@
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
     │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
     │   └── TooFewClasses        a margin of fewer than two classes
-    ├── AnswerRefused            an answer that must not be stored (unknown image, an id used twice, ...)
     ├── TrainingDiverged         the loss is not a number
     ├── OutOfMemory              not even a batch of one fits on the device
     └── Stopped                  work that was asked to stop before its end (a cancelled round, the app closing)
@@ -49,6 +49,10 @@ class ProjectInUse(ProjectError):
         self.pid = pid
 
 
+class ProjectClosed(ProjectError):
+    """The project was closed (the studio ends, or it is being replaced), and somebody still asks it."""
+
+
 class StoreError(TidalError):
     """The project's file cannot do what was asked."""
 
@@ -81,10 +85,6 @@ class ImageUnreadable(InputError):
 
 class TooFewClasses(InputError):
     """A margin, or a round, of fewer classes than it needs."""
-
-
-class AnswerRefused(TidalError):
-    """An answer that must not be stored."""
 
 
 class TrainingDiverged(TidalError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]  # of either precision
 Int64: TypeAlias = NDArray[np.int64]
 UInt8: TypeAlias = NDArray[np.uint8]
 Bools: TypeAlias = NDArray[np.bool_]
+
+Progress: TypeAlias = Callable[[int, int], None]  # called with what is done and all there is to do: bytes, images
 
 
 class Split(StrEnum):
@@ -99,6 +101,16 @@ ROUND_MOVES: dict[RoundState, frozenset[RoundState]] = {
     RoundState.FAILED: frozenset(),
     RoundState.CANCELLED: frozenset(),
 }
+
+
+def class_positions(class_ids: Int64, order: Int64 | Sequence[int]) -> Int64:
+    """Class ids (any shape) as positions in the class order of a round or table, -1 for those that it does not have."""
+    known = np.asarray(order, dtype=np.int64)
+    if not len(known):
+        return np.full_like(class_ids, -1)
+    by_id = np.argsort(known, kind="stable")
+    places = by_id[np.minimum(np.searchsorted(known, class_ids, sorter=by_id), len(known) - 1)]
+    return np.where(known[places] == class_ids, places, -1)
 
 
 @dataclass(frozen=True)
@@ -255,6 +267,7 @@ class TrainImages:
     rows: Int64  # (N,) rows of the file
     labels: Int64  # (N,) positions 0..C-1 in the round's class order
     n_classes: int
+    features: Path | None = None  # rows.f16 of a FeatureStore, where the body is frozen; the same rows
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,94 @@
-"""Each benchmark's short form runs and ends with one JSON line; its figures are not judged here."""
+"""Each benchmark's short form runs and ends with one JSON line. Speeds are not judged here: what may be is."""
 
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.pages import PAGES
+from tidal_core import strategies
+
 ROOT = Path(__file__).parents[2]
+BENCHMARKS = {
+    path.stem
+    for path in (ROOT / "benchmarks").glob("*.py")
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+}
+Figures = dict[str, Any]
+
+HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
+    "digits": ([], lambda found: found["labels"] == 20 and found["accuracy"] > 0.5),
+    "frozen": ([], lambda found: min(found["features_per_s"], found["ratio"], found["exact_td_s"]) > 0),
+    "ingest": (
+        [],
+        lambda found: (
+            set(found)
+            == {
+                "photos_per_s", "ratio", "ratio_same", "labels_200k_s", "csv_1m_s", "export_100k_s", "memory_growth_mb",
+            }
+        ),
+    ),
+    "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),
+    "paper_round": ([], lambda found: found["seconds"] > 0),
+    "round_time": ([], lambda found: found["seconds"] > 0),
+    "scoring": (["--backbone", "resnet18"], lambda found: found["ratio"] > 0),
+    "separability": ([], lambda found: 0 <= found["td_entropy_auroc"] <= 1),
+    "strategies": (
+        [],
+        lambda found: (
+            set(found["strategies"]) == set(strategies.names())
+            and min(found["slowest_s"], found["slowest_cpu_s"], found["peak_gb"]) > 0
+        ),
+    ),
+    "structure": ([], lambda found: found["rooms"] > 0),
+    "td_overhead": (["--precision", "bfloat16"], lambda found: isinstance(found["overhead_pct"], float)),
+    "training": ([], lambda found: isinstance(found["speedup"], float)),
+}  # fmt: skip
+"""Options and what its figures must say, of those that need no browser."""
+
+WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
+    "key_latency": lambda found: (
+        (found["lost"], found["duplicated"], found["misattributed"]) == (0, 0, 0)
+        and 0 < found["p50_ms"] <= found["p95_ms"]
+    ),
+    "kills": lambda found: (found["kills"], found["lost"], found["duplicated"], found["unopened"]) == (1, 0, 0, 0),
+    "snapshot": lambda found: (
+        min(found["quiet_ms"]["n"], found["backup_ms"]["n"]) > 0 and len(found["snapshot_s"]) == 1
+    ),
+    "startup": lambda found: found["torch_imported"] is False,
+}
+"""The same of those that start a real server."""
 
 
-def last_line(*words: str) -> dict[str, object]:
-    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+def test_every_benchmark_is_run() -> None:
+    assert {*HERE, *WITH_A_SERVER} == BENCHMARKS
 
 
-def test_the_digits_benchmark_trains_a_round_and_reports_its_accuracy() -> None:
-    figures = last_line("benchmarks.digits", "--quick")
-    assert figures["labels"] == 20
-    assert isinstance(figures["accuracy"], float)
-    assert figures["accuracy"] > 0.5
+@pytest.mark.parametrize("name", sorted(HERE))
+def test_the_quick_run_ends_with_one_line_of_json(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options, holds = HERE[name]
+    monkeypatch.setattr(sys, "argv", [name, "--quick", *options])
+
+    importlib.import_module(f"benchmarks.{name}").main()
+
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert holds(figures), figures
 
 
 @pytest.mark.browser
-def test_the_first_page_comes_up_without_torch() -> None:
-    figures = last_line("benchmarks.startup", "--quick")
-    assert figures["torch_imported"] is False
+@pytest.mark.parametrize("name", sorted(WITH_A_SERVER))
+def test_the_quick_run_with_a_server_ends_with_one_line_of_json(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--quick"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert WITH_A_SERVER[name](figures), figures

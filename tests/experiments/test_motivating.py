@@ -1,7 +1,5 @@
 """The motivating experiment: what it trains on, what it measures, its benchmark and its command."""
 
-import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +13,8 @@ from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
 from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
+from tidal_core.ownership import owning
 
 TINY = replace(CONFIG, epochs=2, batch_size=8)
 
@@ -128,13 +126,3 @@ def test_the_command_leaves_its_result(
     assert not ended.value.code
     assert "Dynamics entropy (H-bar): AUROC" in capsys.readouterr().out
     assert (folder_of(tmp_path, "digits") / "result.npz").exists()
-
-
-def test_the_quick_benchmark_ends_with_one_line_of_json() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.separability", "--quick"], capture_output=True, text=True, check=True
-    )
-
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert 0 <= found["td_entropy_auroc"] <= 1
-    assert found["published"]["td_entropy"] == 0.964

@@ -13,9 +13,10 @@ from tests.experiments.made import TINY, make_dataset
 from tests.helpers.gates import WAIT_SECONDS, held_at_start
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
-from tidal_core.experiments.owner import owner_of, owning, start, stop
+from tidal_core.experiments.owner import start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 from tidal_core.experiments.runs import TIMES
+from tidal_core.ownership import owner_of, owning
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
 
@@ -135,7 +136,7 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
 def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", SPEC)
     code = (
-        "import sys, pathlib; from tidal_core.experiments.owner import owning\n"
+        "import sys, pathlib; from tidal_core.ownership import owning\n"
         "with owning(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -34,7 +34,7 @@ def finish_round(project: Project, strategy: str = "tidal-entropy") -> int:
     )
     pool = audit.rankable(project)
     C = len(class_ids)
-    top = (0.5 + pool / 4000).astype(np.float32)
+    top = np.minimum(0.5 + pool / 4000, 0.99).astype(np.float32)
     rest = (1 - top) / (C - 1)
     p = np.where((pool % C)[:, None] == np.arange(C), top[:, None], rest[:, None]).astype(np.float32)  # (N, C)
     order = np.argsort(top, kind="stable")

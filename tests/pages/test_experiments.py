@@ -17,8 +17,8 @@ from tests.pages.looking import ROOT, charts, texts
 from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.protocol import PRESETS
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 from tidal_core.strategies import registry
@@ -48,7 +48,7 @@ def test_the_page_says_what_each_strategy_does_and_which_cannot_be_used(
         monkeypatch.undo()
         strategies.reload()
 
-    assert "The strategy mine (nowhere:Mine) could not be loaded" in texts(page)
+    assert r"The strategy mine (nowhere\:Mine) could not be loaded" in texts(page)
     table = page.dataframe[0].value
     assert table["Name"].tolist() == list(strategies.names())
     badge = table.set_index("Name").loc["badge"]

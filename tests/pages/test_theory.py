@@ -11,8 +11,8 @@ from tests.experiments.test_motivating import result
 from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core.experiments import owner
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import RESULT, Separation, folder_of, note
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.gates import WAIT_SECONDS, Gate, wait_for
 from tests.helpers.tiny import label_next, tiny_project
-from tidal_core.errors import InputError, ProjectNotFound, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectNotFound
 from tidal_core.images import jobs
 from tidal_core.images.ingest import ImportProgress
 from tidal_core.images.pixels import PixelStore
@@ -44,7 +44,7 @@ def test_a_closed_studio_lets_the_files_go_and_opens_no_more(studio: Studio) -> 
     studio.project("tiny")
     studio.close()
     open_project("tiny").close()
-    with pytest.raises(StoreError, match="closing"):
+    with pytest.raises(ProjectClosed, match="closing"):
         studio.project("tiny")
 
 

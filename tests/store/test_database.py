@@ -3,14 +3,15 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS
 from tests.store.samples import image, label
-from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
 from tidal_core.store import Store, database
 
@@ -92,21 +93,6 @@ def test_an_image_put_to_the_front_is_asked_next(store: Store) -> None:
     assert [item.image_id for item in store.queue.items()] == [3, 1, 2]
 
 
-def test_digit_classes_get_their_own_digit_as_key(store: Store) -> None:
-    added = store.classes.add(["0", "7"])
-    assert [record.key for record in added] == ["0", "7"]
-
-
-def test_a_class_without_a_name_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="1 to 200 characters"):
-        store.classes.add(["  "])
-
-
-def test_a_taken_key_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="is taken"):
-        store.classes.change(1, key=store.classes.get(2).key)
-
-
 def _copy(store: Store, target: Path) -> None:
     with store.snapshot() as snapshot:
         target.write_bytes(b"".join(snapshot.chunks()))
@@ -172,7 +158,7 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
 
 
 def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
-    with pytest.raises(Exception, match="configuration has been locked"):
+    with pytest.raises(ProjectInUse, match="open in this process already"):
         Store(store.database.path)
     code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
 
@@ -186,10 +172,49 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         chunks = snapshot.chunks(1_000)
         next(chunks)
         store.close()
-        with pytest.raises(StoreError, match="was closed while it was copied"):
+        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
             next(chunks)
-    with pytest.raises(StoreError, match="being closed"):
+    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
         store.snapshot()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.classes.all(),
+        lambda store: store.answers.labels(),
+        lambda store: store.answers.record([label("late", 1)]),
+        lambda store: store.settings.load(),
+        lambda store: store.exports.labels(),
+        lambda store: store.checkpoint(),
+    ],
+)  # fmt: skip
+def test_whoever_asks_a_closed_project_is_told_that_it_is_closed(store: Store, ask: Callable[[Store], object]) -> None:
+    store.close()
+
+    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        ask(store)
+
+
+def test_closing_waits_for_a_query_that_is_under_way(store: Store) -> None:
+    with store.database.reading() as cursor:
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        with store.database._reader_left:
+            assert store.database._reader_left.wait_for(lambda: store.database._closed, WAIT_SECONDS)
+        cursor.execute("SELECT count(*) FROM images")
+        assert cursor.fetchall() == [(10,)]
+        with pytest.raises(ProjectClosed):
+            store.images.count()
+    closing.join()
+
+
+def test_queries_of_one_moment_do_not_see_what_is_written_meanwhile(store: Store) -> None:
+    with store.database.moment() as cursor:
+        cursor.execute("SELECT count(*) FROM answers").fetchall()
+        store.answers.record([label("meanwhile", 1)])
+        assert cursor.execute("SELECT count(*) FROM answers").fetchall() == [(0,)]
+    assert store.answers.count() == 1
 
 
 def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +267,7 @@ def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp
         chunks = snapshot.chunks(1_000)
         next(chunks)
         opened_once.close()
-        with pytest.raises(StoreError, match="was closed while it was copied"):
+        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
             next(chunks)
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]

@@ -16,7 +16,7 @@ from tidal_core.errors import ProjectInUse
 
 if TYPE_CHECKING:
     from tidal_core.export.tables.base import Exporter, ExportOptions, ExportReport
-    from tidal_core.server.owner_client import Owner
+    from tidal_core.ownership import Owner
 
 
 class ExportWhat(StrEnum):

@@ -70,9 +70,9 @@ def import_(
     from tidal_core.images.importers import guessed_columns
     from tidal_core.images.importers.base import Columns, ImportOptions
     from tidal_core.images.ingest import LabelUse, ingest
+    from tidal_core.images.new_project import new_project
     from tidal_core.images.reports import keep_problems, summary
-    from tidal_core.images.suggest import suggest_settings
-    from tidal_core.projects import create_project, open_project, project_slugs, slugify
+    from tidal_core.projects import open_project, project_slugs, slugify
     from tidal_core.server.owner_client import owner_of
 
     slug = slugify(name)
@@ -85,8 +85,7 @@ def import_(
             escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
         )
     if is_new:
-        settings = suggest_settings(source, name, options)
-        project = create_project(name, dataclasses.replace(settings, training_size=size or settings.training_size))
+        project = new_project(name, source, size=size, options=options)
     else:
         try:
             project = open_project(slug)

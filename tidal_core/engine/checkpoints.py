@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Generator
 
 from tidal_core.config import Seeds, TrainConfig
+from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.model import Model, read_tensors, write_tensors
 from tidal_core.engine.optimizers import load_optimizer_tensors, optimizer_tensors
 from tidal_core.errors import InputError
@@ -54,6 +55,7 @@ class TrainingState:
     model: Model
     optimizer: torch.optim.Optimizer
     tracker: TDTracker | None
+    heads: HeadHistory | None = None
 
 
 def checkpoint_epoch(path: Path) -> int:
@@ -99,6 +101,8 @@ class CheckpointFile:
         if tracker is not None:
             tracker.total.copy_(tensors["tracker.total"])
             tracker.visits.copy_(tensors["tracker.visits"])
+        if self.state.heads is not None:
+            self.state.heads.load_tensors(tensors)
         return Checkpoint(int(metadata["epoch"]), int(metadata["batch_size"]))
 
     def after_epoch(self, epoch: int, batch_size: int, *, last: bool) -> None:
@@ -117,5 +121,7 @@ class CheckpointFile:
         tensors |= {OPTIMIZER + name: value for name, value in optimizer_tensors(self.state.optimizer).items()}
         if self.state.tracker is not None:
             tensors |= {"tracker.total": self.state.tracker.total, "tracker.visits": self.state.tracker.visits}
+        if self.state.heads is not None:
+            tensors |= self.state.heads.tensors()
         metadata = {"epoch": str(checkpoint.epoch), "batch_size": str(checkpoint.batch_size), "mark": self.mark}
         write_tensors(self.path, tensors, {**metadata, "format": FORMAT})

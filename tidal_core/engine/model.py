@@ -13,17 +13,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
-from tidal_core.config import Seeds, TrainConfig
-from tidal_core.engine.backbones import Backbone, build_backbone
+from tidal_core.config import Body, Seeds, TrainConfig
+from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone, initialise
+from tidal_core.engine.backbones.frozen import FrozenHead
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.errors import InputError
 from tidal_core.files import atomic
+from tidal_core.records import class_positions
 
 
 class Model:
@@ -37,8 +40,14 @@ class Model:
         self.companions = companions
         self.n_classes = n_classes
         self.channels_last = True  # how batches lie in memory; the round's configuration decides
-        self.mean = torch.full((3,), 0.5)  # of pixels in 0..1, for each channel
-        self.std = torch.full((3,), 0.25)
+        inputs = sum(backbone.stage_channels) if self.frozen else 3
+        self.mean = torch.full((inputs,), 0.5)  # of pixels in 0..1, for each channel; of each feature if frozen
+        self.std = torch.full((inputs,), 0.25)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it takes features of a body that does not train instead of pixels."""
+        return isinstance(self.backbone, FrozenHead)
 
     @property
     def device(self) -> torch.device:
@@ -71,15 +80,31 @@ class Model:
         return self.train(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits (B, C) of f and the features of its stages, the last (B, D), for uint8 images (B, H, W, 3)."""
+        """Logits (B, C) of f and the features of its stages, the last (B, D).
+
+        ``images``: uint8 pixels (B, H, W, 3), or where the body is frozen its features (B, D).
+        """
         logits, features = self.backbone(self.normalise(images))
         return logits, features
+
+    def head(self) -> tuple[Tensor, Tensor]:
+        """Weight (C, D) and bias (C,) of the linear layer that classifies."""
+        parameters = dict(self.backbone.named_parameters())
+        weight, bias = (parameters[name] for name in self.backbone.class_rows)
+        return weight, bias
+
+    def head_input(self, features: Tensor) -> Tensor:
+        """What a frozen model's head reads (B, D) of the features (B, all stages) of images."""
+        D = self.backbone.stage_channels[-1]
+        return (features[:, -D:].float() - self.mean[-D:]) / self.std[-D:]
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1.
 
-        Channels last costs no copy here: it is how pixels lie in the file.
+        Channels last costs no copy here: it is how pixels lie in the file. Features (B, D) likewise, each by its own.
         """
+        if self.frozen:
+            return (images.float() - self.mean) / self.std
         x = images.permute(0, 3, 1, 2)  # (B, 3, H, W)
         if not self.channels_last:
             x = x.contiguous()
@@ -112,6 +137,7 @@ class Model:
         """Write the weights to ``path``."""
         metadata = {
             "backbone": self.backbone_name,
+            "body": "frozen" if self.frozen else "trained",
             "companions": json.dumps(list(self.companions)),
             "n_classes": str(self.n_classes),
             "channels_last": json.dumps(self.channels_last),
@@ -125,15 +151,28 @@ class Model:
         if "backbone" not in metadata:
             raise InputError(f"{path} does not hold the weights of a model; choose a file that a round has saved.")
         companions = tuple(json.loads(metadata["companions"]))
-        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds())
+        body: Body = "frozen" if metadata.get("body") == "frozen" else "trained"
+        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body)
         model.load_state(tensors)
         model.channels_last = json.loads(metadata["channels_last"])
         return model.to(device or pick_device())
 
     @classmethod
-    def build(cls, backbone_name: str, companion_names: Sequence[str], n_classes: int, seeds: Seeds) -> Self:
+    def build(
+        cls,
+        backbone_name: str,
+        companion_names: Sequence[str],
+        n_classes: int,
+        seeds: Seeds,
+        body: Body = "trained",
+    ) -> Self:
         """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's."""
-        backbone = build_backbone(backbone_name, n_classes, Generator().manual_seed(seeds.weights))
+        generator = Generator().manual_seed(seeds.weights)
+        if body == "frozen":
+            backbone: Backbone = FrozenHead(BACKBONES[backbone_name].stage_channels, n_classes)
+            initialise(backbone, generator)
+        else:
+            backbone = build_backbone(backbone_name, n_classes, generator)
         companions = {
             name: build_companion(name, backbone.stage_channels, n_classes, Generator().manual_seed(seeds.weights))
             for name in companion_names
@@ -149,7 +188,7 @@ def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch
     """
     if n_classes < 1:
         raise InputError(f"a model needs at least one class and got {n_classes}; add a class on the Project page.")
-    model = Model.build(config.backbone, config.companions, n_classes, seeds)
+    model = Model.build(config.backbone, config.companions, n_classes, seeds, config.body)
     model.channels_last = config.channels_last
     return model.to(device or pick_device())
 
@@ -171,11 +210,9 @@ def load_weights(
             if old is None or old.shape[1:] != own.shape[1:]:
                 continue
             if name in rows and old_class_ids is not None and new_class_ids is not None:
-                position = {class_id: i for i, class_id in enumerate(old_class_ids)}
-                pairs = [(i, position[class_id]) for i, class_id in enumerate(new_class_ids) if class_id in position]
-                if pairs:
-                    new_at, old_at = torch.tensor(pairs).T
-                    own[new_at.to(own.device)] = old[old_at].to(own.device)
+                positions = class_positions(np.array(new_class_ids, dtype=np.int64), old_class_ids)
+                new_at = torch.from_numpy(np.flatnonzero(positions >= 0))
+                own[new_at.to(own.device)] = old[torch.from_numpy(positions[positions >= 0])].to(own.device)
             elif old.shape == own.shape:
                 own.copy_(old)
             else:

@@ -15,20 +15,19 @@ import numpy as np
 import torch
 
 from tidal_core.engine.backbones import Backbone
-from tidal_core.engine.batches import PixelBatches, open_pixels
+from tidal_core.engine.batches import FeatureBatches, PixelBatches, open_pixels
 from tidal_core.engine.companions import Companion
 from tidal_core.engine.devices import use_threads
+from tidal_core.engine.features.extract import Extractor
+from tidal_core.engine.features.store import open_features
 from tidal_core.engine.folding import folded
 from tidal_core.engine.model import Model
-from tidal_core.errors import Stopped
+from tidal_core.errors import InputError, Stopped
 from tidal_core.method.tidal import log_probabilities
-from tidal_core.records import Float32, Int64, PoolScores, UInt8
+from tidal_core.records import Float32, Int64, PoolScores, Progress, UInt8
 
 REPORT_SECONDS = 0.9  # between two progress reports
 BLOCK = 8_192  # images: small enough to lose one, large enough to store one at a time
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
 
 
 def best_batch_size(device: torch.device) -> int:
@@ -53,8 +52,11 @@ def score(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     threads: int = 1,
+    features: Path | None = None,
 ) -> PoolScores:
     """The scores of the images ``rows`` (N,) of the pixel file, in their order.
+
+    ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read.
 
     ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
     batch; when it says yes, Stopped is raised.
@@ -63,21 +65,28 @@ def score(
     td = model.companions.get("td")
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
-    features: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
+    pooled: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
     blocks = score_blocks(
-        model, pixels, rows, batch_size=batch_size, progress=progress, should_stop=should_stop, threads=threads
+        model,
+        pixels,
+        rows,
+        batch_size=batch_size,
+        progress=progress,
+        should_stop=should_stop,
+        threads=threads,
+        features=features,
     )
     for start, stop, scores in blocks:
         log_p[start:stop] = scores.log_p
-        features[start:stop] = scores.features
+        pooled[start:stop] = scores.features
         if td_log_p is not None and scores.td_log_p is not None:
             td_log_p[start:stop] = scores.td_log_p
     extra: dict[str, Float32] = {}
     for companion in model.companions.values():
         if isinstance(companion, Companion):
-            extras = companion.extra(torch.from_numpy(features).to(model.device))
+            extras = companion.extra(torch.from_numpy(pooled).to(model.device))
             extra |= {name: value.cpu().numpy() for name, value in extras.items()}
-    return PoolScores(log_p, td_log_p, features, extra)
+    return PoolScores(log_p, td_log_p, pooled, extra)
 
 
 def score_blocks(
@@ -91,19 +100,21 @@ def score_blocks(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     threads: int = 1,
+    features: Path | None = None,
 ) -> Iterator[ScoredBlock]:
     """Scores in blocks of ``block`` images from position ``start`` of ``rows`` on, which is where to go on again."""
     device = model.device
     use_threads(device, threads)
     model.eval()
-    source = PixelBatches(open_pixels(pixels), rows, device, "file")
-    backbone = folded(model.backbone)
+    source = _open(model, pixels, features, rows)
+    backbone = _for_scoring(model)
+    batch_size = batch_size or (block if model.frozen else best_batch_size(device))
     reads_ahead = source.worth_reading_ahead
     reported = time.monotonic()
     try:
         for first in range(start, len(rows), block):
             last = min(first + block, len(rows))
-            batches = torch.split(torch.arange(first, last), batch_size or best_batch_size(device))
+            batches = torch.split(torch.arange(first, last), batch_size)
             parts = []
             for i, index in enumerate(batches):
                 if should_stop is not None and should_stop():
@@ -113,13 +124,25 @@ def score_blocks(
                 if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
                     progress(int(index[-1]) + 1, len(rows))
                     reported = time.monotonic()
-            log_p, td_log_p, features = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
+            log_p, td_log_p, pooled = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
             td = td_log_p if "td" in model.companions else None
-            yield ScoredBlock(first, last, PoolScores(log_p, td, features))
+            yield ScoredBlock(first, last, PoolScores(log_p, td, pooled))
         if progress is not None:
             progress(len(rows), len(rows))
     finally:
         source.close()
+
+
+def _open(model: Model, pixels: Path, features: Path | None, rows: Int64) -> PixelBatches | FeatureBatches:
+    if not model.frozen:
+        return PixelBatches(open_pixels(pixels), rows, model.device, "file")
+    if features is None:
+        raise InputError("a frozen body is scored on features and none were given; compute the images' features first.")
+    return FeatureBatches(open_features(features), rows, model.device)
+
+
+def _for_scoring(model: Model) -> Backbone:
+    return model.backbone if model.frozen else folded(model.backbone)
 
 
 class SquareScorer:
@@ -128,11 +151,13 @@ class SquareScorer:
     def __init__(self, model: Model, *, threads: int = 1) -> None:
         use_threads(model.device, threads)
         self._model = model.eval()
-        self._backbone = folded(model.backbone)
+        self._backbone = _for_scoring(model)
+        self._extractor = Extractor(model.backbone_name, device=model.device, threads=threads) if model.frozen else None
 
     def __call__(self, squares: UInt8) -> tuple[Float32, Float32 | None]:
         """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""
-        batches = torch.split(torch.from_numpy(squares), best_batch_size(self._model.device))
+        inputs = squares if self._extractor is None else self._extractor(squares)
+        batches = torch.split(torch.from_numpy(inputs), best_batch_size(self._model.device))
         parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
         log_p, td_log_p = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
         return log_p, td_log_p if "td" in self._model.companions else None
@@ -145,4 +170,6 @@ def _score_batch(
     logits, features = backbone(model.normalise(images))
     td = model.companions.get("td")
     td_logits = td(features) if td is not None else logits[:, :0]
-    return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()
+    # Of a frozen body the features as they are: how they are scaled for the head is not how alike images are.
+    seen = images[:, -features[-1].shape[1] :] if model.frozen else features[-1]
+    return log_probabilities(logits), log_probabilities(td_logits), seen.float()

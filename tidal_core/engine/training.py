@@ -20,15 +20,18 @@ from typing import Self
 import torch
 
 from tidal_core.config import Seeds, TrainConfig
-from tidal_core.engine.batches import AugmentedPixels, Batches, PixelBatches, open_pixels
+from tidal_core.engine.batches import AugmentedPixels, Batches, FeatureBatches, PixelBatches, open_pixels
 from tidal_core.engine.checkpoints import CheckpointFile, TrainingState, fingerprint
 from tidal_core.engine.devices import use_threads
+from tidal_core.engine.exact_dynamics import HeadHistory
+from tidal_core.engine.features.store import open_features
 from tidal_core.engine.loop import Loop
 from tidal_core.engine.memory import check_memory
 from tidal_core.engine.model import Model
 from tidal_core.engine.optimizers import build_optimizer
 from tidal_core.engine.step import Step
 from tidal_core.engine.train_inputs import TrainInputs, TrainOptions
+from tidal_core.errors import InputError
 from tidal_core.method.tidal import TDTracker
 from tidal_core.records import EpochRecord, Float32, TrainImages
 
@@ -42,6 +45,7 @@ class TrainResult:
     td_bar: Float32 | None  # (N, C) p-bar over the configured window; None where nothing was tracked
     epochs: int
     batch_size: int  # at the end; smaller than configured after an out of memory
+    heads: HeadHistory | None  # the classifier at some of the epochs; None where the body trained, too
 
 
 def train(
@@ -89,22 +93,26 @@ class Training(Iterator[EpochRecord]):
                 record = loop.epoch(epoch)
                 if record is None:
                     return
+                if state.heads is not None:
+                    state.heads.note(epoch, inputs.model)
                 yield record
                 if file is not None:
                     file.after_epoch(epoch, loop.batch_size, last=epoch == inputs.epochs)
             td_bar = None if state.tracker is None else state.tracker.mean().numpy()
-            self.result = TrainResult(td_bar, inputs.epochs, loop.batch_size)
+            self.result = TrainResult(td_bar, inputs.epochs, loop.batch_size, state.heads)
         finally:
             inputs.model.eval()
             batches.close()
 
 
 def open_batches(inputs: TrainInputs) -> Batches:
-    """What the loop trains on: the images' pixels, augmented; the model takes their mean and deviation.
+    """What the loop trains on; the model takes its mean and deviation.
 
-    Another kind of input is another ``Batches``, chosen here, with a model whose ``forward`` takes it.
+    The images' pixels, augmented; or, where the body is frozen, the features that it gave of them once.
     """
     config, images, model = inputs.config, inputs.images, inputs.model
+    if model.frozen:
+        return _open_features(inputs)
     pixels = PixelBatches(open_pixels(images.pixels), images.rows, model.device, inputs.options.place)
     try:
         mean, std = pixels.moments()
@@ -113,6 +121,16 @@ def open_batches(inputs: TrainInputs) -> Batches:
         raise
     model.mean, model.std = mean.to(model.device), std.to(model.device)
     return AugmentedPixels(pixels, config)
+
+
+def _open_features(inputs: TrainInputs) -> FeatureBatches:
+    images, model = inputs.images, inputs.model
+    if images.features is None:
+        raise InputError("a frozen body trains on features and the images came without; compute their features first.")
+    features = open_features(images.features)
+    mean, std = features.moments()
+    model.mean, model.std = torch.from_numpy(mean).to(model.device), torch.from_numpy(std).to(model.device)
+    return FeatureBatches(features, images.rows, model.device)
 
 
 def start(inputs: TrainInputs) -> TrainingState:
@@ -124,7 +142,8 @@ def start(inputs: TrainInputs) -> TrainingState:
         model.backbone.compile()
     model.train()
     tracker = TDTracker(inputs.n_images, model.n_classes, model.device) if inputs.tracks_dynamics else None
-    return TrainingState(model, build_optimizer(config, model.parameters()), tracker)
+    heads = HeadHistory(inputs.epochs) if model.frozen else None
+    return TrainingState(model, build_optimizer(config, model.parameters()), tracker, heads)
 
 
 def checkpoint_file(inputs: TrainInputs, state: TrainingState) -> CheckpointFile | None:

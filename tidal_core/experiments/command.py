@@ -168,8 +168,8 @@ def separability(
 ) -> None:
     """Do training dynamics tell hard images from easy ones? The paper's motivating experiment."""
     from tidal_core.experiments import datasets, motivating
-    from tidal_core.experiments.owner import owning
     from tidal_core.experiments.separation import RESULT, folder_of, note
+    from tidal_core.ownership import owning
 
     folder = folder_of(home(), dataset)
     with owning(folder):

@@ -32,7 +32,7 @@ from tidal_core.files import atomic, sweep
 from tidal_core.images.importers.digits import split_indices
 from tidal_core.images.sources.digits import load_digits
 from tidal_core.projects import Project, open_project
-from tidal_core.records import Int64, Split, UInt8
+from tidal_core.records import Int64, Split, UInt8, class_positions
 from tidal_core.rounds import audit
 
 TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST", "svhn": "SVHN"}
@@ -188,14 +188,14 @@ def keep_project(project: Project, cache: Path) -> None:
     """
     name = f"project:{project.slug}"
     classes = [c for c in project.store.classes.all() if c.merged_into is None]
-    position = {c.id: place for place, c in enumerate(classes)}
     images = project.store.images.all()
     given = audit.training_labels(project)
     known = {image.id: image.known_class for image in images if image.known_class is not None}
     known |= dict(zip(given.image_ids.tolist(), given.class_ids.tolist(), strict=True))
     labels = np.full(max((image.pixel_row for image in images), default=-1) + 1, -1, np.int64)
-    for image in images:
-        labels[image.pixel_row] = position.get(known.get(image.id, -1), -1)
+    class_ids = np.array([known.get(image.id, -1) for image in images], np.int64)
+    rows = np.array([image.pixel_row for image in images], np.int64)
+    labels[rows] = class_positions(class_ids, [c.id for c in classes])
     labelled = np.flatnonzero(labels >= 0)
     if len(labelled) < 20 or len(classes) < 2:
         raise InputError(

@@ -2,7 +2,7 @@
 
 experiments/<name>/spec.json     what is compared
 experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
-experiments/<name>/owner.json    who plays it now
+experiments/<name>/owner.json    who plays it now, see ``ownership``; owner.lock is what proves it
 experiments/experiments.duckdb   all of it in one file, merged from the runs' files whenever one looks
 """
 
@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tidal_core import files
+from tidal_core import files, json_checks
 from tidal_core.errors import InputError
-from tidal_core.experiments.owner import owner_of
 from tidal_core.experiments.protocol import Arm, Protocol
+from tidal_core.ownership import owner_of
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,9 @@ class Spec:
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Spec:
-        """What ``to_json`` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        return cls(
-            values["dataset"],
-            Protocol.from_dict(values["protocol"]),
-            tuple(values["arms"]),
-            tuple(values["imbalances"]),
-            values["runs"],
-        )
+    def from_json(cls, text: str | bytes) -> Spec:
+        """What ``to_json`` wrote. Raises InputError for anything else."""
+        return json_checks.decode(text, cls, unknown="refuse")
 
 
 @dataclass(frozen=True)
@@ -59,11 +52,17 @@ class Experiment:
 
     @property
     def spec(self) -> Spec:
-        """What it compares; InputError where nothing was begun."""
+        """What it compares; InputError where nothing was begun, or what was written of it is damaged."""
+        file = self.folder / "spec.json"
         try:
-            return Spec.from_json((self.folder / "spec.json").read_text(encoding="utf-8"))
+            return Spec.from_json(file.read_bytes())
         except FileNotFoundError as error:
             raise InputError(f"There is no experiment {self.name!r} in {self.folder.parent}.") from error
+        except InputError as error:
+            raise InputError(
+                f"{file} cannot be read: {error} Correct it, or delete the file and begin the experiment again under "
+                "its name: its finished runs stay."
+            ) from error
 
     @property
     def owner(self) -> int | None:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,11 +54,6 @@ class Protocol(JsonConfig):
     def last_labels(self) -> int:
         """Labels of the last round."""
         return self.first + self.per_round * (self.rounds - 1)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """As the base class, with the training configuration rebuilt."""
-        return super().from_dict({**values, "train": TrainConfig.from_dict(values["train"])})
 
     def changed(self, **values: Any) -> Protocol:
         """A copy with the values that are not None."""

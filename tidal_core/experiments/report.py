@@ -19,6 +19,7 @@ from tidal_core.experiments.statistics import (
     win_matrix,
 )
 from tidal_core.records import Float64, Int64
+from tidal_core.text import literal
 
 BASELINE = "random"
 
@@ -131,7 +132,7 @@ def _efficiency(labels: Int64, values: Float64, baseline: Float64) -> Float64:
 
 def markdown(results: Results) -> str:
     """Summary tables and the win matrix; every figure with the number of runs that it rests on."""
-    lines = [f"Data: {results.dataset}. {_machine(results)}", ""]
+    lines = [f"Data: {literal(results.dataset)}. {literal(_machine(results))}", ""]
     for imbalance in results.imbalances:
         if len(results.imbalances) > 1 or imbalance != 1:
             lines += [f"Imbalance ratio {imbalance:g}", ""]
@@ -144,7 +145,7 @@ def markdown(results: Results) -> str:
         for row in summary(results, imbalance):
             compared = "gain" in row
             lines.append(
-                f"| {row['arm']} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
+                f"| {literal(row['arm'])} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
                 f"| {_percent(row['area'])} | {_percent(row['gain'], '+') if compared else ''} "
                 f"| {_times(row['ratio']) if compared else ''} "
                 f"| {_tests(row) if compared else ''} | {row['train_s']:.1f} |"
@@ -156,12 +157,12 @@ def markdown(results: Results) -> str:
             f"Wins, row against column: of the up to {wins.points} points (numbers of labels times imbalance ratios) "
             "that two have in common, the share at which the row is better with a paired p < 0.05, not adjusted.",
             "",
-            "| | " + " | ".join(wins.arms) + " |",
+            "| | " + " | ".join(map(literal, wins.arms)) + " |",
             "|---" * (len(wins.arms) + 1) + "|",
         ]
         for name, row in zip(wins.arms, wins.matrix, strict=True):
             cells = ["" if np.isnan(value) else f"{value:.2f}" for value in row]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            lines.append(f"| {literal(name)} | " + " | ".join(cells) + " |")
         lines.append("")
     lines.append(
         "Means with 95 % intervals (Student's t over runs). Labels random needs for it: a multiple of the arm's own, "

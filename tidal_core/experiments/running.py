@@ -13,9 +13,9 @@ from collections.abc import Callable
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
-from tidal_core.experiments.owner import owner_of, owning
 from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
+from tidal_core.ownership import owner_of, owning
 
 Say = Callable[[str], None]
 
@@ -71,8 +71,12 @@ def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
 def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
     """As ``_play``, in a process of its own, for as long as ``owner`` holds the experiment."""
 
+    ended = False
+
     def forsaken() -> bool:
-        return owner_of(experiment.folder) != owner
+        nonlocal ended  # kept: another process that looks at the same moment holds the lock itself for an instant
+        ended = ended or owner_of(experiment.folder) != owner
+        return ended
 
     return _play(run, say, forsaken)
 

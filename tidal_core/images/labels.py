@@ -15,7 +15,7 @@ from tidal_core.images.importers.folder import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
-from tidal_core.store.classes import LONGEST_NAME
+from tidal_core.store.classes import checked_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -46,8 +46,11 @@ class LabelBook:
         new: list[str] = []
         for found in classes:
             self._expected.add(found.name)
-            clean = " ".join(found.name.split())
-            if clean.casefold() not in taken and 0 < len(clean) <= LONGEST_NAME:
+            try:
+                clean = checked_name(found.name)
+            except InputError:
+                continue  # remarked on below
+            if clean.casefold() not in taken:
                 taken.add(clean.casefold())
                 new.append(clean)
         if new:  # in one transaction: there are data sets with ten thousand

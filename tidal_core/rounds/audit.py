@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.projects import Project
-from tidal_core.records import AnswerMode, Int64, Purpose, QueueItem
+from tidal_core.records import AnswerMode, ClassRecord, Int64, Purpose, QueueItem
 from tidal_core.store.answers import Labels
 
 PART = "audit"  # what its scores and metrics are stored under
@@ -190,8 +190,13 @@ def with_audit(project: Project, ranked: Int64, behind: Sequence[QueueItem] = ()
 
 def training_labels(project: Project) -> Labels:
     """Current labels that may be trained on: of pool images, in classes in use, none of the audit sample."""
-    labels = project.store.answers.labels()
-    return labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT)))
+    return training_set(project)[0]
+
+
+def training_set(project: Project) -> tuple[Labels, list[ClassRecord]]:
+    """``training_labels`` and the classes in use, of one moment: a merge between the two would leave labels of none."""
+    labels, classes = project.store.labels_and_classes()
+    return labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT))), classes
 
 
 def audit_labels(project: Project) -> Labels:

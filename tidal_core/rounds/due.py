@@ -68,8 +68,7 @@ def claim_round(project: Project, *, started_by: str) -> RoundRecord:
 
 def _claim(project: Project, started_by: str) -> RoundRecord:
     store, settings = project.store, project.settings
-    labels = audit.training_labels(project)
-    classes = store.classes.all()
+    labels, classes = audit.training_set(project)
     if len(classes) < 2 or not len(labels.image_ids):
         raise TidalError(f"The project {project.title!r} has nothing to train on yet: label some images first.")
     latest = store.rounds.latest()

@@ -35,6 +35,7 @@ from tidal_core.records import (
     RoundRecord,
     RoundState,
     TrainImages,
+    class_positions,
 )
 from tidal_core.rounds import audit
 from tidal_core.rounds.label_paths import LabelPaths
@@ -87,7 +88,7 @@ class RoundRun:
         self.report, self.should_stop = report, should_stop
         self.class_ids = np.array(record.class_ids, dtype=np.int64)  # (C,)
         self.image_ids, image_classes = self.store.rounds.images(record.id)
-        self.labels = self._positions(image_classes)  # (N,) positions in class_ids
+        self.labels = class_positions(image_classes, self.class_ids)  # (N,) positions in class_ids
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
 
@@ -123,10 +124,6 @@ class RoundRun:
     def _move(self, before: RoundState, after: RoundState) -> None:
         self.record = self.store.rounds.move(self.record.id, before, after)
         self.report(RoundProgress(after))
-
-    def _positions(self, class_ids: Int64) -> Int64:
-        order = np.argsort(self.class_ids)
-        return order[np.searchsorted(self.class_ids, class_ids, sorter=order)]
 
     def _train(self) -> Model:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
@@ -268,7 +265,7 @@ class RoundRun:
         if not n:
             return
         predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
-        counts = dynamics.confusion(self._positions(test.class_ids), predicted, len(self.class_ids))
+        counts = dynamics.confusion(class_positions(test.class_ids, self.class_ids), predicted, len(self.class_ids))
         measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
             ("accuracy", None, dynamics.accuracy(counts), n),
             ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tidal_core.errors import RoundStateError, Stopped, TidalError
+from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalError
 from tidal_core.images.pixels import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
@@ -103,8 +103,10 @@ class Worker:
                     return
                 try:
                     busy |= self._visit(project)
+                except ProjectClosed as error:
+                    logger.info("%s", error)  # it was listed a moment ago
                 except Exception:
-                    # The thread must outlive whatever one project does: a closed file, a full disk.
+                    # The thread must outlive whatever one project does: a full disk, a damaged file.
                     logger.exception("The worker could not look after the project %s", project.slug)
             if not busy and not self._wake.wait(POLL_SECONDS) and self.rounds_expected and not self._loaded:
                 self._load()

@@ -1,6 +1,6 @@
 """HTTP routes for programs of the user who runs the studio: what becomes of a project that this process owns.
 
-They give whole projects away, so they ask for more than the routes of the pages: the token of ``owner_client``, which
+They give whole projects away, so they ask for more than the routes of the pages: the token of ``ownership``, which
 is in no page and in a file that only this user can read, in the header ``X-Tidal-Owner``; and no browser may be behind
 the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site is refused.
 

@@ -10,7 +10,6 @@ import hashlib
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels import FILE_NAMES, PixelStore
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
+from tidal_core.records import Progress
 from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
 

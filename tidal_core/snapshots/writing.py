@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -25,10 +25,9 @@ from tidal_core.images.pixels import PixelStore, cached_spec
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, ImportProblem, RoundState
+from tidal_core.records import ImageRecord, ImportProblem, Progress, RoundState
 from tidal_core.snapshots import DATABASE, FORMAT, MANIFEST, VERSION, Manifest, Member
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 
 

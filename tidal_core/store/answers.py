@@ -65,6 +65,21 @@ def _answer(row: tuple[Any, ...]) -> Answer:
     return Answer(**values)
 
 
+def labels_in(cursor: duckdb.DuckDBPyConnection) -> Labels:
+    """``Answers.labels`` as a transaction sees them."""
+    row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+    table = cursor.execute(
+        """
+        SELECT l.image_id, l.class_id, l.seq FROM current_labels l
+        JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+        WHERE i.split = 'pool' AND c.retired_at IS NULL
+        ORDER BY l.image_id
+        """
+    ).fetchnumpy()
+    image_ids, class_ids, seqs = (np.asarray(table[name], np.int64) for name in ("image_id", "class_id", "seq"))
+    return Labels(image_ids, class_ids, seqs, int(row[0]) if row else 0)
+
+
 class Answers:
     """The table ``answers`` and its views."""
 
@@ -187,18 +202,8 @@ class Answers:
 
     def labels(self) -> Labels:
         """Current labels of pool images in classes that are in use, whatever they were asked for."""
-        last = self.last_seq()
-        table = self._db.arrays(
-            """
-            SELECT l.image_id, l.class_id, l.seq FROM current_labels l
-            JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
-            WHERE i.split = 'pool' AND c.retired_at IS NULL AND l.seq <= ?
-            ORDER BY l.image_id
-            """,
-            [last],
-        )
-        image_ids, class_ids, seqs = (np.asarray(table[name], np.int64) for name in ("image_id", "class_id", "seq"))
-        return Labels(image_ids, class_ids, seqs, last)
+        with self._db.moment() as cursor:
+            return labels_in(cursor)
 
     def images_asked_for(self, purpose: Purpose) -> Int64:
         """Images that were ever asked for this purpose, by id; also when the answer was taken back."""

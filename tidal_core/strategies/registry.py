@@ -29,6 +29,7 @@ from tidal_core.strategies.core_set import CoreSet
 from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
 from tidal_core.strategies.entropy import Entropy
 from tidal_core.strategies.margin import Margin
+from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.prob_cover import ProbCover
 from tidal_core.strategies.random_choice import RandomChoice
 from tidal_core.strategies.tidal_badge import TidalBadge
@@ -77,6 +78,7 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     Badge,
     TypiClust,
     ProbCover,
+    MaxHerding,
     RandomChoice,
 )
 

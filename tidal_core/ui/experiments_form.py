@@ -15,6 +15,7 @@ from tidal_core.experiments.datasets import available, keep_project
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
 from tidal_core.experiments.protocol import PRESETS, Protocol, Tail
 from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.text import literal
 from tidal_core.ui.runtime import get_studio
 
 START_WORDS = {False: "Every round from fresh weights (cold)", True: "Carried over from round to round (warm)"}
@@ -67,7 +68,7 @@ def start_form() -> None:
                 play(begun)
                 st.session_state["exp-shown"] = begun.name
             except TidalError as error:
-                st.error(str(error), icon=":material/error:")
+                st.error(literal(str(error)), icon=":material/error:")
 
 
 def _more_choices(protocol: Protocol, preset: str) -> Protocol:
@@ -99,7 +100,7 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
 def ways_of_asking() -> None:
     """What each strategy does, where it is from and what it costs; those of other packages that cannot be used."""
     for problem in strategies.problems():
-        st.warning(problem, icon=":material/extension_off:")
+        st.warning(literal(problem), icon=":material/extension_off:")
     with st.expander("What each way of asking does", icon=":material/help:"):
         every = [strategies.get(name) for name in strategies.names()]
         st.dataframe(
@@ -129,4 +130,4 @@ def play(experiment: Experiment) -> None:
     if experiment.owner is None:
         (experiment.folder / "log.txt").unlink(missing_ok=True)
         owner.start(["experiment-resume", experiment.name], experiment.folder)
-    st.toast(f"{experiment.name} plays in the background.")
+    st.toast(f"{literal(experiment.name)} plays in the background.")

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.errors import TidalError
+from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments import owner, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Arm
@@ -18,6 +18,7 @@ from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, 
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
 from tidal_core.records import Float64
+from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, play
 
@@ -44,8 +45,12 @@ def choose() -> Experiment | None:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Experiment", [one.name for one in found], key="exp-shown", width=320)
-        experiment = next(one for one in found if one.name == name)
-        done, total = rounds_done(experiment)
+        experiment = next(each for each in found if each.name == name)
+        try:
+            done, total = rounds_done(experiment)
+        except InputError as error:
+            st.error(literal(str(error)))
+            return None
         running, finished = experiment.owner is not None, done == total
         if st.button("Stop", icon=":material/stop:", key="exp-stop", disabled=not running) and owner.stop(
             experiment.folder
@@ -68,7 +73,7 @@ def progress(experiment: Experiment) -> None:
         if running and not done:
             said = "Getting ready: the images, the network."
         if said:
-            st.caption(said if running else f"It said last: {said}")
+            st.caption(literal(said) if running else f"It said last: {literal(said)}")
     if seen is not None and seen != (done, running):
         st.rerun()
 
@@ -78,7 +83,7 @@ def compare(experiment: Experiment) -> None:
     try:
         results = load(experiment)
     except TidalError as error:
-        st.warning(str(error))
+        st.warning(literal(str(error)))
         return
     if not len(results.labels):
         st.info("The first round is not finished yet.")
@@ -192,11 +197,11 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
     for column, name in ((one, arm), (two, other)):
         found = band(setting[name])
         if not found.n.any():
-            column.caption(f"{titles[name]} was not measured so.")
+            column.caption(f"{literal(titles[name])} was not measured so.")
             return arm, other
         known = int((found.n > 0).sum()) - 1
         column.metric(
-            f"{titles[name]}, {results.labels[known]:,} labels",
+            f"{literal(titles[name])}, {results.labels[known]:,} labels",
             f"{found.mean[known]:.1%}",
             help=f"{measure}, mean of {found.n[known]} runs.",
             chart_data=[float(value) for value in found.mean[: known + 1]],
@@ -224,4 +229,4 @@ def _tables(experiment: Experiment, results: Results) -> None:
     with st.container(key="exp-tables"):
         st.html("<style>.st-key-exp-tables table { display: block; overflow-x: auto; }</style>")
         st.markdown(report.markdown(results))
-    st.caption(f"The same files are in {experiment.folder} after each play.")
+    st.caption(f"The same files are in {literal(str(experiment.folder))} after each play.")

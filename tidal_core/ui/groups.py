@@ -9,7 +9,7 @@ import streamlit as st
 from tidal_core.figures import groups as figures
 from tidal_core.figures.palettes import ClassStyle, Theme, class_colour
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, Int64, RoundRecord
+from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
 from tidal_core.store.views import MapRows
 from tidal_core.ui import charts, life, looking
 from tidal_core.ui.thumbnails import thumbnails
@@ -140,14 +140,7 @@ def _selected(project: Project, picked: list[int]) -> None:
 
 def _by_class(rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]) -> tuple[Int64, list[ClassStyle]]:
     members = looking.styles_of(record, styles)
-    return positions(rows.class_ids, record), members
-
-
-def positions(class_ids: Int64, record: RoundRecord) -> Int64:
-    """Class ids (N,) as positions in the round's class order."""
-    order = np.array(record.class_ids, dtype=np.int64)
-    by_id = np.argsort(order)
-    return by_id[np.searchsorted(order, class_ids, sorter=by_id)].astype(np.int64)
+    return class_positions(rows.class_ids, record.class_ids), members
 
 
 def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
@@ -197,7 +190,7 @@ def bands(project: Project) -> None:
         project,
         record.id,
         looking.key_of(project, record),
-        positions(rows.class_ids, record)[counted],
+        class_positions(rows.class_ids, record.class_ids)[counted],
         group[counted],
         counted,
         answers,

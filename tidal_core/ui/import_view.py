@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio, go_to
 
@@ -114,9 +114,9 @@ def _import_progress(slug: str) -> None:
             st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
         return
     if job.error:
-        st.error(job.error)
+        st.error(literal(job.error))
     if job.report is not None:
-        st.success(summary(job.report))
+        st.success(literal(summary(job.report)))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             st.dataframe(
@@ -127,7 +127,7 @@ def _import_progress(slug: str) -> None:
         if len(job.report.problems) > PROBLEMS_SHOWN:
             st.caption(
                 f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "
-                f"{job.project.folder / 'imports'}."
+                f"{literal(str(job.project.folder / 'imports'))}."
             )
 
 
@@ -150,16 +150,15 @@ def new_project_form() -> None:
 
 
 def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes: str) -> Project:
-    from tidal_core.images.suggest import suggest_settings
+    from tidal_core.images.new_project import new_project, suit
 
-    studio, title = get_studio(), name.strip()
-    # Before the project is made, so that a path with a slip in it leaves none behind.
-    settings = suggest_settings(source, title) if source else ProjectSettings(title=title)
-    project = studio.create(name, settings, tuple(line for line in classes.splitlines() if line.strip()))
+    studio = get_studio()
+    lines = tuple(line for line in classes.splitlines() if line.strip())
+    project = new_project(name, source or None, classes=lines, create=studio.create)
     kept = _kept(project, uploads)
     if kept and not source:
         with suppress(InputError):  # the project is there: its import says what is wrong with the files
-            project.store.settings.save(suggest_settings(kept[0], title))
+            suit(project, kept[0])
     if source or kept:
         studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
     else:

@@ -21,6 +21,7 @@ from tidal_core.records import ESTIMATORS, Answer, AnswerKind, AnswerMode, Float
 from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
+from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.looking import class_styles, styles_of
 from tidal_core.ui.runtime import annotator, get_studio
@@ -112,7 +113,7 @@ def _portrait(project: Project, life: Life) -> None:
     else:
         st.image(found[0], width="stretch", alt=life.image.name)
     st.markdown(f"**Image {life.image.id}**")
-    st.caption(_as_text(life.image.name))
+    st.caption(literal(life.image.name))
     if life.label is not None:
         one = life.styles[life.label]
         st.html(
@@ -121,15 +122,10 @@ def _portrait(project: Project, life: Life) -> None:
         )
     if life.scores:
         said = life.styles[life.scores[-1].predicted].name
-        st.caption(f"The model says {_as_text(said)} (round {life.scores[-1].round_id}).")
+        st.caption(f"The model says {literal(said)} (round {life.scores[-1].round_id}).")
     reason = asked_because(project, life)
     if reason:
-        st.caption(reason)
-
-
-def _as_text(name: str) -> str:
-    """A name from outside as markdown that shows it as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|<>~$:&" else letter for letter in name)
+        st.caption(literal(reason))
 
 
 def asked_because(project: Project, life: Life) -> str:
@@ -183,10 +179,10 @@ def _relabel(project: Project, life: Life) -> None:
             )
             refused = project.store.answers.record([answer])[0].refused
             if refused:
-                st.error(refused)
+                st.error(literal(refused))
             else:
                 get_studio().worker.wake()
-                st.toast(f"Image {life.image.id} is now {life.styles[int(chosen or 0)].name}.")
+                st.toast(f"Image {life.image.id} is now {literal(life.styles[int(chosen or 0)].name)}.")
                 st.rerun()
 
 

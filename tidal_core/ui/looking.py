@@ -18,6 +18,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ESTIMATORS, Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import MapRows
+from tidal_core.text import literal
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
@@ -50,7 +51,7 @@ def empty_state(project: Project, what: str) -> None:
         st.page_link(TRAINING_PAGE, label="Watch it train", icon=":material/model_training:")
         return
     if latest is not None and latest.state is RoundState.FAILED:
-        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+        st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
         st.page_link(TRAINING_PAGE, label="See what happened and try again", icon=":material/model_training:")
     due = round_due(project)
     if due.why_not:

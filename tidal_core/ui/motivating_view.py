@@ -7,11 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from tidal_core.experiments import owner, separation
+from tidal_core.experiments import separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
+from tidal_core.ownership import owner_of
 from tidal_core.projects import home
 from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, Int64
+from tidal_core.text import literal
 from tidal_core.ui import charts
 
 SATURATED = 0.95  # training accuracy below which the snapshot has not settled
@@ -32,7 +34,7 @@ def does_it_hold_for_real_images() -> None:
         dataset = st.selectbox("Images", names, key="motivating-data", width=200)
         per_class = st.number_input("Of each common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
         folder = separation.folder_of(home(), dataset)
-        running = owner.owner_of(folder) is not None
+        running = owner_of(folder) is not None
         if st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running):
             separation.begin(folder, dataset, int(per_class))
             st.rerun()
@@ -49,12 +51,12 @@ def _progress(folder: Path, was_running: bool) -> None:
     state = separation.state_of(folder)
     if state is not None:
         share, said = state
-        st.progress(share, said[0].upper() + said[1:])
+        st.progress(share, literal(said[0].upper() + said[1:]))
     if was_running != (state is not None):
         st.rerun()
     why = separation.broke_off(folder)
     if why is not None:
-        st.error(why, icon=":material/error:")
+        st.error(literal(why), icon=":material/error:")
 
 
 def _result(folder: Path, running: bool) -> None:

@@ -15,6 +15,7 @@ from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import SCREEN_SIZE, preview
 from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
+from tidal_core.text import literal
 
 REASONS = ("unclear", "not in the list", "bad image")
 _TAB, _DONE, _SAID = "plain-tab", "plain-done", "plain-said"
@@ -51,7 +52,7 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         with st.container(horizontal=True):
             for each in classes:
                 st.button(
-                    _plain(each.name),
+                    literal(each.name),
                     key=f"plain-{image.id}-{each.id}",
                     on_click=_label,
                     args=(desk, asked, tab, annotator, each.id, each.name),
@@ -70,11 +71,6 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         st.button("Flag", key="plain-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
 
 
-def _plain(name: str) -> str:
-    """A name for a button's label, which Streamlit would read as markdown."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~:$<>&" else letter for letter in name)
-
-
 def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]:
     return {
         "event_id": uuid.uuid4().hex,
@@ -90,24 +86,24 @@ def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]
 
 def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
     outcome = desk.record([answer], tab)[0]
-    st.session_state[_SAID] = outcome.refused or said
+    st.session_state[_SAID] = said if outcome.refused is None else literal(outcome.refused)
     if outcome.refused is None and answer.kind is not AnswerKind.UNDO:
         st.session_state[_DONE] = [*st.session_state.get(_DONE, []), answer]
 
 
 def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.LABEL, annotator), class_id=class_id)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: {_plain(name)}")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: {literal(name)}")
 
 
 def _skip(desk: Desk, asked: Asked, tab: str, annotator: str, reason: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.SKIP, annotator), reason=reason)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: skipped, {reason}")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: skipped, {reason}")
 
 
 def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.FLAG, annotator), note=note.strip() or None)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: flagged")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: flagged")
 
 
 def _undo(desk: Desk, tab: str) -> None:

@@ -9,9 +9,8 @@ import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord
+from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
-from tidal_core.ui.groups import positions
 from tidal_core.ui.thumbnails import thumbnails
 
 ROUNDS_SHOWN = 12
@@ -104,7 +103,7 @@ def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None
 def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
     """Spread of an estimator per predicted class."""
     styles = looking.styles_of(record, looking.class_styles(project))
-    place = positions(np.asarray(table["predicted"], dtype=np.int64), record)
+    place = class_positions(np.asarray(table["predicted"], dtype=np.int64), record.class_ids)
     values = np.asarray(table[estimator], dtype=np.float64)
     present = np.unique(place)
     spread = [np.quantile(values[place == one], [0.05, 0.25, 0.5, 0.75, 0.95]) for one in present]

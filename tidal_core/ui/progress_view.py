@@ -11,11 +11,10 @@ import streamlit as st
 from tidal_core.figures import progress as figures
 from tidal_core.method import stopping
 from tidal_core.projects import Project
-from tidal_core.records import Int64, RoundRecord
+from tidal_core.records import Int64, RoundRecord, class_positions
 from tidal_core.rounds import audit
 from tidal_core.store.metrics import Metric
 from tidal_core.ui import charts, looking
-from tidal_core.ui.groups import positions
 from tidal_core.ui.pool_view import open_life
 from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP, accuracy_info
 from tidal_core.ui.thumbnails import thumbnails
@@ -177,7 +176,8 @@ def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
     size = len(record.class_ids)
     known = np.isin(truth, record.class_ids)
     counts = np.zeros((size, size), dtype=np.int64)
-    counts[positions(truth[known], record), positions(said[known], record)] = n[known]
+    at = (class_positions(classes[known], record.class_ids) for classes in (truth, said))
+    counts[*at] = n[known]
     return counts
 
 

@@ -11,7 +11,7 @@ from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.metrics import Metric
-from tidal_core.text import seconds_in_words, took
+from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
@@ -98,8 +98,8 @@ def finished(project: Project, record: RoundRecord) -> None:
     """A round that has ended."""
     if record.state is RoundState.FAILED:
         st.error(
-            f"Round {record.id} failed: {record.error}  \nWhat it had recorded is below. The labels are safe; "
-            "“Train now” starts another round with them.",
+            f"Round {record.id} failed: {literal(record.error or '')}  \n"
+            "What it had recorded is below. The labels are safe; “Train now” starts another round with them.",
             icon=":material/error:",
         )
     elif record.state is RoundState.CANCELLED:
@@ -112,7 +112,7 @@ def finished(project: Project, record: RoundRecord) -> None:
     charts.chart(ROUND, ROUND_HELP, "round", lambda: (info, figures.round_figure(info, theme)))
     notes = [one.record.note for one in project.store.epochs.of(record.id) if one.record.note]
     for note in notes:
-        st.caption(note)
+        st.caption(literal(note))
 
 
 def interval_of(metric: Metric | None) -> Interval | None:

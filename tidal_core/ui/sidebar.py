@@ -8,7 +8,7 @@ from tidal_core import projects
 from tidal_core.records import RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
-from tidal_core.text import seconds_in_words
+from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -58,7 +58,7 @@ def round_status() -> None:
         return
     latest = project.store.rounds.latest()
     if latest is not None and latest.state is RoundState.FAILED:
-        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+        st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
     st.caption(round_due(project).sentence)

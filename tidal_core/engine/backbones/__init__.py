@@ -8,18 +8,21 @@ reads: the TD module and the features for choosing share it. A new model is a fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Generator
 
 from tidal_core.engine.backbones.base import Backbone, initialise
+from tidal_core.engine.backbones.efficientnet_lite import EfficientNetLite0
 from tidal_core.engine.backbones.resnet import ResNet18
 from tidal_core.engine.backbones.small import Small
 from tidal_core.errors import InputError
 
 __all__ = ["BACKBONES", "Backbone", "build_backbone", "initialise"]
 
-BACKBONES: dict[str, Callable[[int], Backbone]] = {"small": Small, "resnet18": ResNet18}
+BACKBONES: dict[str, type[Backbone]] = {
+    "small": Small,
+    "resnet18": ResNet18,
+    "efficientnet-lite0": EfficientNetLite0,
+}
 
 
 def build_backbone(name: str, n_classes: int, generator: Generator) -> Backbone:

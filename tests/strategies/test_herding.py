@@ -1,0 +1,90 @@
+"""Herding against the plain loop that its definition is, and what it must do on pools that are easy to judge."""
+
+import numpy as np
+import pytest
+
+from tidal_core.records import Float32, Int64
+from tidal_core.strategies.distances import unit_length
+from tidal_core.strategies.herding import herd
+
+
+def plain(points: Float32, n: int, before: Float32, weights: Float32, sigma: float) -> list[int]:
+    """The definition, in float64, without a shortcut."""
+    x, b = points.astype(np.float64), before.astype(np.float64)
+    kernel = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / sigma**2)
+    covered = np.exp(-((x[:, None] - b[None]) ** 2).sum(-1) / sigma**2).max(axis=1) if len(b) else np.zeros(len(x))
+    chosen: list[int] = []
+    for _ in range(n):
+        gains = (np.maximum(kernel - covered[None], 0) * weights[None]).sum(axis=1)
+        gains[chosen] = -1
+        chosen.append(int(gains.argmax()))
+        covered = np.maximum(covered, kernel[chosen[-1]])
+    return chosen
+
+
+@pytest.mark.parametrize("labelled", [0, 3])
+@pytest.mark.parametrize("sigma", [1.0, 0.4])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_choice_is_that_of_the_definition(labelled: int, sigma: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = unit_length(rng.normal(size=(60, 5)).astype(np.float32))
+    before = unit_length(rng.normal(size=(labelled, 5)).astype(np.float32))
+    weights = rng.random(60).astype(np.float32)
+
+    rows = herd(points, 12, rng, before, weights, sigma)
+
+    assert rows.tolist() == plain(points, 12, before, weights, sigma)
+
+
+def test_one_of_each_group_comes_first_the_largest_group_before_the_others() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit_length(rng.normal(size=(3, 30)).astype(np.float32))
+    groups = np.repeat([0, 1, 2], [60, 25, 10])
+    points = unit_length(centres[groups] + 0.01 * rng.normal(size=(95, 30)).astype(np.float32))
+
+    rows = herd(points, 3, rng, np.empty((0, 30), np.float32), sigma=0.5)
+
+    assert groups[rows].tolist() == [0, 1, 2]
+
+
+def test_what_a_labelled_image_stands_for_is_not_asked_again() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit_length(rng.normal(size=(2, 30)).astype(np.float32))
+    groups = np.repeat([0, 1], [80, 20])
+    points = unit_length(centres[groups] + 0.01 * rng.normal(size=(100, 30)).astype(np.float32))
+
+    (row,) = herd(points, 1, rng, points[:1], sigma=0.5)
+
+    assert groups[row] == 1
+
+
+def test_an_image_of_no_weight_needs_nobody_to_stand_for_it() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit_length(rng.normal(size=(2, 30)).astype(np.float32))
+    groups = np.repeat([0, 1], [80, 20])
+    points = unit_length(centres[groups] + 0.01 * rng.normal(size=(100, 30)).astype(np.float32))
+
+    (row,) = herd(points, 1, rng, np.empty((0, 30), np.float32), (groups == 1).astype(np.float32), sigma=0.5)
+
+    assert groups[row] == 1
+
+
+def test_equal_images_are_asked_in_an_order_of_the_seed_and_only_as_often_as_they_are_there() -> None:
+    points: Float32 = np.ones((6, 4), np.float32) / 2
+
+    def order(seed: int) -> Int64:
+        return herd(points, 6, np.random.default_rng(seed), np.empty((0, 4), np.float32))
+
+    assert sorted(order(0)) == list(range(6))
+    assert order(1).tolist() == order(1).tolist()
+    assert len({tuple(order(seed)) for seed in range(8)}) > 1
+
+
+def test_of_a_large_pool_a_part_is_stood_for_and_all_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidal_core.strategies.herding.STAND_FOR", 50)
+    rng = np.random.default_rng(3)
+    points = unit_length(rng.normal(size=(400, 8)).astype(np.float32))
+
+    rows = herd(points, 400, rng, np.empty((0, 8), np.float32))
+
+    assert sorted(rows) == list(range(400))

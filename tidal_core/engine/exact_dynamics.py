@@ -1,0 +1,86 @@
+"""The dynamics of images that nobody labelled, seen instead of predicted.
+
+Where the body is frozen only a linear head trains. Its weights at some epochs, applied to the features of the whole
+pool, are the classifier of these epochs: p^(t)(c | x) of every image, and by their mean p-bar (TiDAL, Eq. 5), which the
+TD module only predicts. The images are not augmented, and the head is the one after the epoch's last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tidal_core.engine.features.store import Features
+from tidal_core.engine.model import Model
+from tidal_core.records import Float32, Int64
+
+KEPT = 20  # epochs at most: a curve needs no more points, and 100,000 images take seconds
+BLOCK = 8_192  # images at once
+WEIGHT, BIAS, EPOCHS = "heads.weight", "heads.bias", "heads.epochs"
+
+
+class HeadHistory:
+    """The head at ``KEPT`` epochs of a round or fewer, evenly spread, the last one among them."""
+
+    def __init__(self, epochs: int) -> None:
+        """``epochs`` of the whole round."""
+        kept = min(KEPT, epochs)
+        self.wanted = frozenset(np.linspace(1, epochs, kept).round().astype(int).tolist()) if kept > 1 else {epochs}
+        self._heads: dict[int, tuple[Tensor, Tensor]] = {}  # by epoch: weight (C, D) and bias (C,)
+
+    def note(self, epoch: int, model: Model) -> None:
+        """Keep the model's head as it is after ``epoch``, if it is one of those that are kept."""
+        if epoch in self.wanted:
+            weight, bias = model.head()
+            self._heads[epoch] = weight.detach().float().cpu().clone(), bias.detach().float().cpu().clone()
+
+    @property
+    def epochs(self) -> Int64:
+        """(E,) epochs whose heads are here, from 1, in their order."""
+        return np.array(sorted(self._heads), dtype=np.int64)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        if not self._heads:
+            return {}
+        weights, biases = zip(*(self._heads[epoch] for epoch in self.epochs.tolist()), strict=True)
+        return {EPOCHS: torch.from_numpy(self.epochs), WEIGHT: torch.stack(weights), BIAS: torch.stack(biases)}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what ``tensors`` gave."""
+        self._heads.clear()
+        if EPOCHS in tensors:
+            heads = zip(tensors[WEIGHT], tensors[BIAS], strict=True)
+            self._heads = {int(e): (w, b) for e, (w, b) in zip(tensors[EPOCHS], heads, strict=True)}
+
+
+def exact_curves(
+    heads: HeadHistory, model: Model, features: Features, rows: Int64, block: int = BLOCK
+) -> Iterator[tuple[slice, Float32]]:
+    """p^(t)(c | x) of the images at ``rows`` (N,) of ``features``: blocks of rows, each (n, E, C).
+
+    Computed on the model's device: one matrix product for all epochs of a block.
+    """
+    device = model.device
+    tensors = heads.tensors()
+    weight, bias = tensors[WEIGHT].to(device), tensors[BIAS].to(device)  # (E, C, D), (E, C)
+    E, C, D = weight.shape
+    flat = weight.reshape(E * C, D).T.contiguous()  # (D, E * C)
+    for start in range(0, len(rows), block):
+        part = slice(start, min(start + block, len(rows)))
+        with torch.inference_mode():
+            x = model.head_input(torch.from_numpy(features.take(rows[part])).to(device))  # (n, D)
+            logits = (x @ flat).view(-1, E, C).add_(bias)
+            yield part, logits.softmax(dim=2).cpu().numpy()
+
+
+def exact_p_bar(heads: HeadHistory, model: Model, features: Features, rows: Int64, first_epoch: int = 1) -> Float32:
+    """p-bar (N, C) of the images at ``rows``: the mean of ``exact_curves`` from ``first_epoch`` on."""
+    inside = heads.epochs >= first_epoch
+    found = np.empty((len(rows), model.n_classes), np.float32)
+    for part, curves in exact_curves(heads, model, features, rows):
+        found[part] = curves[:, inside].mean(axis=1)
+    return found

@@ -1,0 +1,151 @@
+"""The features of a project's images in a file: float16 rows as long as the body's pooled stages side by side.
+
+Row r belongs to row r of the pixel store. Rows may be computed in any order, those that are wanted first, first: a byte
+for each row says whether it is whole, set once the row is on the disk, so that a process that was killed loses at most
+a block. Which body, weights and squares they are of is noted, too: features of anything else are others, and lie in a
+folder of their own.
+
+    features/<key>/rows.f16     float16 (R, D), no header
+    features/<key>/whole.u8     uint8 (R,), 1 where the row is whole
+    features/<key>/about.json   what they are of
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidal_core.errors import InputError
+from tidal_core.records import Float32, Int64
+
+Float16 = NDArray[np.float16]
+
+ROWS, WHOLE, ABOUT = "rows.f16", "whole.u8", "about.json"
+
+
+@dataclass(frozen=True)
+class FeatureKey:
+    """What decides how features come out."""
+
+    backbone: str
+    weights: str  # SHA-256 of the body's weights
+    stage_channels: tuple[int, ...]  # the stages lie side by side in this order
+    side: int  # pixels of the squares
+    fit: str
+    grayscale: bool
+
+    @property
+    def name(self) -> str:
+        """A folder name: readable, and different for different features."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return f"{self.backbone.replace('/', '-')}-{self.side}-{digest[:10]}"
+
+    @property
+    def length(self) -> int:
+        """D: numbers of one image."""
+        return sum(self.stage_channels)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is there of a feature file."""
+
+    rows: Float16  # (R, D), read from the disk as it is used; rows that are not whole mean nothing
+    whole: NDArray[np.bool_]  # (R,)
+
+    def moments(self, most: int = 20_000) -> tuple[Float32, Float32]:
+        """Mean and deviation (D,) float32 of each feature over the pool, labelled or not: at most ``most`` rows of it.
+
+        A deviation is at least a thousandth of the largest, so that a feature that never changes can be divided by it.
+        """
+        there = np.flatnonzero(self.whole)
+        there = there[:: max(1, -(-len(there) // most))]
+        values = np.asarray(self.rows[there], dtype=np.float32)
+        std = values.std(axis=0)
+        return values.mean(axis=0), np.maximum(std, max(float(std.max()) * 1e-3, 1e-6))
+
+    def take(self, rows: Int64) -> Float16:
+        """Features (N, D) of the images at ``rows`` (N,). Raises InputError where one has none yet."""
+        inside = (rows >= 0) & (rows < len(self.whole))
+        missing = int(len(rows) - self.whole[rows[inside]].sum())
+        if missing:
+            raise InputError(f"{missing:,} of {len(rows):,} images have no features yet; wait until they are computed.")
+        return np.asarray(self.rows[rows])
+
+
+def open_features(path: Path) -> Features:
+    """The features of a ``rows.f16``, as they are now. Raises InputError where there are none to read."""
+    try:
+        about = json.loads((path.parent / ABOUT).read_text(encoding="utf-8"))
+        length = sum(about["stage_channels"])
+        whole = np.fromfile(path.parent / WHOLE, dtype=np.uint8).astype(bool)
+        n_rows = min(len(whole), path.stat().st_size // (2 * length))
+        rows: Float16 = np.empty((0, length), np.float16)
+        if n_rows:
+            rows = np.memmap(path, dtype="<f2", mode="r", shape=(n_rows, length))
+        return Features(rows, whole[:n_rows])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the features in {path.parent.name} cannot be read ({error}); remove that folder: they are computed again."
+        ) from error
+
+
+class FeatureStore:
+    """The features of one key below a project's folder. Reading needs no lock; one thread writes at a time."""
+
+    def __init__(self, folder: Path, key: FeatureKey) -> None:
+        self.folder, self.key = folder / key.name, key
+        self.path = self.folder / ROWS
+
+    def read(self) -> Features:
+        """What is there now; no rows where nothing was computed yet."""
+        if not self.path.exists():
+            return Features(np.empty((0, self.key.length), np.float16), np.empty(0, bool))
+        return open_features(self.path)
+
+    def missing(self, rows: Int64) -> Int64:
+        """Those of ``rows`` (N,) that have no features yet, in their order."""
+        whole = self.read().whole
+        known = np.zeros(len(rows), bool)
+        inside = rows < len(whole)
+        known[inside] = whole[rows[inside]]
+        return rows[~known]
+
+    def write(self, rows: Int64, features: Float16) -> None:
+        """Keep the features (n, D) of the images at ``rows`` (n,).
+
+        Raises InputError for features of another length; OSError where they cannot be written (a full disk): what was
+        there before still counts.
+        """
+        if features.shape != (len(rows), self.key.length):
+            raise InputError(
+                f"features of {self.key.backbone} are {self.key.length} numbers an image; those of {len(rows)} images "
+                f"came as {features.shape}."
+            )
+        if not self.path.exists():
+            self._begin()
+        bytes_of_row = 2 * self.key.length
+        order = np.argsort(rows)
+        with self.path.open("r+b") as file:
+            for row, values in zip(rows[order].tolist(), np.asarray(features[order], dtype="<f2"), strict=True):
+                file.seek(row * bytes_of_row)
+                file.write(values.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        # Only now: a row that is said to be whole is on the disk.
+        with (self.folder / WHOLE).open("r+b") as file:
+            for row in rows[order].tolist():
+                file.seek(row)
+                file.write(b"\x01")
+
+    def _begin(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / ABOUT).write_text(json.dumps(asdict(self.key), indent=1), encoding="utf-8")
+        (self.folder / WHOLE).touch()
+        self.path.touch()  # last: it says that the others are there

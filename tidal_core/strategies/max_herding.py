@@ -1,0 +1,24 @@
+"""MaxHerding: with few labels, ask the images that stand for most others."""
+
+import numpy as np
+
+from tidal_core.records import Int64, PoolView
+from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.distances import unit_length
+from tidal_core.strategies.herding import herd
+
+
+class MaxHerding(Strategy):
+    """Greedy coverage of the pool by a Gaussian kernel of width 1 on features of unit length."""
+
+    name = "maxherding"
+    title = "MaxHerding"
+    explanation = "Images that stand for most others that no label stands for; meant for the first few dozen labels."
+    because = "it stands for many images that no label stands for yet"
+    paper = "Bae, Wang and Sutherland, Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024"
+    cost = "Time N T D for T = 4,000 images of the pool that are to be covered, memory 4 N T bytes, at most 640 MB."
+    needs = frozenset({"features", "labelled_features"})
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """The n that add most coverage, one after the other."""
+        return herd(unit_length(pool.features), n, rng, unit_length(pool.labelled_features))
