@@ -166,7 +166,7 @@ class _World:
                 "UPDATE rounds SET created_at = ?, started_at = ?, finished_at = ? WHERE id = ?",
                 [began, began, began + timedelta(seconds=4 + 0.02 * labels), round_id],
             )
-        store.log.add(f"Round {round_id} is done: {labels} labels.", round_id=round_id)
+        store.log.add(f"Round {round_id} finished with {labels} labels.", round_id=round_id)
 
     def train(self, round_id: int, rows: np.ndarray, upto: int | None = None) -> np.ndarray:
         """Epochs, curves and their statistics; returns observed p-bar (N, C)."""

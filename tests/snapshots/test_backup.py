@@ -154,7 +154,7 @@ def test_a_round_goes_on_in_the_restored_project(tmp_path: Path, monkeypatch: py
     studio.close()
 
     assert epochs == list(range(1, 41))
-    assert "Round 1 goes on after epoch 3." in log
+    assert "Round 1 resumes after epoch 3." in log
 
 
 def test_a_backup_without_a_studio_is_the_same(tmp_path: Path) -> None:

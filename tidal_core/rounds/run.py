@@ -1,7 +1,7 @@
 """One round, from its claim to the new ranking: train, score, rank. Imports torch: only the worker calls it.
 
-Everything is written down as it happens, so that a round that was killed goes on where it was: from the checkpoint
-within the training, from the finished weights after it.
+Everything is stored as it happens, so that a round that was killed resumes where it was: from the checkpoint within
+the training, from the finished weights after it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Scored:
 
 
 class RoundRun:
-    """The work of one round. ``run`` returns its end state or raises Stopped, leaving it to be taken up again."""
+    """The work of one round. ``run`` returns when it is done, or raises Stopped and leaves it to be resumed."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RoundRun:
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
 
     def run(self) -> None:
-        """Do what is left of the round. Raises Stopped when asked to stop, with the round left as it is."""
+        """Do the rest of the round. Raises Stopped when asked to stop; the round can be resumed then."""
         with round_uses(self.project.folder):
             self._run()
 
@@ -117,7 +117,7 @@ class RoundRun:
         self._move(RoundState.RANKING, RoundState.DONE)
         self._tidy()
         self.store.log.add(
-            f"Round {self.record.id} is done: {len(self.image_ids)} labels, {time.monotonic() - began:.1f} s.",
+            f"Round {self.record.id} finished with {len(self.image_ids)} labels in {time.monotonic() - began:.1f} s.",
             round_id=self.record.id,
         )
 
@@ -152,7 +152,7 @@ class RoundRun:
                 paths.add(record.curves.p, record.curves.class_index)
         result = training.result
         if result is None:
-            raise Stopped(f"Round {self.record.id} was stopped and goes on when the studio is started again.")
+            raise Stopped(f"Round {self.record.id} was stopped; it resumes when the studio starts again.")
         model.save(self.weights)
         self.store.rounds.set_checkpoint(self.record.id, self.weights.name)
         self._store_paths(paths, result.td_bar)
@@ -160,17 +160,17 @@ class RoundRun:
 
     def _paths_until_checkpoint(self) -> LabelPaths:
         """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
-        done = checkpoint_epoch(self.resume_file)
-        self.store.epochs.forget_after(self.record.id, done)
-        if done:
-            self.store.log.add(f"Round {self.record.id} goes on after epoch {done}.", round_id=self.record.id)
+        last_epoch = checkpoint_epoch(self.resume_file)
+        self.store.epochs.forget_after(self.record.id, last_epoch)
+        if last_epoch:
+            self.store.log.add(f"Round {self.record.id} resumes after epoch {last_epoch}.", round_id=self.record.id)
         elif self.resume_file.exists():
             self.store.log.add(
                 f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
                 round_id=self.record.id,
             )
         paths = LabelPaths(self.labels)
-        for epoch in range(1, done + 1):
+        for epoch in range(1, last_epoch + 1):
             paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
         return paths
 
@@ -216,18 +216,18 @@ class RoundRun:
         view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
-        wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
-        rows = strategy.select(view, min(wanted, n), np.random.default_rng(self.config.seeds.selection))
+        n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
+        rows = strategy.select(view, min(n_wanted, n), np.random.default_rng(self.config.seeds.selection))
         ranks = np.zeros(n, dtype=np.int64)
         ranks[rows] = np.arange(1, len(rows) + 1)
         self._keep_scores(scored, ranks)
-        shown = strategy.scores(view) if n else None
+        shown_scores = strategy.scores(view) if n else None
         self.store.queue.replace(
             plan_queue(
                 self.project,
                 scored.pool[rows],
                 round_id=self.record.id,
-                scores=None if shown is None else shown[rows].astype(np.float32),
+                scores=None if shown_scores is None else shown_scores[rows].astype(np.float32),
             )
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -160,9 +159,11 @@ class Worker:
             if self._is_cancelled(project.slug):
                 end_round(project, record.id, RoundState.CANCELLED)
         except Exception as error:
-            message = str(error) if isinstance(error, TidalError) else f"{type(error).__name__}: {error}"
-            logger.warning("Round %d of %s failed: %s", record.id, project.slug, message)
-            logger.debug("%s", traceback.format_exc())
+            expected = isinstance(error, TidalError)
+            message = (
+                str(error) if expected else f"Internal error (details in the log): {type(error).__name__}: {error}"
+            )
+            logger.warning("Round %d of %s failed: %s", record.id, project.slug, message, exc_info=not expected)
             end_round(project, record.id, RoundState.FAILED, message)
         finally:
             with self._lock:
