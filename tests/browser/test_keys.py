@@ -119,6 +119,19 @@ def test_a_flag_keeps_the_image_and_carries_its_note_as_text(page: Page, labelli
     labelling.press("4")
 
 
+def test_a_note_that_ends_in_half_a_character_is_kept_and_holds_nothing_up(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    image = labelling.painted()
+    page.keyboard.press("f")
+    note = labelling.root.locator("[name=note]")
+    note.evaluate("field => { field.value = 'blurred \\ud83d'; }")  # what cutting an emoji in two leaves
+    note.press("Enter")
+    labelling.wait_saved()
+
+    assert labelling.painted() == image
+    expect(labelling.root.locator(".flagged")).to_have_text("⚑ blurred \ufffd")
+
+
 def test_a_class_is_found_by_typing(page: Page, labelling: Labelling) -> None:
     labelling.open()
     first = labelling.painted()

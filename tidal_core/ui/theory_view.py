@@ -10,6 +10,7 @@ from tidal_core.figures import theory as figures
 from tidal_core.method import theory
 from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.method.theory import Elasticity, entropy_falls_from
+from tidal_core.text import literal
 from tidal_core.ui import charts
 
 PRESETS = {
@@ -79,7 +80,7 @@ def easy_ones_rise_faster() -> None:
         setting = Elasticity(alpha_e, alpha_h, beta, (sizes[0], sizes[1], sizes[2]), h=h, sigma=sigma)
         info = simulated(setting, runs, steps)
     except TidalError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(literal(str(error)), icon=":material/warning:")
         return
     theme, faster = charts.page_theme(), alpha_e > alpha_h
     gap = "it opens from the start and never closes" if faster else "there is none"
