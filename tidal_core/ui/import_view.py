@@ -99,7 +99,7 @@ def import_status(project: Project) -> None:
 
 @st.fragment(run_every=1.0)
 def _import_progress(slug: str) -> None:
-    from tidal_core.images.reports import summary
+    from tidal_core.images.reports import report_in_words
 
     job = get_studio().import_job(slug)
     if job is None:
@@ -116,7 +116,7 @@ def _import_progress(slug: str) -> None:
     if job.error:
         st.error(job.error)
     if job.report is not None:
-        st.success(summary(job.report))
+        st.success(report_in_words(job.report))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             st.dataframe(
