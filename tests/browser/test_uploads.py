@@ -31,6 +31,6 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     panel.get_by_role("button", name="Create").click()
 
     expect(page.get_by_text("3 images read")).to_be_visible()
-    expect(page.get_by_text("2 labels came along")).to_be_visible()
+    expect(page.get_by_text("2 labels imported")).to_be_visible()
     kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
     assert sorted(path.name for path in kept) == ["blue.png", "green.png", "red.png"]

@@ -105,7 +105,7 @@ def import_status(project: Project) -> None:
 
 @st.fragment(run_every=1.0)
 def _import_progress(slug: str) -> None:
-    from tidal_core.images.reports import summary
+    from tidal_core.images.reports import report_in_words
 
     job = get_studio().import_job(slug)
     if job is None:
@@ -122,7 +122,7 @@ def _import_progress(slug: str) -> None:
     if job.error:
         st.error(literal(job.error))
     if job.report is not None:
-        st.success(literal(summary(job.report)))
+        st.success(literal(report_in_words(job.report)))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             st.dataframe(
