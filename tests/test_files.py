@@ -175,7 +175,7 @@ def test_a_full_disk_is_named_with_what_helps_and_leaves_nothing(tmp_path: Path)
     with inside(FULL, tmp_path / "a.csv") as process:
         said = process.communicate()[0].decode()
 
-    assert said == f"{tmp_path / 'a.csv'} cannot be written (File too large); make room on the disk.\n"
+    assert said == f"{tmp_path / 'a.csv'} cannot be written (File too large); free some space on the disk.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_a_place_that_cannot_be_is_named_with_what_helps(tmp_path: Path) -> None
     (tmp_path / "file").touch()
 
     with (
-        pytest.raises(InputError, match=r"cannot be written .*; choose another place or name"),
+        pytest.raises(InputError, match=r"cannot be written .*; choose another folder or name"),
         replaced(tmp_path / "file" / "a.csv"),
     ):
         pass

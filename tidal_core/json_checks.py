@@ -55,10 +55,10 @@ def convert(value: object, kind: type[T], *, unknown: Literal["refuse", "ignore"
 
 def _why_unreadable(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
-        return "the JSON holds a number that is too large; write one that fits."
+        return "the JSON contains a number that is too large; write a smaller one."
     if isinstance(error, RecursionError):
-        return "the JSON is nested too deeply; send it flat."
-    return "the text is not JSON (damaged, cut off, NaN, or half a character); send or write it anew."
+        return "the JSON is nested too deeply; send it with fewer levels."
+    return "the text is not JSON (damaged, cut off, NaN, or half a character); send or write it again."
 
 
 def _is_sound(value: object) -> bool:

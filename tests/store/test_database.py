@@ -160,7 +160,7 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
 
 
 def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
-    with pytest.raises(ProjectInUse, match="open in this process already"):
+    with pytest.raises(ProjectInUse, match="already open in this process"):
         Store(store.database.path)
     code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
 
@@ -174,9 +174,9 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         chunks = snapshot.chunks(1_000)
         next(chunks)
         store.close()
-        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
-    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
         store.snapshot()
 
 
@@ -194,7 +194,7 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
 def test_whoever_asks_a_closed_project_is_told_that_it_is_closed(store: Store, ask: Callable[[Store], object]) -> None:
     store.close()
 
-    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
         ask(store)
 
 
@@ -295,7 +295,7 @@ def test_closing_makes_the_checkpoint_that_was_put_off(
 
 def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = store.snapshot()
-    with pytest.raises(StoreError, match="being copied already"):
+    with pytest.raises(StoreError, match="already being copied"):
         store.database.snapshot(wait_seconds=0.05)
     changes = store.database._changes
     wait = changes.wait
@@ -343,7 +343,7 @@ def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp
         chunks = snapshot.chunks(1_000)
         next(chunks)
         opened_once.close()
-        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]

@@ -127,7 +127,7 @@ def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, I
         return _parquet(files, CIFAR10 if name == "cifar10" else None)
     if name in TORCHVISION:
         return _torchvision(name, root, download)
-    raise InputError(f"{files[0]} is not there; give the folder that holds {PARQUET[name][0]} with --data.")
+    raise InputError(f"There is no file {files[0]}; give the folder that holds {PARQUET[name][0]} with --data.")
 
 
 def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -143,7 +143,7 @@ def _parquet(files: list[Path], names: tuple[str, ...] | None) -> tuple[UInt8, I
     starts: list[int] = []
     for file in files:
         if not file.exists():
-            raise InputError(f"{file} is not there; give the parquet files as parquet:TRAIN,TEST.")
+            raise InputError(f"There is no file {file}; give the parquet files as parquet:TRAIN,TEST.")
         table = pq.read_table(file, columns=["image", "label"])
         starts.append(len(labels))
         labels += table["label"].to_pylist()
@@ -199,7 +199,8 @@ def keep_project(project: Project, cache: Path) -> None:
     labelled = np.flatnonzero(labels >= 0)
     if len(labelled) < 20 or len(classes) < 2:
         raise InputError(
-            f"{name} has {len(labelled)} images with labels in {len(classes)} classes; a comparison needs 20 and 2."
+            f"{name} has {len(labelled)} labelled images in {len(classes)} classes; label at least 20 images in at "
+            "least 2 classes to compare strategies on it."
         )
     test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
     test = np.sort(test[labels[test] >= 0]) if len(test) else test
@@ -259,8 +260,8 @@ def _prepared(folder: Path) -> Iterator[Path]:
     except OSError as error:
         if not (folder / "about.json").exists():
             raise InputError(
-                f"The data set could not be prepared in {folder} ({error.strerror or error}); delete that folder if it "
-                "is there, or make room on the disk."
+                f"The data set could not be prepared in {folder} ({error.strerror or error}); delete that folder "
+                "if it exists, or free space on the disk."
             ) from error
 
 

@@ -138,8 +138,8 @@ def markdown(results: Results) -> str:
             lines += [f"Imbalance ratio {imbalance:g}", ""]
         last = f"{results.labels[-1]:,}" if len(results.labels) else "?"
         lines += [
-            f"| arm | finished runs | accuracy at {last} labels, % | balanced, % | mean over the labels, % "
-            "| more than random, points | labels random needs for it | better / worse than random | train, s a round |",
+            f"| configuration | finished runs | accuracy at {last} labels, % | balanced, % | mean over the labels, % "
+            "| gain over random, points | labels for random, ratio | better / worse than random | train, s / round |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         for row in summary(results, imbalance):
@@ -154,8 +154,9 @@ def markdown(results: Results) -> str:
     wins = win_matrix([results.setting(imbalance) for imbalance in results.imbalances])
     if wins.points:
         lines += [
-            f"Wins, row against column: of the up to {wins.points} points (numbers of labels times imbalance ratios) "
-            "that two have in common, the share at which the row is better with a paired p < 0.05, not adjusted.",
+            f"Wins, row against column: the share of the points that two configurations have in common (numbers of "
+            f"labels times imbalance ratios, up to {wins.points}) at which the row is better with a paired p < 0.05, "
+            "not adjusted.",
             "",
             "| | " + " | ".join(map(literal, wins.arms)) + " |",
             "|---" * (len(wins.arms) + 1) + "|",
@@ -165,11 +166,12 @@ def markdown(results: Results) -> str:
             lines.append(f"| {literal(name)} | " + " | ".join(cells) + " |")
         lines.append("")
     lines.append(
-        "Means with 95 % intervals (Student's t over runs). Labels random needs for it: a multiple of the arm's own, "
-        "from the mean curves of the runs that both have, median over the points where it is known; where an arm has "
-        "more than random ever reaches it is not, so that the best arms save more than this says. Better / worse than "
-        "random: paired tests, one per number of labels (the first included, before anything was asked), adjusted by "
-        "Holm for the number stated, which is one arm's; of many arms some will be better by chance."
+        "Means with 95 % intervals (Student's t over runs). Labels for random, ratio: how many labels random needs for "
+        "the same accuracy, as a multiple of the configuration's own labels, from the mean curves of the runs that "
+        "both have; median over the points where it is known. It is not known above the accuracy that random reaches, "
+        "so the best configurations save more labels than this ratio shows. Better / worse than random: paired tests, "
+        "one per number of labels (including the first, before any image was chosen), adjusted by Holm for the stated "
+        "number of tests of one configuration; among many configurations, some are better by chance."
     )
     return "\n".join(lines) + "\n"
 
@@ -224,7 +226,7 @@ def _percent(value: tuple[float, float], sign: str = "") -> str:
 
 def _times(ratio: Any) -> str:
     known = ratio[~np.isnan(ratio)]
-    return f"{np.median(known):.2f} times ({len(known)} points)" if len(known) else "-"
+    return f"{np.median(known):.2f} ({len(known)} points)" if len(known) else "-"
 
 
 def _tests(row: dict[str, Any]) -> str:
@@ -237,5 +239,5 @@ def _machine(results: Results) -> str:
         versions = ", ".join(f"{name} {number}" for name, number in (one["versions"] or {}).items())
         found.append(f"{one['hardware']}, {one['cores']} cores, on {one['device']}; {versions}.")
     if not found:
-        return "No run yet."
-    return f"Machine: {found[0]}" if len(found) == 1 else "Played on more than one machine: " + " ".join(found)
+        return "No runs yet."
+    return f"Machine: {found[0]}" if len(found) == 1 else "Run on more than one machine: " + " ".join(found)

@@ -70,8 +70,8 @@ def broke_off(folder: Path) -> str | None:
         return None
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    last = f" It said last: {lines[-1].strip()[:300]}" if lines else ""
-    return f"The last training broke off in epoch {found.epoch} of {found.epochs}.{last}"
+    last = f" Its last message: {lines[-1].strip()[:300]}" if lines else ""
+    return f"The last training stopped unexpectedly in epoch {found.epoch} of {found.epochs}.{last}"
 
 
 @dataclass(frozen=True)

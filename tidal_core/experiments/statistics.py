@@ -184,7 +184,7 @@ def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | No
         return None
     one, two = round(own), round(others)
     if one == two:
-        return f"The same accuracy, {accuracy:.1%}, with as many labels."
+        return f"The same accuracy, {accuracy:.1%}, with the same number of labels."
     more = f"{abs(two - one):,} {'fewer' if two > one else 'more'} labels"
     return f"The same accuracy, {accuracy:.1%}, with {more} ({one:,} instead of {two:,})."
 
@@ -197,23 +197,25 @@ def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates:
     """
     runs = len(values)
     if runs < 2:
-        return "One run cannot tell this from chance: play more." if runs else "They have no run in common yet."
+        return "One run is not enough to rule out chance: add runs." if runs else "They have no runs in common yet."
     gains = 100 * (area_under(labels, values) - area_under(labels, other))[:, None]
     found = band(gains, 1 - (1 - LEVEL) / candidates)
     mean, low, high = (float(part[0]) for part in (found.mean, found.low, found.high))
     verdict = "More than chance" if low > 0 or high < 0 else "This may be chance"
-    picked = f", widened for one picked out of {candidates}" if candidates > 1 else ""
+    picked = f", widened because one of {candidates} was picked" if candidates > 1 else ""
     return (
         f"{verdict}: over all numbers of labels the mean difference is {mean:+.1f} points of accuracy, 95 % interval "
-        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs that began alike."
+        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs with the same first labels."
     )
 
 
 def check_same_labels(labels: Sequence[Int64]) -> Int64:
     """The numbers of labels that all arms share; InputError where they differ."""
     if not labels:
-        raise InputError("There is nothing to compare yet; play a run first.")
+        raise InputError("There is nothing to compare yet; finish a round first.")
     longest = max(labels, key=len)
     if any(not np.array_equal(own, longest[: len(own)]) for own in labels):
-        raise InputError("The arms were measured at different numbers of labels; compare runs of one experiment.")
+        raise InputError(
+            "The configurations were measured at different numbers of labels; compare runs of one experiment."
+        )
     return longest

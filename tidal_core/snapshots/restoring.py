@@ -62,9 +62,13 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
                 _refuse_existing(slug)  # made meanwhile
                 raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise InputError(f"{error.filename or file} cannot be read ({error.strerror}); check the name.") from error
+        raise InputError(
+            f"{error.filename or file} cannot be read ({error.strerror}); check the file name and its permissions."
+        ) from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(f"{file} is no snapshot, or only a part of one ({error}); take another copy of it.") from error
+        raise InputError(
+            f"{file} is not a snapshot, or is incomplete ({error}); use another copy of the file."
+        ) from error
 
 
 def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
@@ -72,9 +76,13 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if MANIFEST not in names:
-        raise InputError(f"{file} is no snapshot of this studio: it has no {MANIFEST}.")
+        raise InputError(
+            f"{file} is not a snapshot of this studio: it has no {MANIFEST}. Choose a file written by `backup`."
+        )
     if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-        raise InputError(f"{file} is no snapshot of this studio: its {MANIFEST} is larger than any.")
+        raise InputError(
+            f"{file} is not a snapshot of this studio: its {MANIFEST} is too large. Choose a file written by `backup`."
+        )
     try:
         manifest = Manifest.from_json(archive.read(MANIFEST))
     except InputError as error:
@@ -86,18 +94,18 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
         )
     unsafe = [name for name in names if name != MANIFEST and not is_safe(name)]
     if unsafe:
-        raise InputError(f"{file} holds {unsafe[0][:80]!r}, which no snapshot does; nothing of it was restored.")
+        raise InputError(f"{file} contains {unsafe[0][:80]!r}, which is not part of a snapshot; nothing was restored.")
     if len(set(names)) != len(names) or {*names} - {MANIFEST} != {*manifest.members} or DATABASE not in names:
-        raise InputError(f"{file} does not hold the files that its manifest names; take another copy of it.")
+        raise InputError(f"{file} does not contain the files that its manifest lists; use another copy of the file.")
     for info in infos:
         said = manifest.members.get(info.filename)
         if info.compress_type != zipfile.ZIP_STORED or (said is not None and info.file_size != said.bytes):
-            raise InputError(f"{file}: {info.filename} is not as its manifest says; take another copy of it.")
+            raise InputError(f"{file}: {info.filename} does not match the manifest; use another copy of the file.")
     needed, free = sum(one.bytes for one in manifest.members.values()), shutil.disk_usage(_existing(home())).free
     if needed > free:
         raise InputError(
-            f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; make room, or set "
-            "TIDAL_HOME to another folder."
+            f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; free some space, or "
+            "set TIDAL_HOME to another folder."
         )
     return manifest
 
@@ -110,7 +118,7 @@ def _refuse_existing(slug: str) -> None:
     folder = project_folder(slug)
     if folder.exists():
         raise ProjectExists(
-            f"There is a project {slug!r} already in {folder}; restore under another name: --name OTHER."
+            f"There is already a project {slug!r} in {folder}; restore under another name: --name OTHER."
         )
 
 
@@ -130,9 +138,13 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Pat
                     done += len(chunk)
                     progress(done, total)
         except OSError as error:
-            raise InputError(f"{file} could not be unpacked to {place} ({error.strerror}); make room there.") from error
+            raise InputError(
+                f"{file} could not be unpacked to {place} ({error.strerror}); free some space there."
+            ) from error
         if digest.hexdigest() != said.sha256:
-            raise InputError(f"{file}: {name} is damaged (its hash is not the manifest's); take another copy of it.")
+            raise InputError(
+                f"{file}: {name} is damaged (its hash differs from the manifest); use another copy of the file."
+            )
 
 
 def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:

@@ -117,7 +117,7 @@ class Answers:
                 answer.event_id,
                 None,
                 new=False,
-                refused=f"The answer {answer.event_id} was stored before with other content; the first one stands.",
+                refused=f"The answer {answer.event_id} was already stored with other content; the first one is kept.",
             )
         refused = self._refusal(cursor, answer)
         if refused:

@@ -40,7 +40,7 @@ def checked_name(name: object) -> str:
         shown = repr(str(name)[:40]) + (f" ... of {len(clean):,} characters" if len(clean) > LONGEST_NAME else "")
         raise InputError(f"The class name {shown} cannot be used: type 1 to {LONGEST_NAME} characters.")
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in clean):
-        raise InputError(f"The class name {clean!r} holds control characters or half of a character; type it anew.")
+        raise InputError(f"The class name {clean!r} contains invisible or broken characters; type it again.")
     return clean
 
 
@@ -49,11 +49,13 @@ def checked_key(key: object) -> str:
     if key in ("", None):
         return ""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise InputError(f"The key {str(key)[:20]!r} cannot be used: choose one small letter, a to z, or one digit.")
+        raise InputError(
+            f"The key {str(key)[:20]!r} cannot be used: choose one lower-case letter (a to z) or one digit."
+        )
     if key in RESERVED_KEYS:
         raise InputError(
-            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} itself; choose "
-            "another letter or digit."
+            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} for its own "
+            "commands; choose another letter or digit."
         )
     return key
 
@@ -92,7 +94,7 @@ def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | N
     """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
     same = [other for other in others if other.name == name]
     if any(other.retired_at is not None for other in same):
-        raise InputError(f"The class {name!r} was in this project and is no longer in use; choose another name.")
+        raise InputError(f"The class {name!r} belongs to this project but is no longer in use; choose another name.")
     target = next((other.merged_into for other in same if other.merged_into not in (None, own_id)), None)
     if target is not None:
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
@@ -151,7 +153,7 @@ class Classes:
         """
         unknown = set(values) - {"name", "key", "colour", "position"}
         if unknown:
-            raise InputError(f"A class has no {', '.join(sorted(unknown))}; it has name, key, colour and position.")
+            raise InputError(f"A class has no {', '.join(sorted(unknown))}; change its name, key, colour or position.")
         if "name" in values:
             values["name"] = checked_name(values["name"])
         if "key" in values:
@@ -167,7 +169,7 @@ class Classes:
             in_use = [record for record in others if record.merged_into is None and record.retired_at is None]
             if "name" in values:
                 if values["name"] in {record.name for record in in_use}:
-                    raise InputError(f"There is a class {values['name']!r} already; merge the two instead.")
+                    raise InputError(f"There is already a class {values['name']!r}; merge the two classes instead.")
                 _refuse_taken_name(values["name"], others, class_id)
             key = values.get("key")
             if key and key in {record.key for record in in_use}:
@@ -209,9 +211,11 @@ class Classes:
             known = classes_in(cursor, include_retired=True)
             source, target = _class_in(known, class_id), _class_in(known, into)
             if source.merged_into is not None:
-                raise InputError(f"The class {source.name!r} is merged into another one already; reload the page.")
+                raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
             if target.merged_into is not None or target.retired_at is not None:
-                raise InputError(f"The class {target.name!r} is itself merged or retired; choose one that is in use.")
+                raise InputError(
+                    f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
+                )
             cursor.execute(
                 "UPDATE classes SET merged_into = ? WHERE id = ? OR merged_into = ?", [into, class_id, class_id]
             )

@@ -79,7 +79,7 @@ class Database:
             self._connection.close()
             if isinstance(error, duckdb.Error) and is_open_here(error):
                 raise ProjectInUse(
-                    f"The project file {path} is open in this process already; use that one, or close it first.",
+                    f"The project file {path} is already open in this process; use that one, or close it first.",
                     pid=os.getpid(),
                 ) from error
             raise
@@ -98,7 +98,7 @@ class Database:
             return StoreError(f"The project file {self.path} cannot be opened: {error}")
         return ProjectInUse(
             f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
-            f"Use that one, or stop it first (Ctrl-C in its terminal, or: kill {pid}).",
+            "Use that studio, or stop it first with Ctrl-C in its terminal.",
             pid=pid,
         )
 
@@ -134,7 +134,7 @@ class Database:
 
     def _closed_error(self) -> ProjectClosed:
         return ProjectClosed(
-            f"The project file {self.path} was closed meanwhile: the studio is ending, or another one took over. "
+            f"The project file {self.path} was closed: the studio is stopping, or another one opened the project. "
             "Reload the page, or start the studio again."
         )
 
@@ -271,7 +271,7 @@ class Database:
         """
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
-                raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
+                raise StoreError(f"The project file {self.path} is already being copied; try again in a moment.")
             if self._closed or str(self.path) == ":memory:":
                 raise self._closed_error()
             try:

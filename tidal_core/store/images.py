@@ -67,7 +67,7 @@ class Images:
         """One image. Raises NotFound."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM images WHERE id = ?", [image_id])
         if row is None:
-            raise NotFound(f"There is no image {image_id} in this project.")
+            raise NotFound(f"There is no image {image_id} in this project; reload the page.")
         return _image(row)
 
     def many(self, image_ids: Iterable[int]) -> list[ImageRecord]:
@@ -164,7 +164,7 @@ class Images:
         places = np.searchsorted(ids, wanted)
         if wanted.size and (places.max() >= len(ids) or not np.array_equal(ids[places], wanted)):
             missing = sorted(set(wanted.tolist()) - set(ids.tolist()))
-            raise NotFound(f"There is no image {missing[0]} in this project.")
+            raise NotFound(f"There is no image {missing[0]} in this project; reload the page.")
         return np.asarray(table["pixel_row"], dtype=np.int64)[places]
 
     def unlabelled_ids(self) -> Int64:

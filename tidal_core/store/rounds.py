@@ -68,7 +68,7 @@ class Rounds:
                 [_active_names()],
             )
             if active is not None:
-                raise RoundStateError(f"Round {active[0]} is still {active[1]}; the next one starts when it has ended.")
+                raise RoundStateError(f"Round {active[0]} is still {active[1]}; wait until it ends, or cancel it.")
             row = one(cursor, "SELECT coalesce(max(id), 0) + 1 FROM rounds")
             round_id = int(row[0]) if row else 1
             cursor.execute(
@@ -108,7 +108,7 @@ class Rounds:
         with self._db.write() as cursor:
             row = one(cursor, "SELECT state FROM rounds WHERE id = ?", [round_id])
             if row is None:
-                raise NotFound(f"There is no round {round_id} in this project.")
+                raise NotFound(f"There is no round {round_id} in this project; reload the page.")
             if row[0] != before.value:
                 raise RoundStateError(f"Round {round_id} is {row[0]}, not {before}; it cannot become {after}.")
             cursor.execute(
@@ -131,7 +131,7 @@ class Rounds:
         """One round. Raises NotFound."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM rounds WHERE id = ?", [round_id])
         if row is None:
-            raise NotFound(f"There is no round {round_id} in this project.")
+            raise NotFound(f"There is no round {round_id} in this project; reload the page.")
         return _round(row)
 
     def all(self) -> list[RoundRecord]:

@@ -73,7 +73,7 @@ def progress(experiment: Experiment) -> None:
         if running and not done:
             said = "Getting ready: the images, the network."
         if said:
-            st.caption(literal(said) if running else f"It said last: {literal(said)}")
+            st.caption(literal(said) if running else f"Last message: {literal(said)}")
     if seen is not None and seen != (done, running):
         st.rerun()
 
