@@ -199,19 +199,19 @@ def _in_words(kind: Any) -> str:
 
 
 def _bounds(metas: Sequence[Meta]) -> str:
-    said = ""
+    limits = ""
     for meta in metas:
         if meta.ge is not None and meta.le is not None:
-            said += f" from {meta.ge} to {meta.le}"
+            limits += f" from {meta.ge} to {meta.le}"
         elif meta.ge is not None:
-            said += f" of at least {meta.ge}"
+            limits += f" of at least {meta.ge}"
         elif meta.le is not None:
-            said += f" of at most {meta.le}"
+            limits += f" of at most {meta.le}"
         if meta.gt is not None:
-            said += f" above {meta.gt}"
+            limits += f" above {meta.gt}"
         if meta.max_length is not None:
-            said += f" of at most {meta.max_length:,}"
-    return said
+            limits += f" of at most {meta.max_length:,}"
+    return limits
 
 
 def _shown(value: object) -> str:

@@ -94,7 +94,7 @@ def experiment(
         raise InputError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
     if tail not in ("exponential", "step"):
         raise InputError(f"There is no imbalance shape {tail!r}; choose exponential or step.")
-    found = PRESETS[preset].changed(
+    protocol = PRESETS[preset].changed(
         first=first,
         per_round=per_round,
         rounds=rounds,
@@ -105,12 +105,12 @@ def experiment(
         audit_share=audit_share,
     )
     if warm is not None:
-        found = dataclasses.replace(found, train=dataclasses.replace(found.train, warm_start=warm))
+        protocol = dataclasses.replace(protocol, train=dataclasses.replace(protocol.train, warm_start=warm))
     name = name or slugify(f"{dataset} {preset}")
     if report_only:
         comparison = Experiment(home() / "experiments" / name)
     else:
-        spec = Spec(dataset, found, _names(strategies), _numbers(imbalance), runs)
+        spec = Spec(dataset, protocol, _names(strategies), _numbers(imbalance), runs)
         comparison = begin(home(), name, spec)
         try:
             _play(comparison, data, download, jobs, check)
@@ -196,24 +196,24 @@ def separability(
         note(folder, 0, motivating.CONFIG.epochs, "preparing the images")
         prepared = datasets.load(dataset, home() / "experiments" / "data", data)
         config = dataclasses.replace(motivating.CONFIG, backbone=backbone)
-        said, left = "training begins", ""
+        status, time_left = "training begins", ""
 
-        def look(now: TrainProgress) -> None:
-            nonlocal left
-            left = f", {now.seconds_left:,.0f} s left"
-            note(folder, now.epoch - 1, now.epochs, said + left)
+        def look(epoch_progress: TrainProgress) -> None:
+            nonlocal time_left
+            time_left = f", {epoch_progress.seconds_left:,.0f} s left"
+            note(folder, epoch_progress.epoch - 1, epoch_progress.epochs, status + time_left)
 
         run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed, progress=look)
         while True:
             try:
                 record = next(run)
             except StopIteration as end:
-                found = end.value
+                separation = end.value
                 break
-            said = f"training accuracy {record.train_accuracy:.1%}"
-            note(folder, record.epoch, record.epochs, said + left)
-            typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
-        found.save(folder / RESULT)
+            status = f"training accuracy {record.train_accuracy:.1%}"
+            note(folder, record.epoch, record.epochs, status + time_left)
+            typer.echo(f"epoch {record.epoch}/{record.epochs}: {status}")
+        separation.save(folder / RESULT)
     for name in COMPARED_ESTIMATORS:
-        numbers = f"AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}"
+        numbers = f"AUROC {separation.auroc[name]:.3f}, held-out images {separation.held_out[name]:.3f}"
         typer.echo(f"{ESTIMATORS[name].title}: {numbers}")

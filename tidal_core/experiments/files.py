@@ -159,13 +159,13 @@ def read(file: Path) -> Lines | None:
     whole = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line end was cut off
     if not whole:
         return None
-    found = []
+    decoded = []
     for number, line in enumerate(whole, start=1):
         try:
-            found.append(json.loads(line))
+            decoded.append(json.loads(line))
         except ValueError as error:
             raise InputError(
                 f"{file} is damaged in line {number} ({error}); delete the file from that line on: the run is "
                 "repeated from there."
             ) from error
-    return Lines(found[0], found[1:])
+    return Lines(decoded[0], decoded[1:])

@@ -135,5 +135,5 @@ def play(
 
 
 def _predicted(p: Float32, class_index: Int64 | None) -> Int64:
-    place: Int64 = p.argmax(axis=1)
-    return place if class_index is None else class_index[np.arange(len(place)), place]
+    position: Int64 = p.argmax(axis=1)
+    return position if class_index is None else class_index[np.arange(len(position)), position]

@@ -104,11 +104,11 @@ class Arm:
     @classmethod
     def parse(cls, text: str) -> Arm:
         """The arm of this name. Raises InputError for a strategy that is not there or cannot be trained for."""
-        found = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
-        if found is None:
+        match = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
+        if match is None:
             raise InputError(f"{text!r} is not a configuration; write STRATEGY, STRATEGY+td or STRATEGY/plain.")
-        strategy = strategies.get(found[1])
-        arm = cls(strategy.name, bool(found[2]) or "td" in strategy.companions, bool(found[3]))
+        strategy = strategies.get(match[1])
+        arm = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
         if arm.plain and not arm.td:
             raise InputError(f"{text!r}: {strategy.name} trains a plain classifier already; leave out /plain.")
         return arm

@@ -31,30 +31,30 @@ def points(results: Results) -> dict[str, list[Any]]:
         setting = results.setting(imbalance)
         baseline = setting.get(BASELINE)
         for arm, values in setting.items():
-            found, even = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
+            accuracy_band, balanced_band = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
             against = band(relative(values, baseline)) if baseline is not None else None
             tests = paired_tests(values, baseline) if baseline is not None and arm != BASELINE else None
             needs = _efficiency(results.labels, values, baseline) if baseline is not None else None
-            for place, labels in enumerate(results.labels.tolist()):
-                if found.n[place] == 0:
+            for position, labels in enumerate(results.labels.tolist()):
+                if accuracy_band.n[position] == 0:
                     continue
                 rows.append(
                     {
                         "arm": arm,
                         "imbalance": imbalance,
                         "labels": labels,
-                        "runs": int(found.n[place]),
-                        "accuracy": found.mean[place],
-                        "accuracy_low": found.low[place],
-                        "accuracy_high": found.high[place],
-                        "balanced_accuracy": even.mean[place],
-                        "relative_percent": against.mean[place] if against else np.nan,
-                        "relative_low": against.low[place] if against else np.nan,
-                        "relative_high": against.high[place] if against else np.nan,
-                        "label_efficiency": needs[place] if needs is not None else np.nan,
-                        "pairs": int(tests.n[place]) if tests else 0,
-                        "p_paired": tests.p[place] if tests else np.nan,
-                        "p_holm": tests.adjusted[place] if tests else np.nan,
+                        "runs": int(accuracy_band.n[position]),
+                        "accuracy": accuracy_band.mean[position],
+                        "accuracy_low": accuracy_band.low[position],
+                        "accuracy_high": accuracy_band.high[position],
+                        "balanced_accuracy": balanced_band.mean[position],
+                        "relative_percent": against.mean[position] if against else np.nan,
+                        "relative_low": against.low[position] if against else np.nan,
+                        "relative_high": against.high[position] if against else np.nan,
+                        "label_efficiency": needs[position] if needs is not None else np.nan,
+                        "pairs": int(tests.n[position]) if tests else 0,
+                        "p_paired": tests.p[position] if tests else np.nan,
+                        "p_holm": tests.adjusted[position] if tests else np.nan,
                         "comparisons": tests.comparisons if tests else 0,
                     }
                 )
@@ -123,11 +123,11 @@ def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
 
 def _efficiency(labels: Int64, values: Float64, baseline: Float64) -> Float64:
     """Labels that random needs as a multiple of the arm's own, from the runs that both have: (P,)."""
-    found = np.full(len(labels), np.nan)
-    one, other = paired_runs(values, baseline)
-    if len(one):
-        found[: one.shape[1]] = label_efficiency(labels, one.mean(axis=0), other.mean(axis=0)).ratio
-    return found
+    ratios = np.full(len(labels), np.nan)
+    own, random = paired_runs(values, baseline)
+    if len(own):
+        ratios[: own.shape[1]] = label_efficiency(labels, own.mean(axis=0), random.mean(axis=0)).ratio
+    return ratios
 
 
 def markdown(results: Results) -> str:
@@ -212,9 +212,9 @@ def write(results: Results, folder: Path) -> list[Path]:
     return [folder / name for name in parts(results)]
 
 
-def _at(found: Any, place: int) -> tuple[float, float]:
+def _at(values: Any, position: int) -> tuple[float, float]:
     """Mean and half width at one point."""
-    return float(found.mean[place]), float(found.high[place] - found.mean[place])
+    return float(values.mean[position]), float(values.high[position] - values.mean[position])
 
 
 def _percent(value: tuple[float, float], sign: str = "") -> str:
@@ -234,10 +234,14 @@ def _tests(row: dict[str, Any]) -> str:
 
 
 def _machine(results: Results) -> str:
-    found = []
-    for one in results.machines:
-        versions = ", ".join(f"{name} {number}" for name, number in (one["versions"] or {}).items())
-        found.append(f"{one['hardware']}, {one['cores']} cores, on {one['device']}; {versions}.")
-    if not found:
+    descriptions = []
+    for machine in results.machines:
+        versions = ", ".join(f"{name} {number}" for name, number in (machine["versions"] or {}).items())
+        descriptions.append(f"{machine['hardware']}, {machine['cores']} cores, on {machine['device']}; {versions}.")
+    if not descriptions:
         return "No runs yet."
-    return f"Machine: {found[0]}" if len(found) == 1 else "Run on more than one machine: " + " ".join(found)
+    return (
+        f"Machine: {descriptions[0]}"
+        if len(descriptions) == 1
+        else "Run on more than one machine: " + " ".join(descriptions)
+    )

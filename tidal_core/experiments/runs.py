@@ -211,10 +211,10 @@ class _State:
         counts = np.bincount(labels, minlength=classes)
         hits = np.bincount(labels[right], minlength=classes)
         recalls = [float(hit / count) if count else None for hit, count in zip(hits, counts, strict=True)]
-        found = [recall for recall in recalls if recall is not None]
+        known_recalls = [recall for recall in recalls if recall is not None]
         return {
             f"{prefix}accuracy": float(right.mean()),
-            f"{prefix}balanced_accuracy": float(np.mean(found)),
+            f"{prefix}balanced_accuracy": float(np.mean(known_recalls)),
             f"{prefix}recalls": recalls,
         }
 
@@ -254,9 +254,9 @@ class _State:
         if not self.run.protocol.subset or limit >= len(free):
             return free
         draws = np.random.default_rng(seed_of("subset", self.run.number, number))
-        place = np.empty(len(self.run.dataset.labels))
-        place[draws.permutation(len(place))] = np.arange(len(place))
-        return np.sort(free[np.argsort(place[free])[:limit]])
+        position = np.empty(len(self.run.dataset.labels))
+        position[draws.permutation(len(position))] = np.arange(len(position))
+        return np.sort(free[np.argsort(position[free])[:limit]])
 
     def _view(self, model: Model, rows: Int64) -> PoolView:
         data = self.run.dataset

@@ -55,9 +55,9 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             folder.parent.mkdir(parents=True, exist_ok=True)
             sweep(folder.parent)
             try:
-                with atomic(folder, durable=True) as place:
-                    _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
-                    return _opened(manifest, place, slug, name)
+                with atomic(folder, durable=True) as unpacked:
+                    _unpack(archive, manifest, file, unpacked, progress or (lambda done, total: None))
+                    return _opened(manifest, unpacked, slug, name)
             except OSError:
                 _refuse_existing(slug)  # made meanwhile
                 raise
@@ -98,10 +98,13 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
     if len(set(names)) != len(names) or {*names} - {MANIFEST} != {*manifest.members} or DATABASE not in names:
         raise InputError(f"{file} does not contain the files that its manifest lists; use another copy of the file.")
     for info in infos:
-        said = manifest.members.get(info.filename)
-        if info.compress_type != zipfile.ZIP_STORED or (said is not None and info.file_size != said.bytes):
+        expected = manifest.members.get(info.filename)
+        if info.compress_type != zipfile.ZIP_STORED or (expected is not None and info.file_size != expected.bytes):
             raise InputError(f"{file}: {info.filename} does not match the manifest; use another copy of the file.")
-    needed, free = sum(one.bytes for one in manifest.members.values()), shutil.disk_usage(_existing(home())).free
+    needed, free = (
+        sum(expected.bytes for expected in manifest.members.values()),
+        shutil.disk_usage(_existing(home())).free,
+    )
     if needed > free:
         raise InputError(
             f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; free some space, or "
@@ -111,7 +114,7 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
 
 
 def _existing(folder: Path) -> Path:
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
 def _refuse_existing(slug: str) -> None:
@@ -122,12 +125,14 @@ def _refuse_existing(slug: str) -> None:
         )
 
 
-def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Path, progress: Progress) -> None:
-    total, done = sum(one.bytes for one in manifest.members.values()), 0
+def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, unpacked: Path, progress: Progress) -> None:
+    total, done = sum(expected.bytes for expected in manifest.members.values()), 0
     for folder in ("previews", "checkpoints", "exports"):
-        (place / folder).mkdir(parents=True)
-    for name, said in manifest.members.items():
-        target = place / ("originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name)
+        (unpacked / folder).mkdir(parents=True)
+    for name, expected in manifest.members.items():
+        target = unpacked / (
+            "originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         try:
@@ -139,18 +144,18 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Pat
                     progress(done, total)
         except OSError as error:
             raise InputError(
-                f"{file} could not be unpacked to {place} ({error.strerror}); free some space there."
+                f"{file} could not be unpacked to {unpacked} ({error.strerror}); free some space there."
             ) from error
-        if digest.hexdigest() != said.sha256:
+        if digest.hexdigest() != expected.sha256:
             raise InputError(
                 f"{file}: {name} is damaged (its hash differs from the manifest); use another copy of the file."
             )
 
 
-def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
+def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
     """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
-    with Store(place / DATABASE) as store:
+    with Store(unpacked / DATABASE) as store:
         if name is not None:
             store.settings.save(replace(store.settings.load(), title=name))
         # Answers that wait in a browser were meant for the project that this is a copy of.
@@ -162,9 +167,11 @@ def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
             if image_member(image) in manifest.members
         }
         store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
-        with PixelStore(place / FILE_NAMES[0]) as pixels:
+        with PixelStore(unpacked / FILE_NAMES[0]) as pixels:
             if photos:
-                pixels.move({one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos})
+                pixels.move(
+                    {image.pixel_row: (str(photos[image.id]), image.name) for image in images if image.id in photos}
+                )
             if store.images.next_pixel_row():
                 pixels.open(at_least=store.images.next_pixel_row())
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))

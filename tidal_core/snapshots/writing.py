@@ -44,13 +44,13 @@ class Backup:
 
 def unfinished(folder: Path) -> dict[str, bytes]:
     """The checkpoints of a round under way, by name: to be read before the project's file is."""
-    found = {}
+    checkpoints = {}
     for path in sorted((folder / "checkpoints").glob("round-*.resume")):
         try:
-            found[path.name] = path.read_bytes()
+            checkpoints[path.name] = path.read_bytes()
         except FileNotFoundError:
             continue  # the round has ended
-    return found
+    return checkpoints
 
 
 def check_target(target: Path, force: bool) -> None:
@@ -126,8 +126,8 @@ def _rest(
             except ImageUnreadable as error:
                 problems.append(ImportProblem(image.name, error.reason, error.remedy))
         elif not with_images:
-            place = uri_path(image.uri)
-            own += place is not None and place.is_relative_to(project.folder)
+            photo = uri_path(image.uri)
+            own += photo is not None and photo.is_relative_to(project.folder)
     manifest = Manifest(
         format=FORMAT,
         version=VERSION,

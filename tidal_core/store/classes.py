@@ -77,9 +77,9 @@ def choose_key(name: str, taken: set[str]) -> str:
     return ""
 
 
-def _key_at(name: str, place: int, taken: set[str]) -> str:
+def _key_at(name: str, position: int, taken: set[str]) -> str:
     """The key of a class that is made at a place (from 0): its digit where it has one, else ``choose_key``."""
-    digit = name if len(name) == 1 and name.isdigit() else str(place + 1)
+    digit = name if len(name) == 1 and name.isdigit() else str(position + 1)
     return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
 
 
@@ -92,10 +92,10 @@ def _class_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
 
 def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | None = None) -> None:
     """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
-    same = [other for other in others if other.name == name]
-    if any(other.retired_at is not None for other in same):
+    same = [record for record in others if record.name == name]
+    if any(record.retired_at is not None for record in same):
         raise InputError(f"The class {name!r} belongs to this project but is no longer in use; choose another name.")
-    target = next((other.merged_into for other in same if other.merged_into not in (None, own_id)), None)
+    target = next((record.merged_into for record in same if record.merged_into not in (None, own_id)), None)
     if target is not None:
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
 
@@ -133,10 +133,10 @@ class Classes:
                 if name in by_name and by_name[name].retired_at is None:
                     continue
                 _refuse_taken_name(name, known)
-                place = len(known) + n_added
-                key = _key_at(name, place, taken)
+                position = len(known) + n_added
+                key = _key_at(name, position, taken)
                 taken.add(key)
-                record = ClassRecord(next_id + n_added, name, key, PALETTE[place % len(PALETTE)], place)
+                record = ClassRecord(next_id + n_added, name, key, PALETTE[position % len(PALETTE)], position)
                 n_added += 1
                 by_name[name] = record
                 cursor.execute(
@@ -186,17 +186,17 @@ class Classes:
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             records = [_class_in(known, class_id) for class_id in class_ids]
-            places = sorted(record.position for record in records)
-            if [record.position for record in records] == places:
+            positions = sorted(record.position for record in records)
+            if [record.position for record in records] == positions:
                 return
             moving = set(class_ids)
             taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
-            for record, place in zip(records, places, strict=True):
-                key = _key_at(record.name, place, taken)
+            for record, position in zip(records, positions, strict=True):
+                key = _key_at(record.name, position, taken)
                 taken.add(key)
                 cursor.execute(
                     "UPDATE classes SET position = ?, key = ?, colour = ? WHERE id = ?",
-                    [place, key, PALETTE[place % len(PALETTE)], record.id],
+                    [position, key, PALETTE[position % len(PALETTE)], record.id],
                 )
 
     def merge(self, class_id: int, into: int) -> None:
