@@ -65,7 +65,7 @@ def test_a_finished_experiment_is_compared(studio: Studio) -> None:
     assert "| margin | 2 | 80.5 ± 6.4 |" in texts(page)
     assert [metric.label for metric in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
     assert "The same accuracy, 60.0%, with 4 fewer labels (10 instead of 14)." in texts(page)
-    assert "from 2 runs that began alike" in texts(page)
+    assert "from 2 runs with the same first labels" in texts(page)
 
 
 def test_an_arm_whose_strategy_is_not_installed_any_more_is_shown_by_its_name(studio: Studio) -> None:

@@ -154,4 +154,4 @@ def test_training_that_broke_off_says_why(page: AppTest) -> None:
     (folder / "log.txt").write_text("epoch 2/30\nthe disk is full\n")
     page.run()
 
-    assert "broke off in epoch 2 of 30. It said last: the disk is full" in texts(page)
+    assert "stopped unexpectedly in epoch 2 of 30. Its last message: the disk is full" in texts(page)

@@ -141,7 +141,7 @@ def test_a_folder_with_something_in_it_is_never_replaced(exporter: Any, project:
 def test_a_place_that_cannot_be_written_is_named_with_the_remedy(name: str, project: Project, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(InputError, match="choose another place or name"):
+    with pytest.raises(InputError, match="choose another folder or name"):
         export(project, tmp_path / name)
 
 
@@ -154,7 +154,7 @@ def test_a_failed_export_leaves_nothing_behind(
     monkeypatch.setattr(pq, "write_table", full)
     (tmp_path / "out").mkdir()
 
-    with pytest.raises(InputError, match=r"No space.*make room on the disk"):
+    with pytest.raises(InputError, match=r"No space.*free some space on the disk"):
         export(project, tmp_path / "out" / "labels.parquet")
     assert list((tmp_path / "out").iterdir()) == []
 
