@@ -136,7 +136,7 @@ def test_an_import_is_sent_to_the_page(listening: Listening) -> None:
 
     assert ended.returncode == 1
     assert f"process {os.getpid()} at {listening.address}" in ended.stderr
-    assert "Import on its page Project" in ended.stderr
+    assert "Import on its Project page" in ended.stderr
 
 
 def test_labels_go_on_and_stay_out_of_a_copy_that_was_taken_before(listening: Listening) -> None:

@@ -92,8 +92,8 @@ def import_(
         except ProjectInUse as refusal:
             owner = owner_of(slug, refusal)
             raise ProjectInUse(
-                f"A running studio has the project {slug!r} ({said_of(owner)}). Import on its page Project, or stop it "
-                f"first (Ctrl-C in its terminal, or: kill {owner.pid}).",
+                f"A running studio has the project {slug!r} ({said_of(owner)}). Import on its Project page, or stop it "
+                "first (Ctrl-C in its terminal).",
                 pid=owner.pid,
             ) from refusal
     use: LabelUse = "known" if labels in {LabelSource.FROM_FOLDERS, LabelSource.KNOWN} else "none"

@@ -182,7 +182,7 @@ def separability(
     dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
     per_class: Annotated[int, Option(min=0, help="Number of images of each common class; 0: all.")] = 300,
     ratio: Annotated[float, Option(min=1, help="Imbalance ratio: 10 gives rare classes a tenth of the images.")] = 10.0,
-    backbone: Annotated[str, Option(help="Network: small, or resnet18 as published.")] = "small",
+    backbone: Annotated[str, Option(help="Network: small, efficientnet-lite0, or resnet18 as published.")] = "small",
     seed: Annotated[int, Option(help="Seed for the choice of images, the weights and the order.")] = 0,
     data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
 ) -> None:
