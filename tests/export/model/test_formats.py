@@ -57,7 +57,7 @@ def compare(folder: Path, expected: dict[str, np.ndarray], forbidden: tuple[str,
     """Predictions of predict.py and the studio's, image by image."""
     classes = [entry["name"] for entry in json.loads((folder / "classes.json").read_text())]
     ended = run_predict(folder, list(expected), forbidden)
-    assert ended.returncode == 0, ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
     lines = [line.split("\t") for line in ended.stdout.splitlines()]
     assert [path for path, _, _ in lines] == list(expected)
     for path, label, probability in lines:

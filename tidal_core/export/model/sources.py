@@ -82,7 +82,7 @@ def square(path: str | Path) -> np.ndarray:
         orientation = orientation_of(file)
     if orientation != 1:
         image = image.transpose(UPRIGHT[orientation])
-    return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"])
+    return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"]).copy()  # torch warns of what is read-only
 '''
 
 _MODEL_HEAD = '''
