@@ -65,7 +65,8 @@ def test_of_twelve_processes_that_begin_at_once_exactly_one_holds_the_folder(tmp
     (winner,) = (pid for pid, answer in answers.items() if answer == "mine")
     assert owner_of(folder) == winner
     assert {answer for pid, answer in answers.items() if pid != winner} == {
-        f"Process {winner} is at work on 'begun'; stop it, or wait for it."
+        f"Process {winner} is already working on 'begun'; wait until it ends, or stop it first (on its page, or with "
+        "Ctrl-C in its terminal)."
     }
     for process in processes:
         process.communicate("\n")
@@ -93,7 +94,7 @@ def test_of_two_starts_at_once_one_process_works() -> None:
 
     (pid,) = (outcome for outcome in outcomes if isinstance(outcome, int))
     (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, str))
-    assert "is at work on 'begun'" in refusal
+    assert "is already working on 'begun'" in refusal
     assert owner_of(folder) == pid
     assert stop(folder)
 
@@ -137,7 +138,7 @@ def test_rubbish_in_the_record_is_no_owner_and_no_exception(tmp_path: Path, rubb
     (tmp_path / FILE).write_bytes(rubbish)
     assert owner_of(tmp_path) == UNKNOWN
     assert not stop(tmp_path), "nobody knows whom"
-    with pytest.raises(InputError, match="Another process is at work on"):
+    with pytest.raises(InputError, match="Another process is already working on"):
         ownership.take(tmp_path)
     process.communicate("\n")
 

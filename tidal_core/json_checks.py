@@ -55,10 +55,10 @@ def convert(value: object, kind: type[T], *, unknown: Literal["refuse", "ignore"
 
 def _why_unreadable(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
-        return "the JSON holds a number that is too large; write one that fits."
+        return "the JSON contains a number that is too large; write a smaller one."
     if isinstance(error, RecursionError):
-        return "the JSON is nested too deeply; send it flat."
-    return "the text is not JSON (damaged, cut off, NaN, or half a character); send or write it anew."
+        return "the JSON is nested too deeply; send it with fewer levels."
+    return "the text is not JSON (damaged, cut off, NaN, or half a character); send or write it again."
 
 
 def _is_sound(value: object) -> bool:
@@ -199,19 +199,19 @@ def _in_words(kind: Any) -> str:
 
 
 def _bounds(metas: Sequence[Meta]) -> str:
-    said = ""
+    limits = ""
     for meta in metas:
         if meta.ge is not None and meta.le is not None:
-            said += f" from {meta.ge} to {meta.le}"
+            limits += f" from {meta.ge} to {meta.le}"
         elif meta.ge is not None:
-            said += f" of at least {meta.ge}"
+            limits += f" of at least {meta.ge}"
         elif meta.le is not None:
-            said += f" of at most {meta.le}"
+            limits += f" of at most {meta.le}"
         if meta.gt is not None:
-            said += f" above {meta.gt}"
+            limits += f" above {meta.gt}"
         if meta.max_length is not None:
-            said += f" of at most {meta.max_length:,}"
-    return said
+            limits += f" of at most {meta.max_length:,}"
+    return limits
 
 
 def _shown(value: object) -> str:

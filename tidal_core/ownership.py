@@ -128,7 +128,10 @@ def take(folder: Path) -> int:
 def in_use(folder: Path, owner: int | None) -> InputError:
     """Why nobody else may work on the folder now."""
     who = f"Process {owner}" if owner else "Another process"
-    return InputError(f"{who} is at work on {folder.name!r}; stop it, or wait for it.")
+    return InputError(
+        f"{who} is already working on {folder.name!r}; wait until it ends, or stop it first (on its page, or with "
+        "Ctrl-C in its terminal)."
+    )
 
 
 def hand_over(folder: Path, handle: int, pid: int) -> None:

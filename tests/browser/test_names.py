@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 def test_class_names_are_shown_as_they_are(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDAL_HOME", str(tmp_path / "home"))
     project = tiny_project()
-    for record, name in zip(project.store.classes.add([f"n{place}" for place in range(24)]), HOSTILE, strict=False):
+    for record, name in zip(project.store.classes.add([f"n{number}" for number in range(24)]), HOSTILE, strict=False):
         project.store.classes.change(record.id, name=name)
     names = [record.name for record in project.store.classes.all()]
     project.close()

@@ -136,7 +136,7 @@ def test_an_id_used_twice_with_other_content_is_refused_and_the_first_stands(ser
 
     said = [served.answer(first)[0], served.answer(first)[0], served.answer({**first, "class": 2})[0]]
 
-    assert [each["seq"] for each in said] == [1, 1, None]
+    assert [result["seq"] for result in said] == [1, 1, None]
     assert "first one stands" in said[2]["refused"]
     assert [stored.answer.class_id for stored in served.project.store.answers.all()] == [1]
 
@@ -214,7 +214,7 @@ def test_names_with_markup_travel_as_text(served: Served) -> None:
     response = served.get("classes")
 
     assert response.headers["content-type"] == "application/json"
-    assert name in [each["name"] for each in response.json()["classes"]]
+    assert name in [record["name"] for record in response.json()["classes"]]
 
 
 def test_two_tabs_never_hold_the_same_image(served: Served) -> None:

@@ -111,8 +111,8 @@ def test_a_table_does_not_wait_for_a_copy_of_the_whole_project(listening: Listen
         ("format=zip", "needs the photos"),
         ("format=nothing", "there is no export format 'nothing'"),
         ("format=coco&what=history", "coco cannot hold history"),
-        ("format=csv&what=all", "cannot be asked for"),
-        ("format=csv&round=first", "cannot be asked for"),
+        ("format=csv&what=all", "is incomplete or wrong"),
+        ("format=csv&round=first", "is incomplete or wrong"),
     ],
 )
 def test_an_export_that_cannot_be_is_refused_in_words(listening: Listening, asked: str, said: str) -> None:
@@ -233,7 +233,7 @@ def test_a_studio_that_does_not_answer_is_named() -> None:
         project.close()
 
     assert told.returncode == 1
-    assert f"is open in process {os.getpid()}, and that does not answer at http://127.0.0.1:9" in told.stderr
+    assert f"is open in process {os.getpid()}, which does not answer at http://127.0.0.1:9" in told.stderr
 
 
 def test_a_studio_that_ends_in_the_middle_leaves_no_half_copy(listening: Listening) -> None:

@@ -97,7 +97,7 @@ def test_the_training_size_stays_while_an_import_goes_on(studio: Studio, monkeyp
     job = studio.start_import(project, "digits")
     with gate:
         gate.wait_reached()
-        with pytest.raises(InputError, match="The import of 'tiny' is under way; change the training size when"):
+        with pytest.raises(InputError, match="The import of 'tiny' is running; change size, fit, colour or cache when"):
             studio.change_settings(project, replace(project.settings, training_size=24))
         assert project.settings.training_size == 8
         job.cancel()

@@ -68,7 +68,7 @@ def test_the_name_of_a_class_out_of_use_is_refused_in_words(store: Store) -> Non
     store.classes.retire(2)
     store.classes.merge(3, into=1)
 
-    with pytest.raises(InputError, match="'dog' was in this project and is no longer in use"):
+    with pytest.raises(InputError, match="'dog' belongs to this project but is no longer in use"):
         store.classes.add(["dog"])
     with pytest.raises(InputError, match="'owl' was merged into 'cat'"):
         store.classes.add(["owl"])
@@ -145,7 +145,7 @@ def test_of_two_merges_into_each_other_one_stands(store: Store) -> None:
 
 def test_a_class_is_merged_once(store: Store) -> None:
     store.classes.merge(1, into=2)
-    with pytest.raises(InputError, match="'cat' is merged into another one already"):
+    with pytest.raises(InputError, match="'cat' is already merged into another one"):
         store.classes.merge(1, into=3)
     store.classes.merge(2, into=3)
     assert {record.merged_into for record in store.classes.all(include_retired=True)} == {3, None}

@@ -4,8 +4,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -158,7 +160,7 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
 
 
 def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
-    with pytest.raises(ProjectInUse, match="open in this process already"):
+    with pytest.raises(ProjectInUse, match="already open in this process"):
         Store(store.database.path)
     code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
 
@@ -172,9 +174,9 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         chunks = snapshot.chunks(1_000)
         next(chunks)
         store.close()
-        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
-    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
         store.snapshot()
 
 
@@ -192,7 +194,7 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
 def test_whoever_asks_a_closed_project_is_told_that_it_is_closed(store: Store, ask: Callable[[Store], object]) -> None:
     store.close()
 
-    with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
         ask(store)
 
 
@@ -217,9 +219,83 @@ def test_queries_of_one_moment_do_not_see_what_is_written_meanwhile(store: Store
     assert store.answers.count() == 1
 
 
+@pytest.fixture
+def held_reader(store: Store) -> Iterator[Callable[[], object]]:
+    """A query that began before a row was changed: DuckDB makes no checkpoint until it ends. Gives what ends it."""
+    with ExitStack() as reader:
+        cursor = reader.enter_context(store.database.moment())
+        cursor.execute("SELECT count(*) FROM images").fetchall()
+        with store.database.write() as writing:
+            writing.execute("UPDATE images SET status = 'hidden' WHERE id = 1")
+        with pytest.raises(duckdb.TransactionException, match="Cannot CHECKPOINT"):
+            store.database._connection.cursor().execute("CHECKPOINT")
+        yield reader.close
+
+
+def _log_bytes(store: Store) -> int:
+    log = Path(f"{store.database.path}.wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def test_a_checkpoint_that_a_query_keeps_from_being_made_is_put_off_and_made_by_the_next_one(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", 0.0)
+    store.checkpoint()
+    assert not store.database.checkpoint()
+    assert _log_bytes(store) > 0
+    with pytest.raises(StoreError, match="cannot be copied while a long query reads it"):
+        store.snapshot()
+
+    held_reader()
+    store.checkpoint()
+
+    assert _log_bytes(store) == 0
+
+
+def test_a_checkpoint_waits_for_the_query_that_keeps_it_from_being_made(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = store.database._reader_left
+    wait = left.wait
+
+    def ends_meanwhile(timeout: float | None = None) -> bool:
+        """The query ends as soon as the checkpoint has begun to wait for it."""
+        threading.Thread(target=held_reader).start()
+        return wait(timeout)
+
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(left, "wait", ends_meanwhile)
+
+    assert store.database.checkpoint()
+    assert _log_bytes(store) == 0
+
+
+def test_a_write_does_not_wait_for_the_query_that_keeps_the_log_from_being_folded_in(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOG_AT_MOST", 0)
+    monkeypatch.setattr(store.database._reader_left, "wait", lambda _: pytest.fail("the write waited"))
+
+    store.answers.record([label("meanwhile", 1)])
+    assert _log_bytes(store) > 0
+
+
+def test_closing_makes_the_checkpoint_that_was_put_off(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", 0.0)
+    store.checkpoint()
+    held_reader()
+
+    store.close()
+
+    assert _log_bytes(store) == 0
+
+
 def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = store.snapshot()
-    with pytest.raises(StoreError, match="being copied already"):
+    with pytest.raises(StoreError, match="already being copied"):
         store.database.snapshot(wait_seconds=0.05)
     changes = store.database._changes
     wait = changes.wait
@@ -267,7 +343,7 @@ def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp
         chunks = snapshot.chunks(1_000)
         next(chunks)
         opened_once.close()
-        with pytest.raises(ProjectClosed, match="was closed meanwhile"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]

@@ -129,7 +129,7 @@ def test_an_installed_package_is_found_and_compared_like_any_other(
     try:
         assert strategies.names()[-1] == "last-first"
         arm = Arm.parse("last-first+td")
-        assert arm.title == "Last first, TD module attached"
+        assert arm.title == "Last first, with a TD module"
         dataset = make_dataset(tmp_path)
         first_round, *_ = play(Run(dataset, TINY, Arm.parse("last-first"), 1.0, 0, tmp_path / "runs"))
         assert len(first_round["asked"]) == TINY.per_round

@@ -49,12 +49,12 @@ def predict(
 ) -> None:
     """Label new images with a round's model, into a Parquet file; the project stays as it is."""
     from tidal_core.export.predict import predict as label
-    from tidal_core.images.reports import plain
+    from tidal_core.images.reports import printable
 
     with opened_to_read(project) as opened, progress_bar() as show, stopped_by_ctrl_c() as stop:
         found = label(opened, folder, out_file, round, overwrite=overwrite, progress=show, should_stop=stop)
     for problem in found.problems[:SHOWN_PROBLEMS]:
-        out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+        out.print(escape(f"  {printable(problem.name)}: {problem.reason}"), soft_wrap=True)
     if len(found.problems) > SHOWN_PROBLEMS:
         out.print(f"  ... and {len(found.problems) - SHOWN_PROBLEMS:,} more")
     said = f"{found.images:,} images labelled by round {found.round_id}, {len(found.problems):,} files not read"

@@ -57,11 +57,13 @@ class Experiment:
         try:
             return Spec.from_json(file.read_bytes())
         except FileNotFoundError as error:
-            raise InputError(f"There is no experiment {self.name!r} in {self.folder.parent}.") from error
+            raise InputError(
+                f"There is no experiment {self.name!r} in {self.folder.parent}; check the name, or start it first."
+            ) from error
         except InputError as error:
             raise InputError(
-                f"{file} cannot be read: {error} Correct it, or delete the file and begin the experiment again under "
-                "its name: its finished runs stay."
+                f"{file} cannot be read: {error} Correct the file, or delete it and start the experiment again "
+                "under the same name: its finished runs are kept."
             ) from error
 
     @property
@@ -82,14 +84,17 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
     protocol.
     """
     if not name.strip(".") or set(name) & set("/\\"):
-        raise InputError(f"{name!r} cannot name an experiment: its folder is named so; leave out strokes.")
+        raise InputError(
+            f"{name!r} cannot be the name of an experiment, because its folder gets that name; leave out / and \\."
+        )
     for arm in spec.arms:
         Arm.parse(arm)
     if not spec.arms or spec.runs < 1 or not spec.imbalances:
         raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
     if min(spec.imbalances) < 1:
         raise InputError(
-            f"The imbalance ratio is {min(spec.imbalances):g}; 1 is balanced, 10 leaves the last class a tenth."
+            f"The imbalance ratio is {min(spec.imbalances):g}; choose at least 1: 1 is balanced, 10 leaves the last "
+            "class a tenth."
         )
     experiment = Experiment(home / "experiments" / name)
     experiment.folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +103,7 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
         before = experiment.spec
         if (before.dataset, before.protocol) != (spec.dataset, spec.protocol):
             raise InputError(
-                f"The experiment {name!r} was begun with another data set or protocol; choose another name."
+                f"The experiment {name!r} exists with another data set or other settings; choose another name."
             )
         spec = Spec(
             spec.dataset,
@@ -154,13 +159,13 @@ def read(file: Path) -> Lines | None:
     whole = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line end was cut off
     if not whole:
         return None
-    found = []
+    decoded = []
     for number, line in enumerate(whole, start=1):
         try:
-            found.append(json.loads(line))
+            decoded.append(json.loads(line))
         except ValueError as error:
             raise InputError(
-                f"{file} is damaged in line {number} ({error}); cut the line off, or delete the file: the run is "
-                "played again from there."
+                f"{file} is damaged in line {number} ({error}); delete the file from that line on: the run is "
+                "repeated from there."
             ) from error
-    return Lines(found[0], found[1:])
+    return Lines(decoded[0], decoded[1:])

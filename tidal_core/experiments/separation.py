@@ -57,21 +57,21 @@ def state_of(folder: Path) -> tuple[float, str] | None:
     """How far the running experiment is, 0 to 1, and in words; None when none is running."""
     if owner_of(folder) is None:
         return None
-    found = _noted(folder)
-    if found is None:
+    noted = _noted(folder)
+    if noted is None:
         return 0.0, "starting"
-    return found.epoch / found.epochs, f"epoch {found.epoch} of {found.epochs}: {found.said}"
+    return noted.epoch / noted.epochs, f"epoch {noted.epoch} of {noted.epochs}: {noted.said}"
 
 
 def broke_off(folder: Path) -> str | None:
     """Why the last one ended before its end, in its own last words; None when it did not, or was cancelled."""
-    found = _noted(folder)
-    if found is None or found.epoch >= found.epochs or owner_of(folder) is not None:
+    noted = _noted(folder)
+    if noted is None or noted.epoch >= noted.epochs or owner_of(folder) is not None:
         return None
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    last = f" It said last: {lines[-1].strip()[:300]}" if lines else ""
-    return f"The last training broke off in epoch {found.epoch} of {found.epochs}.{last}"
+    last = f" Its last message: {lines[-1].strip()[:300]}" if lines else ""
+    return f"The last training stopped unexpectedly in epoch {noted.epoch} of {noted.epochs}.{last}"
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,19 @@ class Separation:
     @classmethod
     def load(cls, file: Path) -> Separation:
         """What ``save`` wrote."""
-        with np.load(file) as found:
-            about = json.loads(str(found["about"]))
+        with np.load(file) as stored:
+            about = json.loads(str(stored["about"]))
             scores = {
-                name.removeprefix("score_"): found[name].astype(np.float64)
-                for name in found.files
+                name.removeprefix("score_"): stored[name].astype(np.float64)
+                for name in stored.files
                 if name.startswith("score_")
             }
             return cls(
                 about["dataset"],
-                found["minor"],
-                found["counts"],
+                stored["minor"],
+                stored["counts"],
                 tuple(about["class_names"]),
-                found["accuracy"],
+                stored["accuracy"],
                 scores,
                 about["auroc"],
                 about["held_out"],

@@ -139,7 +139,7 @@ def _check_origin(request: Request) -> None:
 def _check_token(request: Request, body: dict[str, Any], token: str) -> None:
     given = request.headers.get("x-tidal-token") or body.get("token")
     if not isinstance(given, str) or not secrets.compare_digest(given.encode(), token.encode()):
-        raise _Refused(403, "The token is missing or of an earlier run of the studio; reload the page.")
+        raise _Refused(403, "The token is missing or from an earlier start of the studio; reload the page.")
 
 
 def _answer(request: Request, body: dict[str, Any], handler: Handler, get_studio: Callable[[], Studio]) -> Response:
@@ -294,7 +294,7 @@ def _why(call: Call) -> Response:
 
 
 def _age(call: Call, round_id: int | None) -> str:
-    said = f"Ranked by round {round_id}" if round_id else "Asked before the first round"
+    said = f"Ranked by round {round_id}" if round_id else "Chosen before the first round"
     active = wire.write_round(call.project.store.rounds.active(), call.studio.worker.progress(call.project.slug))
     if active is None:
         return f"{said}."

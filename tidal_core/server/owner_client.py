@@ -100,10 +100,10 @@ def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterato
 
 def _remove_left_copies() -> None:
     """Copies that were on their way when their command was killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
-        pid = left.name.removeprefix(_COPY).partition("-")[0]
+    for copy in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
+        pid = copy.name.removeprefix(_COPY).partition("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def fetch_export(
@@ -159,8 +159,9 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise ProjectInUse(
-            f"The project {slug!r} is open in process {owner.pid}, and that does not answer at {owner.address} "
-            f"({str(error) or type(error).__name__}). Try again in a moment, or stop it (kill {owner.pid}).",
+            f"The project {slug!r} is open in process {owner.pid}, which does not answer at {owner.address} "
+            f"({str(error) or type(error).__name__}). Try again in a moment, or stop that studio "
+            "(Ctrl+C in its terminal).",
             pid=owner.pid,
         ) from error
     if answer.status == 200:

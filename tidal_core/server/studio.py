@@ -129,7 +129,8 @@ class Studio:
             job = self._running_job(project)
             if job is not None:
                 raise InputError(
-                    f"{job.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
+                    f"{job.title.capitalize()} of {project.title!r} is running; wait until it ends, or cancel it "
+                    "on the Project page."
                 )
 
             def when_done() -> None:
@@ -163,8 +164,8 @@ class Studio:
             other_pixels = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
             if other_pixels and job is not None and not (job.can_begin_anew and job.stop()):
                 raise InputError(
-                    f"{job.title.capitalize()} of {project.title!r} is under way; change the training size when it "
-                    "has ended, or cancel it."
+                    f"{job.title.capitalize()} of {project.title!r} is running; change size, fit, colour or cache "
+                    "when it has ended, or cancel it on the Project page."
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings)

@@ -75,13 +75,15 @@ class Manifest:
             readable = head.format == FORMAT and head.version <= VERSION
             manifest = json_checks.convert(values, cls) if readable else None
         except InputError as error:
-            raise InputError(f"has a manifest that cannot be read ({error}); take another copy of it.") from error
+            raise InputError(f"has a manifest that cannot be read ({error}); use another copy of the file.") from error
         if head.format != FORMAT:
-            raise InputError(f"is no snapshot of this studio but {head.format[:60]!r}.")
+            raise InputError(
+                f"is not a snapshot of this studio but {head.format[:60]!r}; choose a file written by `backup`."
+            )
         if manifest is None:
             raise InputError(
                 f"was written by a newer version of TiDAL Studio ({head.app[:20]}; its format is {head.version}, this "
-                f"version reads {VERSION}). Update the studio to restore it."
+                f"version reads up to {VERSION}). Update the studio to restore it."
             )
         return manifest
 

@@ -40,7 +40,7 @@ def checked_name(name: object) -> str:
         shown = repr(str(name)[:40]) + (f" ... of {len(clean):,} characters" if len(clean) > LONGEST_NAME else "")
         raise InputError(f"The class name {shown} cannot be used: type 1 to {LONGEST_NAME} characters.")
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in clean):
-        raise InputError(f"The class name {clean!r} holds control characters or half of a character; type it anew.")
+        raise InputError(f"The class name {clean!r} contains invisible or broken characters; type it again.")
     return clean
 
 
@@ -49,11 +49,13 @@ def checked_key(key: object) -> str:
     if key in ("", None):
         return ""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise InputError(f"The key {str(key)[:20]!r} cannot be used: choose one small letter, a to z, or one digit.")
+        raise InputError(
+            f"The key {str(key)[:20]!r} cannot be used: choose one lower-case letter (a to z) or one digit."
+        )
     if key in RESERVED_KEYS:
         raise InputError(
-            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} itself; choose "
-            "another letter or digit."
+            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} for its own "
+            "commands; choose another letter or digit."
         )
     return key
 
@@ -75,9 +77,9 @@ def choose_key(name: str, taken: set[str]) -> str:
     return ""
 
 
-def _key_at(name: str, place: int, taken: set[str]) -> str:
+def _key_at(name: str, position: int, taken: set[str]) -> str:
     """The key of a class that is made at a place (from 0): its digit where it has one, else ``choose_key``."""
-    digit = name if len(name) == 1 and name.isdigit() else str(place + 1)
+    digit = name if len(name) == 1 and name.isdigit() else str(position + 1)
     return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
 
 
@@ -90,10 +92,10 @@ def _class_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
 
 def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | None = None) -> None:
     """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
-    same = [other for other in others if other.name == name]
-    if any(other.retired_at is not None for other in same):
-        raise InputError(f"The class {name!r} was in this project and is no longer in use; choose another name.")
-    target = next((other.merged_into for other in same if other.merged_into not in (None, own_id)), None)
+    same = [record for record in others if record.name == name]
+    if any(record.retired_at is not None for record in same):
+        raise InputError(f"The class {name!r} belongs to this project but is no longer in use; choose another name.")
+    target = next((record.merged_into for record in same if record.merged_into not in (None, own_id)), None)
     if target is not None:
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
 
@@ -131,10 +133,10 @@ class Classes:
                 if name in by_name and by_name[name].retired_at is None:
                     continue
                 _refuse_taken_name(name, known)
-                place = len(known) + n_added
-                key = _key_at(name, place, taken)
+                position = len(known) + n_added
+                key = _key_at(name, position, taken)
                 taken.add(key)
-                record = ClassRecord(next_id + n_added, name, key, PALETTE[place % len(PALETTE)], place)
+                record = ClassRecord(next_id + n_added, name, key, PALETTE[position % len(PALETTE)], position)
                 n_added += 1
                 by_name[name] = record
                 cursor.execute(
@@ -151,7 +153,7 @@ class Classes:
         """
         unknown = set(values) - {"name", "key", "colour", "position"}
         if unknown:
-            raise InputError(f"A class has no {', '.join(sorted(unknown))}; it has name, key, colour and position.")
+            raise InputError(f"A class has no {', '.join(sorted(unknown))}; change its name, key, colour or position.")
         if "name" in values:
             values["name"] = checked_name(values["name"])
         if "key" in values:
@@ -167,7 +169,7 @@ class Classes:
             in_use = [record for record in others if record.merged_into is None and record.retired_at is None]
             if "name" in values:
                 if values["name"] in {record.name for record in in_use}:
-                    raise InputError(f"There is a class {values['name']!r} already; merge the two instead.")
+                    raise InputError(f"There is already a class {values['name']!r}; merge the two classes instead.")
                 _refuse_taken_name(values["name"], others, class_id)
             key = values.get("key")
             if key and key in {record.key for record in in_use}:
@@ -184,17 +186,17 @@ class Classes:
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             records = [_class_in(known, class_id) for class_id in class_ids]
-            places = sorted(record.position for record in records)
-            if [record.position for record in records] == places:
+            positions = sorted(record.position for record in records)
+            if [record.position for record in records] == positions:
                 return
             moving = set(class_ids)
             taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
-            for record, place in zip(records, places, strict=True):
-                key = _key_at(record.name, place, taken)
+            for record, position in zip(records, positions, strict=True):
+                key = _key_at(record.name, position, taken)
                 taken.add(key)
                 cursor.execute(
                     "UPDATE classes SET position = ?, key = ?, colour = ? WHERE id = ?",
-                    [place, key, PALETTE[place % len(PALETTE)], record.id],
+                    [position, key, PALETTE[position % len(PALETTE)], record.id],
                 )
 
     def merge(self, class_id: int, into: int) -> None:
@@ -209,9 +211,11 @@ class Classes:
             known = classes_in(cursor, include_retired=True)
             source, target = _class_in(known, class_id), _class_in(known, into)
             if source.merged_into is not None:
-                raise InputError(f"The class {source.name!r} is merged into another one already; reload the page.")
+                raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
             if target.merged_into is not None or target.retired_at is not None:
-                raise InputError(f"The class {target.name!r} is itself merged or retired; choose one that is in use.")
+                raise InputError(
+                    f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
+                )
             cursor.execute(
                 "UPDATE classes SET merged_into = ? WHERE id = ? OR merged_into = ?", [into, class_id, class_id]
             )

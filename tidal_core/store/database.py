@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ Params = Sequence[object]
 _SECOND_HANDLE = sys.platform != "win32"
 
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
+CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
 
 
 class Database:
@@ -47,11 +49,12 @@ class Database:
         self._write_lock = threading.RLock()
         self._closed = False
         self._still = False  # a snapshot is being read: no checkpoint until it ends
-        self._due = False  # a checkpoint was asked for meanwhile
+        self._due = False  # a checkpoint was asked for and could not be made yet
         self._changes = threading.Condition(self._write_lock)  # of _still and _closed
         self._reading = threading.Lock()  # held for one read of a snapshot, and for the moment of closing
         self._readers = 0  # queries under way: the file is closed after their end
-        self._reader_left = threading.Condition()  # of _readers, and of _closed for those that begin
+        self._ended = 0  # queries that have ended since the file was opened
+        self._reader_left = threading.Condition()  # of _readers and _ended, and of _closed for those that begin
         try:
             self._connection = duckdb.connect(
                 str(path),
@@ -76,7 +79,7 @@ class Database:
             self._connection.close()
             if isinstance(error, duckdb.Error) and is_open_here(error):
                 raise ProjectInUse(
-                    f"The project file {path} is open in this process already; use that one, or close it first.",
+                    f"The project file {path} is already open in this process; use that one, or close it first.",
                     pid=os.getpid(),
                 ) from error
             raise
@@ -95,7 +98,7 @@ class Database:
             return StoreError(f"The project file {self.path} cannot be opened: {error}")
         return ProjectInUse(
             f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
-            f"Use that one, or stop it first (Ctrl-C in its terminal, or: kill {pid}).",
+            "Use that studio, or stop it first with Ctrl-C in its terminal.",
             pid=pid,
         )
 
@@ -131,7 +134,7 @@ class Database:
 
     def _closed_error(self) -> ProjectClosed:
         return ProjectClosed(
-            f"The project file {self.path} was closed meanwhile: the studio is ending, or another one took over. "
+            f"The project file {self.path} was closed: the studio is stopping, or another one opened the project. "
             "Reload the page, or start the studio again."
         )
 
@@ -148,6 +151,7 @@ class Database:
         finally:
             with self._reader_left:
                 self._readers -= 1
+                self._ended += 1
                 self._reader_left.notify_all()
 
     @contextmanager
@@ -211,7 +215,7 @@ class Database:
                 cursor.close()
             if self._log_bytes() > LOG_AT_MOST:
                 try:
-                    self.checkpoint()
+                    self.checkpoint(wait_seconds=0)
                 except duckdb.Error as error:
                     # What was written is committed all the same; the next write tries again.
                     logger.warning("The write-ahead log of %s could not be folded into it: %s", self.path, error)
@@ -222,31 +226,60 @@ class Database:
         except FileNotFoundError:
             return 0
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file: at the end of a round; while a snapshot is read, after it.
+    def checkpoint(self, wait_seconds: float | None = None) -> bool:
+        """Fold the write-ahead log into the file: at the end of a round. Returns whether that was done.
 
-        Raises ProjectClosed once the file is closed.
+        Put off while a snapshot is read, until that ends. DuckDB refuses it while a query runs that began before a row
+        was changed: such queries are waited for (``CHECKPOINT_WAIT_SECONDS`` unless told otherwise), after that it is
+        put off until the next checkpoint, or until the file is closed. Raises ProjectClosed once the file is closed.
         """
         with self._write_lock:
             if self._closed:
                 raise self._closed_error()
-            self._due = self._still
+            self._due = True
             if not self._still:
-                self._connection.cursor().execute("CHECKPOINT")
+                self._due = not self._fold(CHECKPOINT_WAIT_SECONDS if wait_seconds is None else wait_seconds)
+            return not self._due
+
+    def _fold(self, wait_seconds: float) -> bool:
+        """CHECKPOINT, tried again whenever a query ends; False when it is still refused after ``wait_seconds``."""
+        end = time.monotonic() + wait_seconds
+        while True:
+            with self._reader_left:
+                ended = self._ended
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute("CHECKPOINT")
+                return True
+            except duckdb.TransactionException as error:
+                refusal = error
+            seconds_left = end - time.monotonic()
+            if seconds_left <= 0 or not self._another_ends(ended, seconds_left):
+                logger.info("The write-ahead log of %s is folded into it later: %s", self.path, refusal)
+                return False
+
+    def _another_ends(self, ended: int, wait_seconds: float) -> bool:
+        """Wait until more than ``ended`` queries have ended; whether they have."""
+        with self._reader_left:
+            return self._reader_left.wait_for(lambda: self._ended > ended, wait_seconds)
 
     def snapshot(self, wait_seconds: float = 60.0) -> Snapshot:
         """The file as it is now, to be read while labels go on coming in. Close it, or the log grows for ever.
 
-        One at a time: raises StoreError when another one is not closed within ``wait_seconds``, ProjectClosed once the
-        file is closed.
+        One at a time: raises StoreError when another one is not closed within ``wait_seconds``, or when a long query
+        does not let the log be folded in; ProjectClosed once the file is closed.
         """
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
-                raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
+                raise StoreError(f"The project file {self.path} is already being copied; try again in a moment.")
             if self._closed or str(self.path) == ":memory:":
                 raise self._closed_error()
             try:
-                self.checkpoint()
+                if not self.checkpoint():
+                    raise StoreError(
+                        f"The project file {self.path} cannot be copied while a long query reads it; try again in a "
+                        "moment."
+                    )
                 if not _SECOND_HANDLE:
                     self._handle = self._copied()
             except duckdb.Error as error:

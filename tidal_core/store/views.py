@@ -236,7 +236,7 @@ class Views:
 
         At most ``limit`` images, the same ones each time.
         """
-        found = self._db.rows(
+        rows = self._db.rows(
             """
                 WITH asked AS (
                     SELECT DISTINCT image_id FROM standing_answers WHERE round_id = ? AND purpose = 'query'
@@ -253,10 +253,15 @@ class Views:
                 """,
             [round_id, limit, round_id, round_id],
         )
-        columns: list[list[Any]] = [list(column) for column in zip(*found, strict=True)] or [[] for _ in range(6)]
-        observed, observed_classes, predicted, snapshot, predicted_classes, rounds = columns
+        columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(6)]
+        observed, observed_classes, predicted, final_predictions, predicted_classes, rounds = columns
         return Foresight(
-            observed, observed_classes, predicted, snapshot, predicted_classes, np.array(rounds, dtype=np.int64)
+            observed,
+            observed_classes,
+            predicted,
+            final_predictions,
+            predicted_classes,
+            np.array(rounds, dtype=np.int64),
         )
 
 

@@ -27,17 +27,20 @@ BAND_EPOCHS = 30  # of as many images, for the same reason
 
 def class_styles(project: Project) -> dict[int, ClassStyle]:
     """Name and colour of every class, retired ones too, by id."""
-    return {one.id: ClassStyle(one.id, one.name, one.colour) for one in project.store.classes.all(include_retired=True)}
+    return {
+        record.id: ClassStyle(record.id, record.name, record.colour)
+        for record in project.store.classes.all(include_retired=True)
+    }
 
 
 def styles_of(record: RoundRecord, styles: dict[int, ClassStyle]) -> list[ClassStyle]:
     """The classes of a round in its order."""
-    return [styles[one] for one in record.class_ids]
+    return [styles[class_id] for class_id in record.class_ids]
 
 
 def done_rounds(project: Project) -> list[RoundRecord]:
     """Finished rounds, oldest first."""
-    return [one for one in project.store.rounds.all() if one.state is RoundState.DONE]
+    return [record for record in project.store.rounds.all() if record.state is RoundState.DONE]
 
 
 def empty_state(project: Project, what: str) -> None:

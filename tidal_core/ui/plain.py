@@ -29,7 +29,7 @@ def plain_labeller(desk: Desk, annotator: str) -> None:
         st.caption(st.session_state[_SAID])
     asked = desk.next(tab, 1)
     if not asked:
-        st.info("Everything is labelled, or open in another tab.", icon=":material/check_circle:")
+        st.info("Every image is labelled or open in another tab.", icon=":material/check_circle:")
     else:
         _one(desk, asked[0], tab, annotator)
     done: list[Answer] = st.session_state.get(_DONE, [])
@@ -50,15 +50,15 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         st.info("There are no classes yet: add some on the Project page.", icon=":material/category:")
     elif len(classes) <= BUTTONS_AT_MOST:
         with st.container(horizontal=True):
-            for each in classes:
+            for record in classes:
                 st.button(
-                    literal(each.name),
-                    key=f"plain-{image.id}-{each.id}",
+                    literal(record.name),
+                    key=f"plain-{image.id}-{record.id}",
                     on_click=_label,
-                    args=(desk, asked, tab, annotator, each.id, each.name),
+                    args=(desk, asked, tab, annotator, record.id, record.name),
                 )
     else:
-        names = {each.id: each.name for each in classes}
+        names = {record.id: record.name for record in classes}
         chosen = st.selectbox("Class", list(names), index=None, format_func=names.__getitem__, key=f"plain-{image.id}")
         if chosen is not None:
             st.button(
@@ -122,4 +122,4 @@ def _undo(desk: Desk, tab: str) -> None:
         purpose=last.purpose,
     )
     st.session_state[_DONE] = done[:-1]
-    _record(desk, undo, tab, "Taken back; the image is asked again.")
+    _record(desk, undo, tab, "Undone; the image is shown again.")

@@ -40,7 +40,7 @@ def sidebar() -> None:
         project = open_or_say_why()
         if isinstance(project, str):
             return  # the page says so where there is room
-        name = st.text_input("Who answers", value=project.settings.annotator, max_chars=60, key="who")
+        name = st.text_input("Your name", value=project.settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()
 
@@ -67,11 +67,13 @@ def round_status() -> None:
 def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
     """Share done from 0 to 1 and a line for people."""
     if progress is None:
-        return 0.0, "The model is being loaded"
+        return 0.0, "Loading the model"
     if progress.training is not None:
         t = progress.training
         done = (t.epoch - 1 + t.batch / max(t.batches, 1)) / max(t.epochs, 1)
         return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {seconds_in_words(max(t.seconds_left, 0))} left"
     if progress.to_score:
-        return min(progress.scored / progress.to_score, 1.0), f"{progress.scored:,} of {progress.to_score:,} images"
+        return min(
+            progress.scored / progress.to_score, 1.0
+        ), f"{progress.scored:,} of {progress.to_score:,} images scored"
     return 0.0, ""
