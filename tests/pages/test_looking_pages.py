@@ -150,7 +150,7 @@ def test_progress_shows_each_rule_of_its_advice(quiet: Studio) -> None:
 
     said = texts(open_page("progress"))
 
-    assert "Rule: the last 100 labels brought less than 1 point of accuracy." in said
+    assert "Rule: the last 100 labels raised the accuracy by less than 1 percentage point." in said
     assert "No forecast to 95%" in said
     assert "30 images of the test split" in said
 
