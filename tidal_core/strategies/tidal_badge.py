@@ -14,10 +14,10 @@ class TidalBadge(Strategy):
     name = "tidal-badge"
     title = "TiDAL BADGE"
     explanation = (
-        "Images whose labels would change the model most, by their training dynamics too, each in a different way."
+        "Images whose labels would move the model most, by their training dynamics too, each in a different way."
     )
     because = (
-        "its label would change the model a lot, by its predicted training dynamics too, and in a different way than "
+        "its label would move the model a lot, by its predicted training dynamics too, and in a different way than "
         "the others chosen with it"
     )
     paper = "This project's, of Ash et al., ICLR 2020, and Kye et al., ICCV 2023"
