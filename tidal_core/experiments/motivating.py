@@ -98,7 +98,7 @@ def play(
     if dataset.n_classes < 2 or counts.min() == 0:
         raise InputError(
             f"{dataset.name} has {counts.tolist()} images per class after the imbalance; there must be at least two "
-            "classes, and each needs at least one image: choose a lower --ratio or a larger --per-class."
+            "classes, and each needs at least one image: give --ratio a smaller number or --per-class a larger one."
         )
     minor = (labels >= (dataset.n_classes + 1) // 2).astype(np.int64)
     seeds = Seeds.of(seed, 0)
