@@ -92,7 +92,7 @@ def main() -> None:
     seeds, labels = (1, 20) if options.quick else (options.seeds, options.labels)
     runs = [one_seed(seed, options.strategy, labels, options.at_once) for seed in range(seeds)]
     accuracies = np.array([run[0] for run in runs])  # (seeds, rounds)
-    seconds = [each for run in runs for each in run[1]]
+    seconds = [epoch_seconds for run in runs for epoch_seconds in run[1]]
     figures = {
         "strategy": options.strategy,
         "labels": labels,
@@ -101,7 +101,7 @@ def main() -> None:
         "accuracy_by_round": accuracies.mean(axis=0).round(4).tolist(),
         "round_s": round(statistics.median(seconds), 2),
         "slowest_round_s": round(max(seconds), 2),
-        "scoring_s": round(statistics.median(each for run in runs for each in run[2]), 2),
+        "scoring_s": round(statistics.median(scoring_seconds for run in runs for scoring_seconds in run[2]), 2),
         "n": seeds,
     }
     print(json.dumps(figures))

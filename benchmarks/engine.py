@@ -43,10 +43,10 @@ def folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="tidal-benchmark-")
 
 
-def made_up_images(place: Path, n: int, side: int = 32) -> TrainImages:
+def made_up_images(folder: Path, n: int, side: int = 32) -> TrainImages:
     """n random images in ten classes; what is in them changes no timing."""
     rng = np.random.default_rng(0)
-    path = place / "pixels.npy"
+    path = folder / "pixels.npy"
     np.save(path, rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8))
     return TrainImages(path, np.arange(n), np.arange(n) % N_CLASSES, N_CLASSES)
 
@@ -79,16 +79,16 @@ def clock(threads: int) -> Callable[[], float]:
 
 
 def interleaved(
-    first: Callable[[], object], second: Callable[[], object], pairs: int, now: Callable[[], float]
+    first: Callable[[], object], second: Callable[[], object], pairs: int, clock: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
     """Seconds of both, taken in turns, and in turns first."""
     times: tuple[list[float], list[float]] = [], []
     for pair in range(pairs):
         order = ((0, first), (1, second)) if pair % 2 == 0 else ((1, second), (0, first))
         for which, work in order:
-            began = now()
+            began = clock()
             work()
-            times[which].append(now() - began)
+            times[which].append(clock() - began)
     return times
 
 
@@ -104,5 +104,7 @@ def median_ratio(numerator: list[float], denominator: list[float]) -> tuple[floa
 def say(benchmark: str, options: argparse.Namespace, **figures: Any) -> None:
     """The last line: one JSON object."""
     device = pick_device()
-    asked = {key: value for key, value in vars(options).items() if key != "pairs"}
-    print(json.dumps({"benchmark": benchmark, **asked, "device": device.type, "torch": torch.__version__, **figures}))
+    arguments = {key: value for key, value in vars(options).items() if key != "pairs"}
+    print(
+        json.dumps({"benchmark": benchmark, **arguments, "device": device.type, "torch": torch.__version__, **figures})
+    )

@@ -221,10 +221,10 @@ def parts(arguments: list[str] | None = None) -> Iterator[tuple[str, float]]:
     parser.add_argument("--quick", action="store_true", help="a few seconds, figures without meaning")
     quick = parser.parse_args(arguments).quick
     before = os.environ.get("TIDAL_HOME")
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["TIDAL_HOME"] = f"{place}/home"
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["TIDAL_HOME"] = f"{scratch}/home"
         try:
-            folder = Path(place)
+            folder = Path(scratch)
             speed, ratio, same = photos(folder, 20 if quick else 500, 1 if quick else 5)
             yield "photos_per_s", speed
             yield "ratio", ratio

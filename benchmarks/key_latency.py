@@ -89,10 +89,10 @@ def make_images(folder: Path, n: int) -> None:
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
             rows.append((buffer.getvalue(), i % len(NAMES)))
     for number, (body, label) in enumerate(rows):
-        place = folder / NAMES[label]
-        place.mkdir(parents=True, exist_ok=True)
+        class_folder = folder / NAMES[label]
+        class_folder.mkdir(parents=True, exist_ok=True)
         suffix = "jpg" if body.startswith(b"\xff\xd8") else "png"
-        (place / f"{number:05d}.{suffix}").write_bytes(body)
+        (class_folder / f"{number:05d}.{suffix}").write_bytes(body)
 
 
 def prepare(home: Path, n: int) -> None:
@@ -155,11 +155,11 @@ def count_faults(keys: list[Any], home: Path) -> Figures:
     project.close()
     pressed = Counter((key.image, key.key) for key in keys if key.image is not None and key.key in "123456789")
     per_image = Counter(image for image, _ in stored.elements())
-    wanted = Counter(image for image, _ in pressed.elements())
+    expected = Counter(image for image, _ in pressed.elements())
     return {
-        "lost": sum((wanted - per_image).values()),
-        "duplicated": sum((per_image - wanted).values()),
-        "misattributed": sum(n for pair, n in (stored - pressed).items() if wanted[pair[0]]),
+        "lost": sum((expected - per_image).values()),
+        "duplicated": sum((per_image - expected).values()),
+        "misattributed": sum(n for pair, n in (stored - pressed).items() if expected[pair[0]]),
         "unpainted": sum(key.image is None for key in keys),
     }
 
@@ -173,17 +173,17 @@ def open_tab(browser: Browser, server: Server) -> Labelling:
 
 def measure_idle(browser: Browser, home: Path, labels: int, keys: int) -> Figures:
     """Rounds off: time per key, then keys at 20 a second and what became of each."""
-    found: Figures = {}
+    figures: Figures = {}
     with Server(home) as server:
         labelling = open_tab(browser, server)
         label(labelling, 10)
-        found["p50_ms"], found["p95_ms"] = percentiles(label(labelling, labels))
+        figures["p50_ms"], figures["p95_ms"] = percentiles(label(labelling, labels))
         for i in range(keys):
             labelling.page.keyboard.press("123456789"[i % 9])
             labelling.page.wait_for_timeout(50)
         labelling.wait_saved()
         pressed = labelling.pressed_keys()
-    return found | count_faults(pressed, home)
+    return figures | count_faults(pressed, home)
 
 
 def measure_training(browser: Browser, home: Path, labels: int) -> Figures:
@@ -208,21 +208,21 @@ def measure_grid(browser: Browser, home: Path) -> Figures:
 
 def measure(home: Path, *, images: int, labels: int, keys: int, parts: Sequence[str] = PARTS) -> Figures:
     """All figures, or those of some parts."""
-    found: Figures = {}
+    figures: Figures = {}
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
         for part in parts:
-            own = home / part
-            prepare(own, images)
+            part_home = home / part
+            prepare(part_home, images)
             if part == "idle":
-                found |= measure_idle(browser, own, labels, keys)
+                figures |= measure_idle(browser, part_home, labels, keys)
             elif part == "training":
-                found |= measure_training(browser, own, labels)
+                figures |= measure_training(browser, part_home, labels)
             else:
-                found |= measure_grid(browser, own)
-            print(part, json.dumps(found), flush=True)
+                figures |= measure_grid(browser, part_home)
+            print(part, json.dumps(figures), flush=True)
         browser.close()
-    return found
+    return figures
 
 
 def grid_page(labelling: Labelling) -> float:

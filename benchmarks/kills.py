@@ -119,9 +119,9 @@ def check(tally: Tally) -> None:
     project.close()
     counts = Counter(event_id for event_id, _, _ in stored)
     tally.duplicated += sum(n - 1 for n in counts.values()) + (len(seqs) - len(set(seqs)))
-    found = set(stored)
+    stored_ids = set(stored)
     for event_id, event in tally.acknowledged.items():
-        if (event_id, event["image"], event["class"]) not in found:
+        if (event_id, event["image"], event["class"]) not in stored_ids:
             tally.lost.add(event_id)
 
 

@@ -50,7 +50,7 @@ class Size:
 
 def make(name: str, size: Size, *, seed: int = 0, class_names: tuple[str, ...] = ()) -> Project:
     """A project with ``size.rounds`` finished rounds. Image ids: labelled ones first, in the order they were asked."""
-    names = class_names or tuple(f"{one}" for one in range(size.classes))
+    names = class_names or tuple(f"{number}" for number in range(size.classes))
     project = create_project(name, ProjectSettings(title=name.capitalize(), labels_per_round=20), names)
     rng = np.random.default_rng(seed)
     n = size.labelled + size.pool + size.test
@@ -67,13 +67,13 @@ def make(name: str, size: Size, *, seed: int = 0, class_names: tuple[str, ...] =
 def _add_images(project: Project, size: Size, truth: np.ndarray) -> None:
     n = len(truth)
     first_test = size.labelled + size.pool
-    class_ids = np.array([one.id for one in project.store.classes.all()])
-    hashes = [hashlib.sha256(digit_png(one)).hexdigest() for one in range(min(n, DIGITS))]
+    class_ids = np.array([class_record.id for class_record in project.store.classes.all()])
+    hashes = [hashlib.sha256(digit_png(digit)).hexdigest() for digit in range(min(n, DIGITS))]
     columns = {
         "id": np.arange(1, n + 1, dtype=np.int32),
-        "uri": [f"digits:{one % DIGITS}" for one in range(n)],
-        "name": [f"scans/page {one // 40:04d}/digit {one:06d}.png" for one in range(n)],
-        "sha256": [hashes[one % DIGITS] for one in range(n)],
+        "uri": [f"digits:{image % DIGITS}" for image in range(n)],
+        "name": [f"scans/page {image // 40:04d}/digit {image:06d}.png" for image in range(n)],
+        "sha256": [hashes[image % DIGITS] for image in range(n)],
         "width": np.full(n, 8, dtype=np.int32),
         "height": np.full(n, 8, dtype=np.int32),
         "bytes": np.full(n, 200, dtype=np.int64),
@@ -92,7 +92,7 @@ class _World:
 
     def __init__(self, project: Project, size: Size, truth: np.ndarray, rng: np.random.Generator) -> None:
         self.project, self.size, self.truth, self.rng = project, size, truth, rng
-        self.class_ids = np.array([one.id for one in project.store.classes.all()], dtype=np.int64)
+        self.class_ids = np.array([class_record.id for class_record in project.store.classes.all()], dtype=np.int64)
         self.hard = rng.beta(1.1, 2.6, len(truth)).astype(np.float32)  # 0 easy, 1 hard
         self.rival = (truth + rng.integers(1, max(size.classes, 2), len(truth))) % size.classes
         self.now = utc_now() - timedelta(hours=2)
@@ -100,22 +100,22 @@ class _World:
     def answer(self) -> None:
         """Labels of the first images, each asked by the newest round that was done by then."""
         count = self.size.labelled
-        before = np.array([self.size.labels_of(one) for one in range(1, self.size.rounds + 1)])
+        before = np.array([self.size.labels_of(number) for number in range(1, self.size.rounds + 1)])
         asked_by = np.searchsorted(before, np.arange(count), side="right")
         columns = {
-            "event_id": [f"made-up-{one}" for one in range(count)],
+            "event_id": [f"made-up-{answer}" for answer in range(count)],
             "seq": np.arange(1, count + 1, dtype=np.int64),
             "kind": ["label"] * count,
             "image_id": np.arange(1, count + 1, dtype=np.int32),
             "class_id": self.class_ids[self.truth[:count]].astype(np.int32),
-            "annotator": ["ada" if one % 3 else "ben" for one in range(count)],
+            "annotator": ["ada" if answer % 3 else "ben" for answer in range(count)],
             "mode": ["single"] * count,
             "suggestion_shown": ["never"] * count,
             "milliseconds": self.rng.integers(400, 3_000, count).astype(np.int32),
-            "round_id": pa.array([int(one) or None for one in asked_by], pa.int32()),
-            "purpose": ["query" if one else "seed" for one in asked_by],
+            "round_id": pa.array([int(round_id) or None for round_id in asked_by], pa.int32()),
+            "purpose": ["query" if round_id else "seed" for round_id in asked_by],
             "answered_at": pa.array(
-                [self.now + timedelta(seconds=2 * one) for one in range(count)], pa.timestamp("us")
+                [self.now + timedelta(seconds=2 * answer) for answer in range(count)], pa.timestamp("us")
             ),
         }
         with self.project.store.database.write() as cursor:
@@ -124,10 +124,10 @@ class _World:
     def probabilities(self, rows: np.ndarray, progress: float) -> np.ndarray:
         """p (N, C) when ``progress`` of the way from 0 to 1 is done."""
         p = self.rng.normal(0, 0.5, (len(rows), self.size.classes)).astype(np.float32)
-        here = np.arange(len(rows))
+        index = np.arange(len(rows))
         hard = self.hard[rows]
-        p[here, self.rival[rows]] += 7.0 * hard * np.sin(np.pi * min(progress, 1.0) * 0.75)
-        p[here, self.truth[rows]] += 6.0 * (1 - np.exp(-2.5 * progress * (1.05 - hard)))
+        p[index, self.rival[rows]] += 7.0 * hard * np.sin(np.pi * min(progress, 1.0) * 0.75)
+        p[index, self.truth[rows]] += 6.0 * (1 - np.exp(-2.5 * progress * (1.05 - hard)))
         np.exp(p, out=p)
         p /= p.sum(axis=1, keepdims=True)
         return p
@@ -166,20 +166,20 @@ class _World:
                 "UPDATE rounds SET created_at = ?, started_at = ?, finished_at = ? WHERE id = ?",
                 [began, began, began + timedelta(seconds=4 + 0.02 * labels), round_id],
             )
-        store.log.add(f"Round {round_id} is done: {labels} labels.", round_id=round_id)
+        store.log.add(f"Round {round_id} finished with {labels} labels.", round_id=round_id)
 
     def train(self, round_id: int, rows: np.ndarray, upto: int | None = None) -> np.ndarray:
         """Epochs, curves and their statistics; returns observed p-bar (N, C)."""
         size, store = self.size, self.project.store
         n, labels = len(rows), self.truth[rows]
-        done = upto or size.epochs
+        epochs_done = upto or size.epochs
         bar = np.zeros((n, size.classes), dtype=np.float32)
         views: list[dynamics.LabelView] = []
         epochs: dict[str, list[float]] = {"class_loss": [], "td_loss": [], "train_accuracy": [], "learning_rate": []}
         with store.database.write() as cursor:
-            for epoch in range(1, done + 1):
+            for epoch in range(1, epochs_done + 1):
                 p = self.probabilities(rows, epoch / size.epochs * (0.5 + 0.5 * round_id / size.rounds))
-                bar += p / done
+                bar += p / epochs_done
                 view = dynamics.label_view(p[None], labels)
                 views.append(view)
                 insert(
@@ -196,23 +196,23 @@ class _World:
                 epochs["td_loss"].append(0.6 * float(np.exp(-2 * epoch / size.epochs)))
                 epochs["train_accuracy"].append(float(view.correct.mean()))
                 epochs["learning_rate"].append(2e-3 * float(np.cos(np.pi / 2 * epoch / size.epochs)))
-            insert(cursor, "epochs", self._epoch_rows(round_id, done, n, epochs))
+            insert(cursor, "epochs", self._epoch_rows(round_id, epochs_done, n, epochs))
         if upto is None:
             statistics = dynamics.curve_statistics(dynamics.joined(views)).columns()
             store.rounds.finish_images(round_id, rows + 1, self.class_ids[labels], bar, None, statistics)
         return bar
 
-    def _epoch_rows(self, round_id: int, done: int, n: int, epochs: dict[str, list[float]]) -> dict[str, object]:
+    def _epoch_rows(self, round_id: int, epochs_done: int, n: int, epochs: dict[str, list[float]]) -> dict[str, object]:
         return {
-            "round_id": np.full(done, round_id, dtype=np.int32),
-            "epoch": np.arange(1, done + 1, dtype=np.int32),
-            "epochs": np.full(done, self.size.epochs, dtype=np.int32),
+            "round_id": np.full(epochs_done, round_id, dtype=np.int32),
+            "epoch": np.arange(1, epochs_done + 1, dtype=np.int32),
+            "epochs": np.full(epochs_done, self.size.epochs, dtype=np.int32),
             "loss": np.add(epochs["class_loss"], epochs["td_loss"]),
             **{name: np.array(values) for name, values in epochs.items()},
-            "seconds": np.full(done, n / 300),
-            "images_per_second": np.full(done, 300.0),
-            "batch_size": np.full(done, 32, dtype=np.int32),
-            "finished_at": pa.array([utc_now()] * done, pa.timestamp("us")),
+            "seconds": np.full(epochs_done, n / 300),
+            "images_per_second": np.full(epochs_done, 300.0),
+            "batch_size": np.full(epochs_done, 32, dtype=np.int32),
+            "finished_at": pa.array([utc_now()] * epochs_done, pa.timestamp("us")),
         }
 
     def score(self, round_id: int, labels: int, td_bar: np.ndarray) -> None:
@@ -244,22 +244,27 @@ class _World:
                 if round_id == size.rounds:
                     ranked = rows[order[:2_000]] + 1
                     store.queue.replace(
-                        [QueueItem(place, int(one), Purpose.QUERY, None, round_id) for place, one in enumerate(ranked)]
+                        [
+                            QueueItem(position, int(image_id), Purpose.QUERY, None, round_id)
+                            for position, image_id in enumerate(ranked)
+                        ]
                     )
-            said = p.argmax(axis=1)
-            store.scores.add(round_id, part, ScoreRows(rows + 1, self.class_ids[said], p, td, None, estimators, ranks))
+            predicted = p.argmax(axis=1)
+            store.scores.add(
+                round_id, part, ScoreRows(rows + 1, self.class_ids[predicted], p, td, None, estimators, ranks)
+            )
             if part == "test" and len(rows):
-                self._measure(round_id, dynamics.confusion(self.truth[rows], said, size.classes), len(rows))
+                self._measure(round_id, dynamics.confusion(self.truth[rows], predicted, size.classes), len(rows))
 
     def _measure(self, round_id: int, counts: np.ndarray, n: int) -> None:
-        found = [("accuracy", None, dynamics.accuracy(counts), n)]
-        found.append(("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n))
-        for place, recall in enumerate(dynamics.recalls(counts)):
-            if counts[place].any():
-                found.append(("recall", int(self.class_ids[place]), recall, int(counts[place].sum())))
+        measured = [("accuracy", None, dynamics.accuracy(counts), n)]
+        measured.append(("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n))
+        for position, recall in enumerate(dynamics.recalls(counts)):
+            if counts[position].any():
+                measured.append(("recall", int(self.class_ids[position]), recall, int(counts[position].sum())))
         self.project.store.metrics.add(
             [
-                Metric(round_id, "test", class_id, name, one.value, one.low, one.high, images)
-                for name, class_id, one, images in found
+                Metric(round_id, "test", class_id, name, interval.value, interval.low, interval.high, images)
+                for name, class_id, interval, images in measured
             ]
         )

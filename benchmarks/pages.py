@@ -44,7 +44,7 @@ LIFE_DRAWN = """(image) => [...document.querySelectorAll("strong")].some((one) =
 
 
 @contextmanager
-def timed(store: Any, found: list[tuple[str, float]]) -> Iterator[None]:
+def timed(store: Any, queries: list[tuple[str, float]]) -> Iterator[None]:
     """Every public method of the store notes its milliseconds while the block runs; inner calls count once."""
     depth = [0]
 
@@ -58,7 +58,7 @@ def timed(store: Any, found: list[tuple[str, float]]) -> Iterator[None]:
             finally:
                 depth[0] -= 1
                 if not depth[0]:
-                    found.append((name, 1000 * (time.perf_counter() - began)))
+                    queries.append((name, 1000 * (time.perf_counter() - began)))
 
         return run
 
@@ -96,17 +96,17 @@ def queries() -> dict[str, dict[str, Any]]:
             test.session_state["project"] = SLUG
             if query:
                 test.query_params["view"] = query
-            found: list[tuple[str, float]] = []
+            queries: list[tuple[str, float]] = []
             st.cache_data.clear()
-            with timed(store, found):
+            with timed(store, queries):
                 test.switch_page(f"pages/{page}.py").run()
             if test.exception:
                 raise RuntimeError(f"{name}: {test.exception}")
-            slowest = max(found, key=lambda one: one[1])
+            slowest = max(queries, key=lambda query: query[1])
             result[name] = {
                 "slowest_query": slowest[0],
                 "slowest_query_ms": round(slowest[1], 1),
-                "queries_ms": round(sum(ms for _, ms in found), 1),
+                "queries_ms": round(sum(ms for _, ms in queries), 1),
             }
     finally:
         studio.close()
@@ -317,11 +317,11 @@ def measure(*, quick: bool, runs: int) -> dict[str, Any]:
                 seen, life = in_the_browser(home)
                 pages = {name: {**pages[name], **seen[name]} for name in pages}
                 result["life_s"] = life
-                result["slowest_first_figure_s"] = max(one["first_figure_s"] for one in pages.values())
+                result["slowest_first_figure_s"] = max(page["first_figure_s"] for page in pages.values())
                 result["bare_first_figure_s"] = bare_seconds(Path(scratch))
-                result["largest_mb"] = max(one["mb"] for one in pages.values())
+                result["largest_mb"] = max(page["mb"] for page in pages.values())
                 result |= training_cost(Path(scratch), runs)
-            result["slowest_query_ms"] = max(one["slowest_query_ms"] for one in pages.values())
+            result["slowest_query_ms"] = max(page["slowest_query_ms"] for page in pages.values())
         finally:
             if before is None:
                 del os.environ["TIDAL_HOME"]
@@ -335,8 +335,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small project, without a browser")
     parser.add_argument("--runs", type=int, default=2, help="rounds with and without pages open (default 2)")
-    given = parser.parse_args()
-    print(json.dumps(measure(quick=given.quick, runs=given.runs)))
+    options = parser.parse_args()
+    print(json.dumps(measure(quick=options.quick, runs=options.runs)))
 
 
 if __name__ == "__main__":

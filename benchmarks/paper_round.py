@@ -28,8 +28,8 @@ def main() -> None:
     labels, pool, epochs = (16, 32, 1) if options.quick else (5_000, 10_000, 200)
     # The optimum of the machine; the published float32 takes longer and is what `paper` sets.
     config = dataclasses.replace(PAPER, epochs=epochs, precision="bfloat16" if device.type == "cuda" else "float32")
-    with folder() as place:
-        images = made_up_images(Path(place), pool)
+    with folder() as scratch:
+        images = made_up_images(Path(scratch), pool)
         labelled = dataclasses.replace(images, rows=images.rows[:labels], labels=images.labels[:labels])
         began = time.perf_counter()
         model = build_model(config, N_CLASSES, Seeds())
@@ -38,13 +38,13 @@ def main() -> None:
         synchronize(device)
         trained = time.perf_counter()
         score(model, images.pixels, images.rows)
-        done = time.perf_counter()
+        ended = time.perf_counter()
     say(
         "paper_round",
         options,
-        seconds=round(done - began, 2),
+        seconds=round(ended - began, 2),
         training_seconds=round(trained - began, 2),
-        scoring_seconds=round(done - trained, 2),
+        scoring_seconds=round(ended - trained, 2),
         precision=config.precision,
     )
 

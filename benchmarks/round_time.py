@@ -38,8 +38,8 @@ def cifar(n: int) -> tuple[UInt8, Int64]:
         return rng.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8), np.arange(n) % 10
     table = parquet.read_table(path)
     rows = np.arange(n) % table.num_rows
-    images = [one["bytes"].as_py() for one in table["image"].take(rows[: table.num_rows])]
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in images])
+    images = [record["bytes"].as_py() for record in table["image"].take(rows[: table.num_rows])]
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(image)).convert("RGB")) for image in images])
     return pixels[rows], table["label"].to_numpy()[rows]
 
 
@@ -47,10 +47,10 @@ def project_of(labels: int, pool: int) -> Project:
     """A project of these images, the first ``labels`` of them labelled."""
     pixels, classes = cifar(labels + pool)
     settings = ProjectSettings(title="CIFAR-10", training_size=32, audit_share=0.0, augmentation="flip-crop")
-    project = create_project("round-time", settings, tuple(f"class {one}" for one in range(10)))
+    project = create_project("round-time", settings, tuple(f"class {number}" for number in range(10)))
     with PixelStore(project.pixels).writer(PixelSpec(32)) as cache:
         cache.write(0, pixels)
-    ids = np.array([one.id for one in project.store.classes.all()])[classes]
+    ids = np.array([class_record.id for class_record in project.store.classes.all()])[classes]
     project.store.images.add(
         [
             ImageRecord(

@@ -38,8 +38,8 @@ def main() -> None:
     if pick_device().type == "cuda":
         n *= 8
     use_threads(pick_device(), options.threads)
-    with folder() as place:
-        images = made_up_images(Path(place), n)
+    with folder() as scratch:
+        images = made_up_images(Path(scratch), n)
         model = build_model(configuration(options.backbone), N_CLASSES, Seeds()).eval()
         size = best_batch_size(model.device)
         pixels = torch.from_numpy(np.load(images.pixels)).to(model.device)

@@ -41,7 +41,7 @@ def main() -> None:
         config = dataclasses.replace(config, epochs=3)
     per_class = 15 if options.quick else 0 if full else options.per_class
     started = time.perf_counter()
-    found: list[Separation] = []
+    separations: list[Separation] = []
     with tempfile.TemporaryDirectory() as scratch:
         if options.quick:
             dataset = datasets.load("digits", Path(scratch))
@@ -54,7 +54,7 @@ def main() -> None:
                 try:
                     record = next(run)
                 except StopIteration as end:
-                    found.append(end.value)
+                    separations.append(end.value)
                     break
                 print(f"seed {seed} epoch {record.epoch}: training accuracy {record.train_accuracy:.3f}", flush=True)
 
@@ -64,13 +64,15 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "td_entropy_auroc": mean([one.auroc["td_entropy"] for one in found]),
-                "td_margin_auroc": mean([one.auroc["td_margin"] for one in found]),
-                "snapshot_entropy_auroc": mean([one.auroc["entropy"] for one in found]),
-                "snapshot_margin_auroc": mean([one.auroc["margin"] for one in found]),
-                "held_out": {name: mean([one.held_out[name] for one in found]) for name in PUBLISHED},
-                "train_accuracy": mean([one.train_accuracy for one in found]),
-                "images": len(found[0].minor),
+                "td_entropy_auroc": mean([separation.auroc["td_entropy"] for separation in separations]),
+                "td_margin_auroc": mean([separation.auroc["td_margin"] for separation in separations]),
+                "snapshot_entropy_auroc": mean([separation.auroc["entropy"] for separation in separations]),
+                "snapshot_margin_auroc": mean([separation.auroc["margin"] for separation in separations]),
+                "held_out": {
+                    name: mean([separation.held_out[name] for separation in separations]) for name in PUBLISHED
+                },
+                "train_accuracy": mean([separation.train_accuracy for separation in separations]),
+                "images": len(separations[0].minor),
                 "backbone": config.backbone,
                 "epochs": config.epochs,
                 "seeds": options.seeds,

@@ -79,15 +79,18 @@ def main() -> None:
     options = parser.parse_args()
     size, labelled, dimensions, n = (500, 50, 16, 10) if options.quick else (100_000, 1_000, 512, 100)
 
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     # A process each; in the quick run one for all, since starting them is what takes long.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=None if options.quick else 1) as workers:
         for name in options.strategies.split(","):
             part = size // 10 if name == SQUARE else size
-            found[name] = workers.apply(measure, (name, part, labelled, dimensions, n))
-            one = found[name]
-            print(f"{name:24} {one['seconds']:8.2f} s {one['cpu_s']:8.2f} s CPU {one['peak_gb']:6.2f} GB", flush=True)
-    counted = [value for name, value in found.items() if name != SQUARE]
+            results[name] = workers.apply(measure, (name, part, labelled, dimensions, n))
+            result = results[name]
+            print(
+                f"{name:24} {result['seconds']:8.2f} s {result['cpu_s']:8.2f} s CPU {result['peak_gb']:6.2f} GB",
+                flush=True,
+            )
+    counted = [value for name, value in results.items() if name != SQUARE]
     print(
         json.dumps(
             {
@@ -95,7 +98,7 @@ def main() -> None:
                 "slowest_cpu_s": max((value["cpu_s"] for value in counted), default=None),
                 "peak_gb": max((value["peak_gb"] for value in counted), default=None),
                 "asked": n,
-                "strategies": found,
+                "strategies": results,
             }
         )
     )

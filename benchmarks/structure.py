@@ -20,11 +20,11 @@ ROOT = Path(__file__).parent.parent
 
 def modules_of(root: Path) -> dict[str, Path]:
     """Dotted name of each module below ``root/tidal_core``, and its file."""
-    found = {}
+    modules = {}
     for path in sorted((root / "tidal_core").rglob("*.py")):
         name = ".".join(path.relative_to(root).with_suffix("").parts)
-        found[name.removesuffix(".__init__")] = path
-    return found
+        modules[name.removesuffix(".__init__")] = path
+    return modules
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -64,8 +64,8 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     from scipy.sparse.csgraph import connected_components
 
     names = sorted(graph)
-    place = {name: i for i, name in enumerate(names)}
-    edges = [(place[a], place[b]) for a, targets in graph.items() for b in targets]
+    index = {name: i for i, name in enumerate(names)}
+    edges = [(index[a], index[b]) for a, targets in graph.items() for b in targets]
     if not edges:
         return []
     rows, columns = zip(*edges, strict=True)
@@ -74,7 +74,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     )
     groups: dict[int, list[str]] = {}
     for name in names:
-        groups.setdefault(int(component[place[name]]), []).append(name)
+        groups.setdefault(int(component[index[name]]), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -20,8 +20,8 @@ def main() -> None:
     pairs = options.pairs or (2 if options.quick else 10 if options.backbone == "resnet18" else 40)
     config = configuration(options.backbone, precision=options.precision)
     n = config.batch_size * batches if not options.quick else 16
-    with folder() as place:
-        images = made_up_images(Path(place), n)
+    with folder() as scratch:
+        images = made_up_images(Path(scratch), n)
         with_td = start_training(config, images, curves=True, threads=options.threads)
         plain = configuration(options.backbone, precision=options.precision, companions=())
         without = start_training(plain, images, curves=False, threads=options.threads)

@@ -95,8 +95,8 @@ def main() -> None:
     batches = 1 if options.quick or options.backbone == "resnet18" else 8
     pairs = options.pairs or (2 if options.quick else 10 if options.backbone == "resnet18" else 30)
     n = config.batch_size * batches if not options.quick else 16
-    with folder() as place:
-        images = made_up_images(Path(place), n)
+    with folder() as scratch:
+        images = made_up_images(Path(scratch), n)
         ours = start(config, images, curves=True, threads=options.threads)
         theirs = usual_recipe(config, images)
         use_threads(torch.device("cpu"), options.threads)

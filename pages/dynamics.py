@@ -7,6 +7,7 @@ import streamlit as st
 from tidal_core.errors import NotFound
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
+from tidal_core.text import literal
 from tidal_core.ui import groups, life, looking
 from tidal_core.ui.runtime import current_project
 from tidal_core.ui.thumbnails import thumbnails
@@ -22,7 +23,7 @@ def asked_image(project: Project) -> ImageRecord | None:
     try:
         return project.store.images.get(int(text))
     except (NotFound, ValueError, OverflowError):
-        st.warning(f"There is no image {text[:40]!r} in this project. Search for it below.")
+        st.warning(f"There is no image {literal(repr(text[:40]))} in this project. Search for one below.")
         return None
 
 
@@ -35,7 +36,7 @@ def find(project: Project) -> ImageRecord | None:
     st.text_input(
         "Find an image",
         key="find",
-        placeholder="Its number, or a part of its file name",
+        placeholder="Image number or part of the file name",
         icon=":material/search:",
         on_change=searched,
         width=420,
@@ -50,8 +51,8 @@ def find(project: Project) -> ImageRecord | None:
             st.query_params["image"] = str(matches[0].id)
             return matches[0]
         else:
-            st.caption(f"{len(matches)} images, pick one" if len(matches) < 24 else "The first 24 images, pick one")
-            picked = thumbnails(project, [one.id for one in matches], "matches")
+            st.caption(f"{len(matches)} images; click one" if len(matches) < 24 else "The first 24 images; click one")
+            picked = thumbnails(project, [image.id for image in matches], "matches")
             if picked is not None:
                 st.session_state["found"] = ""
                 st.query_params["image"] = str(picked)
@@ -62,17 +63,17 @@ def find(project: Project) -> ImageRecord | None:
 def show_life(project: Project) -> None:
     image = find(project)
     if image is None:
-        looking.empty_state(project, "the life of an image, as the model learnt it epoch by epoch")
+        looking.empty_state(project, "how the model learnt an image, epoch by epoch")
         return
     if "image" not in st.query_params and looking.done_rounds(project):
-        st.caption("Shown is the image that the model changed its mind about most. Search for any other.")
+        st.caption("This is the image whose prediction changed most. Search for any other.")
     life.show(project, image)
 
 
 project = current_project()
 seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Dynamics")
-st.caption("How the model came to believe what it believes, image by image.")
+st.caption("How the model's predictions changed while it trained, image by image.")
 default = st.query_params.get("view", "life")
 view = st.segmented_control(
     "View",

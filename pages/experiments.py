@@ -9,8 +9,8 @@ from tidal_core.ui import experiments_view as view
 
 st.title("Experiments")
 st.caption(
-    "Does asking by training dynamics pay? Known labels stand in for a person; training, scoring and asking are the "
-    "studio's own. Runs go on in the background, and where they were after a restart."
+    "Which strategy needs the fewest labels? Known labels stand in for a person; training, scoring and choosing images "
+    "work as in the studio. Runs continue in the background; after a restart, press “Go on”."
 )
 form.start_form()
 form.ways_of_asking()

@@ -10,16 +10,16 @@ from tidal_core.ui.runtime import current_project
 project = current_project()
 seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Progress")
-st.caption("Is it working, and is it enough?")
+st.caption("How accurate the model is, and whether you can stop labelling.")
 done = looking.done_rounds(project)
 if not done:
-    looking.empty_state(project, "how often the model is right, and what more labels would bring")
+    looking.empty_state(project, "the accuracy of the model, and what more labels would bring")
 else:
     found = progress_view.tested(project, done)
     if found is None:
         st.info(
-            "No images are kept apart for measuring yet. One in ten images that are asked is kept for it; label on, "
-            "and accuracy appears with the next round."
+            "No images are kept to measure accuracy yet. A share of the images you label is (Project page, Settings); "
+            "label on, and accuracy appears with the next round."
         )
     else:
         progress_view.summary(project, done, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tidal_core.text import literal
 from tidal_core.ui import import_view
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
@@ -12,7 +13,7 @@ from tidal_core.ui.speed_view import speed_settings
 
 project = current_project()
 st.title("Project")
-st.caption(f"{project.title} · {project.folder}")
+st.caption(f"{literal(project.title)} · {literal(str(project.folder))}")
 
 # Tabs of each project's own: after a project was made its images are shown, with the import under way.
 names = ["Images", "Classes", "Settings", "Export", "New project"]

@@ -7,7 +7,7 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
-from tidal_core.text import config_in_words
+from tidal_core.text import config_in_words, literal
 from tidal_core.ui import looking, rounds_view
 from tidal_core.ui.runtime import current_project, get_studio
 
@@ -23,7 +23,7 @@ def controls(project: Project) -> None:
             icon=":material/play_arrow:",
             type="primary",
             disabled=not startable,
-            help=why_not or "Starts a round with the labels of now, without waiting for more.",
+            help=why_not or "Starts a round with the current labels, without waiting for more.",
             key="train-now",
         ):
             worker.ask(project.slug)
@@ -32,12 +32,12 @@ def controls(project: Project) -> None:
             "Cancel this round",
             icon=":material/stop:",
             key="cancel",
-            help="Ends the round. Its labels stay and belong to the next one.",
+            help="Ends the round. Its labels are kept for the next one.",
         ):
             worker.cancel(project.slug)
             st.toast(f"Round {active.id} is being cancelled.")
         if not worker.alive:
-            st.error("The worker does not run: restart the studio.", icon=":material/error:")
+            st.error("The training worker has stopped: restart the studio.", icon=":material/error:")
 
 
 def one_round(project: Project) -> None:
@@ -48,24 +48,26 @@ def one_round(project: Project) -> None:
         rounds_view.live(project, active.id)
         chosen = active
     else:
-        ids = [one.id for one in records][::-1]
-        by_id = {one.id: one for one in records}
-        number = st.selectbox("Round", ids, format_func=lambda one: rounds_view.title_of(by_id[one]), width=320)
+        ids = [record.id for record in records][::-1]
+        by_id = {record.id: record for record in records}
+        number = st.selectbox(
+            "Round", ids, format_func=lambda round_id: rounds_view.title_of(by_id[round_id]), width=320
+        )
         chosen = by_id[int(number or ids[0])]
         rounds_view.finished(project, chosen)
-    with st.expander("What this round does, in words", icon=":material/notes:"):
+    with st.expander("What this round does", icon=":material/notes:"):
         strategy = strategies.of_round(chosen.strategy)
         for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels, strategy.in_words):
-            st.markdown(f"- {line}")
+            st.markdown(f"- {literal(line)}")
 
 
 project = current_project()
 seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Training")
-st.caption("The model learns from the labels in rounds, while people go on labelling.")
+st.caption("The model learns from the labels in rounds while you go on labelling.")
 controls(project)
 if not project.store.rounds.all():
-    looking.empty_state(project, "the model at work, live, and how often it is right")
+    looking.empty_state(project, "training curves, live, and the accuracy of each round")
 else:
     one_round(project)
     rounds_view.accuracy(project)

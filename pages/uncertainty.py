@@ -1,4 +1,4 @@
-"""Uncertainty: what the model is unsure of, by its snapshot and by its training dynamics, round by round."""
+"""Uncertainty: what the model is unsure of, by its final prediction and by its training dynamics, round by round."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tidal_core.ui import charts, looking, pool_view
 from tidal_core.ui.runtime import current_project
 
 RIDGE_HELP = (
-    "How the score is spread over the images, a ridge for each round. Blue: already labelled. Magenta: asked out of "
-    "this round's ranking (in the newest round also the next batch). Grey: the rest. Each group is scaled to its own "
-    "size, so that a small one can be seen. "
+    "The distribution of the score over the images, one ridge for each round. Blue: already labelled. Magenta: chosen "
+    "by this round (in the newest round also the next batch). Grey: the rest. Each group is scaled to its own size, so "
+    "that small groups can be seen. "
 )
 
 project = current_project()
 seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Uncertainty")
-st.caption("Which images the model has not settled on, and whether its training dynamics tell more than its last word.")
+st.caption("Which images are unsettled, by the final prediction and by the training dynamics.")
 done = looking.done_rounds(project)
 if not done:
     looking.empty_state(project, "how unsure the model is of every image")
@@ -28,7 +28,7 @@ else:
     table = looking.pool_table(project, newest.id, looking.key_of(project, newest))
     known = [name for name in COMPARED_ESTIMATORS if pool_view.has(table, name)]
     if not known:
-        st.info("This project has a single class: there is nothing to be unsure about. Add a second one.")
+        st.info("This project has a single class, so there is no uncertainty to show. Add another on the Project page.")
         st.stop()
     names = {name: ESTIMATORS[name].title for name in known}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -41,7 +41,7 @@ else:
     low, high = ESTIMATORS[estimator].bounds(len(newest.class_ids))
     ridge = figures.ridge_info(
         estimator,
-        [one.id for one in shown],
+        [record.id for record in shown],
         list(figures.GROUP_NAMES),
         looking.histograms(project, shown, estimator),
         low,
@@ -54,7 +54,7 @@ else:
         lambda: (ridge, figures.ridge_figure(ridge, theme)),
     )
     if len(np.asarray(table["image_id"])) == 0:
-        st.info("Every image is labelled: nothing is left to be unsure about.")
+        st.info("Every image is labelled, so there is no uncertainty to show.")
         st.stop()
     pool_view.extremes(project, newest, table, estimator)
     left, right = st.columns(2, gap="large")

@@ -175,7 +175,7 @@ def test_a_full_disk_is_named_with_what_helps_and_leaves_nothing(tmp_path: Path)
     with inside(FULL, tmp_path / "a.csv") as process:
         said = process.communicate()[0].decode()
 
-    assert said == f"{tmp_path / 'a.csv'} cannot be written (File too large); make room on the disk.\n"
+    assert said == f"{tmp_path / 'a.csv'} cannot be written (File too large); free some space on the disk.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_a_place_that_cannot_be_is_named_with_what_helps(tmp_path: Path) -> None
     (tmp_path / "file").touch()
 
     with (
-        pytest.raises(InputError, match=r"cannot be written .*; choose another place or name"),
+        pytest.raises(InputError, match=r"cannot be written .*; choose another folder or name"),
         replaced(tmp_path / "file" / "a.csv"),
     ):
         pass
@@ -262,4 +262,5 @@ def test_nothing_else_renames_or_makes_names_for_what_is_on_its_way() -> None:
 
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if other_ways.search(path.read_text("utf-8"))}
 
-    assert found == {"files.py", "experiments/runs.py"}  # the latter waits for lines that it appends
+    # Two wait until what they add to a file is on the disk: lines of a run, rows of features.
+    assert found == {"files.py", "experiments/runs.py", "engine/features/store.py"}

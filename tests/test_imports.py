@@ -11,7 +11,9 @@ ROOT = Path(__file__).parent.parent
 MODULES = modules_of(ROOT)
 GRAPH = import_graph(MODULES)
 
-GROUND = {"records", "errors", "config", "projects", "files", "text", "cli", "__main__"}
+GROUND = {
+    "records", "errors", "json_checks", "config", "projects", "ownership", "files", "text", "cli", "__main__",
+}  # fmt: skip
 """Modules beside the rooms. They import no room, but for the store (an open project has one) and the commands."""
 
 COMPUTING = {"torch", "torchvision", "numpy", "safetensors", "psutil"}
@@ -27,12 +29,12 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "store": (set(), TABLES | {"duckdb"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies"}, {"numpy"}),
-    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil"}),
+    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
     "export": ({"store", "images", "engine", "method", "strategies"}, TABLES | {"torch", "safetensors", "onnx"}),
-    "snapshots": ({"store", "images"}, {"numpy", "psutil"}),
+    "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
-        TABLES | {"torch", "torchvision", "typer", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
+        TABLES | {"torch", "torchvision", "typer", "msgspec", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
     ),
     "figures": ({"method", "experiments"}, {"plotly", "numpy", "scipy"}),
     "ui": (
@@ -55,8 +57,10 @@ EXCEPTIONS: dict[str, set[str]] = {
 OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
     "records": (set(), {"numpy"}),
     "errors": (set(), set()),
-    "config": ({"errors"}, set()),
+    "json_checks": ({"errors"}, {"msgspec"}),
+    "config": ({"errors", "json_checks"}, set()),
     "files": ({"errors"}, {"psutil"}),
+    "ownership": ({"errors", "files", "json_checks"}, {"filelock", "psutil", "msgspec"}),
     "text": ({"config", "errors"}, set()),
     "projects": ({"config", "errors", "files", "store", "text"}, {"platformdirs"}),
     "cli": ({"commands", "errors", "experiments"}, {"typer", "rich"}),
@@ -67,8 +71,8 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 WITHOUT_TORCH = {
     "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.estimators", "method.stopping",
     "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server", "store",
-    "strategies", "ui", "images", "projects", "experiments.owner", "experiments.protocol", "experiments.separation",
-    "export.tables",
+    "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
+    "experiments.separation", "export.tables",
 }  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def test_a_wrong_method_fails_its_test(
 def test_an_estimator_whose_wrong_end_is_asked_fails_its_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     guard = test_estimators.test_the_undecided_are_asked_before_the_certain
     right = ESTIMATORS[name]
-    turned = replace(right, ask_for="lowest" if right.ask_for == "highest" else "highest")
+    turned = replace(right, query_end="lowest" if right.query_end == "highest" else "highest")
 
     guard(name)
     monkeypatch.setitem(ESTIMATORS, name, turned)

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from tidal_core import json_checks
 from tidal_core.errors import InputError
 
 Precision = Literal["float32", "bfloat16"]
@@ -33,20 +34,19 @@ class JsonConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The configuration that ``to_json`` wrote. Raises InputError for a key this version does not know."""
-        return cls.from_dict(json.loads(text))
+        """The configuration that ``to_json`` wrote, of this version or an earlier one.
+
+        Raises InputError for a key that this version does not know, and for a value of another type.
+        """
+        try:
+            return json_checks.decode(text, cls, unknown="refuse")
+        except InputError as error:
+            raise InputError(f"The stored {cls.__name__} cannot be used: {error}") from error
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The configuration with these values; lists become tuples."""
-        fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(values) - set(fields))
-        if unknown:
-            raise InputError(
-                f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}; it was written by another version "
-                "of the studio, or is misspelt."
-            )
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        """The configuration with these values; lists become tuples. Raises InputError as ``from_json`` does."""
+        return json_checks.convert(values, cls, unknown="refuse")
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,3 @@ class RoundConfig(JsonConfig):
     queue_length: int = 5_000  # images ranked for the queue
     threads: int = 1  # torch's; on a CPU one core stays with the web server
     versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """As the base class, with the two inner configurations rebuilt."""
-        values = dict(values)
-        values["train"] = TrainConfig.from_dict(values["train"])
-        values["seeds"] = Seeds(**values["seeds"])
-        return super().from_dict(values)

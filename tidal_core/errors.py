@@ -4,7 +4,8 @@
     ├── ProjectError
     │   ├── ProjectNotFound      no project of this name
     │   ├── ProjectExists        a project of this name already exists
-    │   └── ProjectInUse         another process owns the project's file
+    │   ├── ProjectInUse         another process owns the project's file
+    │   └── ProjectClosed        the project was closed, and somebody still asks it
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
     │   └── NotFound             an id that the store does not have
@@ -46,6 +47,10 @@ class ProjectInUse(ProjectError):
     def __init__(self, message: str, *, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class ProjectClosed(ProjectError):
+    """The project was closed (the studio ends, or it is being replaced), and somebody still asks it."""
 
 
 class StoreError(TidalError):

@@ -103,7 +103,7 @@ def replaced(target: Path) -> Iterator[Path]:
         with atomic(target) as beside:
             yield beside
     except OSError as error:
-        remedy = "make room on the disk" if error.errno in DISK_FULL else "choose another place or name"
+        remedy = "free some space on the disk" if error.errno in DISK_FULL else "choose another folder or name"
         raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
 
 

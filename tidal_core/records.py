@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,8 @@ Floats: TypeAlias = NDArray[np.floating[Any]]  # of either precision
 Int64: TypeAlias = NDArray[np.int64]
 UInt8: TypeAlias = NDArray[np.uint8]
 Bools: TypeAlias = NDArray[np.bool_]
+
+Progress: TypeAlias = Callable[[int, int], None]  # called with what is done and all there is to do: bytes, images
 
 
 class Split(StrEnum):
@@ -99,6 +101,16 @@ ROUND_MOVES: dict[RoundState, frozenset[RoundState]] = {
     RoundState.FAILED: frozenset(),
     RoundState.CANCELLED: frozenset(),
 }
+
+
+def class_positions(class_ids: Int64, order: Int64 | Sequence[int]) -> Int64:
+    """Class ids (any shape) as positions in the class order of a round or table, -1 for those that it does not have."""
+    known = np.asarray(order, dtype=np.int64)
+    if not len(known):
+        return np.full_like(class_ids, -1)
+    by_id = np.argsort(known, kind="stable")
+    places = by_id[np.minimum(np.searchsorted(known, class_ids, sorter=by_id), len(known) - 1)]
+    return np.where(known[places] == class_ids, places, -1)
 
 
 @dataclass(frozen=True)
@@ -222,7 +234,7 @@ class EpochRecord:
     images_per_second: float
     batch_size: int
     curves: Curves | None = None  # rows in the order of the training images; None when not asked for
-    note: str | None = None  # "out of memory at 128 images: went on with 64"
+    note: str | None = None  # "out of memory with batches of 128 images: continued with 64"
 
 
 @dataclass(frozen=True)
@@ -343,12 +355,12 @@ class ImportReport:
 
 
 Direction = Literal["highest", "lowest"]
-"""Which end of a score is asked first."""
+"""Which end of a score is queried first."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """A number that says how unsure the model is of an image: what it is called, means, and which end is asked.
+    """A number that says how unsure the model is of an image: what it is called, means, and which end is queried.
 
     The function of the same name in ``method.estimators`` computes it, a column of that name in the scores table
     keeps it.
@@ -358,7 +370,7 @@ class Estimator:
     words: str  # what people call it, in the middle of a sentence
     meaning: str  # for someone who never read the papers
     source: str
-    ask_for: Direction
+    query_end: Direction
     symbol: str = ""  # what the paper calls it
     least: float = 0.0
     most: float | None = 1.0  # None: the logarithm of the number of classes
@@ -379,8 +391,8 @@ class Estimator:
         return self.least, float(np.log(max(n_classes, 2))) if self.most is None else self.most
 
     def urgency(self, values: Floats) -> Floats:
-        """The values turned so that what is asked first is the largest."""
-        return values if self.ask_for == "highest" else -values
+        """The values turned so that what is queried first is the largest."""
+        return values if self.query_end == "highest" else -values
 
 
 ESTIMATORS: dict[str, Estimator] = {
@@ -388,68 +400,68 @@ ESTIMATORS: dict[str, Estimator] = {
     for estimator in (
         Estimator(
             "entropy",
-            "snapshot entropy",
-            "How spread out the classifier's probabilities are now, at the end of training: 0 is one class for sure.",
+            "prediction entropy",
+            "How spread out the final prediction is over the classes: 0 means that one class is certain.",
             "Shannon 1948",
-            ask_for="highest",
+            query_end="highest",
             most=None,
         ),
         Estimator(
             "margin",
-            "snapshot margin",
-            "Lead of the classifier's first class over its second, now, at the end of training: 0 is a tie.",
+            "prediction margin",
+            "By how much the final prediction's first class leads the second: 0 is a tie.",
             "Scheffer et al. 2001",
-            ask_for="lowest",
+            query_end="lowest",
         ),
         Estimator(
             "confidence",
-            "snapshot confidence",
-            "Probability of the classifier's first class, now, at the end of training: 1 is that class for sure.",
+            "prediction confidence",
+            "The probability of the final prediction's first class: 1 means that it is certain.",
             "Lewis and Gale 1994",
-            ask_for="lowest",
+            query_end="lowest",
         ),
         Estimator(
             "td_entropy",
             "dynamics entropy",
-            "How spread out the training dynamics are over the classes: 0 is one class all along; the largest value, "
-            "the logarithm of the number of classes, is no idea. TiDAL asks for the highest.",
+            "How spread out the training dynamics are over the classes: 0 is one class all along, the largest value "
+            "(the logarithm of the number of classes) is all classes alike. TiDAL entropy chooses the highest.",
             "TiDAL, ICCV 2023",
-            ask_for="highest",
+            query_end="highest",
             symbol="H-bar",
             most=None,
         ),
         Estimator(
             "td_margin",
             "dynamics margin",
-            "Lead, in the training dynamics, of the class that the classifier says over the best other. Negative: "
-            "the dynamics disagree with the answer. TiDAL asks for the lowest.",
+            "By how much the predicted class leads the best other class in the training dynamics. A negative value "
+            "means that the dynamics favour another class. TiDAL margin chooses the lowest.",
             "TiDAL, ICCV 2023",
-            ask_for="lowest",
+            query_end="lowest",
             symbol="M-bar",
             least=-1.0,
         ),
         Estimator(
             "td_margin_naive",
             "naive dynamics margin",
-            "Lead, in the training dynamics, of the class that they favour over the second: 0 is a tie.",
+            "By how much the first class of the training dynamics leads their second: 0 is a tie.",
             "TiDAL, ICCV 2023, appendix",
-            ask_for="lowest",
+            query_end="lowest",
             symbol="M-bar_0",
         ),
         Estimator(
             "td_confidence",
             "dynamics confidence",
-            "Share that the class which the classifier says has in the training dynamics: 1 is that class all along.",
+            "The share of the predicted class in the training dynamics: 1 is that class all along.",
             "TiDAL, ICCV 2023, appendix",
-            ask_for="lowest",
+            query_end="lowest",
             symbol="P-bar",
         ),
         Estimator(
             "td_confidence_naive",
             "naive dynamics confidence",
-            "Largest share that a class has in the training dynamics: 1 is one class all along.",
+            "The largest share of a class in the training dynamics: 1 is one class all along.",
             "TiDAL, ICCV 2023, appendix",
-            ask_for="lowest",
+            query_end="lowest",
             symbol="P-bar_0",
         ),
     )
@@ -457,4 +469,4 @@ ESTIMATORS: dict[str, Estimator] = {
 """Every estimator by its name, in the order of the scores table's columns."""
 
 COMPARED_ESTIMATORS = ("td_entropy", "td_margin", "entropy", "margin")
-"""Those that pages show and the motivating experiment compares: the paper's two and their snapshots."""
+"""Those that pages show and the motivating experiment compares: the paper's two, and those of the final prediction."""

@@ -1,4 +1,4 @@
-"""A round's configuration and times in words that a person reads."""
+"""A round's configuration and times in words that a person reads; names from outside as text that stays text."""
 
 from __future__ import annotations
 
@@ -64,6 +64,28 @@ def seconds_in_words(seconds: float | None) -> str:
 def took(started: datetime | None, finished: datetime | None) -> float | None:
     """Seconds between two time stamps, None while one is missing."""
     return None if started is None or finished is None else (finished - started).total_seconds()
+
+
+_MARKS = re.compile(r"[\\`*_\[\]<>$|~&]|:(?=\S)")
+_FIRST = re.compile(r"[#+=-]|\d{1,9}(?=[.)])")  # a heading, a list, a line below a heading
+# Emoji, icons and arrows are looked for after Markdown was read, when no backslash protects them any more.
+_LATER = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)|:(?=[\w+\-/]+:)")
+_JOINER = "\u2060"  # has no width and lets no line break
+
+
+def literal(text: str) -> str:
+    """A name or message from outside, as Markdown that shows it as it is, on one line: in pages, tables, model cards.
+
+    Links, images, HTML, code, formulas, tables, Streamlit's ``:red[...]``, ``:material/...:`` and ``:smile:`` come out
+    as their letters. An address that stands there by itself may still become a link to itself.
+    """
+    line = " ".join(text.split())
+    line = _LATER.sub(lambda match: match[0][0] + _JOINER + match[0][1:], line)
+    line = _MARKS.sub(lambda match: "\\" + match[0], line)
+    first = _FIRST.match(line)
+    if first is None:
+        return line
+    return f"{first[0]}\\{line[first.end() :]}" if first[0].isdigit() else f"\\{line}"
 
 
 # Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.

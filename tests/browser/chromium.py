@@ -54,9 +54,9 @@ def on_the_machine() -> str | None:
         if not _works(chosen):
             raise NoChromium(f"TIDAL_CHROMIUM names {chosen!r}, which does not start. {REMEDY}")
         return chosen
-    for place in (*filter(None, map(shutil.which, NAMES)), *MAC):
-        if _works(place):
-            return place
+    for program in (*filter(None, map(shutil.which, NAMES)), *MAC):
+        if _works(program):
+            return program
     return None
 
 

@@ -170,7 +170,7 @@ class Labelling:
     def pressed_keys(self) -> list[Key]:
         """Every key so far, with the image that was painted."""
         found: list[dict[str, Any]] = self.page.evaluate("() => window.tidalKeys")
-        return [Key(each["key"], each["image"], each["pixels"]) for each in found]
+        return [Key(match["key"], match["image"], match["pixels"]) for match in found]
 
     def wait_saved(self) -> None:
         """Wait until the outbox is empty."""

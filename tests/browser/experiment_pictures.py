@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
-    arms = [one for one in given.arms.split(",") if one]
+    arms = [name for name in given.arms.split(",") if name]
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
         page = browser.new_page(viewport={"width": 1000, "height": 520})

@@ -45,9 +45,9 @@ def training_for_long(labels: int = 300) -> Project:
     """Digits with labels for a round that takes minutes: the worker begins it when the studio opens."""
     project = create_project("live", dataclasses.replace(DEMO_SETTINGS, title="Live", preset="paper"))
     ingest(project, "digits", labels="known")
-    images = [one for one in project.store.images.all(Split.POOL) if one.known_class is not None][:labels]
-    classes = [one.known_class for one in images if one.known_class is not None]
-    project.store.answers.import_labels(ImportedLabels([one.id for one in images], classes, ["me"] * len(images)))
+    images = [image for image in project.store.images.all(Split.POOL) if image.known_class is not None][:labels]
+    classes = [image.known_class for image in images if image.known_class is not None]
+    project.store.answers.import_labels(ImportedLabels([image.id for image in images], classes, ["me"] * len(images)))
     return project
 
 

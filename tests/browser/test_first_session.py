@@ -62,7 +62,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     server = held_server
     labelling = Labelling(page, server.url, pixels=True).open()
     first = labelling.painted()
-    expect(labelling.root).to_contain_text("20 more to round 1")
+    expect(labelling.root).to_contain_text("20 more labels until round 1")
 
     answered = [labelling.press(known(labelling.wait_painted())) for _ in range(20)]
     labelling.wait_saved()
@@ -93,7 +93,7 @@ def test_twenty_labels_bring_a_round_and_a_restart_finds_everything(
     server.start()
     labelling.open()
     assert labelling.painted() == next_image
-    expect(labelling.root).to_contain_text("20 more to round 2")
+    expect(labelling.root).to_contain_text("20 more labels until round 2")
     assert labelling.errors == []
 
 

@@ -137,7 +137,7 @@ def test_a_suggestion_is_hidden_until_the_answer_and_then_compared(page: Page, w
     labelling.press(str((image + 1) % 10))
 
     expect(labelling.root.locator(".last")).to_contain_text(f"the model said {image % 10}")
-    expect(labelling.root.locator(".why")).to_contain_text("Why was the last image asked?")
+    expect(labelling.root.locator(".why")).to_contain_text("Why was the last image chosen?")
     expect(labelling.root.locator(".why")).to_contain_text("H-bar")
 
 
@@ -163,4 +163,6 @@ def test_labelled_neighbours_are_shown_on_demand(page: Page, with_ranking: Label
 
     compare.click()
 
-    expect(labelling.root.locator(".rival").or_(labelling.root.get_by_text("No labelled image")).first).to_be_visible()
+    expect(
+        labelling.root.locator(".rival").or_(labelling.root.get_by_text("There is no labelled image")).first
+    ).to_be_visible()

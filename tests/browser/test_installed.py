@@ -25,7 +25,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT]
-    subprocess.run(build, check=True, timeout=120)
+    subprocess.run(build, check=True)
     (wheel,) = folder.glob("*.whl")
     made = folder / "venv"
     venv.create(made)
@@ -33,7 +33,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dependencies = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     Path(paths["purelib"], "dependencies.pth").write_text("\n".join(dependencies) + "\n", encoding="utf-8")
     install = [*pip, "--python", made, "install", "--no-deps", "--no-index", "--no-compile", wheel]
-    subprocess.run(install, check=True, timeout=120)
+    subprocess.run(install, check=True)
     return Path(paths["scripts"])
 
 

@@ -19,13 +19,13 @@ def test_auto_repeat_modifiers_and_text_fields_answer_nothing(page: Page, labell
     page.keyboard.press("Alt+3")
     page.keyboard.press("Control+5")
     page.evaluate("() => window.dispatchEvent(new KeyboardEvent('keydown', { key: '4', repeat: true, bubbles: true }))")
-    page.get_by_label("Who answers").click()
+    page.get_by_label("Your name").click()
     page.keyboard.press("7")
     let_timers_end(page, 200)
 
     assert labelling.painted() == first
     assert labelling.waiting() == 0
-    expect(page.get_by_label("Who answers")).to_have_value("me7")
+    expect(page.get_by_label("Your name")).to_have_value("me7")
 
 
 def test_the_keys_of_streamlit_do_not_fire_beside_the_labeller(page: Page, labelling: Labelling) -> None:
@@ -58,7 +58,7 @@ def test_undo_brings_images_back_in_reverse_with_their_answers(page: Page, label
 
     assert labelling.painted() == two
     labelling.wait_saved()
-    expect(labelling.root).to_contain_text("19 more to round 1")
+    expect(labelling.root).to_contain_text("19 more labels until round 1")
 
 
 def test_undo_reaches_behind_a_reload(page: Page, labelling: Labelling) -> None:
@@ -89,7 +89,7 @@ def test_going_back_shows_the_answer_and_a_new_one_replaces_it(page: Page, label
 
     assert labelling.painted() == now
     labelling.wait_saved()
-    expect(labelling.root).to_contain_text("18 more to round 1")
+    expect(labelling.root).to_contain_text("18 more labels until round 1")
 
 
 def test_skip_asks_why_and_digits_choose_the_reason(page: Page, labelling: Labelling) -> None:
@@ -117,6 +117,19 @@ def test_a_flag_keeps_the_image_and_carries_its_note_as_text(page: Page, labelli
     expect(labelling.root.locator(".flagged")).to_have_text("⚑ <b>two</b> digits?")
     assert labelling.painted() == first
     labelling.press("4")
+
+
+def test_a_note_that_ends_in_half_a_character_is_kept_and_holds_nothing_up(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    image = labelling.painted()
+    page.keyboard.press("f")
+    note = labelling.root.locator("[name=note]")
+    note.evaluate("field => { field.value = 'blurred \\ud83d'; }")  # what cutting an emoji in two leaves
+    note.press("Enter")
+    labelling.wait_saved()
+
+    assert labelling.painted() == image
+    expect(labelling.root.locator(".flagged")).to_have_text("⚑ blurred \ufffd")
 
 
 def test_a_class_is_found_by_typing(page: Page, labelling: Labelling) -> None:

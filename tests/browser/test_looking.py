@@ -97,7 +97,7 @@ def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Pat
     gate.allow(2)
     with Server(home, gate=gate) as server:
         page.goto(f"{server.url}/training?project=live")
-        page.wait_for_selector(".st-key-live-figure .scatterlayer .trace path.js-line")
+        page.locator(".st-key-live-figure .scatterlayer .trace path.js-line:visible").first.wait_for()
         page.evaluate(WATCH)
         for epochs in (3, 4, 5):
             gate.allow(epochs)

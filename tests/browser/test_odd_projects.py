@@ -39,7 +39,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Serv
         patch.setenv("TIDAL_HOME", str(home))
         make("one-label", Size(labelled=1, pool=20, test=10, rounds=1, epochs=3, first=1)).close()
         make("one-class", Size(labelled=0, pool=20, test=0, rounds=0, classes=1), class_names=("thing",)).close()
-        many = tuple(f"species {one}" for one in range(200))
+        many = tuple(f"species {number}" for number in range(200))
         make("many", Size(labelled=60, pool=80, test=40, rounds=2, epochs=4, classes=200), class_names=many).close()
         failed = make("failed", NO_ROUND)
         failed.store.settings.save(ProjectSettings(rounds_enabled=False))

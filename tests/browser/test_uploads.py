@@ -27,10 +27,10 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     panel.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
     expect(panel.get_by_text("labels.csv")).to_be_visible()
     panel.get_by_role("combobox").click()
-    page.get_by_role("option", name="Take them as labels").click()
+    page.get_by_role("option", name="Use them as labels").click()
     panel.get_by_role("button", name="Create").click()
 
     expect(page.get_by_text("3 images read")).to_be_visible()
-    expect(page.get_by_text("2 labels came along")).to_be_visible()
+    expect(page.get_by_text("2 labels imported")).to_be_visible()
     kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
-    assert sorted(one.name for one in kept) == ["blue.png", "green.png", "red.png"]
+    assert sorted(path.name for path in kept) == ["blue.png", "green.png", "red.png"]

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.browser.server import ROOT, Server
+from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.serving import Listening
 from tests.helpers.tiny import tiny_project
 from tidal_core import __version__, cli
@@ -28,7 +29,7 @@ def test_it_starts_from_any_folder_and_ctrl_c_ends_it_cleanly(tmp_path: Path, ti
 
     with Server(tidal_home, program=program, folder=elsewhere, variables=variables) as server:
         request = Request(f"{server.url}/api/p/tiny/classes", headers={"X-Tidal-Token": "of-the-test"})
-        with urlopen(request, timeout=30) as answer:
+        with urlopen(request, timeout=WAIT_SECONDS) as answer:
             classes = json.load(answer)["classes"]
         status = server.stop()
 

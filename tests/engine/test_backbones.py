@@ -55,13 +55,13 @@ def test_every_parameter_gets_a_gradient(built: dict[str, Backbone], name: str) 
 @every_backbone
 def test_a_gradient_into_any_stage_reaches_the_first_layer(built: dict[str, Backbone], name: str) -> None:
     backbone = built[name].train()
-    first = next(backbone.parameters())
+    parameter = next(backbone.parameters())
     for stage in range(len(backbone.stage_channels)):
         backbone.zero_grad()
         pooled(backbone(some(4))[1][stage]).square().sum().backward()
 
-        assert first.grad is not None
-        assert first.grad.abs().sum() > 0
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
 
 
 @every_backbone
@@ -86,11 +86,11 @@ def test_training_moves_the_running_statistics_and_evaluation_does_not(built: di
 @every_backbone
 def test_the_same_generator_gives_the_same_weights(built: dict[str, Backbone], name: str) -> None:
     torch.manual_seed(99)  # the global seed must not matter
-    one, other = (build_backbone(name, 5, Generator().manual_seed(seed)) for seed in (3, 3))
+    backbone, twin = (build_backbone(name, 5, Generator().manual_seed(seed)) for seed in (3, 3))
     third = build_backbone(name, 5, Generator().manual_seed(4))
 
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    assert not torch.equal(next(one.parameters()), next(third.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), twin.parameters(), strict=True))
+    assert not torch.equal(next(backbone.parameters()), next(third.parameters()))
 
 
 @every_backbone

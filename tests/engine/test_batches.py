@@ -28,19 +28,19 @@ def ramps(n: int, side: int = 16) -> Tensor:
 
 
 def test_each_image_is_shifted_by_a_draw_of_its_own_within_reach() -> None:
-    out = augment(ramps(64), brief(augmentation="crop", crop_padding=4), Generator().manual_seed(1))
-    down, right = out[:, 8, 8, 0].int() - 8, out[:, 8, 8, 1].int() - 8  # 4 pixels at 32 are 2 at 16
+    augmented = augment(ramps(64), brief(augmentation="crop", crop_padding=4), Generator().manual_seed(1))
+    down, right = augmented[:, 8, 8, 0].int() - 8, augmented[:, 8, 8, 1].int() - 8  # 4 pixels at 32 are 2 at 16
 
     assert set(down.tolist()) == set(right.tolist()) == {-2, -1, 0, 1, 2}
-    assert (out[..., 2] == torch.arange(64).view(64, 1, 1)).all()
+    assert (augmented[..., 2] == torch.arange(64).view(64, 1, 1)).all()
 
 
 def test_half_of_the_images_are_mirrored_where_asked_and_none_elsewhere() -> None:
     for augmentation, expected in (("flip-crop", pytest.approx(0.5, abs=0.15)), ("crop", 0)):
         config = brief(augmentation=augmentation, crop_padding=0)
-        out = augment(ramps(200), config, Generator().manual_seed(1))
+        augmented = augment(ramps(200), config, Generator().manual_seed(1))
 
-        assert (out[:, 0, 0, 1] == 15).float().mean().item() == expected
+        assert (augmented[:, 0, 0, 1] == 15).float().mean().item() == expected
 
 
 def test_what_moves_in_is_the_edge_or_black() -> None:
@@ -103,5 +103,5 @@ def test_pixels_go_to_the_device_to_the_host_or_stay_in_the_file(monkeypatch: py
 def test_a_file_that_holds_no_pixels_is_refused(tmp_path: Path, content: np.ndarray) -> None:
     np.save(tmp_path / "pixels.npy", content)
 
-    with pytest.raises(InputError, match="save another training size"):
+    with pytest.raises(InputError, match=r"should be uint8 .*; save another size of the pixel cache"):
         open_pixels(tmp_path / "pixels.npy")

@@ -35,9 +35,9 @@ def trained(folder: Path, companions: tuple[str, ...]) -> Model:
 
 
 def head(seed: int = 0) -> MCDropout:
-    found = build_companion("mc-dropout", (4, 8), 3, torch.Generator().manual_seed(seed))
-    assert isinstance(found, MCDropout)
-    return found
+    companion = build_companion("mc-dropout", (4, 8), 3, torch.Generator().manual_seed(seed))
+    assert isinstance(companion, MCDropout)
+    return companion
 
 
 def test_every_companion_but_td_keeps_to_the_seam() -> None:
@@ -63,13 +63,13 @@ def test_its_head_learns(tmp_path: Path) -> None:
 def test_scores_carry_what_bald_reads_whatever_the_batch(tmp_path: Path) -> None:
     model, data = trained(tmp_path, ("mc-dropout", "td")), make_dataset(tmp_path)
 
-    first, again = (
+    in_threes, in_twenties = (
         score(model, data.pixels, data.test_rows, batch_size=size).extra["mc_information"] for size in (3, 20)
     )
 
-    assert first.shape == (20,)
-    np.testing.assert_allclose(first, again, atol=1e-6)
-    assert 0 < first.max() <= np.log(3)
+    assert in_threes.shape == (20,)
+    np.testing.assert_allclose(in_threes, in_twenties, atol=1e-6)
+    assert 0 < in_threes.max() <= np.log(3)
 
 
 def all_at_once(companion: MCDropout, features: torch.Tensor) -> np.ndarray:
@@ -81,8 +81,8 @@ def all_at_once(companion: MCDropout, features: torch.Tensor) -> np.ndarray:
             logits = [companion(block, generator).double() for _ in range(PASSES)]
         blocks.append(torch.softmax(torch.stack(logits, dim=1), dim=2).numpy())
     p = np.concatenate(blocks)  # (N, S, C)
-    found: np.ndarray = scipy_entropy(p.mean(axis=1), axis=1) - scipy_entropy(p, axis=2).mean(axis=1)
-    return found
+    information: np.ndarray = scipy_entropy(p.mean(axis=1), axis=1) - scipy_entropy(p, axis=2).mean(axis=1)
+    return information
 
 
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 30.0, 1e5])
@@ -93,10 +93,10 @@ def test_passes_summed_up_as_they_go_say_what_they_say_all_at_once(sharpness: fl
     with torch.no_grad():
         companion.head.weight.mul_(sharpness)
 
-    found = companion.extra(features)["mc_information"].numpy()
+    information = companion.extra(features)["mc_information"].numpy()
 
-    np.testing.assert_allclose(found, all_at_once(companion, features), atol=1e-6)
-    assert (found >= 0).all()
+    np.testing.assert_allclose(information, all_at_once(companion, features), atol=1e-6)
+    assert (information >= 0).all()
 
 
 def test_sure_and_opposite_passes_say_log_two_and_equal_ones_nothing() -> None:
@@ -125,9 +125,9 @@ print(peak() - before)
 
 
 def test_a_large_pool_is_never_held_as_pool_times_passes_times_classes() -> None:
-    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
 
-    assert float(done.stdout) < 40, "MB; all at once they were 160"
+    assert float(process.stdout) < 40, "MB; all at once they were 160"
 
 
 def test_half_of_the_features_are_dropped_and_the_rest_doubled() -> None:
@@ -142,12 +142,12 @@ def test_half_of_the_features_are_dropped_and_the_rest_doubled() -> None:
 
 
 def test_each_feature_is_kept_half_of_the_time_whatever_the_others_do() -> None:
-    kept = half_of(4000, 11, torch.Generator().manual_seed(2), CPU)
+    mask = half_of(4000, 11, torch.Generator().manual_seed(2), CPU)
 
-    assert set(kept.unique().tolist()) == {0.0, 2.0}
-    assert kept.shape == (4000, 11)
-    np.testing.assert_allclose(kept.mean(dim=0), 1, atol=0.07)
-    np.testing.assert_allclose(np.corrcoef(kept.T.numpy()), np.eye(11), atol=0.07)
+    assert set(mask.unique().tolist()) == {0.0, 2.0}
+    assert mask.shape == (4000, 11)
+    np.testing.assert_allclose(mask.mean(dim=0), 1, atol=0.07)
+    np.testing.assert_allclose(np.corrcoef(mask.T.numpy()), np.eye(11), atol=0.07)
 
 
 def test_its_gradient_stops_at_the_features() -> None:

@@ -104,13 +104,13 @@ def test_exact_curves_are_those_of_the_network_after_each_epoch(tmp_path: Path) 
     np.testing.assert_allclose(p_bar, np.stack(seen[3:], axis=1).mean(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize(("epochs", "kept"), [(1, 1), (2, 2), (KEPT, KEPT), (200, KEPT)])
-def test_heads_are_kept_at_even_distances_the_last_among_them(epochs: int, kept: int) -> None:
-    wanted = sorted(HeadHistory(epochs).wanted)
+@pytest.mark.parametrize(("epochs", "n_kept"), [(1, 1), (2, 2), (KEPT, KEPT), (200, KEPT)])
+def test_heads_are_kept_at_even_distances_the_last_among_them(epochs: int, n_kept: int) -> None:
+    epochs_kept = sorted(HeadHistory(epochs).wanted)
 
-    assert len(wanted) == kept
-    assert wanted[-1] == epochs
-    assert len(set(np.diff(wanted).tolist())) <= 2
+    assert len(epochs_kept) == n_kept
+    assert epochs_kept[-1] == epochs
+    assert len(set(np.diff(epochs_kept).tolist())) <= 2
 
 
 def test_a_round_that_goes_on_from_its_checkpoint_has_all_heads(tmp_path: Path) -> None:

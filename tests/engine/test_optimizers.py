@@ -49,17 +49,17 @@ def test_a_parameter_without_gradient_stays() -> None:
 def test_a_memory_taken_from_a_file_goes_on_as_the_one_that_was_never_away(name: str) -> None:
     config = brief(optimizer=name)
     start = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(2)).to(memory_format=torch.channels_last)
-    kept = nn.Parameter(start.clone())
-    optimizer = build_optimizer(config, [kept])
+    parameter = nn.Parameter(start.clone())
+    optimizer = build_optimizer(config, [parameter])
     for _ in range(3):
-        step(optimizer, kept)
-    away = nn.Parameter(kept.detach().clone())
+        step(optimizer, parameter)
+    away = nn.Parameter(parameter.detach().clone())
     again = build_optimizer(config, [away])
     from_a_file = {name: value.contiguous() for name, value in optimizer_tensors(optimizer).items()}
     load_optimizer_tensors(again, from_a_file)
 
-    step(optimizer, kept)
+    step(optimizer, parameter)
     step(again, away)
 
-    assert torch.equal(kept, away)
+    assert torch.equal(parameter, away)
     assert len(optimizer_tensors(again)) == len(optimizer_tensors(optimizer)) > 0

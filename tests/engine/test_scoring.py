@@ -69,11 +69,11 @@ def test_a_model_without_a_module_has_no_predicted_dynamics(images: TrainImages)
 
 def test_scoring_goes_on_from_the_block_where_it_stopped(model: Model, images: TrainImages) -> None:
     whole = list(score_blocks(model, images.pixels, images.rows, block=16))
-    rest = list(score_blocks(model, images.pixels, images.rows, block=16, start=whole[0].stop))
+    blocks = list(score_blocks(model, images.pixels, images.rows, block=16, start=whole[0].stop))
 
     assert [(b.start, b.stop) for b in whole] == [(0, 16), (16, 32), (32, 40)]
-    assert [(b.start, b.stop) for b in rest] == [(16, 32), (32, 40)]
-    assert np.array_equal(whole[2].scores.log_p, rest[1].scores.log_p)
+    assert [(b.start, b.stop) for b in blocks] == [(16, 32), (32, 40)]
+    assert np.array_equal(whole[2].scores.log_p, blocks[1].scores.log_p)
 
 
 def test_scoring_stops_when_asked(model: Model, images: TrainImages) -> None:
@@ -82,10 +82,10 @@ def test_scoring_stops_when_asked(model: Model, images: TrainImages) -> None:
 
 
 def test_scoring_says_at_the_end_that_it_is_done(model: Model, images: TrainImages) -> None:
-    said: list[tuple[int, int]] = []
-    score(model, images.pixels, images.rows, progress=lambda done, of: said.append((done, of)))
+    reports: list[tuple[int, int]] = []
+    score(model, images.pixels, images.rows, progress=lambda done, of: reports.append((done, of)))
 
-    assert said[-1] == (40, 40)
+    assert reports[-1] == (40, 40)
 
 
 def test_an_empty_pool_has_no_scores(model: Model, images: TrainImages) -> None:

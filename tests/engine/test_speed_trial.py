@@ -17,18 +17,18 @@ WAYS = {"float32", "float32, channels last", "bfloat16", "bfloat16, channels las
 
 
 def test_a_trial_measures_every_way() -> None:
-    found = measure_speeds(brief(), 8, 3, rounds=1)
+    speeds = measure_speeds(brief(), 8, 3, rounds=1)
 
-    assert set(found.images_per_second) == WAYS
-    assert all(speed > 0 for speed in found.images_per_second.values())
+    assert set(speeds.images_per_second) == WAYS
+    assert all(speed > 0 for speed in speeds.images_per_second.values())
 
 
 def test_only_what_is_much_faster_is_worth_a_change() -> None:
-    found = Speeds("cuda", {"float32": 100.0, "float32, channels last": 109.0, "bfloat16": 105.0})
+    speeds = Speeds("cuda", {"float32": 100.0, "float32, channels last": 109.0, "bfloat16": 105.0})
 
-    assert found.worth_changing_to("float32") is None
-    assert found.worth_changing_to("float32, channels last") is None
-    faster = Speeds("cuda", {**found.images_per_second, "bfloat16": 220.0})
+    assert speeds.worth_changing_to("float32") is None
+    assert speeds.worth_changing_to("float32, channels last") is None
+    faster = Speeds("cuda", {**speeds.images_per_second, "bfloat16": 220.0})
     assert faster.worth_changing_to("float32") == "bfloat16"
     assert faster.times("bfloat16", "float32") == 2.2
     assert faster.worth_changing_to("bfloat16") is None, "in use already"
@@ -39,15 +39,15 @@ def test_a_trial_in_a_process_of_its_own_says_what_it_found(tmp_path: Path, monk
         trial = Trial(brief(), 8, 3)
         assert trial.running
 
-    found = trial.result()
+    speeds = trial.result()
 
-    assert set(found.images_per_second) == WAYS
+    assert set(speeds.images_per_second) == WAYS
     assert not trial.running
-    assert trial.result() is found
+    assert trial.result() is speeds
 
 
 def test_a_trial_that_breaks_off_says_why() -> None:
-    with pytest.raises(TidalError, match=r"The trial broke off: .*no backbone"):
+    with pytest.raises(TidalError, match=r"The speed trial stopped early: .*no backbone"):
         Trial(brief(backbone="nothing"), 8, 3).result()
 
 
@@ -68,9 +68,9 @@ def test_looking_at_a_trial_needs_no_torch() -> None:
 
 
 def test_what_was_found_comes_back_from_json_as_it_went() -> None:
-    found = Speeds("cpu", {"float32": 1.5})
+    speeds = Speeds("cpu", {"float32": 1.5})
 
-    assert Speeds.from_dict(json.loads(found.to_json())) == found
+    assert Speeds.from_dict(json.loads(speeds.to_json())) == speeds
 
 
 def test_a_project_trains_as_its_settings_say() -> None:

@@ -64,9 +64,9 @@ def test_the_recorded_curves_averaged_are_the_trackers_p_bar(tmp_path: Path, win
 
     curves = [record.curves.p for record in training if record.curves is not None]
 
-    first = 0 if window == "all" else 2
+    first_epoch = 0 if window == "all" else 2
     assert training.result is not None
-    assert np.allclose(np.mean(curves[first:], axis=0), training.result.td_bar, atol=1e-6)
+    assert np.allclose(np.mean(curves[first_epoch:], axis=0), training.result.td_bar, atol=1e-6)
 
 
 def test_the_same_seeds_give_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
@@ -89,16 +89,16 @@ def test_each_seed_changes_the_result_by_itself(tmp_path: Path, kind: str) -> No
 def test_a_round_resumed_from_its_checkpoint_ends_as_one_that_never_stopped(tmp_path: Path) -> None:
     config, images, file = brief(epochs=4), training_images(tmp_path), tmp_path / "round.ckpt"
     whole, records = run(config, images)
-    first = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
-    next(first), next(first), next(first)
-    first.close()
+    stopped = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
+    next(stopped), next(stopped), next(stopped)
+    stopped.close()
 
     model = fresh(config, images)
-    rest = train(config, images, model, Seeds(), TrainOptions(checkpoint=file))
-    done = checkpoint_epoch(file)
-    later = list(rest)
+    resumed = train(config, images, model, Seeds(), TrainOptions(checkpoint=file))
+    finished_epochs = checkpoint_epoch(file)
+    later = list(resumed)
 
-    assert done == 2
+    assert finished_epochs == 2
     assert [record.epoch for record in later] == [3, 4]
     assert [record.loss for record in later] == [record.loss for record in records[2:]]
     assert same_weights(model, whole)
@@ -124,21 +124,21 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 
 def test_a_round_stops_before_the_next_batch_when_asked(tmp_path: Path) -> None:
     config, images = brief(), training_images(tmp_path)
-    asked: list[int] = []
-    options = TrainOptions(should_stop=lambda: asked.append(1) is None and len(asked) > 4)
+    questions: list[int] = []
+    options = TrainOptions(should_stop=lambda: questions.append(1) is None and len(questions) > 4)
     training = train(config, images, fresh(config, images), Seeds(), options)
 
     assert [record.epoch for record in training] == [1]
-    assert len(asked) == 5
+    assert len(questions) == 5
     assert training.result is None
 
 
 def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
     images = training_images(tmp_path)
-    wrong = TrainImages(images.pixels, images.rows, images.labels + 1, images.n_classes)
+    mislabelled = TrainImages(images.pixels, images.rows, images.labels + 1, images.n_classes)
 
     with pytest.raises(InputError, match="labels go from 1 to 3"):
-        train(brief(), wrong, fresh(brief(), images), Seeds())
+        train(brief(), mislabelled, fresh(brief(), images), Seeds())
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 9])
@@ -191,7 +191,9 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Model, "normalise", small_memory)
     _, records = run(brief(batch_size=16), images)
 
-    assert records[0].note == "out of memory at 12 images: went on with 6; out of memory at 6 images: went on with 3"
+    assert records[0].note == "; ".join(
+        f"out of memory with batches of {size} images: continued with {size // 2}" for size in (12, 6)
+    )
     assert [record.batch_size for record in records] == [3, 3, 3]
     assert records[1].note is None
 
@@ -300,12 +302,12 @@ def test_memory_for_the_dynamics_of_many_classes_is_said_beforehand(
 
 
 def test_progress_says_epoch_batch_speed_and_time_left(tmp_path: Path) -> None:
-    said: list[TrainProgress] = []
-    run(brief(), training_images(tmp_path), progress=said.append)
+    reports: list[TrainProgress] = []
+    run(brief(), training_images(tmp_path), progress=reports.append)
 
-    assert (said[0].epoch, said[0].batch, said[0].batches, said[0].epochs) == (1, 1, 3, 3)
-    assert said[0].images_per_second > 0
-    assert said[0].seconds_left > 0
+    assert (reports[0].epoch, reports[0].batch, reports[0].batches, reports[0].epochs) == (1, 1, 3, 3)
+    assert reports[0].images_per_second > 0
+    assert reports[0].seconds_left > 0
 
 
 def test_bfloat16_trains_and_its_curves_are_float32(tmp_path: Path) -> None:
@@ -317,13 +319,13 @@ def test_bfloat16_trains_and_its_curves_are_float32(tmp_path: Path) -> None:
 
 
 def test_compiling_is_asked_for_only_where_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(torch, "compile", lambda module: asked.append(module) or module)
+    compiled_modules: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled_modules.append(module) or module)
     images = training_images(tmp_path)
     plain, _ = run(brief(), images)
     compiled, _ = run(brief(compile=True), images)
 
-    assert len(asked) == 1
+    assert len(compiled_modules) == 1
     assert same_weights(plain, compiled)
 
 
@@ -374,42 +376,42 @@ def test_p_bar_is_the_softmax_of_the_very_pass_that_trains(tmp_path: Path) -> No
     assert np.allclose(records[0].curves.p, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("done", [1, 3])
-def test_p_bar_of_a_resumed_round_counts_the_visits_before(tmp_path: Path, done: int) -> None:
+@pytest.mark.parametrize("finished_epochs", [1, 3])
+def test_p_bar_of_a_resumed_round_counts_the_visits_before(tmp_path: Path, finished_epochs: int) -> None:
     config, images, file = brief(epochs=4, td_window="all"), training_images(tmp_path), tmp_path / "round.ckpt"
     whole = train(config, images, fresh(config, images), Seeds())
     list(whole)
-    first = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
-    for _ in range(done + 1):
-        next(first)
-    first.close()
+    stopped = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file, checkpoint_seconds=0))
+    for _ in range(finished_epochs + 1):
+        next(stopped)
+    stopped.close()
 
-    rest = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file))
-    later = list(rest)
+    resumed = train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file))
+    later = list(resumed)
 
-    assert len(later) == 4 - done
+    assert len(later) == 4 - finished_epochs
     assert whole.result is not None
-    assert rest.result is not None
-    assert np.array_equal(rest.result.td_bar, whole.result.td_bar)
-    assert np.allclose(rest.result.td_bar.sum(axis=1), 1, atol=1e-5)
+    assert resumed.result is not None
+    assert np.array_equal(resumed.result.td_bar, whole.result.td_bar)
+    assert np.allclose(resumed.result.td_bar.sum(axis=1), 1, atol=1e-5)
 
 
-def changed(images: TrainImages, what: str) -> TrainImages:
+def changed(images: TrainImages, field: str) -> TrainImages:
     rows, labels = images.rows.copy(), images.labels.copy()
-    if what == "rows":
+    if field == "rows":
         rows[0] = rows[3]  # of the same class: nothing else differs
     else:
         labels[0] = 1
     return dataclasses.replace(images, rows=rows, labels=labels)
 
 
-@pytest.mark.parametrize("what", ["rows", "labels"])
-def test_a_checkpoint_of_other_images_or_labels_is_refused(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("field", ["rows", "labels"])
+def test_a_checkpoint_of_other_images_or_labels_is_refused(tmp_path: Path, field: str) -> None:
     config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
     list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
 
     with pytest.raises(InputError, match="written by a training with other images, labels, seeds or settings"):
-        list(train(config, changed(images, what), fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+        list(train(config, changed(images, field), fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
 
 
 def test_a_checkpoint_of_an_earlier_version_is_passed_over_and_the_round_starts_afresh(tmp_path: Path) -> None:
@@ -421,10 +423,10 @@ def test_a_checkpoint_of_an_earlier_version_is_passed_over_and_the_round_starts_
     write_tensors(file, old, {"epoch": "2", "batch_size": "8", "mark": mark})
 
     model = fresh(config, images)
-    found = checkpoint_epoch(file)
+    epoch = checkpoint_epoch(file)
     records = list(train(config, images, model, Seeds(), TrainOptions(checkpoint=file)))
 
-    assert found == 0
+    assert epoch == 0
     assert [record.epoch for record in records] == [1, 2, 3]
     assert same_weights(model, undisturbed)
     assert checkpoint_epoch(file) == 3

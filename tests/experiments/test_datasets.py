@@ -96,7 +96,7 @@ def test_torchvisions_files_are_offered_and_read(tmp_path: Path, monkeypatch: py
         ("imagenet", "no data set 'imagenet'; choose digits"),
         ("mnist", "mnist/test.parquet with --data"),
         ("fashion-mnist", "--download"),
-        ("parquet:nowhere.parquet", "nowhere.parquet is not there"),
+        ("parquet:nowhere.parquet", "no file nowhere.parquet"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, name: str, message: str) -> None:
@@ -138,5 +138,5 @@ def test_a_project_that_is_open_elsewhere_can_be_compared_once_it_was_kept(tmp_p
 def test_a_project_of_few_labels_is_refused(tmp_path: Path) -> None:
     tiny_project(n=10, test=2).close()
 
-    with pytest.raises(InputError, match="has 12 images with labels in 3 classes; a comparison needs 20 and 2"):
+    with pytest.raises(InputError, match="has 12 labelled images in 3 classes; label at least 20 images in at least 2"):
         datasets.load("project:tiny", tmp_path)

@@ -13,8 +13,8 @@ from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
 from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
+from tidal_core.ownership import owning
 
 TINY = replace(CONFIG, epochs=2, batch_size=8)
 
@@ -76,7 +76,7 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
 
 def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path)
-    with pytest.raises(InputError, match="needs at least one"):
+    with pytest.raises(InputError, match="needs at least one image"):
         next(play(replace(dataset, class_names=(*dataset.class_names, "empty")), config=TINY))
 
 
@@ -108,7 +108,7 @@ def test_a_training_that_broke_off_is_told_of_until_the_next(tmp_path: Path) -> 
     folder.mkdir(parents=True)
     note(folder, 3, 30, "training accuracy 50.0%")
 
-    assert broke_off(folder) == "The last training broke off in epoch 3 of 30."
+    assert broke_off(folder) == "The last training stopped unexpectedly in epoch 3 of 30."
     note(folder, 30, 30, "training accuracy 99.0%")
     assert broke_off(folder) is None
 

@@ -98,12 +98,12 @@ def test_pool_validation_and_test_do_not_overlap_and_runs_differ() -> None:
 
 
 def test_a_pool_that_is_too_small_is_refused() -> None:
-    with pytest.raises(InputError, match="ask 14 labels and the pool has 6 images at imbalance 100"):
+    with pytest.raises(InputError, match="need 14 labels, but the pool has only 6 images at imbalance 100"):
         start_of(np.repeat([0, 1], 9), np.arange(18), replace(TINY, validation=8), 100.0, 0)
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(InputError, match="at least 1"):
         TINY.changed(rounds=0)
-    with pytest.raises(InputError, match="audit share"):
+    with pytest.raises(InputError, match="only measure accuracy"):
         TINY.changed(audit_share=0.9)

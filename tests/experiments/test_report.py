@@ -76,7 +76,7 @@ def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
     report, csv, parquet, rounds = write(results, tmp_path / "out")
 
     assert "| margin | 2 | 80.5 ± 6.4 |" in report.read_text()
-    assert "Wins, row against column: of the up to 3 points" in report.read_text()
+    assert "imbalance ratios, up to 3) at which the row is better" in report.read_text()
     table = pacsv.read_csv(csv)
     assert table.num_rows == 6
     assert table.column_names == pq.read_table(parquet).column_names == list(points(results))
@@ -107,7 +107,7 @@ def test_a_report_names_every_machine_that_played(tmp_path: Path) -> None:
     file.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
 
     said = markdown(load(experiment))
-    assert "Played on more than one machine: made up, 2 cores, on cpu; torch 2. H, 8 cores, on cuda; torch 3." in said
+    assert "Run on more than one machine: made up, 2 cores, on cpu; torch 2. H, 8 cores, on cuda; torch 3." in said
 
 
 def test_a_single_run_has_no_wins(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_single_run_has_no_wins(tmp_path: Path) -> None:
 def test_an_experiment_without_runs_has_an_empty_report(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "empty", Spec("made", TINY, ("random",)))
 
-    assert "No run yet." in markdown(load(experiment))
+    assert "No runs yet." in markdown(load(experiment))
     assert len(write(load(experiment), tmp_path / "out")) == 4
 
 
@@ -142,11 +142,11 @@ def test_the_command_plays_reports_goes_on_and_checks(
     command = ("experiment", "digits", "--preset", "quick", "--strategies", "random,margin", "--rounds", 2, "--runs", 1)
 
     assert run(monkeypatch, *command) == 0
-    assert "2 runs played." in capsys.readouterr().out
+    assert "2 runs finished." in capsys.readouterr().out
     assert run(monkeypatch, *command) == 0
-    assert "0 runs played." in capsys.readouterr().out
+    assert "0 runs finished." in capsys.readouterr().out
     assert run(monkeypatch, *command, "--check") == 0
-    assert "the same again, bit for bit" in capsys.readouterr().out
+    assert "identical, bit for bit" in capsys.readouterr().out
     assert run(monkeypatch, "experiment", "digits", "--name", "digits-quick", "--report-only") == 0
     assert "| margin | 1 |" in (tmp_path / "experiments/digits-quick/report.md").read_text()
 
@@ -155,8 +155,8 @@ def test_the_command_plays_reports_goes_on_and_checks(
     ("options", "message"),
     [
         (("--preset", "slow"), "no preset 'slow'"),
-        (("--tail", "long"), "no tail 'long'"),
-        (("--imbalance", "1;10"), "are no imbalance ratios"),
+        (("--tail", "long"), "no imbalance shape 'long'"),
+        (("--imbalance", "1;10"), "cannot be read as imbalance ratios"),
         (("--strategies", "guess"), "no strategy 'guess'"),
         (("--name", "nothing", "--report-only"), "no experiment 'nothing'"),
     ],

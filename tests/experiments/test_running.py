@@ -13,9 +13,10 @@ from tests.experiments.made import TINY, make_dataset
 from tests.helpers.gates import WAIT_SECONDS, held_at_start
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
-from tidal_core.experiments.owner import owner_of, owning, start, stop
+from tidal_core.experiments.owner import start, stop
 from tidal_core.experiments.running import finished_rounds, play_all, runs_of
 from tidal_core.experiments.runs import TIMES
+from tidal_core.ownership import owner_of, owning
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
 
@@ -37,7 +38,7 @@ def test_a_run_that_cannot_be_played_holds_up_no_other(tmp_path: Path, jobs: int
     spec = Spec("made", protocol, ("random", "margin"), (100.0, 1.0), 1)
     experiment = begin(tmp_path, "first", spec)
 
-    with pytest.raises(InputError, match=r"2 of 4 runs could not be played. random, imbalance 100, run 1: .*pool has"):
+    with pytest.raises(InputError, match=r"2 of 4 runs failed. The first: random, imbalance 100, run 1: .*pool has"):
         play_all(experiment, make_dataset(tmp_path), jobs=jobs)
 
     assert rounds_done(experiment) == (4, 8)
@@ -109,13 +110,13 @@ def test_arms_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Pat
     more = begin(tmp_path, "first", Spec("made", TINY, ("badge",), (10.0,), 1))
 
     assert more.spec == Spec("made", TINY, ("random", "margin", "badge"), (1.0, 10.0), 2)
-    with pytest.raises(InputError, match="another data set or protocol"):
+    with pytest.raises(InputError, match="another data set or other settings"):
         begin(tmp_path, "first", Spec("made", TINY.changed(rounds=2), ("random",)))
 
 
 @pytest.mark.parametrize("name", ["", "..", "../elsewhere", "a/b"])
 def test_a_name_that_is_no_folders_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="cannot name an experiment"):
+    with pytest.raises(InputError, match="cannot be the name of an experiment"):
         begin(tmp_path, name, SPEC)
 
     assert list(tmp_path.iterdir()) == []
@@ -135,7 +136,7 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
 def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", SPEC)
     code = (
-        "import sys, pathlib; from tidal_core.experiments.owner import owning\n"
+        "import sys, pathlib; from tidal_core.ownership import owning\n"
         "with owning(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -144,7 +145,10 @@ def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "mine\n"
         assert experiment.owner == other.pid
-        with pytest.raises(InputError, match=f"Process {other.pid} is at work on 'first'"), owning(experiment.folder):
+        with (
+            pytest.raises(InputError, match=f"Process {other.pid} is already working on 'first'"),
+            owning(experiment.folder),
+        ):
             pass
         assert stop(experiment.folder)
         other.wait()
@@ -172,6 +176,6 @@ def test_a_started_process_owns_its_folder_while_it_is_still_importing(
         pid = start(["experiment-resume", "nothing"], folder)
 
         assert owner_of(folder) == pid
-        with pytest.raises(InputError, match="at work on 'begun'"):
+        with pytest.raises(InputError, match="working on 'begun'"):
             start(["experiment-resume", "nothing"], folder)
         assert stop(folder)

@@ -246,10 +246,10 @@ def test_a_run_that_was_stopped_at_any_batch_goes_on_as_if_nothing_had_happened(
 def test_an_arm_that_cannot_be_trained_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidal_core.experiments.runs.COMPANIONS", {})
 
-    with pytest.raises(InputError, match="needs the companion 'td'"):
+    with pytest.raises(InputError, match="needs the extra model head 'td'"):
         list(play(make_run(tmp_path, "tidal-entropy")))
 
 
 def test_repeating_what_was_never_played_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="only a run that was played"):
+    with pytest.raises(InputError, match="only a run that was started"):
         repeat(make_run(tmp_path), tmp_path / "again")

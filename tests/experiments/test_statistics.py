@@ -83,7 +83,7 @@ def test_the_sentence_for_an_audience() -> None:
 
     assert st.same_accuracy(LABELS, arm, random) == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
     assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, arm))
-    assert "as many labels" in str(st.same_accuracy(LABELS, arm, arm))
+    assert "the same number of labels" in str(st.same_accuracy(LABELS, arm, arm))
     assert st.same_accuracy(LABELS, arm + 1, random) is None
 
 
@@ -106,8 +106,8 @@ def test_the_audience_hears_whether_it_may_be_chance() -> None:
     assert said.startswith("More than chance: ")
     assert f"95 % interval {low:+.1f} to {high:+.1f}, from 6 runs" in said
     assert st.beyond_chance(LABELS, arm, arm[::-1]).startswith("This may be chance: ")
-    assert "One run cannot tell" in st.beyond_chance(LABELS, arm[:1], random[:1])
-    assert "no run in common" in st.beyond_chance(LABELS, arm[:0], random[:0])
+    assert "One run is not enough" in st.beyond_chance(LABELS, arm[:1], random[:1])
+    assert "no runs in common" in st.beyond_chance(LABELS, arm[:0], random[:0])
 
 
 def test_the_best_of_many_must_lead_by_more_than_the_only_one() -> None:
@@ -122,7 +122,7 @@ def test_the_best_of_many_must_lead_by_more_than_the_only_one() -> None:
 
     assert st.beyond_chance(LABELS, best, random).startswith("More than chance: "), "picked for being so"
     assert said.startswith("This may be chance: ")
-    assert f"{low:+.1f} to {high:+.1f}, widened for one picked out of 40, from 5 runs" in said
+    assert f"{low:+.1f} to {high:+.1f}, widened because one of 40 was picked, from 5 runs" in said
 
 
 def test_two_runs_that_differ_by_the_same_number_of_images_prove_nothing() -> None:

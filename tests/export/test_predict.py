@@ -37,10 +37,10 @@ def test_every_image_gets_what_the_studio_says_of_it(
     expected = studio_says(project, 1)
     stored = {row["path"]: row for row in project.store.exports.predictions(1).to_pylist()}
 
-    found = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet")
+    predicted = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet")
 
     rows = {row["path"]: row for row in pq.read_table(tmp_path / "out.parquet").to_pylist()}
-    assert (found.images, found.problems) == (41, ())
+    assert (predicted.images, predicted.problems) == (41, ())
     assert set(rows) == set(expected)
     for path, p in expected.items():
         row = rows[path]
@@ -60,33 +60,33 @@ def test_files_that_cannot_be_read_have_a_row_with_the_reason(project: Project, 
     (new / "3.png").write_bytes((tmp_path / "photos" / "red" / "3.png").read_bytes()[:60])
     (new / "notes.txt").write_text("hello")
 
-    found = predict(project, str(new), tmp_path / "out.parquet")
+    predicted = predict(project, str(new), tmp_path / "out.parquet")
 
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [Path(row["path"]).name for row in rows] == ["1.jpg", "2.png", "3.png", "notes.txt"]
     assert [row["class"] is None for row in rows] == [True, False, True, True]
     assert rows[0]["error"].startswith("the file is empty")
     assert "damaged" in rows[2]["error"]
-    assert found.images == 1
-    assert len(found.problems) == 3
+    assert predicted.images == 1
+    assert len(predicted.problems) == 3
     assert project.store.images.count() == 41
 
 
 def test_a_stop_keeps_what_was_done(project: Project, tmp_path: Path) -> None:
-    found = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet", should_stop=lambda: True)
+    predicted = predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet", should_stop=lambda: True)
 
-    assert found.stopped
-    assert pq.read_table(tmp_path / "out.parquet").num_rows == found.images == 1
+    assert predicted.stopped
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == predicted.images == 1
 
 
 def test_what_cannot_be_done_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
     taken = tmp_path / "taken.parquet"
     taken.write_text("mine")
-    with pytest.raises(InputError, match="is there already; choose another name"):
+    with pytest.raises(InputError, match="already exists; choose another name"):
         predict(project, str(tmp_path / "photos"), taken)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         predict(project, str(tmp_path / "nowhere"), tmp_path / "out.parquet")
-    with pytest.raises(InputError, match=r"no round 7 .* rounds that have: 1"):
+    with pytest.raises(InputError, match=r"no round 7 .* choose one of: 1"):
         predict(project, str(tmp_path / "photos"), tmp_path / "out.parquet", 7)
     assert taken.read_text() == "mine"
     assert not (tmp_path / "out.parquet").exists()
@@ -100,10 +100,10 @@ def test_the_command_writes_into_the_project_unless_told_otherwise(
 
     assert run(monkeypatch, "predict", "photos", tmp_path / "photos") == 0
 
-    said = capsys.readouterr().out
-    assert "broken[b].jpg: it holds only zeros" in said
+    printed = capsys.readouterr().out
+    assert "broken[b].jpg: it holds only zeros" in printed
     target = project.exports / "photos-round-0001.parquet"
-    assert f"41 images labelled by round 1, 1 files could not be read: {target}" in said
+    assert f"41 images labelled by round 1, 1 files could not be read: {target}" in printed
     assert pq.read_table(target).num_rows == 42
 
 

@@ -83,7 +83,13 @@ def test_only_json_is_read(refusing: Served, kind: str) -> None:
     assert response.status_code == 415
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"[" * 100_000, b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b'"x"', b"[" * 100_000, b"\xff\xfe", b'{"answers": ' * 50_000, b'{"answers": NaN}',
+        b'{"answers": [{"image": ' + b"9" * 5_000 + b"}]}", b'{"answers": [{"note": "\\ud83d"}]}',
+    ],
+)  # fmt: skip
 def test_a_body_that_is_no_json_object_is_refused(refusing: Served, body: bytes) -> None:
     response = refusing.send(
         "POST",
@@ -130,7 +136,7 @@ def test_an_id_used_twice_with_other_content_is_refused_and_the_first_stands(ser
 
     said = [served.answer(first)[0], served.answer(first)[0], served.answer({**first, "class": 2})[0]]
 
-    assert [each["seq"] for each in said] == [1, 1, None]
+    assert [result["seq"] for result in said] == [1, 1, None]
     assert "first one stands" in said[2]["refused"]
     assert [stored.answer.class_id for stored in served.project.store.answers.all()] == [1]
 
@@ -152,6 +158,16 @@ def test_a_malformed_answer_is_named_and_nothing_is_stored(refusing: Served, cha
 
     assert response.status_code == 400
     assert response.json()["error"]
+
+
+def test_a_refusal_names_the_field_what_it_is_and_what_it_must_be(refusing: Served) -> None:
+    good = refusing.label({"image": 1, "purpose": "seed", "round": None})
+
+    refused = refusing.post("answers", {"answers": [good, {**good, "image": "one"}]})
+
+    assert refused.json()["error"] == (
+        "image of answers, number 2, is 'one'; it must be a whole number from 0 to 2147483647."
+    )
 
 
 def test_a_beacon_may_carry_the_token_in_its_body(served: Served) -> None:
@@ -198,7 +214,7 @@ def test_names_with_markup_travel_as_text(served: Served) -> None:
     response = served.get("classes")
 
     assert response.headers["content-type"] == "application/json"
-    assert name in [each["name"] for each in response.json()["classes"]]
+    assert name in [record["name"] for record in response.json()["classes"]]
 
 
 def test_two_tabs_never_hold_the_same_image(served: Served) -> None:

@@ -14,7 +14,10 @@ TITLES = {"random": "Random", "margin": "Margin", "tidal-margin": "TiDAL <margin
 def values_sample() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     curve = 1 - 5 / LABELS
-    return {arm: curve + 0.02 * place + 0.01 * rng.standard_normal((5, 10)) for place, arm in enumerate(TITLES)}
+    return {
+        configuration: curve + 0.02 * position + 0.01 * rng.standard_normal((5, 10))
+        for position, configuration in enumerate(TITLES)
+    }
 
 
 def experiments_figures() -> dict[str, Any]:

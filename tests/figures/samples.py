@@ -18,7 +18,7 @@ from tidal_core.method import stopping
 Figure = Callable[[palettes.Theme], Any]
 
 NAMES = ["zero", "one", "two", "three", "four", "<b>five</b>", "six", "seven", "eight", "a class with a very long name"]
-CLASSES = tuple(ClassStyle(place + 1, name, palettes.class_colour(place)) for place, name in enumerate(NAMES))
+CLASSES = tuple(ClassStyle(position + 1, name, palettes.class_colour(position)) for position, name in enumerate(NAMES))
 
 
 def curves(epochs: int = 40, images: int = 1, seed: int = 1) -> np.ndarray:
@@ -57,23 +57,23 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     )
     p = curves(40, 300)
     labels = np.where(rng.random(300) < 0.6, 3, 8)
-    found = numbers.curve_statistics(numbers.label_view(p, labels))
+    statistics = numbers.curve_statistics(numbers.label_view(p, labels))
     map_of = groups.map_info(
-        np.arange(300), [f"photo {one}.png" for one in range(300)], found.confidence, found.variability,
-        found.correctness, (labels == 8).astype(int), [CLASSES[3], CLASSES[8]],
+        np.arange(300), [f"photo {number}.png" for number in range(300)], statistics.confidence, statistics.variability,
+        statistics.correctness, (labels == 8).astype(int), [CLASSES[3], CLASSES[8]],
     )  # fmt: skip
     view = numbers.label_view(p, labels)
     bands = groups.bands_info(
         np.arange(1, 41), [CLASSES[3], CLASSES[8]], [(labels == 3).sum(), (labels == 8).sum()],
-        [np.quantile(view.p_label[:, labels == one], [0.25, 0.5, 0.75], axis=1).T for one in (3, 8)],
+        [np.quantile(view.p_label[:, labels == label], [0.25, 0.5, 0.75], axis=1).T for label in (3, 8)],
     )  # fmt: skip
 
     counts = rng.poisson(30 * np.exp(-(((np.arange(60) - 30 - 8 * np.arange(9).reshape(3, 3, 1)) / 12) ** 2)))
     ridge = uncertainty.ridge_info("td_entropy", [1, 2, 3], ["labelled", "asked", "remaining"], counts, 0, np.log(10))
-    snapshot, foreseen = rng.beta(1, 3, 2000) * 2.3, rng.beta(2, 3, 2000) * 2.3
-    scatter = uncertainty.scatter_info(np.arange(2000), snapshot, foreseen, foreseen > 2)
+    final, foreseen = rng.beta(1, 3, 2000) * 2.3, rng.beta(2, 3, 2000) * 2.3
+    scatter = uncertainty.scatter_info(np.arange(2000), final, foreseen, foreseen > 2)
     agreement = uncertainty.agreement_info(
-        {"td_entropy": foreseen, "td_margin": -foreseen + 0.3 * snapshot, "entropy": snapshot, "margin": 1 - snapshot},
+        {"td_entropy": foreseen, "td_margin": -foreseen + 0.3 * final, "entropy": final, "margin": 1 - final},
         20,
     )
     by_class = uncertainty.by_class_info(
@@ -86,13 +86,13 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     forecast = stopping.forecast(labelled.tolist(), right.tolist(), tested, target=0.96)
     accuracy = progress.accuracy_info(
         np.arange(1, 8), labelled, tested,
-        [numbers.wilson(int(one), 1500) for one in right],
-        [numbers.wilson(int(one * 0.97), 1500) for one in right],
+        [numbers.wilson(int(correct), 1500) for correct in right],
+        [numbers.wilson(int(correct * 0.97), 1500) for correct in right],
     )  # fmt: skip
     matrix = rng.poisson(0.7, (10, 10)) + np.diag(rng.integers(20, 50, 10))
-    observed, snapshot_of = rng.dirichlet(np.ones(10), 20), np.eye(10)[[3] * 20]
-    one = stopping.quality(observed, 0.7 * observed + 0.03, snapshot_of)
-    quality = progress.quality_info([1, 2, 3], [one, one, one])
+    observed, final_of = rng.dirichlet(np.ones(10), 20), np.eye(10)[[3] * 20]
+    of_round = stopping.quality(observed, 0.7 * observed + 0.03, final_of)
+    quality = progress.quality_info([1, 2, 3], [of_round] * 3)
     per_class, confusions = progress.per_class_info(CLASSES, matrix), progress.confusion_info(CLASSES, matrix)
     return {
         "round": (live, lambda theme: training.round_figure(live, theme)),

@@ -22,8 +22,8 @@ def test_a_figure_has_readable_axes_and_no_default_titles(name: str, theme: Them
 
     assert "text" not in layout.get("title", {})
     axes = [value for key, value in layout.items() if key.startswith(("xaxis", "yaxis"))]
-    titles = [one["title"]["text"] for one in axes if one.get("title", {}).get("text")]
-    assert all("_" not in one and one[0].isupper() for one in titles)
+    titles = [axis["title"]["text"] for axis in axes if axis.get("title", {}).get("text")]
+    assert all("_" not in title and title[0].isupper() for title in titles)
     assert layout["paper_bgcolor"] == "rgba(0,0,0,0)"
     assert layout["font"]["color"] == theme.text
 
@@ -49,6 +49,6 @@ def test_the_numbers_of_a_figure_are_columns_of_one_length_with_readable_titles(
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_traces_are_the_same_in_both_themes(name: str) -> None:
-    light, dark = ([one.get("name") for one in DRAWN[theme][name]["data"]] for theme in ("light", "dark"))
+    light, dark = ([trace.get("name") for trace in DRAWN[theme][name]["data"]] for theme in ("light", "dark"))
 
     assert light == dark

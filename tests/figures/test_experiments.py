@@ -46,14 +46,14 @@ def test_two_runs_that_differ_by_chance_do_not_flatten_the_relative_curves() -> 
 
 
 def test_what_is_behind_is_grey_and_thin_without_interval_and_keeps_its_name() -> None:
-    info = experiments.curves_info(LABELS, values_sample(), TITLES, behind=["margin", "no such arm"])
+    info = experiments.curves_info(LABELS, values_sample(), TITLES, behind=["margin", "no such configuration"])
 
     curves = experiments.curves_figure(info, LIGHT).data
 
     grey = curves[0]
     assert (grey.name, grey.line.width, grey.mode, grey.showlegend) == ("Margin", 1, "lines", False)
-    assert [one.name for one in curves if one.name and one is not grey] == ["Random", TITLES["tidal-margin"]]
-    assert sum(one.fill == "toself" for one in curves) == 2
+    assert [curve.name for curve in curves if curve.name and curve is not grey] == ["Random", TITLES["tidal-margin"]]
+    assert sum(curve.fill == "toself" for curve in curves) == 2
     assert info.behind == {"margin"}
 
 
@@ -72,7 +72,7 @@ def test_a_published_curve_says_its_interval() -> None:
     behind = {"margin": experiments.Published(np.array([10, 20]), np.array([0.0, 3.0]), np.array([1.0, 1.5]))}
     info = experiments.curves_info(LABELS, values_sample(), TITLES, is_relative=True, published=behind)
 
-    curve = next(one for one in experiments.curves_figure(info, LIGHT).data if one.name == "Margin, published")
+    curve = next(trace for trace in experiments.curves_figure(info, LIGHT).data if trace.name == "Margin, published")
 
     assert list(curve.customdata) == [1.0, 1.5]
     assert "± %{customdata" in curve.hovertemplate
@@ -85,11 +85,11 @@ def test_published_curves_are_read_by_data_set_and_imbalance(tmp_path: Path) -> 
         "CIFAR10,1,margin,2000,3.5,1.0\nCIFAR10,1,margin,1000,2.5,0.5\nCIFAR10,10,margin,1000,9,1\nFashionMNIST,1,bald,1000,1,1\n"
     )
 
-    found = experiments.read_published(file, "cifar10", 1.0)
+    published = experiments.read_published(file, "cifar10", 1.0)
 
-    assert list(found) == ["margin"]
-    assert found["margin"].labels.tolist() == [1000, 2000]
-    assert found["margin"].mean.tolist() == [2.5, 3.5]
+    assert list(published) == ["margin"]
+    assert published["margin"].labels.tolist() == [1000, 2000]
+    assert published["margin"].mean.tolist() == [2.5, 3.5]
     assert list(experiments.read_published(file, "fashion-mnist", 1.0)) == ["bald"]
 
 
@@ -100,5 +100,5 @@ def test_the_row_of_the_win_matrix_is_the_better_one() -> None:
 
     table = info.table()
     assert table["beats Random"][2] > table["beats TiDAL <margin>"][0]
-    assert table["arm"][0] == "Random"
+    assert table["configuration"][0] == "Random"
     assert np.isnan(info.wins.matrix[0, 0])

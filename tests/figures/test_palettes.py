@@ -17,7 +17,7 @@ VISIONS = {
 
 
 def linear(colours: tuple[str, ...]) -> NDArray[np.float64]:
-    values = np.array([[int(one[place : place + 2], 16) for place in (1, 3, 5)] for one in colours]) / 255
+    values = np.array([[int(colour[start : start + 2], 16) for start in (1, 3, 5)] for colour in colours]) / 255
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 

@@ -20,10 +20,10 @@ def test_the_mean_of_the_runs_lies_in_their_band_and_starts_where_the_theory_doe
 
 
 def test_the_curve_learnt_late_is_found_whichever_slider_it_was_on() -> None:
-    one, other = theory.areas_info(0.99, 0.9, 0.6, 10), theory.areas_info(0.99, 0.6, 0.9, 10)
+    info, turned = theory.areas_info(0.99, 0.9, 0.6, 10), theory.areas_info(0.99, 0.6, 0.9, 10)
 
-    assert one.slow.area == pytest.approx(other.slow.area) == pytest.approx(0.6)
-    assert one.slow.entropy > one.fast.entropy
+    assert info.slow.area == pytest.approx(turned.slow.area) == pytest.approx(0.6)
+    assert info.slow.entropy > info.fast.entropy
 
 
 def test_the_shares_of_a_histogram_are_of_their_own_group() -> None:

@@ -33,5 +33,5 @@ def theory_figures() -> dict[str, Any]:
         "label distribution": (separation, lambda theme: theory.label_figure(separation, theme)),
         "major and minor": (separation, lambda theme: theory.learning_figure(separation, theme)),
         "separation": (separation, lambda theme: theory.histogram_figure(separation, "td_entropy", theme)),
-        "snapshot against dynamics": (separation, lambda theme: theory.scatter_figure(separation, theme)),
+        "final prediction against dynamics": (separation, lambda theme: theory.scatter_figure(separation, theme)),
     }

@@ -364,7 +364,8 @@ _RULES = (
     _Rule("module", r"python -m ((?:benchmarks|tests)\.[a-z_.]*[a-z_])", _is_module),
     _Rule(
         "package",
-        r"\bthe package (?!is\b)([a-z][\w-]+)|(?:^|[,;:] )[Ii]nstall (?!it\b|its\b|the\b|them\b|with\b|again\b)([a-z][\w-]+)",
+        r"\bthe package (?!is\b)([a-z][\w-]+)"
+        r"|(?:^|[,;:] )[Ii]nstall (?!(?:it|its|the|them|with|again)\b)([a-z][\w-]+)",
         _is_package,
     ),
     _Rule("requirements file", r"pip install -r (\S+\.txt)", lambda _, name: (ROOT / name).is_file()),

@@ -156,10 +156,10 @@ def corpus(tmp_path: Path) -> Path:
 def test_every_broken_file_is_in_the_report_with_name_reason_and_remedy(project: Project, corpus: Path) -> None:
     report = ingest(project, str(corpus))
 
-    told = {problem.name: problem for problem in report.problems}
-    assert set(told) == set(BROKEN) | set(STRANGE)
-    assert len(told) >= 40
-    for name, problem in told.items():
+    problems = {problem.name: problem for problem in report.problems}
+    assert set(problems) == set(BROKEN) | set(STRANGE)
+    assert len(problems) >= 40
+    for name, problem in problems.items():
         assert problem.reason, name
         assert problem.remedy or name == "folder.jpg", name
         assert str(corpus) not in problem.reason, name
@@ -180,9 +180,9 @@ def test_the_same_files_in_an_archive_end_alike(project: Project, corpus: Path, 
 
     report = ingest(project, str(tmp_path / "corpus.zip"))
 
-    told = {problem.name for problem in report.problems}
-    assert told >= set(BROKEN)
-    assert report.read == len(NAMES) - len(told - set(BROKEN))
+    problems = {problem.name for problem in report.problems}
+    assert problems >= set(BROKEN)
+    assert report.read == len(NAMES) - len(problems - set(BROKEN))
 
 
 def test_a_file_that_vanishes_or_changes_while_it_is_imported_is_named(project: Project, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_file_that_may_not_be_read_is_named(
 
     assert report.read == 1
     assert [(problem.name, problem.reason) for problem in report.problems] == [
-        ("closed.jpg", "this user may not read it")
+        ("closed.jpg", "the studio is not allowed to read it")
     ]
 
 

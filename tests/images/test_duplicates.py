@@ -39,17 +39,22 @@ def test_plain_pictures_by_the_thousand_stay_affordable() -> None:
 
 
 def test_pictures_are_the_same_when_their_pixels_hardly_differ() -> None:
-    one = picture(16, 16, seed=1)
-    again = (one.astype(int) + np.random.default_rng(0).integers(-3, 4, one.shape)).clip(0, 255).astype(np.uint8)
+    original = picture(16, 16, seed=1)
+    noisy = (
+        (original.astype(int) + np.random.default_rng(0).integers(-3, 4, original.shape)).clip(0, 255).astype(np.uint8)
+    )
 
-    assert same_picture(np.stack([one, one]), np.stack([again, picture(16, 16, seed=2)])).tolist() == [True, False]
+    assert same_picture(np.stack([original, original]), np.stack([noisy, picture(16, 16, seed=2)])).tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_thin_strokes_on_black_are_not_the_same_picture_for_being_mostly_black() -> None:
-    one, other = np.zeros((2, 28, 28, 3), dtype=np.uint8)
-    one[4:24, 13:15] = 255
-    other[4:24, 13:15] = 255
-    other[4:12, 12] = 200  # a small hook: 2 of 255 in the mean
+    plain, hooked = np.zeros((2, 28, 28, 3), dtype=np.uint8)
+    plain[4:24, 13:15] = 255
+    hooked[4:24, 13:15] = 255
+    hooked[4:12, 12] = 200  # a small hook: 2 of 255 in the mean
 
-    assert same_picture(one[None], one[None]).all()
-    assert not same_picture(one[None], other[None]).any()
+    assert same_picture(plain[None], plain[None]).all()
+    assert not same_picture(plain[None], hooked[None]).any()

@@ -65,7 +65,7 @@ def test_labels_can_become_answers_of_the_annotator_import(project: Project, pho
 
     stored = project.store.answers.all()
     assert report.labels == 5 == len(stored)
-    assert {(one.answer.annotator, one.answer.mode) for one in stored} == {("import", AnswerMode.IMPORT)}
+    assert {(event.answer.annotator, event.answer.mode) for event in stored} == {("import", AnswerMode.IMPORT)}
     assert sorted(project.store.answers.counts_by_class().values()) == [2, 3]
 
 
@@ -108,7 +108,7 @@ def test_equal_content_is_one_image_whatever_its_names(project: Project, photos:
     report = ingest(project, str(photos))
 
     assert (report.read, report.duplicates) == (5, 1)
-    assert "content equals" in reasons(report)["daisy/1.jpg"]
+    assert "content is the same" in reasons(report)["daisy/1.jpg"]
 
 
 def test_a_moved_folder_is_known_by_its_content(project: Project, photos: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_renamed_file_is_found_again_and_a_copy_is_not_taken_for_one(project: 
 
     after = {image.id: image for image in project.store.images.all()}
     assert (report.read, report.known) == (0, 6)
-    assert reasons(report) == {"daisy/first.jpg": "moved or renamed since the last import"}
+    assert reasons(report) == {"daisy/first.jpg": "moved or renamed since the last import; labels and rounds are kept"}
     assert Path(after[1].uri).read_bytes()
     assert {image.name for image in after.values()} == {*before.values(), "daisy/first.jpg"} - {"daisy/1.jpg"}
 
@@ -166,7 +166,7 @@ def test_a_test_folder_is_the_test_split_when_its_labels_are_used(project: Proje
     test = project.store.images.all(Split.TEST)
     assert report.labels == 2
     assert [(image.name, image.known_class) for image in test] == [("test/a/2.jpg", 1)]
-    answered = [project.store.images.get(one.answer.image_id).name for one in project.store.answers.all()]
+    answered = [project.store.images.get(stored.answer.image_id).name for stored in project.store.answers.all()]
     assert answered == ["train/a/1.jpg"]
 
 
@@ -183,7 +183,9 @@ def test_the_digits_come_with_500_test_images(project: Project) -> None:
 
     assert (report.read, report.duplicates, report.near_duplicates) == (1_797, 0, 0)
     assert project.store.images.count(Split.TEST) == 500
-    assert [(one.name, one.key) for one in project.store.classes.all()] == [(str(d), str(d)) for d in range(10)]
+    assert [(record.name, record.key) for record in project.store.classes.all()] == [
+        (str(d), str(d)) for d in range(10)
+    ]
     assert sorted(image.audit_order or 0 for image in project.store.images.all(Split.POOL)) == list(range(1_297))
     assert {image.audit_order for image in project.store.images.all(Split.TEST)} == {None}
     assert ingest(project, "digits:", labels="known").known == 1_797
@@ -198,7 +200,7 @@ def test_the_audit_order_is_the_same_each_time_and_differs_with_the_seed(photos:
         made.close()
 
     assert orders[0] == orders[1] != orders[2]
-    assert sorted(place or 0 for place in orders[0]) == [0, 1, 2, 3, 4]
+    assert sorted(position or 0 for position in orders[0]) == [0, 1, 2, 3, 4]
 
 
 def test_images_added_later_fall_anywhere_in_the_audit_order_and_the_others_keep_theirs(
@@ -242,9 +244,9 @@ def test_an_import_can_be_cancelled_and_goes_on_later(
     monkeypatch.setattr(module, "_IN_FLIGHT", 2)
     for seed in range(20):
         save(tmp_path / "p" / f"{seed}.jpg", seed=seed)
-    asked = iter([False] * 8 + [True] * 99)
+    stops = iter([False] * 8 + [True] * 99)
 
-    report = ingest(project, str(tmp_path / "p"), should_stop=lambda: next(asked))
+    report = ingest(project, str(tmp_path / "p"), should_stop=lambda: next(stops))
 
     assert report.cancelled
     assert report.read == 8 == project.store.images.count()
@@ -295,7 +297,7 @@ def test_two_imports_at_once_are_refused(project: Project, photos: Path) -> None
     first.start()
     with gate:
         gate.wait_reached()
-        with pytest.raises(InputError, match="under way"):
+        with pytest.raises(InputError, match="is running; wait until it ends, or cancel it"):
             ingest(project, str(photos))
     first.join()
 

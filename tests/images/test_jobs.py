@@ -81,4 +81,4 @@ def test_a_report_is_there_also_where_its_problems_cannot_be_kept(project: Proje
 
     assert job.wait(WAIT_SECONDS)
     assert job.report is not None
-    assert "could not be kept" in (job.error or "")
+    assert "could not be saved" in (job.error or "")

@@ -144,4 +144,4 @@ def test_a_preview_that_does_not_fit_on_the_disk_leaves_no_part_of_it(tmp_path: 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    assert [one for one in (tmp_path / "previews").rglob("*") if one.is_file()] == []
+    assert [path for path in (tmp_path / "previews").rglob("*") if path.is_file()] == []

@@ -214,10 +214,10 @@ def test_broken_exif_does_not_refuse_the_picture() -> None:
 def test_a_picture_saved_smaller_and_worse_keeps_its_perceptual_hash() -> None:
     original = Image.fromarray(picture(400, 300, seed=3))
     again, _ = open_image(encoded(original.resize((200, 150)), "JPEG", quality=60), "again.jpg")
-    other = Image.fromarray(picture(400, 300, seed=4))
+    different = Image.fromarray(picture(400, 300, seed=4))
 
     near = (perceptual_hash(original) ^ perceptual_hash(again)).bit_count()
-    far = (perceptual_hash(original) ^ perceptual_hash(other)).bit_count()
+    far = (perceptual_hash(original) ^ perceptual_hash(different)).bit_count()
 
     assert near <= 4
     assert far >= 12
@@ -257,4 +257,4 @@ except ImageUnreadable as error:
 """
     ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
-    assert "needs the package pillow-heif | install pillow-heif" in ended.stdout
+    assert "needs the package pillow-heif | install it (python -m pip install pillow-heif)" in ended.stdout

@@ -70,5 +70,5 @@ def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "read_bytes", refused)
 
-    with pytest.raises(ImageUnreadable, match="may not read it; change its permissions"):
+    with pytest.raises(ImageUnreadable, match="not allowed to read it; change its permissions"):
         read_uri(str(path))

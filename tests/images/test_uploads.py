@@ -73,9 +73,11 @@ def test_a_table_labels_the_images_that_were_uploaded_with_it(project: Project) 
     assert (images.parent, csv.parent) == (csv.parent, csv.parent)
     assert [problem.name for problem in reports[1].problems] == ["gone.jpg"]
     assert project.store.images.count() == 4
-    names = {one.id: one.name for one in project.store.classes.all()}
-    said = {one.answer.image_id: names[one.answer.class_id or 0] for one in project.store.answers.all()}
-    labelled = {Path(image.uri).read_bytes(): said.get(image.id) for image in project.store.images.all()}
+    names = {record.id: record.name for record in project.store.classes.all()}
+    label_of_image = {
+        stored.answer.image_id: names[stored.answer.class_id or 0] for stored in project.store.answers.all()
+    }
+    labelled = {Path(image.uri).read_bytes(): label_of_image.get(image.id) for image in project.store.images.all()}
     assert labelled == {
         photo(1).getvalue(): "cat",
         photo(2).getvalue(): "dog",

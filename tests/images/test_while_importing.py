@@ -37,14 +37,17 @@ def test_a_round_trains_on_what_is_cached_while_the_rest_is_coming_in(
         job = studio.start_import(project, str(tmp_path / "p"))
         wait_for(lambda: project.store.images.count() >= 24)
 
-        asked = Desk(project).next("tab", 6)
+        served = Desk(project).next("tab", 6)
         project.store.answers.record(
-            [Answer(f"e{number}", AnswerKind.LABEL, one.image.id, 1 + number % 2) for number, one in enumerate(asked)]
+            [
+                Answer(f"e{number}", AnswerKind.LABEL, item.image.id, 1 + number % 2)
+                for number, item in enumerate(served)
+            ]
         )
         studio.worker.wake()
         wait_for(lambda: project.store.rounds.latest(RoundState.DONE) is not None)
 
-        assert len(asked) == 6
+        assert len(served) == 6
         assert job.running
         assert 24 <= project.store.images.count() < 40
         gate.open()

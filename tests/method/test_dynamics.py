@@ -26,22 +26,22 @@ rows = hnp.arrays(
 
 
 def test_statistics_of_two_curves_worked_by_hand() -> None:
-    found = d.curve_statistics(d.label_view(P, LABELS))
+    statistics = d.curve_statistics(d.label_view(P, LABELS))
 
-    np.testing.assert_allclose(found.confidence, [0.5, (0.1 + 0.2 + 0.4) / 3])
-    np.testing.assert_allclose(found.variability[0], np.sqrt((0.01 + 0.09 + 0.04) / 3))
-    np.testing.assert_allclose(found.correctness, [2 / 3, 0])
-    np.testing.assert_array_equal(found.forgetting, [1, 0])
-    np.testing.assert_array_equal(found.first_learnt, [1, 0])
-    np.testing.assert_allclose(found.margin_area, [(0.3 - 0.5 + 0.5) / 3, (-0.4 - 0.4 - 0.1) / 3])
+    np.testing.assert_allclose(statistics.confidence, [0.5, (0.1 + 0.2 + 0.4) / 3])
+    np.testing.assert_allclose(statistics.variability[0], np.sqrt((0.01 + 0.09 + 0.04) / 3))
+    np.testing.assert_allclose(statistics.correctness, [2 / 3, 0])
+    np.testing.assert_array_equal(statistics.forgetting, [1, 0])
+    np.testing.assert_array_equal(statistics.first_learnt, [1, 0])
+    np.testing.assert_allclose(statistics.margin_area, [(0.3 - 0.5 + 0.5) / 3, (-0.4 - 0.4 - 0.1) / 3])
 
 
 def test_an_image_that_was_never_learnt_is_told_apart_from_one_that_was_never_forgotten() -> None:
-    found = d.forgetting(np.array([[False, True], [False, True]]))
+    learnt = d.forgetting(np.array([[False, True], [False, True]]))
 
-    np.testing.assert_array_equal(found.events, [0, 0])
-    np.testing.assert_array_equal(found.never_learnt, [True, False])
-    np.testing.assert_array_equal(found.first_learnt, [0, 1])
+    np.testing.assert_array_equal(learnt.events, [0, 0])
+    np.testing.assert_array_equal(learnt.never_learnt, [True, False])
+    np.testing.assert_array_equal(learnt.first_learnt, [0, 1])
 
 
 def test_a_tie_does_not_count_as_learnt() -> None:
@@ -57,8 +57,8 @@ def test_sparse_curves_give_the_same_statistics_when_nothing_was_left_out() -> N
     dense = d.curve_statistics(d.label_view(P, LABELS))
     sparse = d.curve_statistics(d.label_view(P[..., order], LABELS, index))
 
-    for one, other in zip(dense, sparse, strict=True):
-        np.testing.assert_allclose(one, other)
+    for dense_column, sparse_column in zip(dense, sparse, strict=True):
+        np.testing.assert_allclose(dense_column, sparse_column)
 
 
 def test_a_label_missing_from_a_sparse_row_has_probability_zero() -> None:
@@ -107,14 +107,14 @@ def test_the_columns_to_store_are_in_single_precision() -> None:
 @given(rows)
 def test_statistics_stay_in_their_ranges_and_move_with_the_images(p: np.ndarray) -> None:
     labels = np.arange(p.shape[1]) % p.shape[2]
-    found = d.curve_statistics(d.label_view(p, labels))
+    statistics = d.curve_statistics(d.label_view(p, labels))
 
-    assert ((found.variability >= 0) & (found.variability <= 0.5 + 1e-9)).all()
-    assert ((found.margin_area >= -1 - 1e-9) & (found.margin_area <= 1 + 1e-9)).all()
-    assert (found.forgetting <= p.shape[0] // 2).all()
+    assert ((statistics.variability >= 0) & (statistics.variability <= 0.5 + 1e-9)).all()
+    assert ((statistics.margin_area >= -1 - 1e-9) & (statistics.margin_area <= 1 + 1e-9)).all()
+    assert (statistics.forgetting <= p.shape[0] // 2).all()
     turned = d.curve_statistics(d.label_view(p[:, ::-1], labels[::-1]))
-    for one, other in zip(found, turned, strict=True):
-        np.testing.assert_allclose(one, other[::-1])
+    for column, turned_column in zip(statistics, turned, strict=True):
+        np.testing.assert_allclose(column, turned_column[::-1])
 
 
 def test_el2n_is_zero_for_a_perfect_answer_and_root_two_for_a_sure_wrong_one() -> None:
@@ -123,41 +123,41 @@ def test_el2n_is_zero_for_a_perfect_answer_and_root_two_for_a_sure_wrong_one() -
 
 def test_rank_correlations_agree_with_ranks_correlated_by_hand() -> None:
     # ranks 1 2 3 4, 1 2 4 3 and 4 3 2 1: 1 - 6 * (0 + 0 + 1 + 1) / (4 * 15) = 0.8; turned round -1; and -0.8
-    found = d.rank_correlations([[1, 2, 3, 40], [1, 2, 9, 4], [4, 3, 2, 1]])
+    correlations = d.rank_correlations([[1, 2, 3, 40], [1, 2, 9, 4], [4, 3, 2, 1]])
 
-    np.testing.assert_allclose(found, [[1, 0.8, -1], [0.8, 1, -0.8], [-1, -0.8, 1]])
+    np.testing.assert_allclose(correlations, [[1, 0.8, -1], [0.8, 1, -0.8], [-1, -0.8, 1]])
     assert d.rank_correlation([1, 2, 3, 40], [1, 2, 9, 4]) == pytest.approx(0.8)
 
 
 def test_a_constant_has_no_rank_correlation_and_spoils_no_other() -> None:
-    found = d.rank_correlations([[1, 1, 1], [1, 2, 3], [2, 3, 9]])
+    correlations = d.rank_correlations([[1, 1, 1], [1, 2, 3], [2, 3, 9]])
 
-    assert np.isnan(found[0, 1:]).all()
-    assert found[1, 2] == pytest.approx(1)
+    assert np.isnan(correlations[0, 1:]).all()
+    assert correlations[1, 2] == pytest.approx(1)
     assert np.isnan(d.rank_correlation([1, 2], [1, 2])), "two pairs say nothing"
 
 
 def test_wilson_agrees_with_the_published_example() -> None:
     # 8 of 10 at 95 %: 0.4902 to 0.9433 (Newcombe 1998, method 3, by the closed formula)
-    found = d.wilson(8, 10)
+    interval = d.wilson(8, 10)
 
-    np.testing.assert_allclose(found, (0.8, 0.490162, 0.943318), atol=1e-6)
+    np.testing.assert_allclose(interval, (0.8, 0.490162, 0.943318), atol=1e-6)
 
 
 @given(st.integers(0, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_its_value_and_stays_in_the_unit_interval(pair: tuple[int, int]) -> None:
-    found = d.wilson(*pair)
+    interval = d.wilson(*pair)
 
-    assert 0 <= found.low <= found.high <= 1
+    assert 0 <= interval.low <= interval.high <= 1
     if pair[1]:
-        assert found.low <= found.value <= found.high
+        assert interval.low <= interval.value <= interval.high
 
 
 def test_wilson_without_images_knows_nothing() -> None:
-    found = d.wilson(0, 0)
+    interval = d.wilson(0, 0)
 
-    assert np.isnan(found.value)
-    assert (found.low, found.high) == (0.0, 1.0)
+    assert np.isnan(interval.value)
+    assert (interval.low, interval.high) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(("successes", "n", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0)])
@@ -168,14 +168,14 @@ def test_wilson_refuses_what_is_no_proportion(successes: int, n: int, level: flo
 
 def test_confusion_and_balanced_accuracy_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(5)
-    truth, said = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
+    truth, predicted = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
 
-    counts = d.confusion(truth, said, 4)
+    counts = d.confusion(truth, predicted, 4)
 
-    np.testing.assert_array_equal(counts, confusion_matrix(truth, said))
-    found = d.balanced_accuracy(counts)
-    assert found.value == pytest.approx(balanced_accuracy_score(truth, said))
-    assert found.low < found.value < found.high
+    np.testing.assert_array_equal(counts, confusion_matrix(truth, predicted))
+    interval = d.balanced_accuracy(counts)
+    assert interval.value == pytest.approx(balanced_accuracy_score(truth, predicted))
+    assert interval.low < interval.value < interval.high
 
 
 def test_balanced_accuracy_of_one_class_is_its_wilson_interval() -> None:
@@ -191,11 +191,14 @@ def test_the_balanced_interval_covers_as_often_as_it_says() -> None:
 
     inside = 0
     for right in hits:
-        found = d.balanced_accuracy(np.diag(right) + np.roll(np.diag(images - right), 1, axis=1))
-        inside += found.low <= recall.mean() <= found.high
+        interval = d.balanced_accuracy(np.diag(right) + np.roll(np.diag(images - right), 1, axis=1))
+        inside += interval.low <= recall.mean() <= interval.high
 
     assert 0.93 <= inside / 2000 <= 0.99
 
 
 def test_every_explanation_names_its_source() -> None:
-    assert all(one.meaning.endswith(".") and one.source in one.help for one in d.EXPLANATIONS.values())
+    assert all(
+        explanation.meaning.endswith(".") and explanation.source in explanation.help
+        for explanation in d.EXPLANATIONS.values()
+    )

@@ -89,7 +89,7 @@ def test_naive_confidence_of_the_example() -> None:
     assert td_confidence_naive(TD).tolist() == [pytest.approx(0.5), pytest.approx(0.8)]
 
 
-def test_the_snapshots_estimators_of_the_example() -> None:
+def test_the_final_predictions_estimators_of_the_example() -> None:
     # 0.7 - 0.2 and 0.6 - 0.3; -(0.2 ln 0.2 + 0.7 ln 0.7 + 0.1 ln 0.1) = 0.80182
     assert margin(F_LOG_P).tolist() == [pytest.approx(0.5, **NEAR), pytest.approx(0.3, **NEAR)]
     assert confidence(F_LOG_P).tolist() == [pytest.approx(0.7), pytest.approx(0.6)]

@@ -82,10 +82,10 @@ def test_inequality_21_holds_for_any_setting(setting: Elasticity) -> None:
     assume(setting.alpha_e - setting.alpha_h > 1e-9)  # closer, their difference is lost in rounding
     logits = np.asarray([setting.start])
 
-    found = theory.inequality(setting, logits)
+    sides = theory.inequality(setting, logits)
 
-    np.testing.assert_allclose(found.difference, found.closed, rtol=1e-12, atol=1e-12)
-    assert found.holds
+    np.testing.assert_allclose(sides.difference, sides.closed, rtol=1e-12, atol=1e-12)
+    assert sides.holds
 
 
 @given(settings)
@@ -130,10 +130,10 @@ def test_a_thousand_runs_of_three_hundred_samples_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"alpha_e": 0.1}, "alpha_e > alpha_h"),
+        ({"alpha_e": 0.1}, "alpha_e >= alpha_h"),
         ({"sizes": (0, 1, 1)}, "at least one"),
         ({"start": (1, -1, 1)}, "positive"),
-        ({"h": 0}, "h must be positive"),
+        ({"h": 0}, "h above 0"),
     ],
 )
 def test_settings_outside_the_theorem_are_refused(values: dict, message: str) -> None:
@@ -157,9 +157,9 @@ def test_the_closed_forms_equal_direct_computation(s_y: float, classes: int) -> 
 
 
 @given(st.integers(2, 100), st.floats(0, 1), st.floats(0, 1))
-def test_theorem_2_holds_from_one_over_c_on(classes: int, one: float, other: float) -> None:
+def test_theorem_2_holds_from_one_over_c_on(classes: int, area: float, other_area: float) -> None:
     low = theory.entropy_falls_from(classes)
-    small, large = sorted((low + one * (1 - low), low + other * (1 - low)))
+    small, large = sorted((low + area * (1 - low), low + other_area * (1 - low)))
     if large - small < 1e-6:
         return
 
@@ -176,9 +176,9 @@ def test_below_one_over_c_the_entropy_claim_turns_round(classes: int) -> None:
 
 
 @given(st.floats(0.6, 1), st.floats(0.05, 0.95), st.integers(2, 50))
-def test_curves_end_alike_and_keep_the_area_they_were_asked_for(end: float, part: float, classes: int) -> None:
+def test_curves_end_alike_and_keep_the_area_they_were_asked_for(end: float, position: float, classes: int) -> None:
     low = 1 / classes + (end - 1 / classes) / 60
-    area = low + part * (end - low)
+    area = low + position * (end - low)
 
     curve = theory.curve_with_area(end=end, area=area, classes=classes)
 

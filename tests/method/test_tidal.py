@@ -44,10 +44,10 @@ def test_an_update_answers_with_the_mean_so_far_of_its_own_images() -> None:
     tracker = TDTracker(3, 2)
     tracker.update(torch.tensor([2, 0]), torch.tensor([[0.8, 0.2], [0.5, 0.5]]))
 
-    now = tracker.update(torch.tensor([2]), torch.tensor([[0.4, 0.6]]))
+    p_bar = tracker.update(torch.tensor([2]), torch.tensor([[0.4, 0.6]]))
 
     # (0.8 + 0.4) / 2 and (0.2 + 0.6) / 2
-    assert torch.allclose(now, torch.tensor([[0.6, 0.4]]))
+    assert torch.allclose(p_bar, torch.tensor([[0.6, 0.4]]))
 
 
 def test_an_index_twice_in_one_batch_counts_twice() -> None:
@@ -64,9 +64,9 @@ def test_after_a_reset_nothing_of_the_round_before_is_left() -> None:
     tracker.update(torch.tensor([0]), torch.tensor([[1.0, 0.0]]))
     tracker.reset()
 
-    now = tracker.update(torch.tensor([0]), torch.tensor([[0.2, 0.8]]))
+    p_bar = tracker.update(torch.tensor([0]), torch.tensor([[0.2, 0.8]]))
 
-    assert torch.equal(now, torch.tensor([[0.2, 0.8]]))
+    assert torch.equal(p_bar, torch.tensor([[0.2, 0.8]]))
 
 
 def test_a_withdrawn_update_leaves_the_mean_as_it_was() -> None:

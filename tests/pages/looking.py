@@ -41,7 +41,7 @@ def open_page(name: str, slug: str = "made-up", **query: str) -> AppTest:
 def texts(test: AppTest) -> str:
     """Everything that a page says."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.error, test.warning)
-    return "\n".join(str(one.value) for kind in kinds for one in kind)
+    return "\n".join(str(chart.value) for kind in kinds for chart in kind)
 
 
 def charts(test: AppTest) -> int:
@@ -52,7 +52,7 @@ def charts(test: AppTest) -> int:
 def start_round(project: Project, labels: int = 20) -> int:
     """A round in state TRAINING, as if the worker had just begun it."""
     ids = np.arange(1, labels + 1, dtype=np.int64)
-    class_ids = [one.id for one in project.store.classes.all()]
+    class_ids = [record.id for record in project.store.classes.all()]
     config = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
     record = project.store.rounds.create(
         config=config.to_json(),
@@ -61,7 +61,7 @@ def start_round(project: Project, labels: int = 20) -> int:
         last_seq=labels,
         started_by="labels",
         image_ids=ids,
-        image_class_ids=np.array([class_ids[one % len(class_ids)] for one in range(labels)], dtype=np.int64),
+        image_class_ids=np.array([class_ids[number % len(class_ids)] for number in range(labels)], dtype=np.int64),
     )
     project.store.rounds.move(record.id, RoundState.WAITING, RoundState.TRAINING)
     return record.id

@@ -33,7 +33,7 @@ def test_the_front_door_shows_the_project_and_what_is_missing_to_the_next_round(
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "digits"
-    assert "20 more labels to the next round." in [caption.value for caption in app.sidebar.caption]
+    assert "20 more labels until the next round." in [caption.value for caption in app.sidebar.caption]
 
 
 def test_the_project_named_at_the_start_is_shown_unless_the_address_names_another(
@@ -42,10 +42,10 @@ def test_the_project_named_at_the_start_is_shown_unless_the_address_names_anothe
     tiny_project(6, test=0).close()
     monkeypatch.setenv(FIRST_SHOWN, "tiny")
 
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
     assert app.sidebar.selectbox[0].value == "tiny"
 
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     app.query_params["project"] = "digits"
     assert app.run().sidebar.selectbox[0].value == "digits"
 

@@ -17,8 +17,8 @@ from tests.pages.looking import ROOT, charts, texts
 from tidal_core import strategies
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.protocol import PRESETS
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 from tidal_core.strategies import registry
@@ -48,12 +48,12 @@ def test_the_page_says_what_each_strategy_does_and_which_cannot_be_used(
         monkeypatch.undo()
         strategies.reload()
 
-    assert "The strategy mine (nowhere:Mine) could not be loaded" in texts(page)
+    assert r"The strategy mine (nowhere\:Mine) could not be loaded" in texts(page)
     table = page.dataframe[0].value
     assert table["Name"].tolist() == list(strategies.names())
     badge = table.set_index("Name").loc["badge"]
     assert "gradients are never written out" in badge["Cost"]
-    assert "ICLR 2020" in badge["From"]
+    assert "ICLR 2020" in badge["Source"]
 
 
 def test_a_finished_experiment_is_compared(studio: Studio) -> None:
@@ -63,9 +63,9 @@ def test_a_finished_experiment_is_compared(studio: Studio) -> None:
 
     assert charts(page) == 3
     assert "| margin | 2 | 80.5 ± 6.4 |" in texts(page)
-    assert [one.label for one in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
+    assert [metric.label for metric in page.metric][-2:] == ["Margin, 14 labels", "Random, 14 labels"]
     assert "The same accuracy, 60.0%, with 4 fewer labels (10 instead of 14)." in texts(page)
-    assert "from 2 runs that began alike" in texts(page)
+    assert "from 2 runs with the same first labels" in texts(page)
 
 
 def test_an_arm_whose_strategy_is_not_installed_any_more_is_shown_by_its_name(studio: Studio) -> None:
@@ -75,25 +75,25 @@ def test_an_arm_whose_strategy_is_not_installed_any_more_is_shown_by_its_name(st
 
     page = open_page()
 
-    assert "gone+td, 14 labels" in [one.label for one in page.metric]
+    assert "gone+td, 14 labels" in [metric.label for metric in page.metric]
     assert "| gone+td | 2 |" in texts(page)
 
 
 def test_the_two_side_by_side_are_judged_by_the_chosen_measure(studio: Studio) -> None:
     made_up(home(), {"random": RANDOM, "margin": BETTER})
     page = open_page()
-    assert [one.value for one in page.metric] == ["80.5%", "60.0%"]
+    assert [metric.value for metric in page.metric] == ["80.5%", "60.0%"]
 
     page.segmented_control(key="exp-metric").set_value("balanced_accuracy").run()
-    assert [one.value for one in page.metric] == ["70.5%", "50.0%"]
-    axes = [json.loads(one.proto.spec)["layout"]["yaxis"]["title"]["text"] for one in page.get("plotly_chart")[:2]]
+    assert [metric.value for metric in page.metric] == ["70.5%", "50.0%"]
+    axes = [json.loads(chart.proto.spec)["layout"]["yaxis"]["title"]["text"] for chart in page.get("plotly_chart")[:2]]
     assert axes == ["Balanced accuracy", "Balanced accuracy relative to random, %"]
     assert "Balanced accuracy over labels" in texts(page)
     assert "Who beats whom by balanced accuracy" in texts(page)
     page.segmented_control(key="exp-metric").set_value("validation_accuracy").run()
 
     assert not page.exception
-    assert "was not measured so" in texts(page)
+    assert "has no such measurement" in texts(page)
 
 
 def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_best_of_them(studio: Studio) -> None:
@@ -103,7 +103,7 @@ def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_bes
 
     def grey() -> list[str]:
         curves = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
-        return [one["name"] for one in curves if one.get("legendgroup") == "behind"]
+        return [curve["name"] for curve in curves if curve.get("legendgroup") == "behind"]
 
     assert "widened for one picked out of 9" in texts(page)
     assert set(page.multiselect[-1].value) == {"random", "margin", "tidal-entropy"}
@@ -120,7 +120,7 @@ def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_bes
 def test_every_table_can_be_saved(studio: Studio) -> None:
     made_up(home(), {"random": RANDOM, "margin": BETTER})
 
-    saved = [one.proto.label for one in open_page().get("download_button") if "." in one.proto.label]
+    saved = [button.proto.label for button in open_page().get("download_button") if "." in button.proto.label]
 
     assert saved == ["report.md", "points.csv", "points.parquet", "rounds.parquet"]
 
@@ -219,7 +219,7 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
 def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
     page.selectbox(key="exp-preset").select("quick").run()
-    assert "The studio's delay" not in [one.label for one in page.toggle]
+    assert "Delay as in the studio" not in [toggle.label for toggle in page.toggle]
     page.toggle(key="exp-more-choices").set_value(True).run()
     page.selectbox(key="exp-warm-quick").select(True)
     page.selectbox(key="exp-tail").select("step")

@@ -104,5 +104,5 @@ def test_the_plain_page_says_when_nothing_is_left(project: Project) -> None:
     for _ in range(12):
         press(test, class_button(test, "blue"))
 
-    assert "Everything is labelled" in test.info[0].value
+    assert "Every image is labelled" in test.info[0].value
     assert project.store.answers.count() == 12

@@ -127,7 +127,7 @@ def test_a_label_can_be_changed_from_the_life_of_its_image(quiet: Studio) -> Non
     before = project.store.answers.current(7)
     assert before is not None
     shown = open_page("dynamics", image="7")
-    other = next(one.id for one in project.store.classes.all() if one.id != before.answer.class_id)
+    other = next(record.id for record in project.store.classes.all() if record.id != before.answer.class_id)
 
     shown.selectbox(key="relabel-7").select(other).run()
     shown.button(key="relabel-save-7").click().run()
@@ -150,13 +150,13 @@ def test_progress_shows_each_rule_of_its_advice(quiet: Studio) -> None:
 
     said = texts(open_page("progress"))
 
-    assert "Rule: the last 100 labels brought less than 1 point of accuracy." in said
+    assert "Rule: the last 100 labels raised the accuracy by less than 1 percentage point." in said
     assert "No forecast to 95%" in said
     assert "30 images of the test split" in said
 
 
 def test_two_hundred_classes_fit_every_page(quiet: Studio) -> None:
-    names = tuple(f"species {one}" for one in range(200))
+    names = tuple(f"species {number}" for number in range(200))
     made_up(quiet, Size(labelled=60, pool=80, test=40, rounds=2, epochs=4, classes=200), names)
 
     for page in PAGES:
@@ -183,5 +183,5 @@ def test_an_image_that_vanished_from_the_disk_is_said_to_be_gone(quiet: Studio) 
 
     shown = open_page("dynamics", image="7")
 
-    assert "file is gone" in texts(shown)
+    assert "file of this image is missing" in texts(shown)
     assert charts(shown) == 3

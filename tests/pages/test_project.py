@@ -88,7 +88,7 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     tiny_project().close()
     shown = page()
     shown.number_input[0].set_value(50)
-    next(s for s in shown.selectbox if s.label == "Ask next for").set_value("tidal-margin")
+    next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
     next(b for b in shown.button if b.label == "Save").click()
     shown.run()
     assert not shown.exception
@@ -102,7 +102,7 @@ def test_a_trial_tells_what_is_fastest_here(studio: Studio) -> None:
     shown = page()
     before = len(shown.dataframe)
 
-    next(b for b in shown.button if b.label == "Try what is fastest here").click()
+    next(b for b in shown.button if b.label == "Find the fastest setting").click()
     shown.run()
     assert any(b.label == "Stop the trial" for b in shown.button)
     trial = shown.session_state["speed-tiny-quick-8"]
@@ -113,8 +113,8 @@ def test_a_trial_tells_what_is_fastest_here(studio: Studio) -> None:
     assert len(shown.dataframe) == before + 1
     table = shown.dataframe[-1].value
     assert len(table) == 4
-    assert (table["Images a second"] > 0).all()
-    assert table["Times as fast as now"][1] == "1.00"
+    assert (table["Images per second"] > 0).all()
+    assert table["Speed compared with now"][1] == "1.00"
 
 
 def test_what_is_faster_is_taken_for_the_next_round(studio: Studio) -> None:
@@ -133,7 +133,7 @@ def test_what_is_faster_is_taken_for_the_next_round(studio: Studio) -> None:
     assert not shown.exception
     config = studio.project("tiny").settings.train_config()
     assert (config.precision, config.channels_last) == ("bfloat16", True)
-    assert any("nothing is at least 1.1 times as fast as now" in caption.value for caption in shown.caption)
+    assert any("no setting is at least 1.1 times as fast as now" in caption.value for caption in shown.caption)
 
 
 def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_made(studio: Studio) -> None:
@@ -147,7 +147,7 @@ def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_
     ended(studio, "tiny")
     shown.run()
     images = studio.project("tiny").store.images.count()
-    assert f"{images} images brought to the training size" in shown.success[0].value
+    assert f"{images} images processed at the training size" in shown.success[0].value
     assert len(shown.dataframe[0].value) == images
     assert studio.project("tiny").settings.fit == "letterbox"
 
@@ -195,5 +195,5 @@ def test_of_very_many_problems_the_first_are_shown_and_the_rest_are_counted(stud
     shown = page()
 
     assert not shown.exception
-    assert 1_000 in [len(one.value) for one in shown.dataframe]
-    assert any("The first 1,000 of 1,234" in one.value for one in shown.caption)
+    assert 1_000 in [len(table.value) for table in shown.dataframe]
+    assert any("The first 1,000 of 1,234" in caption.value for caption in shown.caption)

@@ -11,8 +11,8 @@ from tests.experiments.test_motivating import result
 from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core.experiments import owner
-from tidal_core.experiments.owner import owning
 from tidal_core.experiments.separation import RESULT, Separation, folder_of, note
+from tidal_core.ownership import owning
 from tidal_core.projects import home
 from tidal_core.server.studio import Studio
 
@@ -25,7 +25,7 @@ def page(studio: Studio) -> AppTest:
 
 def test_the_page_tells_three_chapters(page: AppTest) -> None:
     assert not page.exception
-    assert [one.value[:2] for one in page.header] == ["1.", "2.", "3."]
+    assert [header.value[:2] for header in page.header] == ["1.", "2.", "3."]
     assert charts(page) == 4
     assert len(page.latex) == 4
     assert "No result for these images yet" in texts(page)
@@ -46,13 +46,13 @@ def test_a_preset_moves_the_sliders_and_sliders_pick_it(page: AppTest) -> None:
 
 
 def test_every_figure_says_what_to_look_at_without_being_pointed_at(page: AppTest) -> None:
-    assert sum(one.value.startswith("Look at ") for one in page.caption) == charts(page)
+    assert sum(caption.value.startswith("Look at ") for caption in page.caption) == charts(page)
 
 
 def test_closed_forms_stand_beside_sums_over_the_classes(page: AppTest) -> None:
     page.slider(key="theory-classes").set_value(7).run()
 
-    table = next(one.value for one in page.markdown if "class by class" in one.value)
+    table = next(markdown.value for markdown in page.markdown if "class by class" in markdown.value)
     rows = [line.split("|")[2:4] for line in table.splitlines()[3:]]
     assert rows[0] == rows[1]
     assert rows[2] == rows[3]
@@ -105,12 +105,12 @@ def test_a_result_is_shown_with_its_training_accuracy_and_what_was_published(kep
     page = open_page()
 
     assert charts(page) == 9
-    assert [one.label for one in page.metric][-1] == "Training accuracy"
+    assert [metric.label for metric in page.metric][-1] == "Training accuracy"
     assert (
         f"| Dynamics margin (M-bar) | {kept.auroc['td_margin']:.3f} | {kept.held_out['td_margin']:.3f} | 0.968 |"
         in texts(page)
     )
-    assert sum(one.value.startswith("Look at ") for one in page.caption) == 9
+    assert sum(caption.value.startswith("Look at ") for caption in page.caption) == 9
 
 
 def test_a_snapshot_that_has_not_settled_is_warned_of(kept: Separation) -> None:
@@ -122,16 +122,16 @@ def test_a_snapshot_that_has_not_settled_is_warned_of(kept: Separation) -> None:
 
 def test_margins_can_be_looked_at_as_well_as_entropies(kept: Separation) -> None:
     page = open_page()
-    assert axes(page) == ["Snapshot entropy", "Dynamics entropy (H-bar)", "Snapshot entropy"]
+    assert axes(page) == ["Prediction entropy", "Dynamics entropy (H-bar)", "Prediction entropy"]
 
     page.segmented_control(key="motivating-judge").set_value("Margin").run()
 
-    assert axes(page) == ["Snapshot margin", "Dynamics margin (M-bar)", "Snapshot margin"]
+    assert axes(page) == ["Prediction margin", "Dynamics margin (M-bar)", "Prediction margin"]
 
 
 def axes(page: AppTest) -> list[str]:
     """The titles of the last three figures' x axes."""
-    return [json.loads(one.proto.spec)["layout"]["xaxis"]["title"]["text"] for one in page.get("plotly_chart")[-3:]]
+    return [json.loads(chart.proto.spec)["layout"]["xaxis"]["title"]["text"] for chart in page.get("plotly_chart")[-3:]]
 
 
 def test_train_starts_the_command_once_and_stop_ends_it(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,4 +154,4 @@ def test_training_that_broke_off_says_why(page: AppTest) -> None:
     (folder / "log.txt").write_text("epoch 2/30\nthe disk is full\n")
     page.run()
 
-    assert "broke off in epoch 2 of 30. It said last: the disk is full" in texts(page)
+    assert "stopped unexpectedly in epoch 2 of 30. Its last message: the disk is full" in texts(page)

@@ -27,10 +27,10 @@ SETTINGS = ProjectSettings(title="audit", training_size=8, labels_per_round=6, a
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    made = tiny_project(name="audit", test=0, settings=SETTINGS)
-    fill_queue(made)
-    yield made
-    made.close()
+    project = tiny_project(name="audit", test=0, settings=SETTINGS)
+    fill_queue(project)
+    yield project
+    project.close()
 
 
 def set_share(project: Project, share: float) -> None:
@@ -44,13 +44,13 @@ def rank_again(project: Project) -> list[QueueItem]:
 
 
 def answer(project: Project, item: QueueItem, event: str, kind: AnswerKind = AnswerKind.LABEL) -> Answer:
-    given = Answer(event, kind, item.image_id, 1 if kind is AnswerKind.LABEL else None, purpose=item.purpose)
-    assert desk_of(project).record([given])[0].refused is None
-    return given
+    answer = Answer(event, kind, item.image_id, 1 if kind is AnswerKind.LABEL else None, purpose=item.purpose)
+    assert desk_of(project).record([answer])[0].refused is None
+    return answer
 
 
-def undo(project: Project, given: Answer, purpose: Purpose | None) -> QueueItem:
-    taken_back = Answer(f"{given.event_id}-undo", AnswerKind.UNDO, given.image_id, None, given.event_id)
+def undo(project: Project, answer: Answer, purpose: Purpose | None) -> QueueItem:
+    taken_back = Answer(f"{answer.event_id}-undo", AnswerKind.UNDO, answer.image_id, None, answer.event_id)
     assert desk_of(project).record([replace(taken_back, purpose=purpose)])[0].refused is None
     return project.store.queue.items()[0]
 
@@ -78,15 +78,15 @@ def test_every_beginning_of_a_queue_has_its_share_to_within_one_image(share: flo
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("length", [1, 3, 7])
 def test_short_rounds_keep_the_share_as_one_long_queue_does(share: float, length: int) -> None:
-    asked: list[bool] = []
-    while len(asked) < 600:
-        number = sum(asked)
-        others = asked[::-1].index(True) if number else len(asked)
+    is_audit_image: list[bool] = []
+    while len(is_audit_image) < 600:
+        number = sum(is_audit_image)
+        others = is_audit_image[::-1].index(True) if number else len(is_audit_image)
         woven = audit.weave(np.arange(20), np.arange(100, 140), share, audit.SoFar(number, others))
-        asked += is_audit(woven)[:length]
+        is_audit_image += is_audit(woven)[:length]
 
     one_queue = is_audit(audit.weave(np.arange(600), np.arange(1_000, 1_600), share))
-    assert asked[:600] == one_queue[:600]
+    assert is_audit_image[:600] == one_queue[:600]
 
 
 @given(st.floats(0, 0.5), st.integers(0, 500), st.integers(0, 500))
@@ -132,13 +132,13 @@ def test_when_the_sample_is_used_up_the_ranking_goes_on() -> None:
 
 def test_rounds_of_three_answers_ask_the_share_in_the_studio(project: Project) -> None:
     set_share(project, 0.4)
-    asked = []
+    items = []
     for number in range(14):
         for k, item in enumerate(rank_again(project)[:3]):
             answer(project, item, f"event-{number}-{k}")
-            asked.append(item)
+            items.append(item)
 
-    audited = [item for item in asked if item.purpose is Purpose.AUDIT]
+    audited = [item for item in items if item.purpose is Purpose.AUDIT]
     orders = [image.audit_order for image in project.store.images.many(item.image_id for item in audited)]
     assert len(audited) == 16  # floor(42 * 0.4)
     assert orders == list(range(16)), "in the order drawn at import"
@@ -191,11 +191,11 @@ def test_an_audit_label_does_not_bring_the_next_round_nearer(project: Project) -
 
 
 def test_a_label_that_an_import_brings_takes_its_image_out_of_the_sample(project: Project) -> None:
-    first = int(audit.reserved(project)[0])
-    project.store.answers.import_labels(ImportedLabels([first], [1], ["eve"]))
+    image_id = int(audit.reserved(project)[0])
+    project.store.answers.import_labels(ImportedLabels([image_id], [1], ["eve"]))
 
-    assert first not in audit.reserved(project)
-    assert first in audit.training_labels(project).image_ids
+    assert image_id not in audit.reserved(project)
+    assert image_id in audit.training_labels(project).image_ids
 
 
 def test_a_sheet_never_shows_what_is_reserved(project: Project) -> None:
@@ -205,11 +205,11 @@ def test_a_sheet_never_shows_what_is_reserved(project: Project) -> None:
     scored = {image for image, _, _ in project.store.scores.unanswered(1, "tab-one")}
     assert scored & reserved
 
-    shown: set[int] = set()
-    while images := desk_of(project).sheet("tab-one", 60, None, shown).images:
-        shown |= {image.id for image, _ in images}
+    image_ids: set[int] = set()
+    while images := desk_of(project).sheet("tab-one", 60, None, image_ids).images:
+        image_ids |= {image.id for image, _ in images}
 
-    assert shown == scored - reserved
+    assert image_ids == scored - reserved
 
 
 # --- undo
@@ -235,15 +235,15 @@ def test_an_undone_audit_image_never_comes_back_as_a_query(project: Project, sen
 def test_an_undone_query_never_comes_back_as_an_audit_image(project: Project, sent: Purpose | None) -> None:
     order = {image.id: image.audit_order for image in project.store.images.all()}
     items = [item for item in project.store.queue.items() if item.purpose is Purpose.SEED]
-    asked = min(items, key=lambda item: order[item.image_id] or 0)  # the next to be reserved if the share is raised
+    query = min(items, key=lambda item: order[item.image_id] or 0)  # the next to be reserved if the share is raised
 
-    back = undo(project, answer(project, asked, "event-1"), sent)
+    back = undo(project, answer(project, query, "event-1"), sent)
 
-    assert (back.image_id, back.purpose) == (asked.image_id, Purpose.SEED)
+    assert (back.image_id, back.purpose) == (query.image_id, Purpose.SEED)
     set_share(project, 0.5)
-    assert order[asked.image_id] < audit.reserve_size(project)
-    assert asked.image_id not in audit.reserved(project)
-    assert {item.purpose for item in rank_again(project) if item.image_id == asked.image_id} == {Purpose.QUERY}
+    assert order[query.image_id] < audit.reserve_size(project)
+    assert query.image_id not in audit.reserved(project)
+    assert {item.purpose for item in rank_again(project) if item.image_id == query.image_id} == {Purpose.QUERY}
 
 
 def test_a_corrected_audit_label_that_is_taken_back_leaves_the_image_in_the_sample(project: Project) -> None:
@@ -253,7 +253,7 @@ def test_a_corrected_audit_label_that_is_taken_back_leaves_the_image_in_the_samp
     desk_of(project).record([corrected])
 
     assert undo(project, corrected, None).purpose is Purpose.AUDIT
-    assert [asked.purpose for _, _, asked in desk_of(project).history("me", None, 9)] == [Purpose.AUDIT]
+    assert [answer.purpose for _, _, answer in desk_of(project).history("me", None, 9)] == [Purpose.AUDIT]
 
 
 # --- what it estimates
@@ -274,11 +274,11 @@ def estimates(share: float, *, imported: float = 0.0) -> np.ndarray:
         order = rng.permutation(400)  # the audit order
         reserve = order[: round(share * 400)]
         others = np.setdiff1d(np.flatnonzero(unseen), reserve)
-        asked = audit.weave(others[np.argsort(-hard[others])], reserve[unseen[reserve]], share)
-        sample = asked.image_ids[:200][asked.rows[:200] < 0]
-        found = wilson(int(right[sample].sum()), len(sample))
+        woven = audit.weave(others[np.argsort(-hard[others])], reserve[unseen[reserve]], share)
+        sample = woven.image_ids[:200][woven.rows[:200] < 0]
+        interval = wilson(int(right[sample].sum()), len(sample))
         truth = float(right[unseen].mean())
-        rows.append((found.value, truth, float(right.mean()), found.low <= truth <= found.high))
+        rows.append((interval.value, truth, float(right.mean()), interval.low <= truth <= interval.high))
     return np.array(rows, dtype=np.float64)
 
 

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("short_rounds")
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    made = tiny_project()
-    fill_queue(made)
-    yield made
-    made.close()
+    project = tiny_project()
+    fill_queue(project)
+    yield project
+    project.close()
 
 
 def run(project: Project, record: RoundRecord, *, stop_after: int | None = None) -> None:
@@ -37,7 +37,7 @@ def run(project: Project, record: RoundRecord, *, stop_after: int | None = None)
 def test_the_counter_says_how_many_labels_are_missing(project: Project) -> None:
     assert round_due(project).missing == 6
     label_next(project, 2)
-    assert round_due(project).sentence == "4 more labels to the next round."
+    assert round_due(project).sentence == "4 more labels until the next round."
     label_next(project, 4)
     assert round_due(project).ready
 
@@ -57,8 +57,8 @@ def test_a_round_ends_with_curves_scores_metrics_and_a_new_ranking(project: Proj
     ids = label_next(project, 6)
     run(project, claim_round(project, started_by="labels"))
     store = project.store
-    done = store.rounds.get(1)
-    assert done.state is RoundState.DONE
+    finished = store.rounds.get(1)
+    assert finished.state is RoundState.DONE
     curve = store.curves.of_image(1, ids[0])
     assert curve is not None
     np.testing.assert_allclose(curve.p.sum(axis=1), 1, atol=1e-5)
@@ -112,21 +112,21 @@ def test_a_stopped_round_goes_on_and_ends_as_one_that_was_not_stopped(project: P
     assert epochs == list(range(1, len(epochs) + 1))
     resumed = project.store.scores.table(1)["td_entropy"]
 
-    other = tiny_project(name="other")
-    fill_queue(other)
-    label_next(other, 6)
-    run(other, claim_round(other, started_by="labels"))
-    np.testing.assert_array_equal(resumed, other.store.scores.table(1)["td_entropy"])
-    other.close()
+    other_project = tiny_project(name="other")
+    fill_queue(other_project)
+    label_next(other_project, 6)
+    run(other_project, claim_round(other_project, started_by="labels"))
+    np.testing.assert_array_equal(resumed, other_project.store.scores.table(1)["td_entropy"])
+    other_project.close()
 
 
 def test_a_second_round_starts_from_the_first_ones_weights(project: Project) -> None:
     for _ in range(2):
         label_next(project, 6)
         run(project, claim_round(project, started_by="labels"))
-    first = project.store.epochs.of(1)[0].record
-    second = project.store.epochs.of(2)[0].record
-    assert second.class_loss < first.class_loss
+    first_epoch = project.store.epochs.of(1)[0].record
+    second_epoch = project.store.epochs.of(2)[0].record
+    assert second_epoch.class_loss < first_epoch.class_loss
 
 
 def test_two_rounds_at_a_time_are_refused(project: Project) -> None:

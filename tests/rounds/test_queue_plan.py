@@ -17,9 +17,9 @@ SETTINGS = ProjectSettings(title="queue", training_size=8, labels_per_round=6, a
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    made = tiny_project(name="queue", settings=SETTINGS)
-    yield made
-    made.close()
+    project = tiny_project(name="queue", settings=SETTINGS)
+    yield project
+    project.close()
 
 
 def test_scores_stay_with_their_images(project: Project) -> None:
@@ -42,4 +42,6 @@ def test_what_is_put_behind_what_waits_keeps_the_share(project: Project) -> None
     assert fill_queue(project) == len(everything) - 10
 
     purposes = [item.purpose for item in project.store.queue.items()]
-    assert [place for place, purpose in enumerate(purposes, 1) if purpose is Purpose.AUDIT] == list(range(4, 57, 4))
+    assert [position for position, purpose in enumerate(purposes, 1) if purpose is Purpose.AUDIT] == list(
+        range(4, 57, 4)
+    )

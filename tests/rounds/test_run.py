@@ -21,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("short_rounds")
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    made = tiny_project()
-    fill_queue(made)
-    yield made
-    made.close()
+    project = tiny_project()
+    fill_queue(project)
+    yield project
+    project.close()
 
 
 def test_a_round_trains_on_the_labelled_images_and_on_no_test_image(
@@ -37,9 +37,9 @@ def test_a_round_trains_on_the_labelled_images_and_on_no_test_image(
     )
     trained: list[TrainImages] = []
 
-    def watched(config: object, images: TrainImages, *rest: object) -> Training:
+    def watched(config: object, images: TrainImages, *arguments: object) -> Training:
         trained.append(images)
-        return train(config, images, *rest)  # type: ignore[arg-type]
+        return train(config, images, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run, "train", watched)
     record = claim_round(project, started_by="person")

@@ -48,12 +48,12 @@ def test_each_of_twelve_heaps_gets_an_image() -> None:
 
 def test_near_duplicates_of_asked_images_are_never_chosen() -> None:
     rng = np.random.default_rng(2)
-    asked = rng.uniform(0, 255, (5, 192)).astype(np.float32)
-    copies = np.repeat(asked, 10, axis=0) + rng.normal(0, 0.5, (50, 192)).astype(np.float32)
+    answered = rng.uniform(0, 255, (5, 192)).astype(np.float32)
+    copies = np.repeat(answered, 10, axis=0) + rng.normal(0, 0.5, (50, 192)).astype(np.float32)
     others = rng.uniform(0, 255, (30, 192)).astype(np.float32)
     pool = np.concatenate([copies, others]).astype(np.float32)
 
-    chosen = covering(pool, asked, 20, rng)
+    chosen = covering(pool, answered, 20, rng)
 
     assert len(chosen)
     assert chosen.min() >= 50

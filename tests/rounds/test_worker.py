@@ -19,10 +19,10 @@ pytestmark = pytest.mark.usefixtures("short_rounds")
 
 @pytest.fixture
 def project() -> Iterator[Project]:
-    made = tiny_project()
-    fill_queue(made)
-    yield made
-    made.close()
+    project = tiny_project()
+    fill_queue(project)
+    yield project
+    project.close()
 
 
 class Visited(Worker):
@@ -39,18 +39,18 @@ class Visited(Worker):
 
 @pytest.fixture
 def worker(project: Project) -> Iterator[Visited]:
-    made = Visited(project)
-    made.start()
-    yield made
-    assert made.stop(WAIT_SECONDS)
+    visited = Visited(project)
+    visited.start()
+    yield visited
+    assert visited.stop(WAIT_SECONDS)
 
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RoundGate:
     """Holds rounds after their second epoch."""
-    made = RoundGate(tmp_path / "gate", epochs=2)
-    made.install(monkeypatch)
-    return made
+    gate = RoundGate(tmp_path / "gate", epochs=2)
+    gate.install(monkeypatch)
+    return gate
 
 
 def test_a_round_starts_by_itself_after_enough_labels(project: Project, worker: Worker) -> None:
@@ -102,13 +102,13 @@ def test_a_stopped_worker_leaves_the_round_to_be_taken_up_again(
     assert worker.stop(WAIT_SECONDS)
     assert project.store.rounds.get(1).state is RoundState.TRAINING
     gate.release()
-    second = Worker(lambda: [project])
-    second.start()
+    restarted = Worker(lambda: [project])
+    restarted.start()
     wait_for(lambda: project.store.rounds.get(1).state is RoundState.DONE)
-    assert second.stop(WAIT_SECONDS)
+    assert restarted.stop(WAIT_SECONDS)
 
     assert len(project.store.rounds.all()) == 1
-    assert [one.record.epoch for one in project.store.epochs.of(1)] == list(range(1, 41))
+    assert [epoch.record.epoch for epoch in project.store.epochs.of(1)] == list(range(1, 41))
 
 
 IDLE = """

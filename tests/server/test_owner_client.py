@@ -18,11 +18,12 @@ from tests.browser.server import Server
 from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.serving import ROOT, Listening, run_command
 from tests.helpers.tiny import label_next, tiny_project
+from tidal_core import ownership
 from tidal_core.errors import ProjectInUse, TidalError
+from tidal_core.ownership import Owner
 from tidal_core.projects import Project, open_project
 from tidal_core.rounds.queue_plan import fill_queue
-from tidal_core.server import owner_client
-from tidal_core.server.owner_client import Owner, copied, reading
+from tidal_core.server.owner_client import copied, reading
 from tidal_core.server.studio import DEMO, make_demo
 
 HOLDER = """
@@ -46,7 +47,7 @@ def listening() -> Iterator[Listening]:
 
 
 def owner_file(project: Project) -> Path:
-    return project.folder / owner_client.FILE
+    return project.folder / ownership.FILE
 
 
 def post(listening: Listening, path: str, headers: dict[str, str], slug: str = "tiny") -> httpx.Response:
@@ -110,8 +111,8 @@ def test_a_table_does_not_wait_for_a_copy_of_the_whole_project(listening: Listen
         ("format=zip", "needs the photos"),
         ("format=nothing", "there is no export format 'nothing'"),
         ("format=coco&what=history", "coco cannot hold history"),
-        ("format=csv&what=all", "cannot be asked for"),
-        ("format=csv&round=first", "cannot be asked for"),
+        ("format=csv&what=all", "is incomplete or wrong"),
+        ("format=csv&round=first", "is incomplete or wrong"),
     ],
 )
 def test_an_export_that_cannot_be_is_refused_in_words(listening: Listening, asked: str, said: str) -> None:
@@ -158,12 +159,12 @@ def test_the_address_is_readable_by_its_user_alone_and_gone_after_the_studio(lis
 
 def test_another_projects_studio_keeps_its_address(listening: Listening) -> None:
     folder = listening.studio.project("tiny").folder
-    later = Owner(1, "http://127.0.0.1:1", "another", "2026-01-01T00:00:00+00:00")
-    owner_client.announce(folder, later)
+    later = Owner.of(1, "http://127.0.0.1:1", "another")
+    ownership.announce(folder, later)
 
     listening.studio.close()
 
-    assert owner_client.announced(folder) == later
+    assert ownership.announced(folder) == later
 
 
 @pytest.mark.parametrize("path", ["status", "snapshot", "export?format=csv"])
@@ -200,9 +201,7 @@ def test_no_browser_is_answered_whatever_its_origin(listening: Listening, path: 
 
 def test_a_wrong_token_in_the_file_is_refused_in_words(listening: Listening) -> None:
     folder = listening.studio.project("tiny").folder
-    owner_client.announce(
-        folder, Owner(os.getpid(), listening.address, "of an earlier run", "2026-01-01T00:00:00+00:00")
-    )
+    ownership.announce(folder, Owner.of(os.getpid(), listening.address, "of an earlier run"))
 
     told = run_command("status", "tiny")
 
@@ -214,7 +213,7 @@ def test_what_a_killed_studio_left_is_passed_over() -> None:
     project = tiny_project()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    owner_client.announce(project.folder, Owner(gone.pid, "http://127.0.0.1:1", "old", "2026-01-01T00:00:00+00:00"))
+    ownership.announce(project.folder, Owner.of(gone.pid, "http://127.0.0.1:1", "old"))
     project.close()
 
     assert "Not open in any process" in run_command("status", "tiny").stdout
@@ -227,9 +226,7 @@ def test_what_a_killed_studio_left_is_passed_over() -> None:
 
 def test_a_studio_that_does_not_answer_is_named() -> None:
     project = tiny_project()
-    owner_client.announce(
-        project.folder, Owner(os.getpid(), "http://127.0.0.1:9", "t" * 20, "2026-01-01T00:00:00+00:00")
-    )
+    ownership.announce(project.folder, Owner.of(os.getpid(), "http://127.0.0.1:9", "t" * 20))
     try:
         told = run_command("export", "tiny", "--to", "labels.csv")
     finally:
@@ -279,8 +276,8 @@ def test_the_real_studio_announces_itself_and_takes_it_back(tmp_path: Path, monk
     server = Server(Path(os.environ["TIDAL_HOME"]))
     with server:
         folder = Path(os.environ["TIDAL_HOME"]) / "projects" / DEMO
-        wait_for(lambda: owner_client.announced(folder), "the studio's word where it is")
+        wait_for(lambda: ownership.announced(folder), "the studio's word where it is")
         told = run_command("status", DEMO)
         assert f"at {server.url}, since" in told.stdout, told.stderr
-    assert owner_client.announced(folder) is None
+    assert ownership.announced(folder) is None
     open_project(DEMO).close()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.gates import WAIT_SECONDS, Gate, wait_for
 from tests.helpers.tiny import label_next, tiny_project
-from tidal_core.errors import InputError, ProjectNotFound, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectNotFound
 from tidal_core.images import jobs
 from tidal_core.images.ingest import ImportProgress
 from tidal_core.images.pixels import PixelStore
@@ -44,7 +44,7 @@ def test_a_closed_studio_lets_the_files_go_and_opens_no_more(studio: Studio) -> 
     studio.project("tiny")
     studio.close()
     open_project("tiny").close()
-    with pytest.raises(StoreError, match="closing"):
+    with pytest.raises(ProjectClosed, match="closing"):
         studio.project("tiny")
 
 
@@ -97,7 +97,7 @@ def test_the_training_size_stays_while_an_import_goes_on(studio: Studio, monkeyp
     job = studio.start_import(project, "digits")
     with gate:
         gate.wait_reached()
-        with pytest.raises(InputError, match="The import of 'tiny' is under way; change the training size when"):
+        with pytest.raises(InputError, match="The import of 'tiny' is running; change size, fit, colour or cache when"):
             studio.change_settings(project, replace(project.settings, training_size=24))
         assert project.settings.training_size == 8
         job.cancel()

@@ -154,7 +154,7 @@ def test_a_round_goes_on_in_the_restored_project(tmp_path: Path, monkeypatch: py
     studio.close()
 
     assert epochs == list(range(1, 41))
-    assert "Round 1 goes on after epoch 3." in log
+    assert "Round 1 resumes after epoch 3." in log
 
 
 def test_a_backup_without_a_studio_is_the_same(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> Non
     target = tmp_path / "b.zip"
     target.write_bytes(b"precious")
 
-    with pytest.raises(InputError, match="is there already; choose another name, or replace it with --force"):
+    with pytest.raises(InputError, match="already exists; choose another name, or replace it with --force"):
         backup(project, target, {})
     assert target.read_bytes() == b"precious"
     backup(project, target, {}, force=True)
@@ -232,7 +232,7 @@ def test_where_there_is_no_room_it_is_said_and_nothing_is_left(tmp_path: Path) -
 
     assert ended.returncode == 1
     assert "b.zip could not be written: the disk is full. It needs about 2 MB, and" in ended.stderr
-    assert "MB are free there; make room, or write it elsewhere." in ended.stderr
+    assert "MB are free there; free some space, or write it elsewhere." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert list(folder.iterdir()) == []
 

@@ -83,7 +83,7 @@ def test_what_forge_leaves_alone_is_restored(snapshot: Path) -> None:
     ],
 )
 def test_a_member_that_no_snapshot_has_is_refused(snapshot: Path, name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="which no snapshot does; nothing of it was restored"):
+    with pytest.raises(InputError, match="which is not part of a snapshot; nothing was restored"):
         restore(forge(snapshot, {name: b"x"}))
     assert nothing_changed()
     assert not list(tmp_path.rglob("evil*"))
@@ -105,12 +105,12 @@ def test_a_link_becomes_no_link(snapshot: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(format="a holiday"), "is no snapshot of this studio but 'a holiday'"),
+        (lambda m: m.update(format="a holiday"), "is not a snapshot of this studio but 'a holiday'"),
         (lambda m: m.update(version=2), "was written by a newer version of TiDAL Studio .*Update the studio"),
         (lambda m: m.pop("members"), "has a manifest that cannot be read"),
         (lambda m: m.update(members=[]), "has a manifest that cannot be read"),
-        (lambda m: m["members"].pop("pixels.npy"), "does not hold the files that its manifest names"),
-        (lambda m: m["members"]["pixels.npy"].update(bytes=5), "pixels.npy is not as its manifest says"),
+        (lambda m: m["members"].pop("pixels.npy"), "does not contain the files that its manifest lists"),
+        (lambda m: m["members"]["pixels.npy"].update(bytes=5), "pixels.npy does not match the manifest"),
         (lambda m: m["members"]["pixels.npy"].update(sha256="0" * 64), "pixels.npy is damaged"),
     ],
 )
@@ -149,14 +149,14 @@ def test_an_older_snapshot_is_brought_to_this_versions_tables(snapshot: Path, mo
 
 
 def test_packed_members_are_refused(snapshot: Path) -> None:
-    with pytest.raises(InputError, match="is not as its manifest says"):
+    with pytest.raises(InputError, match="does not match the manifest"):
         restore(forge(snapshot, compression=zipfile.ZIP_DEFLATED))
 
 
 def test_two_members_of_one_name_are_refused(snapshot: Path) -> None:
     with zipfile.ZipFile(snapshot, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("pixels.npy", parts(snapshot)["pixels.npy"])
-    with pytest.raises(InputError, match="does not hold the files that its manifest names"):
+    with pytest.raises(InputError, match="does not contain the files that its manifest lists"):
         restore(snapshot)
 
 
@@ -164,7 +164,7 @@ def test_one_wrong_byte_is_found(snapshot: Path) -> None:
     data = bytearray(snapshot.read_bytes())
     data[len(data) // 2] ^= 1
     snapshot.write_bytes(data)
-    with pytest.raises(InputError, match="take another copy of it"):
+    with pytest.raises(InputError, match="use another copy of the file"):
         restore(snapshot)
     assert nothing_changed()
 
@@ -173,7 +173,7 @@ def test_one_wrong_byte_is_found(snapshot: Path) -> None:
 def test_a_part_of_a_snapshot_is_refused(snapshot: Path, kept: float) -> None:
     data = snapshot.read_bytes()
     snapshot.write_bytes(data[: int(kept if kept > 1 else kept * len(data))])
-    with pytest.raises(InputError, match="is no snapshot, or only a part of one"):
+    with pytest.raises(InputError, match="is not a snapshot, or is incomplete"):
         restore(snapshot)
     assert nothing_changed()
 
@@ -236,5 +236,5 @@ def test_the_command_says_what_is_wrong_in_one_line(snapshot: Path) -> None:
     snapshot.write_bytes(b"PK nonsense")
     ended = run_command("restore", snapshot)
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"Error: {snapshot} is no snapshot, or only a part of one")
+    assert ended.stderr.startswith(f"Error: {snapshot} is not a snapshot, or is incomplete")
     assert ended.stderr.count("\n") == 1

@@ -30,7 +30,7 @@ def test_a_used_id_with_other_content_is_refused_and_the_first_stands(store: Sto
     store.answers.record([label("a", 1, class_id=1)])
     (other,) = store.answers.record([label("a", 1, class_id=2)])
     assert other.refused is not None
-    assert "first one stands" in other.refused
+    assert "first one is kept" in other.refused
     assert store.answers.labels().class_ids.tolist() == [1]
 
 

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
+from tests.helpers.gates import WAIT_SECONDS
 from tests.store.samples import image, label
-from tidal_core.errors import InputError, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.records import Purpose, QueueItem
 from tidal_core.store import Store, database
 
@@ -92,21 +95,6 @@ def test_an_image_put_to_the_front_is_asked_next(store: Store) -> None:
     assert [item.image_id for item in store.queue.items()] == [3, 1, 2]
 
 
-def test_digit_classes_get_their_own_digit_as_key(store: Store) -> None:
-    added = store.classes.add(["0", "7"])
-    assert [record.key for record in added] == ["0", "7"]
-
-
-def test_a_class_without_a_name_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="1 to 200 characters"):
-        store.classes.add(["  "])
-
-
-def test_a_taken_key_is_refused(store: Store) -> None:
-    with pytest.raises(InputError, match="is taken"):
-        store.classes.change(1, key=store.classes.get(2).key)
-
-
 def _copy(store: Store, target: Path) -> None:
     with store.snapshot() as snapshot:
         target.write_bytes(b"".join(snapshot.chunks()))
@@ -172,7 +160,7 @@ def test_the_file_stays_locked_after_a_snapshot(store: Store, tmp_path: Path) ->
 
 
 def test_the_file_stays_locked_when_it_is_opened_again_in_this_process(store: Store) -> None:
-    with pytest.raises(Exception, match="configuration has been locked"):
+    with pytest.raises(ProjectInUse, match="already open in this process"):
         Store(store.database.path)
     code = f"from pathlib import Path; from tidal_core.store import Store; Store(Path({str(store.database.path)!r}))"
 
@@ -186,15 +174,128 @@ def test_a_project_that_is_closed_ends_the_snapshot_that_is_being_read(store: St
         chunks = snapshot.chunks(1_000)
         next(chunks)
         store.close()
-        with pytest.raises(StoreError, match="was closed while it was copied"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
-    with pytest.raises(StoreError, match="being closed"):
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
         store.snapshot()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.classes.all(),
+        lambda store: store.answers.labels(),
+        lambda store: store.answers.record([label("late", 1)]),
+        lambda store: store.settings.load(),
+        lambda store: store.exports.labels(),
+        lambda store: store.checkpoint(),
+    ],
+)  # fmt: skip
+def test_whoever_asks_a_closed_project_is_told_that_it_is_closed(store: Store, ask: Callable[[Store], object]) -> None:
+    store.close()
+
+    with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
+        ask(store)
+
+
+def test_closing_waits_for_a_query_that_is_under_way(store: Store) -> None:
+    with store.database.reading() as cursor:
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        with store.database._reader_left:
+            assert store.database._reader_left.wait_for(lambda: store.database._closed, WAIT_SECONDS)
+        cursor.execute("SELECT count(*) FROM images")
+        assert cursor.fetchall() == [(10,)]
+        with pytest.raises(ProjectClosed):
+            store.images.count()
+    closing.join()
+
+
+def test_queries_of_one_moment_do_not_see_what_is_written_meanwhile(store: Store) -> None:
+    with store.database.moment() as cursor:
+        cursor.execute("SELECT count(*) FROM answers").fetchall()
+        store.answers.record([label("meanwhile", 1)])
+        assert cursor.execute("SELECT count(*) FROM answers").fetchall() == [(0,)]
+    assert store.answers.count() == 1
+
+
+@pytest.fixture
+def held_reader(store: Store) -> Iterator[Callable[[], object]]:
+    """A query that began before a row was changed: DuckDB makes no checkpoint until it ends. Gives what ends it."""
+    with ExitStack() as reader:
+        cursor = reader.enter_context(store.database.moment())
+        cursor.execute("SELECT count(*) FROM images").fetchall()
+        with store.database.write() as writing:
+            writing.execute("UPDATE images SET status = 'hidden' WHERE id = 1")
+        with pytest.raises(duckdb.TransactionException, match="Cannot CHECKPOINT"):
+            store.database._connection.cursor().execute("CHECKPOINT")
+        yield reader.close
+
+
+def _log_bytes(store: Store) -> int:
+    log = Path(f"{store.database.path}.wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def test_a_checkpoint_that_a_query_keeps_from_being_made_is_put_off_and_made_by_the_next_one(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", 0.0)
+    store.checkpoint()
+    assert not store.database.checkpoint()
+    assert _log_bytes(store) > 0
+    with pytest.raises(StoreError, match="cannot be copied while a long query reads it"):
+        store.snapshot()
+
+    held_reader()
+    store.checkpoint()
+
+    assert _log_bytes(store) == 0
+
+
+def test_a_checkpoint_waits_for_the_query_that_keeps_it_from_being_made(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = store.database._reader_left
+    wait = left.wait
+
+    def ends_meanwhile(timeout: float | None = None) -> bool:
+        """The query ends as soon as the checkpoint has begun to wait for it."""
+        threading.Thread(target=held_reader).start()
+        return wait(timeout)
+
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(left, "wait", ends_meanwhile)
+
+    assert store.database.checkpoint()
+    assert _log_bytes(store) == 0
+
+
+def test_a_write_does_not_wait_for_the_query_that_keeps_the_log_from_being_folded_in(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOG_AT_MOST", 0)
+    monkeypatch.setattr(store.database._reader_left, "wait", lambda _: pytest.fail("the write waited"))
+
+    store.answers.record([label("meanwhile", 1)])
+    assert _log_bytes(store) > 0
+
+
+def test_closing_makes_the_checkpoint_that_was_put_off(
+    store: Store, held_reader: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_WAIT_SECONDS", 0.0)
+    store.checkpoint()
+    held_reader()
+
+    store.close()
+
+    assert _log_bytes(store) == 0
 
 
 def test_a_second_snapshot_waits_for_the_first(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = store.snapshot()
-    with pytest.raises(StoreError, match="being copied already"):
+    with pytest.raises(StoreError, match="already being copied"):
         store.database.snapshot(wait_seconds=0.05)
     changes = store.database._changes
     wait = changes.wait
@@ -242,7 +343,7 @@ def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp
         chunks = snapshot.chunks(1_000)
         next(chunks)
         opened_once.close()
-        with pytest.raises(StoreError, match="was closed while it was copied"):
+        with pytest.raises(ProjectClosed, match="was closed: the studio is stopping"):
             next(chunks)
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]

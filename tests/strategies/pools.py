@@ -45,5 +45,5 @@ def take(pool: PoolView, rows: Int64) -> PoolView:
 
 def arrays(pool: PoolView) -> dict[str, np.ndarray]:
     """Copies of every array of the pool, by name."""
-    found = {name: value.copy() for name, value in vars(pool).items() if isinstance(value, np.ndarray)}
-    return found | {name: value.copy() for name, value in pool.extra.items()}
+    arrays = {name: value.copy() for name, value in vars(pool).items() if isinstance(value, np.ndarray)}
+    return arrays | {name: value.copy() for name, value in pool.extra.items()}

@@ -23,8 +23,8 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def distance(one: Float32, other: Float32) -> float:
-    return float(np.linalg.norm(np.float64(one) - np.float64(other)))
+def distance(point: Float32, other_point: Float32) -> float:
+    return float(np.linalg.norm(np.float64(point) - np.float64(other_point)))
 
 
 def test_k_centre_takes_the_farthest_from_everything_before_it() -> None:
@@ -33,7 +33,7 @@ def test_k_centre_takes_the_farthest_from_everything_before_it() -> None:
     expected = []
     for _ in range(10):
         free = [row for row in range(40) if row not in expected]
-        row = max(free, key=lambda row: min(distance(pool.features[row], other) for other in known))
+        row = max(free, key=lambda row: min(distance(pool.features[row], centre) for centre in known))
         expected.append(row)
         known.append(pool.features[row])
 
@@ -43,12 +43,12 @@ def test_k_centre_takes_the_farthest_from_everything_before_it() -> None:
 def test_k_centre_without_labels_starts_anywhere_and_goes_on_farthest_first() -> None:
     line = np.array([[0.0], [1], [2], [10]], np.float32)
 
-    first = {int(diversity.k_centre(line, 1, rng(seed), line[:0])[0]) for seed in range(30)}
-    second = diversity.k_centre(line, 4, rng(), line[:1])
+    first_rows = {int(diversity.k_centre(line, 1, rng(seed), line[:0])[0]) for seed in range(30)}
+    later = diversity.k_centre(line, 4, rng(), line[:1])
 
-    assert first == {0, 1, 2, 3}
-    assert second[0] == 3
-    assert second[-1] == 0, "the image that equals a labelled one comes last"
+    assert first_rows == {0, 1, 2, 3}
+    assert later[0] == 3
+    assert later[-1] == 0, "the image that equals a labelled one comes last"
 
 
 @pytest.mark.parametrize("block", [7, 100, 100_000])
@@ -61,8 +61,8 @@ def test_distances_do_not_depend_on_the_blocks_they_are_computed_in(
     plain = np.array([[distance(a, b) for b in others] for a in points])
 
     np.testing.assert_allclose(distances.nearest(points, others), plain.min(axis=1) ** 2, rtol=1e-4)
-    found = np.sort(distances.neighbours(points, others, 3), axis=1)
-    np.testing.assert_array_equal(found, np.sort(np.argsort(plain, axis=1)[:, :3], axis=1))
+    rows = np.sort(distances.neighbours(points, others, 3), axis=1)
+    np.testing.assert_array_equal(rows, np.sort(np.argsort(plain, axis=1)[:, :3], axis=1))
     library = NearestNeighbors(n_neighbors=6).fit(points).kneighbors(points)[0][:, 1:].mean(axis=1)
     np.testing.assert_allclose(distances.mean_distance_within(points, 5), library, rtol=1e-4)
 
@@ -71,7 +71,7 @@ def test_cal_is_the_mean_divergence_from_the_nearest_labelled() -> None:
     pool = make_pool(labelled=25)
     expected = []
     for row in range(40):
-        order = np.argsort([distance(pool.features[row], other) for other in pool.labelled_features])[:10]
+        order = np.argsort([distance(pool.features[row], labelled) for labelled in pool.labelled_features])[:10]
         p, q = np.exp(pool.log_p[row]), np.exp(pool.labelled_log_p[order])
         expected.append(rel_entr(q, p).sum(axis=1).mean())
 
@@ -81,9 +81,9 @@ def test_cal_is_the_mean_divergence_from_the_nearest_labelled() -> None:
 def test_bald_asks_where_the_passes_disagree_most() -> None:
     pool = make_pool()
 
-    asked = strategies.get("bald").select(pool, 5, rng())
+    rows = strategies.get("bald").select(pool, 5, rng())
 
-    assert asked.tolist() == np.argsort(-pool.extra["mc_information"])[:5].tolist()
+    assert rows.tolist() == np.argsort(-pool.extra["mc_information"])[:5].tolist()
 
 
 def embeddings(pool: PoolView) -> np.ndarray:
@@ -115,8 +115,8 @@ def test_badge_asks_the_second_of_two_equal_images_only_when_nothing_else_is_lef
     )
 
     for name in ("badge", "tidal-badge"):
-        asked = strategies.get(name).select(doubled, 20, rng(1))
-        assert sorted(asked % 20) == list(range(20)), name
+        rows = strategies.get(name).select(doubled, 20, rng(1))
+        assert sorted(rows % 20) == list(range(20)), name
 
 
 def test_badge_has_no_ghost_of_the_origin() -> None:
@@ -146,8 +146,8 @@ def test_the_spread_strategies_ask_within_the_best_ten_n() -> None:
     pool = make_pool(size=400)
     for name, score in (("margin-diverse", "margin"), ("tidal-margin-diverse", "tidal-margin")):
         candidates = set(strategies.get(score).select(pool, 50, rng()))
-        asked = strategies.get(name).select(pool, 5, rng())
-        assert set(asked) <= candidates, name
+        rows = strategies.get(name).select(pool, 5, rng())
+        assert set(rows) <= candidates, name
 
 
 def groups(sizes: tuple[int, ...], spread: float = 0.02, width: int = 8) -> Float32:
@@ -175,9 +175,9 @@ def test_low_budget_strategies_ask_one_image_of_each_group_largest_first(name: s
     pool = grouped_pool((40, 30, 20, 10), np.empty((0, 8), np.float32))
     group = np.repeat(np.arange(4), (40, 30, 20, 10))
 
-    asked = strategies.get(name).select(pool, 4, rng())
+    rows = strategies.get(name).select(pool, 4, rng())
 
-    assert group[asked].tolist() == [0, 1, 2, 3]
+    assert group[rows].tolist() == [0, 1, 2, 3]
 
 
 def test_typiclust_leaves_groups_that_have_a_label() -> None:
@@ -199,11 +199,11 @@ def test_typiclust_follows_the_paper_cluster_by_cluster(labelled: int) -> None:
     uncovered = sorted(set(cluster.tolist()) - set(cluster[:labelled].tolist()), key=lambda c: -sizes[c])
     assert min(sizes) >= 5, "no outliers here"
 
-    asked = strategies.get("typiclust").select(pool, n, rng(3)) + labelled
+    rows = strategies.get("typiclust").select(pool, n, rng(3)) + labelled
 
-    assert sizes[cluster[asked]].tolist() == sizes[uncovered[:n]].tolist(), "the largest without a label"
-    assert len(set(cluster[asked])) == n
-    for row in asked:
+    assert sizes[cluster[rows]].tolist() == sizes[uncovered[:n]].tolist(), "the largest without a label"
+    assert len(set(cluster[rows])) == n
+    for row in rows:
         members = np.flatnonzero(cluster == cluster[row])
         k = min(20, len(members) // 2)
         near = [np.sort([distance(points[a], points[b]) for b in members if b != a])[:k].mean() for a in members]
@@ -228,15 +228,18 @@ def test_typiclust_that_comes_back_to_a_cluster_counts_among_what_is_left_of_it(
     cluster = np.empty(len(points), np.int64)
     cluster[order] = k_means(points[order], 3, draws).of_point
     sizes, labels = np.bincount(cluster), np.bincount(cluster[:4], minlength=3)
-    left = {c: [row for row in range(4, len(points)) if cluster[row] == c] for c in range(3)}
+    unqueried = {c: [row for row in range(4, len(points)) if cluster[row] == c] for c in range(3)}
     expected = []
     for _ in range(n):
         c = min(range(3), key=lambda c: (labels[c], -sizes[c]))
-        k = min(20, len(left[c]) // 2)
-        near = {a: np.sort([distance(points[a], points[b]) for b in left[c] if b != a])[:k].mean() for a in left[c]}
+        k = min(20, len(unqueried[c]) // 2)
+        near = {
+            a: np.sort([distance(points[a], points[b]) for b in unqueried[c] if b != a])[:k].mean()
+            for a in unqueried[c]
+        }
         row = min(near, key=near.__getitem__)
         expected.append(row - 4)
-        left[c].remove(row)
+        unqueried[c].remove(row)
         labels[c] += 1
     assert len(set(sizes)) == 3, "no two clusters are equally large: chance decides nothing"
 
@@ -246,31 +249,31 @@ def test_typiclust_that_comes_back_to_a_cluster_counts_among_what_is_left_of_it(
 def test_clusters_are_the_same_for_the_same_seed_and_use_every_point() -> None:
     points = groups((40, 30, 20))
 
-    first, second = (k_means(points, 3, rng(3)).of_point for _ in range(2))
+    partition, partition_again = (k_means(points, 3, rng(3)).of_point for _ in range(2))
 
-    assert first.tolist() == second.tolist()
-    assert sorted(np.bincount(first)) == [20, 30, 40]
+    assert partition.tolist() == partition_again.tolist()
+    assert sorted(np.bincount(partition)) == [20, 30, 40]
 
 
 def test_clusters_are_where_the_librarys_would_stay() -> None:
     points = make_pool(size=200).features
-    found = k_means(points, 4, rng(3))
-    means = np.stack([points[found.of_point == c].mean(axis=0) for c in range(4)])
+    partition = k_means(points, 4, rng(3))
+    means = np.stack([points[partition.of_point == c].mean(axis=0) for c in range(4)])
 
     library = KMeans(4, init=means, n_init=1).fit(points)
 
-    assert library.labels_.tolist() == found.of_point.tolist()
-    np.testing.assert_allclose(found.centres, means, atol=1e-5)
-    np.testing.assert_allclose(found.squared, library.transform(points).min(axis=1) ** 2, atol=1e-4)
+    assert library.labels_.tolist() == partition.of_point.tolist()
+    np.testing.assert_allclose(partition.centres, means, atol=1e-5)
+    np.testing.assert_allclose(partition.squared, library.transform(points).min(axis=1) ** 2, atol=1e-4)
 
 
 def test_clusters_of_far_groups_have_their_centres_in_the_groups_means() -> None:
     points = groups((60, 60, 60, 60, 60))
 
-    found = k_means(points, 5, rng(3))
+    partition = k_means(points, 5, rng(3))
 
     means = points.reshape(5, 60, 8).mean(axis=1)
-    assert distances.squared_distances(means, found.centres).min(axis=1).max() < 1e-3
+    assert distances.squared_distances(means, partition.centres).min(axis=1).max() < 1e-3
 
 
 def test_a_cluster_that_runs_empty_takes_the_farthest_point(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,10 +281,10 @@ def test_a_cluster_that_runs_empty_takes_the_farthest_point(monkeypatch: pytest.
     start = np.array([0, 3, 0])  # two equal centres: the second of them is nearest to no point
     monkeypatch.setattr(clusters, "k_means_pp", lambda *_: start)
 
-    found = k_means(line, 3, rng())
+    partition = k_means(line, 3, rng())
 
-    assert found.of_point[3] != found.of_point[4]
-    assert len(set(found.of_point.tolist())) == 3
+    assert partition.of_point[3] != partition.of_point[4]
+    assert len(set(partition.of_point.tolist())) == 3
 
 
 def test_cover_takes_the_ball_with_the_most_uncovered_points() -> None:

@@ -162,7 +162,7 @@ def test_a_strategy_says_what_it_is(name: str) -> None:
 def test_what_people_read_is_a_sentence_with_its_title_and_without_its_bare_name(name: str) -> None:
     strategy = strategies.get(name)
 
-    assert strategy.reason.startswith(f"Asked by {strategy.title}: ")
+    assert strategy.reason.startswith(f"Chosen by {strategy.title}: ")
     assert strategy.reason.endswith(".")
     assert not strategy.reason.endswith("..")
     assert strategy.in_words.startswith(f"{strategy.title}: ")
@@ -181,7 +181,7 @@ def test_a_score_that_is_stored_is_ranked_by_the_end_its_estimator_says(name: st
     if strategy.estimator is not None:
         stored = all_estimators(pool.log_p, pool.td_log_p)[strategy.estimator.name]
         np.testing.assert_array_equal(strategy.scores(pool), stored)
-        assert strategy.ask_for == strategy.estimator.ask_for
+        assert strategy.query_end == strategy.estimator.query_end
     else:
         assert name in ("bald", "cal"), "of these the scores table has no column"
 
@@ -204,10 +204,10 @@ def test_the_first_asked_has_the_best_score(name: str) -> None:
     assert isinstance(strategy, ScoreStrategy)
     scores = strategy.scores(pool)
 
-    asked = scores[select(name, pool, 40)]
+    queried = scores[select(name, pool, 40)]
 
-    best_first = np.sort(scores)[::-1] if strategy.ask_for == "highest" else np.sort(scores)
-    np.testing.assert_array_equal(asked, best_first)
+    best_first = np.sort(scores)[::-1] if strategy.query_end == "highest" else np.sort(scores)
+    np.testing.assert_array_equal(queried, best_first)
 
 
 @pytest.mark.parametrize("name", [name for name in strategies.names() if "margin" in name])

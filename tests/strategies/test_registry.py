@@ -75,14 +75,14 @@ def test_a_strategy_of_another_package_keeps_the_contract_of_what_people_read(in
 
     test_contract.test_a_strategy_says_what_it_is("first-come")
     test_contract.test_what_people_read_is_a_sentence_with_its_title_and_without_its_bare_name("first-come")
-    assert strategies.of_round("first-come").reason == "Asked by First come: in the order of the pool."
+    assert strategies.of_round("first-come").reason == "Chosen by First come: in the order of the pool."
 
 
 def test_a_round_whose_strategy_is_not_installed_any_more_is_still_told_of() -> None:
     gone = strategies.of_round("first-come")
 
-    assert "“first-come”, which is not installed any more" in gone.reason
-    assert "“first-come”, which is not installed any more" in gone.in_words
+    assert "“first-come”, which is no longer installed" in gone.reason
+    assert "“first-come”, which is no longer installed" in gone.in_words
     with pytest.raises(InputError, match="install its package"):
         gone.select(make_pool(), 3, np.random.default_rng(0))
 
@@ -92,12 +92,12 @@ def test_a_broken_package_is_named_and_left_out(installed: list[EntryPoint]) -> 
     installed += [point(name, value) for name, value in zip("abcde", broken, strict=True)]
 
     assert strategies.names() == tuple(kind.name for kind in registry.BUILT_IN)
-    missing, wrong, taken, misnamed, silent = strategies.problems()
+    missing, wrong_type, taken, misnamed, silent = strategies.problems()
     assert "could not be loaded" in missing
-    assert "is no tidal_core.strategies.Strategy" in wrong
-    assert "taken: entropy" in taken
+    assert "is not a subclass of tidal_core.strategies.Strategy" in wrong_type
+    assert "'entropy', which is taken already" in taken
     assert "has the name 'first+td'" in misnamed
-    assert "does not say its name and title and explanation and paper and cost" in silent
+    assert "lacks its name and title and explanation and paper and cost" in silent
     with pytest.raises(InputError, match=r"no strategy 'Missing'.*strategy a .*could not be loaded"):
         strategies.get("Missing")
 
@@ -120,19 +120,19 @@ def test_an_installed_package_is_found_and_compared_like_any_other(
 ) -> None:
     """As pip lays it out: a module, and its metadata beside it."""
     (tmp_path / "outside_strategies.py").write_text(MODULE)
-    about = tmp_path / "outside_strategies-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-strategies\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{registry.GROUP}]\nanything = outside_strategies:LastFirst\n")
+    metadata = tmp_path / "outside_strategies-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-strategies\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[{registry.GROUP}]\nanything = outside_strategies:LastFirst\n")
     monkeypatch.syspath_prepend(tmp_path)
     strategies.reload()
     try:
         assert strategies.names()[-1] == "last-first"
         arm = Arm.parse("last-first+td")
-        assert arm.title == "Last first, TD module attached"
+        assert arm.title == "Last first, with a TD module"
         dataset = make_dataset(tmp_path)
-        first, *_ = play(Run(dataset, TINY, Arm.parse("last-first"), 1.0, 0, tmp_path / "runs"))
-        assert len(first["asked"]) == TINY.per_round
+        first_round, *_ = play(Run(dataset, TINY, Arm.parse("last-first"), 1.0, 0, tmp_path / "runs"))
+        assert len(first_round["asked"]) == TINY.per_round
     finally:
         monkeypatch.undo()
         strategies.reload()

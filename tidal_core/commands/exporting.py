@@ -16,7 +16,7 @@ from tidal_core.errors import ProjectInUse
 
 if TYPE_CHECKING:
     from tidal_core.export.tables.base import Exporter, ExportOptions, ExportReport
-    from tidal_core.server.owner_client import Owner
+    from tidal_core.ownership import Owner
 
 
 class ExportWhat(StrEnum):
@@ -56,7 +56,7 @@ def export(
     """Write labels or predictions to a file. Works while the studio runs, too."""
     from tidal_core.export.tables import checked
     from tidal_core.export.tables.base import ExportOptions
-    from tidal_core.images.reports import plain
+    from tidal_core.images.reports import printable
     from tidal_core.projects import open_project, slugify
     from tidal_core.server.owner_client import owner_of
 
@@ -72,7 +72,7 @@ def export(
             else:
                 report = exporter.write(stack.enter_context(opened_to_read(project)), target, options)
     for problem in report.problems[:SHOWN_PROBLEMS]:
-        out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+        out.print(escape(f"  {printable(problem.name)}: {problem.reason}"), soft_wrap=True)
     if len(report.problems) > SHOWN_PROBLEMS:
         out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     out.print(escape(f"{report.rows:,} {what.value} written to {report.path}"), soft_wrap=True)

@@ -68,9 +68,9 @@ def import_(
     from tidal_core.images.importers import guessed_columns
     from tidal_core.images.importers.base import Columns, ImportOptions
     from tidal_core.images.ingest import LabelUse, ingest
-    from tidal_core.images.reports import keep_problems, summary
-    from tidal_core.images.suggest import suggest_settings
-    from tidal_core.projects import create_project, open_project, project_slugs, slugify
+    from tidal_core.images.new_project import new_project
+    from tidal_core.images.reports import keep_problems, report_in_words
+    from tidal_core.projects import open_project, project_slugs, slugify
     from tidal_core.server.owner_client import owner_of
 
     slug = slugify(name)
@@ -83,8 +83,7 @@ def import_(
             escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
         )
     if is_new:
-        settings = suggest_settings(source, name, options)
-        project = create_project(name, dataclasses.replace(settings, training_size=size or settings.training_size))
+        project = new_project(name, source, size=size, options=options)
     else:
         try:
             project = open_project(slug)
@@ -112,7 +111,7 @@ def import_(
         empty = project.store.images.count() == 0
         kept = None if empty else keep_problems(project, report)
         _show_problems(report, kept)
-        out.print(escape(summary(report)), soft_wrap=True)
+        out.print(escape(report_in_words(report)), soft_wrap=True)
         if not empty:
             images = f"{project.store.images.count():,} images"
             out.print(
@@ -128,12 +127,13 @@ def import_(
 
 
 def _show_problems(report: ImportReport, kept: Path | None) -> None:
-    from tidal_core.images.reports import plain
+    from tidal_core.images.reports import printable
 
     for problem in report.problems[:SHOWN_PROBLEMS]:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
         out.print(
-            f"  [yellow]{escape(plain(problem.name))}[/]: {escape(plain(problem.reason + remedy))}", soft_wrap=True
+            f"  [yellow]{escape(printable(problem.name))}[/]: {escape(printable(problem.reason + remedy))}",
+            soft_wrap=True,
         )
     if len(report.problems) > SHOWN_PROBLEMS:
         out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")

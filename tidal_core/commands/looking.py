@@ -13,7 +13,7 @@ from tidal_core.commands.opening import owner_in_words
 from tidal_core.errors import ProjectInUse, TidalError
 
 if TYPE_CHECKING:
-    from tidal_core.server.owner_client import Owner
+    from tidal_core.ownership import Owner
 
 
 def projects() -> None:

@@ -52,12 +52,12 @@ def predict(
 ) -> None:
     """Label new images with a round's model. Writes a Parquet file; the project does not change."""
     from tidal_core.export.predict import predict as label
-    from tidal_core.images.reports import plain
+    from tidal_core.images.reports import printable
 
     with opened_to_read(project) as opened, progress_bar() as show, stopped_by_ctrl_c() as stop:
         report = label(opened, folder, out_file, round, overwrite=overwrite, progress=show, should_stop=stop)
     for problem in report.problems[:SHOWN_PROBLEMS]:
-        out.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+        out.print(escape(f"  {printable(problem.name)}: {problem.reason}"), soft_wrap=True)
     if len(report.problems) > SHOWN_PROBLEMS:
         out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     summary = (

@@ -11,8 +11,8 @@ from rich.markup import escape
 from tidal_core.commands.console import bytes_bar, err
 
 if TYPE_CHECKING:
+    from tidal_core.ownership import Owner
     from tidal_core.projects import Project
-    from tidal_core.server.owner_client import Owner
 
 
 def owner_in_words(owner: Owner) -> str:

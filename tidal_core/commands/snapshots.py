@@ -19,7 +19,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a project to one file. Works while people label and a model trains, too."""
-    from tidal_core.images.reports import plain
+    from tidal_core.images.reports import printable
     from tidal_core.projects import project_folder, slugify
     from tidal_core.snapshots import writing
 
@@ -28,7 +28,7 @@ def backup(
     with opened_to_read(project) as opened, bytes_bar("writing the snapshot") as show:
         done = writing.backup(opened, file, going_on, with_images=with_images, force=force, progress=show)
     for problem in done.problems[:SHOWN_PROBLEMS]:
-        err.print(escape(f"  {plain(problem.name)}: {problem.reason}"), soft_wrap=True)
+        err.print(escape(f"  {printable(problem.name)}: {problem.reason}"), soft_wrap=True)
     if done.problems:
         err.print(f"{len(done.problems):,} photos could not be read and are not in the snapshot.")
     if done.own_photos:

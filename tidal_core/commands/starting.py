@@ -24,7 +24,7 @@ from tidal_core.commands.console import called_as, err, out
 from tidal_core.errors import InputError, ProjectInUse, ProjectNotFound
 
 if TYPE_CHECKING:
-    from tidal_core.server.owner_client import Owner
+    from tidal_core.ownership import Owner
 
 FIRST_PORT = 8501
 LAST_PORT = 8600  # of those that are tried when none is named
@@ -165,7 +165,7 @@ def _studio_at(port: int) -> Owner | None:
     """The studio at a port of this computer, by what it has written into the folders of the projects it opened."""
     import psutil
 
-    from tidal_core.server.owner_client import announced
+    from tidal_core.ownership import announced
 
     for slug in projects.project_slugs():
         owner = announced(projects.project_folder(slug))

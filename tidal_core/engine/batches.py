@@ -205,11 +205,11 @@ def augment(images: Tensor, config: TrainConfig, generator: Generator) -> Tensor
     x = torch.where(mirrored, along.flip(0), along) + shift[1]  # (B, W)
     inside_y, inside_x = (y >= 0) & (y < H), (x >= 0) & (x < W)
     y, x = y.clamp_(0, H - 1), x.clamp_(0, W - 1)
-    first = torch.arange(B).view(B, 1) * H
-    y, x = (((first + y) * W).to(device), x.to(device))  # (B, H), (B, W)
+    first_pixel = torch.arange(B).view(B, 1) * H
+    y, x = (((first_pixel + y) * W).to(device), x.to(device))  # (B, H), (B, W)
     index = y.unsqueeze(2) + x.unsqueeze(1)  # (B, H, W): places in the row of all pixels
-    out = images.reshape(-1, 3).index_select(0, index.flatten()).view(B, H, W, 3)
+    shifted = images.reshape(-1, 3).index_select(0, index.flatten()).view(B, H, W, 3)
     if config.crop_fill == "black":
         inside = inside_y.to(device).unsqueeze(2) & inside_x.to(device).unsqueeze(1)  # (B, H, W)
-        out.mul_(inside.unsqueeze(3))
-    return out
+        shifted.mul_(inside.unsqueeze(3))
+    return shifted

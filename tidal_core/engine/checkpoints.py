@@ -24,7 +24,7 @@ from tidal_core.method.tidal import TDTracker
 from tidal_core.records import TrainImages
 
 OPTIMIZER = "optimizer."
-FORMAT = "2"  # how the tensors are named; a file of another format is not gone on from
+FORMAT = "2"  # how the tensors are named; a file of another format is not resumed
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
@@ -42,7 +42,7 @@ def fingerprint(config: TrainConfig, images: TrainImages, seeds: Seeds) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training goes on from, beside the tensors that ``CheckpointFile.restore`` puts in place."""
+    """Where a training is resumed, beside the tensors that ``CheckpointFile.restore`` puts in place."""
 
     epoch: int  # finished
     batch_size: int  # may be smaller than configured after an out of memory
@@ -59,9 +59,9 @@ class TrainingState:
 
 
 def checkpoint_epoch(path: Path) -> int:
-    """The last epoch that can be gone on from: 0, so that nothing recorded is kept, where there is none.
+    """The epoch after which a training can be resumed; 0 without a checkpoint, so that nothing recorded is kept.
 
-    None is there, too, in a file of an earlier version of this program: its optimiser's memory has other names.
+    It is 0, too, for a file of an earlier version of this program: its optimiser's memory has other names.
     """
     if not path.exists():
         return 0
@@ -70,11 +70,11 @@ def checkpoint_epoch(path: Path) -> int:
             metadata = file.metadata() or {}
             return int(metadata["epoch"]) if metadata.get("format") == FORMAT else 0
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path.name} is not a checkpoint ({error}); delete it and train again.") from error
+        raise InputError(f"{path} is not a checkpoint ({error}); delete the file and train again.") from error
 
 
 class CheckpointFile:
-    """The file that a training is written to at epoch boundaries, and gone on from."""
+    """The file that a training is written to at epoch boundaries, and resumed from."""
 
     def __init__(self, path: Path, mark: str, state: TrainingState, *, every_seconds: float) -> None:
         """``mark`` is the training's ``fingerprint``; ``every_seconds``: see ``TrainOptions.checkpoint_seconds``."""
@@ -82,7 +82,7 @@ class CheckpointFile:
         self._written, self._pause = time.monotonic(), every_seconds
 
     def restore(self) -> Checkpoint | None:
-        """Put the file's tensors in place; None where there is nothing to go on from.
+        """Put the file's tensors in place; None where there is nothing to resume.
 
         Raises InputError if it belongs to another training.
         """
@@ -91,8 +91,8 @@ class CheckpointFile:
         tensors, metadata = read_tensors(self.path)
         if metadata.get("mark") != self.mark:
             raise InputError(
-                f"{self.path.name} was written by a training with other images, labels, seeds or settings; "
-                "delete it and train again."
+                f"{self.path} was written by a training with other images, labels, seeds or settings; "
+                "delete the file and train again."
             )
         model, optimizer, tracker = self.state.model, self.state.optimizer, self.state.tracker
         model.load_state(tensors)

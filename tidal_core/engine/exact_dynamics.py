@@ -1,4 +1,4 @@
-"""The dynamics of images that nobody labelled, seen instead of predicted.
+"""The exact training dynamics of unlabelled images, computed instead of predicted.
 
 Where the body is frozen only a linear head trains. Its weights at some epochs, applied to the features of the whole
 pool, are the classifier of these epochs: p^(t)(c | x) of every image, and by their mean p-bar (TiDAL, Eq. 5), which the
@@ -27,8 +27,8 @@ class HeadHistory:
 
     def __init__(self, epochs: int) -> None:
         """``epochs`` of the whole round."""
-        kept = min(KEPT, epochs)
-        self.wanted = frozenset(np.linspace(1, epochs, kept).round().astype(int).tolist()) if kept > 1 else {epochs}
+        n_kept = min(KEPT, epochs)
+        self.wanted = frozenset(np.linspace(1, epochs, n_kept).round().astype(int).tolist()) if n_kept > 1 else {epochs}
         self._heads: dict[int, tuple[Tensor, Tensor]] = {}  # by epoch: weight (C, D) and bias (C,)
 
     def note(self, epoch: int, model: Model) -> None:
@@ -70,17 +70,17 @@ def exact_curves(
     E, C, D = weight.shape
     flat = weight.reshape(E * C, D).T.contiguous()  # (D, E * C)
     for start in range(0, len(rows), block):
-        part = slice(start, min(start + block, len(rows)))
+        block_rows = slice(start, min(start + block, len(rows)))
         with torch.inference_mode():
-            x = model.head_input(torch.from_numpy(features.take(rows[part])).to(device))  # (n, D)
+            x = model.head_input(torch.from_numpy(features.take(rows[block_rows])).to(device))  # (n, D)
             logits = (x @ flat).view(-1, E, C).add_(bias)
-            yield part, logits.softmax(dim=2).cpu().numpy()
+            yield block_rows, logits.softmax(dim=2).cpu().numpy()
 
 
 def exact_p_bar(heads: HeadHistory, model: Model, features: Features, rows: Int64, first_epoch: int = 1) -> Float32:
     """p-bar (N, C) of the images at ``rows``: the mean of ``exact_curves`` from ``first_epoch`` on."""
     inside = heads.epochs >= first_epoch
-    found = np.empty((len(rows), model.n_classes), np.float32)
-    for part, curves in exact_curves(heads, model, features, rows):
-        found[part] = curves[:, inside].mean(axis=1)
-    return found
+    p_bar = np.empty((len(rows), model.n_classes), np.float32)
+    for block_rows, curves in exact_curves(heads, model, features, rows):
+        p_bar[block_rows] = curves[:, inside].mean(axis=1)
+    return p_bar

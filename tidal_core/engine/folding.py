@@ -20,16 +20,16 @@ def folded(backbone: Backbone) -> Backbone:
     """A copy of ``backbone`` in evaluation mode without the BatchNorms that follow a convolution directly."""
     lean = copy.deepcopy(backbone).eval()
     names = {module: name for name, module in lean.named_modules()}
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensor is kept, so that no other takes its id
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensor is kept, so that no other takes its id
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
     def convolved(module: nn.Module, _: object, output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = module, output
+            outputs[id(output)] = module, output
 
     def normed(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        if isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
-            pairs.append((made[id(inputs[0])][0], module))
+        if isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in outputs:
+            pairs.append((outputs[id(inputs[0])][0], module))
 
     hooks = [m.register_forward_hook(convolved) for m in names if isinstance(m, nn.Conv2d)]
     hooks += [m.register_forward_pre_hook(normed) for m in names if isinstance(m, nn.BatchNorm2d)]

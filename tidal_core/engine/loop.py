@@ -47,9 +47,9 @@ class EpochUnderWay:
         self.split(batch_size)
 
     def split(self, batch_size: int) -> None:
-        """Deal what is left of the order into batches of at most this many images, as even as they get."""
-        left = self.order[self.images_done :]
-        self.chunks[self.batch :] = left.chunk(batches_of(len(left), batch_size))
+        """Deal the remaining images into batches of at most this many, as even as they get."""
+        remaining = self.order[self.images_done :]
+        self.chunks[self.batch :] = remaining.chunk(batches_of(len(remaining), batch_size))
 
     @property
     def index(self) -> Tensor | None:
@@ -124,14 +124,14 @@ class Loop:
         epoch.sums.add_(result.losses, alpha=len(index))
 
     def _halve(self, batch_size: int) -> None:
-        """Go on with half as many images, and say so in the epoch's record."""
+        """Continue with batches half as large, and say so in the epoch's record."""
         if batch_size == 1:
             raise OutOfMemory(
                 f"not even one {self.batches.item} fits in the memory of {self.inputs.model.device.type}; choose a "
                 "smaller training size or the quick training on the Project page."
             )
         self.batch_size = math.ceil(batch_size / 2)
-        self.notes.append(f"out of memory at {batch_size} images: went on with {self.batch_size}")
+        self.notes.append(f"out of memory with batches of {batch_size} images: continued with {self.batch_size}")
 
     def _report(self, epoch: EpochUnderWay) -> None:
         """Say where the training stands, about once a second; only then wait for the device."""
@@ -140,8 +140,10 @@ class Loop:
         self._refuse_nan(float(epoch.sums[0]), epoch)
         speed = self.images_done / max(time.monotonic() - self.began, 1e-9)
         batches = len(epoch.chunks)
-        left = self.inputs.n_images * (self.epochs - epoch.number + (1 - epoch.batch / batches))
-        self.inputs.options.report(TrainProgress(epoch.number, self.epochs, epoch.batch, batches, speed, left / speed))
+        images_left = self.inputs.n_images * (self.epochs - epoch.number + (1 - epoch.batch / batches))
+        self.inputs.options.report(
+            TrainProgress(epoch.number, self.epochs, epoch.batch, batches, speed, images_left / speed)
+        )
         self.reported = time.monotonic()
 
     def _refuse_nan(self, loss: float, epoch: EpochUnderWay) -> None:

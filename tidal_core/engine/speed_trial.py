@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts o
     from tidal_core.engine.training import Training
     from tidal_core.records import TrainImages
 
-WORTH = 1.1  # so many times as fast, or what is used now stays
+WORTH = 1.1  # another precision or layout is proposed only if it is at least this many times as fast as the current one
 WAYS: tuple[tuple[Precision, bool], ...] = (
     ("float32", False),
     ("float32", True),
@@ -43,19 +43,19 @@ def way_name(precision: str, channels_last: bool) -> str:
 
 @dataclass(frozen=True)
 class Speeds(JsonConfig):
-    """What a trial found."""
+    """The speeds that a trial measured."""
 
     device: str
     images_per_second: dict[str, float]  # of each way, by ``way_name``
 
-    def times(self, way: str, now: str) -> float:
-        """How many times as fast one way is as the one that is used now."""
-        return self.images_per_second[way] / self.images_per_second[now]
+    def times(self, way: str, current: str) -> float:
+        """How many times as fast ``way`` is as the ``current`` one."""
+        return self.images_per_second[way] / self.images_per_second[current]
 
-    def worth_changing_to(self, now: str) -> str | None:
-        """The fastest way where it is at least ``WORTH`` times as fast as the one that is used now, else None."""
+    def worth_changing_to(self, current: str) -> str | None:
+        """The fastest way if it is at least ``WORTH`` times as fast as the ``current`` one, else None."""
         best = max(self.images_per_second, key=self.images_per_second.__getitem__)
-        return best if self.times(best, now) >= WORTH else None
+        return best if self.times(best, current) >= WORTH else None
 
 
 def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: int = 1, rounds: int = 3) -> Speeds:
@@ -102,16 +102,16 @@ class Trial:
     """A trial under way in a process of its own; it is looked at, not waited for."""
 
     def __init__(self, config: TrainConfig, side: int, n_classes: int) -> None:
-        asked = json.dumps({"config": dataclasses.asdict(config), "side": side, "n_classes": n_classes})
+        request = json.dumps({"config": dataclasses.asdict(config), "side": side, "n_classes": n_classes})
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tidal_core.engine.speed_trial", asked],
+            [sys.executable, "-m", "tidal_core.engine.speed_trial", request],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # some lines at most: the pipe holds them until they are read
             text=True,
             cwd=Path(__file__).parents[2],
         )
-        self._found: Speeds | None = None
+        self._speeds: Speeds | None = None
 
     @property
     def running(self) -> bool:
@@ -119,14 +119,14 @@ class Trial:
         return self._process.poll() is None
 
     def result(self) -> Speeds:
-        """What it found, waiting for its end. Raises TidalError where it broke off."""
-        if self._found is None:
-            said = self._process.communicate()[0].strip().splitlines()
+        """The measured speeds, after waiting for its end. Raises TidalError if the process failed."""
+        if self._speeds is None:
+            output = self._process.communicate()[0].strip().splitlines()
             if self._process.returncode:
-                why = said[-1] if said else f"its process ended with {self._process.returncode}"
-                raise TidalError(f"The trial broke off: {why}")
-            self._found = Speeds.from_dict(json.loads(said[-1]))
-        return self._found
+                why = output[-1] if output else f"its process ended with {self._process.returncode}"
+                raise TidalError(f"The speed trial stopped early: {why}")
+            self._speeds = Speeds.from_dict(json.loads(output[-1]))
+        return self._speeds
 
     def stop(self) -> None:
         """End it; there is no result then."""
@@ -135,10 +135,10 @@ class Trial:
 
 
 def main() -> None:
-    """The process of a ``Trial``: what is asked as JSON in, the speeds as the last line out."""
-    asked = json.loads(sys.argv[1])
-    found = measure_speeds(TrainConfig.from_dict(asked["config"]), asked["side"], asked["n_classes"])
-    print(json.dumps(dataclasses.asdict(found)))
+    """The process of a ``Trial``: the request as JSON in, the speeds as the last line out."""
+    request = json.loads(sys.argv[1])
+    speeds = measure_speeds(TrainConfig.from_dict(request["config"]), request["side"], request["n_classes"])
+    print(json.dumps(dataclasses.asdict(speeds)))
 
 
 if __name__ == "__main__":

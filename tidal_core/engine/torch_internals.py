@@ -1,4 +1,4 @@
-"""What the engine knows of torch that torch does not document, in one place.
+"""What the engine relies on in torch that torch does not document, in one place.
 
 ``tests/engine/test_torch_internals.py`` fails by name when an upgrade changes one of them.
 """

@@ -22,20 +22,20 @@ class TrainOptions:
     """How a training is run and watched. Nothing here changes the weights that come out."""
 
     checkpoint: Path | None = None
-    """A file written at epoch boundaries *after* the epoch's record was consumed, and gone on from if it is there.
+    """A file written at epoch boundaries *after* the epoch's record was consumed, and resumed from if it is there.
 
-    Finished epochs do not come again, records beyond ``checkpoint_epoch`` do.
+    Finished epochs are not repeated, but records beyond ``checkpoint_epoch`` are.
     """
 
     checkpoint_seconds: float = 2.0
-    """A checkpoint is written when so many seconds (and ten times what the last one took) have passed, and after the
-    last epoch; 0: after each."""
+    """Seconds between two checkpoints, and at least ten times what the last one took to write; one is always written
+    after the last epoch. 0: after each epoch."""
 
     curves: bool = True
     """Record p^(t) of every image."""
 
     progress: Callable[[TrainProgress], None] | None = None
-    """Told about once a second where the training stands."""
+    """Called about once a second with the state of the training."""
 
     should_stop: Callable[[], bool] | None = None
     """Asked before every batch: when it says yes, iteration ends and ``result`` stays None."""
@@ -69,14 +69,14 @@ class TrainInputs:
     def __post_init__(self) -> None:
         images, n_classes = self.images, self.model.n_classes
         if len(images.rows) == 0:
-            raise InputError("there is nothing to train on: no labelled images; label some first.")
+            raise InputError("there are no labelled images to train on; label some first.")
         if len(images.rows) != len(images.labels):
             raise InputError(
                 f"{len(images.rows)} images came with {len(images.labels)} labels; give one label for each."
             )
         if images.n_classes != n_classes:
             raise InputError(
-                f"the images have {images.n_classes} classes and the model {n_classes}; build the model for the round."
+                f"the images have {images.n_classes} classes and the model {n_classes}; build it for the images."
             )
         if images.labels.min() < 0 or images.labels.max() >= n_classes:
             raise InputError(

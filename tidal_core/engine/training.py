@@ -84,12 +84,12 @@ class Training(Iterator[EpochRecord]):
         try:
             state = start(inputs)
             file = checkpoint_file(inputs, state)
-            done = file.restore() if file is not None else None
-            batch_size = done.batch_size if done is not None else inputs.config.batch_size
+            checkpoint = file.restore() if file is not None else None
+            batch_size = checkpoint.batch_size if checkpoint is not None else inputs.config.batch_size
             labels = torch.from_numpy(inputs.images.labels).to(self.device)
             step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer)
             loop = Loop(inputs, batches, step, batch_size=batch_size, note=memory_note)
-            for epoch in range(done.epoch + 1 if done is not None else 1, inputs.epochs + 1):
+            for epoch in range(checkpoint.epoch + 1 if checkpoint is not None else 1, inputs.epochs + 1):
                 record = loop.epoch(epoch)
                 if record is None:
                     return

@@ -15,39 +15,49 @@ from tidal_core.projects import home, slugify
 from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
-DATA_SETS = "digits (included), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
+DATA_SETS = (
+    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
+)
 BY_PRESET = "the preset's"
 
 
 def experiment(
     dataset: Annotated[str, Argument(help=DATA_SETS)],
     strategies: Annotated[
-        str, Option(help="What to compare, separated by commas: margin,margin+td,tidal-entropy/plain.")
+        str, Option(help="Configurations to compare, separated by commas: margin,margin+td,tidal-entropy/plain.")
     ] = DEFAULT_ARMS,
     preset: Annotated[
-        str, Option(help="human: like a person labelling. paper: as published, takes hours. quick: seconds, to try it.")
+        str,
+        Option(help="human: budgets of one person. paper: as published, takes hours. quick: seconds, to try it."),
     ] = "human",
     imbalance: Annotated[
-        str, Option(help="How many times fewer images the rarest class has (1: all the same), separated by commas.")
+        str,
+        Option(help="Imbalance ratios, with commas: 10 leaves the rarest class a tenth, 1 is balanced."),
     ] = "1",
-    tail: Annotated[str, Option(help="How classes get fewer images: exponential or step.")] = "exponential",
-    runs: Annotated[int, Option(min=1, help="Repetitions of each, with different first labels and weights.")] = 5,
+    tail: Annotated[str, Option(help="Shape of the class imbalance: exponential or step.")] = "exponential",
+    runs: Annotated[
+        int, Option(min=1, help="Runs of each configuration; each has its own first labels and initial weights.")
+    ] = 5,
     rounds: Annotated[int | None, Option(min=1, help="Rounds of each run.", show_default=BY_PRESET)] = None,
     first: Annotated[
-        int | None, Option(min=1, help="Labels of the first round, drawn at random.", show_default=BY_PRESET)
+        int | None, Option(min=1, help="Labels of the first round, chosen at random.", show_default=BY_PRESET)
     ] = None,
     per_round: Annotated[
         int | None, Option(min=1, help="Labels added after each round.", show_default=BY_PRESET)
     ] = None,
     subset: Annotated[
         int | None,
-        Option(min=0, help="Unlabelled images to choose from in each round; 0: all.", show_default=BY_PRESET),
+        Option(
+            min=0,
+            help="Number of random images that a strategy chooses from in each round; 0: all.",
+            show_default=BY_PRESET,
+        ),
     ] = None,
     warm: Annotated[
         bool | None,
         Option(
             "--warm/--cold",
-            help="Start each round from the last round's weights, or from new ones.",
+            help="Train each round from the weights of the last one, or from new weights.",
             show_default=BY_PRESET,
         ),
     ] = None,
@@ -55,24 +65,26 @@ def experiment(
         bool,
         Option(
             "--stale",
-            help="Label each batch by the ranking before the last, as when people label while a round trains.",
+            help="Choose each batch with the previous model, as in the studio, where people label during training.",
         ),
     ] = False,
-    audit_share: Annotated[float, Option(help="Share of labels, 0 to 0.5, used only to measure accuracy.")] = 0.0,
+    audit_share: Annotated[
+        float, Option(help="Share of the labels that is used only to measure accuracy, 0 to 0.5.")
+    ] = 0.0,
     name: Annotated[
         str | None,
-        Option(help="The experiment's name; an existing experiment is continued.", show_default="data set and preset"),
+        Option(help="Name of the experiment; an existing one is continued.", show_default="data set and preset"),
     ] = None,
-    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
-    download: Annotated[bool, Option("--download", help="Let torchvision download missing files.")] = False,
-    jobs: Annotated[int, Option(min=1, help="How many runs to do at the same time.")] = 1,
+    data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
+    download: Annotated[bool, Option("--download", help="Download missing files with torchvision.")] = False,
+    jobs: Annotated[int, Option(min=1, help="Number of runs at the same time.")] = 1,
     threads: Annotated[int | None, Option(min=1, help="CPU threads of each run.", show_default=BY_PRESET)] = None,
     report_only: Annotated[
-        bool, Option("--report-only", help="Run nothing; write the tables of the existing results.")
+        bool, Option("--report-only", help="Run nothing; write the tables of the finished rounds.")
     ] = False,
-    check: Annotated[bool, Option("--check", help="Repeat the first run and compare: is the result the same?")] = False,
+    check: Annotated[bool, Option("--check", help="Repeat the first finished run and compare the results.")] = False,
 ) -> None:
-    """Compare strategies on images with known labels. Run it again to continue an interrupted experiment."""
+    """Compare strategies on images with known labels. The same command continues an experiment that was stopped."""
     from tidal_core.experiments.files import Experiment, Spec, begin
     from tidal_core.experiments.protocol import PRESETS
     from tidal_core.experiments.report import write
@@ -81,8 +93,8 @@ def experiment(
     if preset not in PRESETS:
         raise InputError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
     if tail not in ("exponential", "step"):
-        raise InputError(f"There is no tail {tail!r}; choose exponential or step.")
-    found = PRESETS[preset].changed(
+        raise InputError(f"There is no imbalance shape {tail!r}; choose exponential or step.")
+    protocol = PRESETS[preset].changed(
         first=first,
         per_round=per_round,
         rounds=rounds,
@@ -93,12 +105,12 @@ def experiment(
         audit_share=audit_share,
     )
     if warm is not None:
-        found = dataclasses.replace(found, train=dataclasses.replace(found.train, warm_start=warm))
+        protocol = dataclasses.replace(protocol, train=dataclasses.replace(protocol.train, warm_start=warm))
     name = name or slugify(f"{dataset} {preset}")
     if report_only:
         comparison = Experiment(home() / "experiments" / name)
     else:
-        spec = Spec(dataset, found, _names(strategies), _numbers(imbalance), runs)
+        spec = Spec(dataset, protocol, _names(strategies), _numbers(imbalance), runs)
         comparison = begin(home(), name, spec)
         try:
             _play(comparison, data, download, jobs, check)
@@ -118,15 +130,17 @@ def _play(comparison: Experiment, data: Path | None, download: bool, jobs: int, 
 
     prepared = datasets.load(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
     if not check:
-        played = play_all(comparison, prepared, jobs=jobs, say=typer.echo)
-        typer.echo(f"{played} runs played.")
+        n_runs = play_all(comparison, prepared, jobs=jobs, say=typer.echo)
+        typer.echo(f"{n_runs} runs finished.")
         return
     run = next((run for run in runs_of(comparison, prepared) if finished_rounds(run)), None)
     if run is None:
-        raise InputError(f"{comparison.name} has no run yet; play one before it is checked.")
+        raise InputError(
+            f"The experiment {comparison.name!r} has no finished round yet; start it without --check first."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         differences = repeat(run, Path(scratch))
-    typer.echo(f"{run.stem}: " + ("; ".join(differences) or "the same again, bit for bit"))
+    typer.echo(f"{run.stem}: " + ("; ".join(differences) or "identical, bit for bit"))
     if differences:
         raise typer.Exit(1)
 
@@ -139,15 +153,17 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in _names(text))
     except ValueError as error:
-        raise InputError(f"{text!r} are no imbalance ratios; write numbers with commas: 1,10,100.") from error
+        raise InputError(
+            f"{text!r} cannot be read as imbalance ratios; write numbers separated by commas: 1,10,100."
+        ) from error
 
 
 def resume(
-    name: Annotated[str, Argument(help="The name of an existing experiment.")],
-    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
-    jobs: Annotated[int, Option(min=1, help="How many runs to do at the same time.")] = 1,
+    name: Annotated[str, Argument(help="Name of an existing experiment.")],
+    data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
+    jobs: Annotated[int, Option(min=1, help="Number of runs at the same time.")] = 1,
 ) -> None:
-    """Continue an experiment. At low priority; the Experiments page uses this."""
+    """Continue an experiment. Runs at low priority; the Experiments page starts this command."""
     import os
 
     from tidal_core.experiments.report import write
@@ -163,41 +179,41 @@ def resume(
 
 
 def separability(
-    dataset: Annotated[str, Argument(help="A data set, as for `experiment`.")] = "digits",
-    per_class: Annotated[int, Option(min=0, help="Images of each common class; 0: all.")] = 300,
-    ratio: Annotated[float, Option(min=1, help="How many times fewer images rare classes have.")] = 10.0,
-    backbone: Annotated[str, Option(help="small, efficientnet-lite0, or resnet18 as published.")] = "small",
-    seed: Annotated[int, Option(help="A different number gives different images, weights and order.")] = 0,
-    data: Annotated[Path | None, Option(help="The folder with the files of the data set.", envvar="TIDAL_DATA")] = None,
+    dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
+    per_class: Annotated[int, Option(min=0, help="Number of images of each common class; 0: all.")] = 300,
+    ratio: Annotated[float, Option(min=1, help="Imbalance ratio: 10 gives rare classes a tenth of the images.")] = 10.0,
+    backbone: Annotated[str, Option(help="Network: small, efficientnet-lite0, or resnet18 as published.")] = "small",
+    seed: Annotated[int, Option(help="Seed for the choice of images, the weights and the order.")] = 0,
+    data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
 ) -> None:
     """Repeat the paper's motivating experiment. Do training dynamics tell hard images from easy ones?"""
     from tidal_core.experiments import datasets, motivating
-    from tidal_core.experiments.owner import owning
     from tidal_core.experiments.separation import RESULT, folder_of, note
+    from tidal_core.ownership import owning
 
     folder = folder_of(home(), dataset)
     with owning(folder):
         note(folder, 0, motivating.CONFIG.epochs, "preparing the images")
         prepared = datasets.load(dataset, home() / "experiments" / "data", data)
         config = dataclasses.replace(motivating.CONFIG, backbone=backbone)
-        said, left = "training begins", ""
+        status, time_left = "training begins", ""
 
-        def look(now: TrainProgress) -> None:
-            nonlocal left
-            left = f", {now.seconds_left:,.0f} s left"
-            note(folder, now.epoch - 1, now.epochs, said + left)
+        def look(epoch_progress: TrainProgress) -> None:
+            nonlocal time_left
+            time_left = f", {epoch_progress.seconds_left:,.0f} s left"
+            note(folder, epoch_progress.epoch - 1, epoch_progress.epochs, status + time_left)
 
         run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed, progress=look)
         while True:
             try:
                 record = next(run)
             except StopIteration as end:
-                found = end.value
+                separation = end.value
                 break
-            said = f"training accuracy {record.train_accuracy:.1%}"
-            note(folder, record.epoch, record.epochs, said + left)
-            typer.echo(f"epoch {record.epoch}/{record.epochs}: {said}")
-        found.save(folder / RESULT)
+            status = f"training accuracy {record.train_accuracy:.1%}"
+            note(folder, record.epoch, record.epochs, status + time_left)
+            typer.echo(f"epoch {record.epoch}/{record.epochs}: {status}")
+        separation.save(folder / RESULT)
     for name in COMPARED_ESTIMATORS:
-        numbers = f"AUROC {found.auroc[name]:.3f}, held-out images {found.held_out[name]:.3f}"
+        numbers = f"AUROC {separation.auroc[name]:.3f}, held-out images {separation.held_out[name]:.3f}"
         typer.echo(f"{ESTIMATORS[name].title}: {numbers}")

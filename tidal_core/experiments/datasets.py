@@ -32,7 +32,7 @@ from tidal_core.files import atomic, sweep
 from tidal_core.images.importers.digits import split_indices
 from tidal_core.images.sources.digits import load_digits
 from tidal_core.projects import Project, open_project
-from tidal_core.records import Int64, Split, UInt8
+from tidal_core.records import Int64, Split, UInt8, class_positions
 from tidal_core.rounds import audit
 
 TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST", "svhn": "SVHN"}
@@ -106,11 +106,11 @@ def stratified(labels: Int64, n: int, rng: np.random.Generator) -> Int64:
     order = rng.permutation(len(labels))
     shuffled = labels[order]
     # The k-th of m images of a class stands at (k + a draw) / m: taking the n smallest takes all classes evenly.
-    place = np.empty(len(labels))
+    position = np.empty(len(labels))
     for c in np.unique(labels):
         own = shuffled == c
-        place[own] = (np.arange(own.sum()) + rng.random()) / own.sum()
-    return np.sort(order[np.argsort(place, kind="stable")[:n]])
+        position[own] = (np.arange(own.sum()) + rng.random()) / own.sum()
+    return np.sort(order[np.argsort(position, kind="stable")[:n]])
 
 
 def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -127,7 +127,7 @@ def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, I
         return _parquet(files, CIFAR10 if name == "cifar10" else None)
     if name in TORCHVISION:
         return _torchvision(name, root, download)
-    raise InputError(f"{files[0]} is not there; give the folder that holds {PARQUET[name][0]} with --data.")
+    raise InputError(f"There is no file {files[0]}; give the folder that holds {PARQUET[name][0]} with --data.")
 
 
 def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -143,17 +143,17 @@ def _parquet(files: list[Path], names: tuple[str, ...] | None) -> tuple[UInt8, I
     starts: list[int] = []
     for file in files:
         if not file.exists():
-            raise InputError(f"{file} is not there; give the parquet files as parquet:TRAIN,TEST.")
+            raise InputError(f"There is no file {file}; give the parquet files as parquet:TRAIN,TEST.")
         table = pq.read_table(file, columns=["image", "label"])
         starts.append(len(labels))
         labels += table["label"].to_pylist()
         for cell in table["image"].to_pylist():
             pixels = np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB"))
             images.append(_square(pixels, len(images[0]) if images else min(pixels.shape[:2])))
-    found = np.asarray(labels, np.int64)
-    n_classes = int(found.max()) + 1
-    test = np.arange(starts[1], len(found)) if len(files) > 1 else _hold_out(found)
-    return _bordered(np.stack(images)), found, test, names or tuple(str(c) for c in range(n_classes))
+    label_array = np.asarray(labels, np.int64)
+    n_classes = int(label_array.max()) + 1
+    test = np.arange(starts[1], len(label_array)) if len(files) > 1 else _hold_out(label_array)
+    return _bordered(np.stack(images)), label_array, test, names or tuple(str(c) for c in range(n_classes))
 
 
 def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -188,18 +188,19 @@ def keep_project(project: Project, cache: Path) -> None:
     """
     name = f"project:{project.slug}"
     classes = [c for c in project.store.classes.all() if c.merged_into is None]
-    position = {c.id: place for place, c in enumerate(classes)}
     images = project.store.images.all()
-    given = audit.training_labels(project)
+    training_labels = audit.training_labels(project)
     known = {image.id: image.known_class for image in images if image.known_class is not None}
-    known |= dict(zip(given.image_ids.tolist(), given.class_ids.tolist(), strict=True))
+    known |= dict(zip(training_labels.image_ids.tolist(), training_labels.class_ids.tolist(), strict=True))
     labels = np.full(max((image.pixel_row for image in images), default=-1) + 1, -1, np.int64)
-    for image in images:
-        labels[image.pixel_row] = position.get(known.get(image.id, -1), -1)
+    class_ids = np.array([known.get(image.id, -1) for image in images], np.int64)
+    rows = np.array([image.pixel_row for image in images], np.int64)
+    labels[rows] = class_positions(class_ids, [c.id for c in classes])
     labelled = np.flatnonzero(labels >= 0)
     if len(labelled) < 20 or len(classes) < 2:
         raise InputError(
-            f"{name} has {len(labelled)} images with labels in {len(classes)} classes; a comparison needs 20 and 2."
+            f"{name} has {len(labelled)} labelled images in {len(classes)} classes; label at least 20 images in at "
+            "least 2 classes to compare strategies on it."
         )
     test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
     test = np.sort(test[labels[test] >= 0]) if len(test) else test
@@ -259,17 +260,17 @@ def _prepared(folder: Path) -> Iterator[Path]:
     except OSError as error:
         if not (folder / "about.json").exists():
             raise InputError(
-                f"The data set could not be prepared in {folder} ({error.strerror or error}); delete that folder if it "
-                "is there, or make room on the disk."
+                f"The data set could not be prepared in {folder} ({error.strerror or error}); delete that folder "
+                "if it exists, or free space on the disk."
             ) from error
 
 
 def available(cache: Path, data: Path | None = None) -> list[str]:
     """Names that can be loaded without a download: what comes along, what is prepared, what has files in ``data``."""
-    found = ["digits"]
+    names = ["digits"]
     for name in NAMES[1:]:
         files = [data / part for part in PARQUET.get(name, ())] if data else []
         unpacked = data is not None and name in UNPACKED and (data / UNPACKED[name]).exists()
         if (cache / name / "about.json").exists() or (files and all(file.exists() for file in files)) or unpacked:
-            found.append(name)
-    return found
+            names.append(name)
+    return names

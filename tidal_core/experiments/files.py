@@ -2,7 +2,7 @@
 
 experiments/<name>/spec.json     what is compared
 experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
-experiments/<name>/owner.json    who plays it now
+experiments/<name>/owner.json    who plays it now, see ``ownership``; owner.lock is what proves it
 experiments/experiments.duckdb   all of it in one file, merged from the runs' files whenever one looks
 """
 
@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tidal_core import files
+from tidal_core import files, json_checks
 from tidal_core.errors import InputError
-from tidal_core.experiments.owner import owner_of
 from tidal_core.experiments.protocol import Arm, Protocol
+from tidal_core.ownership import owner_of
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,9 @@ class Spec:
         return json.dumps(asdict(self), indent=1, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Spec:
-        """What ``to_json`` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        return cls(
-            values["dataset"],
-            Protocol.from_dict(values["protocol"]),
-            tuple(values["arms"]),
-            tuple(values["imbalances"]),
-            values["runs"],
-        )
+    def from_json(cls, text: str | bytes) -> Spec:
+        """What ``to_json`` wrote. Raises InputError for anything else."""
+        return json_checks.decode(text, cls, unknown="refuse")
 
 
 @dataclass(frozen=True)
@@ -59,11 +52,19 @@ class Experiment:
 
     @property
     def spec(self) -> Spec:
-        """What it compares; InputError where nothing was begun."""
+        """What it compares; InputError where nothing was begun, or what was written of it is damaged."""
+        file = self.folder / "spec.json"
         try:
-            return Spec.from_json((self.folder / "spec.json").read_text(encoding="utf-8"))
+            return Spec.from_json(file.read_bytes())
         except FileNotFoundError as error:
-            raise InputError(f"There is no experiment {self.name!r} in {self.folder.parent}.") from error
+            raise InputError(
+                f"There is no experiment {self.name!r} in {self.folder.parent}; check the name, or start it first."
+            ) from error
+        except InputError as error:
+            raise InputError(
+                f"{file} cannot be read: {error} Correct the file, or delete it and start the experiment again "
+                "under the same name: its finished runs are kept."
+            ) from error
 
     @property
     def owner(self) -> int | None:
@@ -83,14 +84,17 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
     protocol.
     """
     if not name.strip(".") or set(name) & set("/\\"):
-        raise InputError(f"{name!r} cannot name an experiment: its folder is named so; leave out strokes.")
+        raise InputError(
+            f"{name!r} cannot be the name of an experiment, because its folder gets that name; leave out / and \\."
+        )
     for arm in spec.arms:
         Arm.parse(arm)
     if not spec.arms or spec.runs < 1 or not spec.imbalances:
         raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
     if min(spec.imbalances) < 1:
         raise InputError(
-            f"The imbalance ratio is {min(spec.imbalances):g}; 1 is balanced, 10 leaves the last class a tenth."
+            f"The imbalance ratio is {min(spec.imbalances):g}; choose at least 1: 1 is balanced, 10 leaves the last "
+            "class a tenth."
         )
     experiment = Experiment(home / "experiments" / name)
     experiment.folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,7 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
         before = experiment.spec
         if (before.dataset, before.protocol) != (spec.dataset, spec.protocol):
             raise InputError(
-                f"The experiment {name!r} was begun with another data set or protocol; choose another name."
+                f"The experiment {name!r} exists with another data set or other settings; choose another name."
             )
         spec = Spec(
             spec.dataset,
@@ -155,13 +159,13 @@ def read(file: Path) -> Lines | None:
     whole = file.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last line end was cut off
     if not whole:
         return None
-    found = []
+    decoded = []
     for number, line in enumerate(whole, start=1):
         try:
-            found.append(json.loads(line))
+            decoded.append(json.loads(line))
         except ValueError as error:
             raise InputError(
-                f"{file} is damaged in line {number} ({error}); cut the line off, or delete the file: the run is "
-                "played again from there."
+                f"{file} is damaged in line {number} ({error}); delete the file from that line on: the run is "
+                "repeated from there."
             ) from error
-    return Lines(found[0], found[1:])
+    return Lines(decoded[0], decoded[1:])

@@ -96,7 +96,10 @@ def play(
     labels = dataset.labels[rows]
     counts = np.bincount(labels, minlength=dataset.n_classes)
     if dataset.n_classes < 2 or counts.min() == 0:
-        raise InputError(f"{dataset.name} has {counts.tolist()} images per class left; each class needs at least one.")
+        raise InputError(
+            f"{dataset.name} has {counts.tolist()} images per class after the imbalance; there must be at least two "
+            "classes, and each needs at least one image: give --ratio a smaller number or --per-class a larger one."
+        )
     minor = (labels >= (dataset.n_classes + 1) // 2).astype(np.int64)
     seeds = Seeds.of(seed, 0)
     model = build_model(config, dataset.n_classes, seeds, device)
@@ -132,5 +135,5 @@ def play(
 
 
 def _predicted(p: Float32, class_index: Int64 | None) -> Int64:
-    place: Int64 = p.argmax(axis=1)
-    return place if class_index is None else class_index[np.arange(len(place)), place]
+    position: Int64 = p.argmax(axis=1)
+    return position if class_index is None else class_index[np.arange(len(position)), position]

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,21 +44,18 @@ class Protocol(JsonConfig):
     def __post_init__(self) -> None:
         if min(self.first, self.per_round, self.rounds, self.threads) < 1:
             raise InputError(
-                f"{self.first} first labels, {self.per_round} a round, {self.rounds} rounds, {self.threads} threads: "
-                "each must be at least 1."
+                f"{self.first} first labels, {self.per_round} labels per round, {self.rounds} rounds, {self.threads} "
+                "threads: each must be at least 1."
             )
         if not 0 <= self.audit_share <= 0.5:
-            raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
+            raise InputError(
+                f"the share of labels that only measure accuracy is {self.audit_share:g}; choose a share from 0 to 0.5."
+            )
 
     @property
     def last_labels(self) -> int:
         """Labels of the last round."""
         return self.first + self.per_round * (self.rounds - 1)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """As the base class, with the training configuration rebuilt."""
-        return super().from_dict({**values, "train": TrainConfig.from_dict(values["train"])})
 
     def changed(self, **values: Any) -> Protocol:
         """A copy with the values that are not None."""
@@ -107,13 +104,13 @@ class Arm:
     @classmethod
     def parse(cls, text: str) -> Arm:
         """The arm of this name. Raises InputError for a strategy that is not there or cannot be trained for."""
-        found = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
-        if found is None:
-            raise InputError(f"{text!r} is no arm; write a strategy, a strategy+td, or a strategy/plain.")
-        strategy = strategies.get(found[1])
-        arm = cls(strategy.name, bool(found[2]) or "td" in strategy.companions, bool(found[3]))
+        match = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
+        if match is None:
+            raise InputError(f"{text!r} is not a configuration; write STRATEGY, STRATEGY+td or STRATEGY/plain.")
+        strategy = strategies.get(match[1])
+        arm = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
         if arm.plain and not arm.td:
-            raise InputError(f"{text!r}: {strategy.name} is asked by a plain classifier already; leave /plain out.")
+            raise InputError(f"{text!r}: {strategy.name} trains a plain classifier already; leave out /plain.")
         return arm
 
     @property
@@ -126,8 +123,8 @@ class Arm:
     def title(self) -> str:
         """What people call it."""
         own = "td" in strategies.get(self.strategy).companions
-        title = strategies.get(self.strategy).title + (", TD module attached" if self.td and not own else "")
-        return title + (", judged by a plain classifier" if self.plain else "")
+        title = strategies.get(self.strategy).title + (", with a TD module" if self.td and not own else "")
+        return title + (", measured with a plain classifier" if self.plain else "")
 
     @property
     def companions(self) -> tuple[str, ...]:
@@ -175,9 +172,9 @@ def start_of(labels: Int64, pool_rows: Int64, protocol: Protocol, imbalance: flo
     asked = protocol.last_labels
     if asked > len(pool):
         raise InputError(
-            f"{protocol.rounds} rounds ask {asked:,} labels and the pool has {len(pool):,} images"
+            f"{protocol.rounds} rounds need {asked:,} labels, but the pool has only {len(pool):,} images"
             + (f" at imbalance {imbalance:g}" if imbalance > 1 else "")
-            + "; ask fewer rounds or fewer labels a round."
+            + "; choose fewer rounds or fewer labels per round."
         )
     return Start(np.sort(pool), np.sort(validation), pool[: protocol.first])
 
@@ -189,7 +186,9 @@ def keep_tail(labels: Int64, ratio: float, tail: Tail) -> Int64:
     of the classes keep n / ratio. Classes that are smaller already keep what they have.
     """
     if ratio < 1:
-        raise InputError(f"the imbalance ratio is {ratio:g}; 1 is balanced, 10 leaves the last class a tenth.")
+        raise InputError(
+            f"the imbalance ratio is {ratio:g}; choose at least 1: 1 is balanced, 10 leaves the last class a tenth."
+        )
     counts = np.bincount(labels[labels >= 0])
     classes = len(counts)
     if tail == "exponential":

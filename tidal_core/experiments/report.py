@@ -19,6 +19,7 @@ from tidal_core.experiments.statistics import (
     win_matrix,
 )
 from tidal_core.records import Float64, Int64
+from tidal_core.text import literal
 
 BASELINE = "random"
 
@@ -30,30 +31,30 @@ def points(results: Results) -> dict[str, list[Any]]:
         setting = results.setting(imbalance)
         baseline = setting.get(BASELINE)
         for arm, values in setting.items():
-            found, even = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
+            accuracy_band, balanced_band = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
             against = band(relative(values, baseline)) if baseline is not None else None
             tests = paired_tests(values, baseline) if baseline is not None and arm != BASELINE else None
             needs = _efficiency(results.labels, values, baseline) if baseline is not None else None
-            for place, labels in enumerate(results.labels.tolist()):
-                if found.n[place] == 0:
+            for position, labels in enumerate(results.labels.tolist()):
+                if accuracy_band.n[position] == 0:
                     continue
                 rows.append(
                     {
                         "arm": arm,
                         "imbalance": imbalance,
                         "labels": labels,
-                        "runs": int(found.n[place]),
-                        "accuracy": found.mean[place],
-                        "accuracy_low": found.low[place],
-                        "accuracy_high": found.high[place],
-                        "balanced_accuracy": even.mean[place],
-                        "relative_percent": against.mean[place] if against else np.nan,
-                        "relative_low": against.low[place] if against else np.nan,
-                        "relative_high": against.high[place] if against else np.nan,
-                        "label_efficiency": needs[place] if needs is not None else np.nan,
-                        "pairs": int(tests.n[place]) if tests else 0,
-                        "p_paired": tests.p[place] if tests else np.nan,
-                        "p_holm": tests.adjusted[place] if tests else np.nan,
+                        "runs": int(accuracy_band.n[position]),
+                        "accuracy": accuracy_band.mean[position],
+                        "accuracy_low": accuracy_band.low[position],
+                        "accuracy_high": accuracy_band.high[position],
+                        "balanced_accuracy": balanced_band.mean[position],
+                        "relative_percent": against.mean[position] if against else np.nan,
+                        "relative_low": against.low[position] if against else np.nan,
+                        "relative_high": against.high[position] if against else np.nan,
+                        "label_efficiency": needs[position] if needs is not None else np.nan,
+                        "pairs": int(tests.n[position]) if tests else 0,
+                        "p_paired": tests.p[position] if tests else np.nan,
+                        "p_holm": tests.adjusted[position] if tests else np.nan,
                         "comparisons": tests.comparisons if tests else 0,
                     }
                 )
@@ -122,29 +123,29 @@ def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
 
 def _efficiency(labels: Int64, values: Float64, baseline: Float64) -> Float64:
     """Labels that random needs as a multiple of the arm's own, from the runs that both have: (P,)."""
-    found = np.full(len(labels), np.nan)
-    one, other = paired_runs(values, baseline)
-    if len(one):
-        found[: one.shape[1]] = label_efficiency(labels, one.mean(axis=0), other.mean(axis=0)).ratio
-    return found
+    ratios = np.full(len(labels), np.nan)
+    own, random = paired_runs(values, baseline)
+    if len(own):
+        ratios[: own.shape[1]] = label_efficiency(labels, own.mean(axis=0), random.mean(axis=0)).ratio
+    return ratios
 
 
 def markdown(results: Results) -> str:
     """Summary tables and the win matrix; every figure with the number of runs that it rests on."""
-    lines = [f"Data: {results.dataset}. {_machine(results)}", ""]
+    lines = [f"Data: {literal(results.dataset)}. {literal(_machine(results))}", ""]
     for imbalance in results.imbalances:
         if len(results.imbalances) > 1 or imbalance != 1:
             lines += [f"Imbalance ratio {imbalance:g}", ""]
         last = f"{results.labels[-1]:,}" if len(results.labels) else "?"
         lines += [
-            f"| arm | finished runs | accuracy at {last} labels, % | balanced, % | mean over the labels, % "
-            "| more than random, points | labels random needs for it | better / worse than random | train, s a round |",
+            f"| configuration | finished runs | accuracy at {last} labels, % | balanced, % | mean over the labels, % "
+            "| gain over random, points | labels for random, ratio | better / worse than random | train, s / round |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         for row in summary(results, imbalance):
             compared = "gain" in row
             lines.append(
-                f"| {row['arm']} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
+                f"| {literal(row['arm'])} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
                 f"| {_percent(row['area'])} | {_percent(row['gain'], '+') if compared else ''} "
                 f"| {_times(row['ratio']) if compared else ''} "
                 f"| {_tests(row) if compared else ''} | {row['train_s']:.1f} |"
@@ -153,22 +154,24 @@ def markdown(results: Results) -> str:
     wins = win_matrix([results.setting(imbalance) for imbalance in results.imbalances])
     if wins.points:
         lines += [
-            f"Wins, row against column: of the up to {wins.points} points (numbers of labels times imbalance ratios) "
-            "that two have in common, the share at which the row is better with a paired p < 0.05, not adjusted.",
+            f"Wins, row against column: the share of the points that two configurations have in common (numbers of "
+            f"labels times imbalance ratios, up to {wins.points}) at which the row is better with a paired p < 0.05, "
+            "not adjusted.",
             "",
-            "| | " + " | ".join(wins.arms) + " |",
+            "| | " + " | ".join(map(literal, wins.arms)) + " |",
             "|---" * (len(wins.arms) + 1) + "|",
         ]
         for name, row in zip(wins.arms, wins.matrix, strict=True):
             cells = ["" if np.isnan(value) else f"{value:.2f}" for value in row]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            lines.append(f"| {literal(name)} | " + " | ".join(cells) + " |")
         lines.append("")
     lines.append(
-        "Means with 95 % intervals (Student's t over runs). Labels random needs for it: a multiple of the arm's own, "
-        "from the mean curves of the runs that both have, median over the points where it is known; where an arm has "
-        "more than random ever reaches it is not, so that the best arms save more than this says. Better / worse than "
-        "random: paired tests, one per number of labels (the first included, before anything was asked), adjusted by "
-        "Holm for the number stated, which is one arm's; of many arms some will be better by chance."
+        "Means with 95 % intervals (Student's t over runs). Labels for random, ratio: how many labels random needs for "
+        "the same accuracy, as a multiple of the configuration's own labels, from the mean curves of the runs that "
+        "both have; median over the points where it is known. It is not known above the accuracy that random reaches, "
+        "so the best configurations save more labels than this ratio shows. Better / worse than random: paired tests, "
+        "one per number of labels (including the first, before any image was chosen), adjusted by Holm for the stated "
+        "number of tests of one configuration; among many configurations, some are better by chance."
     )
     return "\n".join(lines) + "\n"
 
@@ -209,9 +212,9 @@ def write(results: Results, folder: Path) -> list[Path]:
     return [folder / name for name in parts(results)]
 
 
-def _at(found: Any, place: int) -> tuple[float, float]:
+def _at(values: Any, position: int) -> tuple[float, float]:
     """Mean and half width at one point."""
-    return float(found.mean[place]), float(found.high[place] - found.mean[place])
+    return float(values.mean[position]), float(values.high[position] - values.mean[position])
 
 
 def _percent(value: tuple[float, float], sign: str = "") -> str:
@@ -223,7 +226,7 @@ def _percent(value: tuple[float, float], sign: str = "") -> str:
 
 def _times(ratio: Any) -> str:
     known = ratio[~np.isnan(ratio)]
-    return f"{np.median(known):.2f} times ({len(known)} points)" if len(known) else "-"
+    return f"{np.median(known):.2f} ({len(known)} points)" if len(known) else "-"
 
 
 def _tests(row: dict[str, Any]) -> str:
@@ -231,10 +234,14 @@ def _tests(row: dict[str, Any]) -> str:
 
 
 def _machine(results: Results) -> str:
-    found = []
-    for one in results.machines:
-        versions = ", ".join(f"{name} {number}" for name, number in (one["versions"] or {}).items())
-        found.append(f"{one['hardware']}, {one['cores']} cores, on {one['device']}; {versions}.")
-    if not found:
-        return "No run yet."
-    return f"Machine: {found[0]}" if len(found) == 1 else "Played on more than one machine: " + " ".join(found)
+    descriptions = []
+    for machine in results.machines:
+        versions = ", ".join(f"{name} {number}" for name, number in (machine["versions"] or {}).items())
+        descriptions.append(f"{machine['hardware']}, {machine['cores']} cores, on {machine['device']}; {versions}.")
+    if not descriptions:
+        return "No runs yet."
+    return (
+        f"Machine: {descriptions[0]}"
+        if len(descriptions) == 1
+        else "Run on more than one machine: " + " ".join(descriptions)
+    )

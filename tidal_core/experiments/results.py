@@ -36,11 +36,11 @@ class Results:
     def values(self, arm: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
         """(R, P), NaN where a run has not come that far; runs keep their number, so that rows pair between arms."""
         runs = self.rounds.get((arm, imbalance), ())
-        found = np.full((len(runs), len(self.labels)), np.nan)
+        measured = np.full((len(runs), len(self.labels)), np.nan)
         for row, rounds in enumerate(runs):
-            for place, line in enumerate(rounds):
-                found[row, place] = line.get(metric, np.nan)
-        return found
+            for position, line in enumerate(rounds):
+                measured[row, position] = line.get(metric, np.nan)
+        return measured
 
     def setting(self, imbalance: float, metric: Metric = "accuracy") -> dict[str, Float64]:
         """Every arm's values at one imbalance ratio."""
@@ -52,13 +52,13 @@ class Results:
 
     def seconds(self, arm: str, imbalance: float, part: str) -> float:
         """Median seconds a round for "train", "score", "choose" or "test"; NaN where it was not done."""
-        found = [
+        durations = [
             line["seconds"][part]
             for rounds in self.rounds.get((arm, imbalance), ())
             for line in rounds
             if part in line["seconds"]
         ]
-        return float(np.median(found)) if found else float("nan")
+        return float(np.median(durations)) if durations else float("nan")
 
 
 def merged(experiment: Experiment) -> list[RunFile]:
@@ -87,22 +87,25 @@ def merged(experiment: Experiment) -> list[RunFile]:
 def load(experiment: Experiment) -> Results:
     """What is there now, finished or not. Runs that have not begun are empty."""
     spec = experiment.spec
-    found: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
+    runs_by_setting: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
     machines: list[dict[str, Any]] = []
     for header, rounds in merged(experiment):
         for line in rounds:
-            where = line.get("machine", header)
-            machine = {key: where.get(key) for key in ("device", "hardware", "cores", "versions")}
+            machine_source = line.get("machine", header)
+            machine = {key: machine_source.get(key) for key in ("device", "hardware", "cores", "versions")}
             if machine not in machines:
                 machines.append(machine)
-        runs = found.setdefault((header["arm"], header["imbalance"]), [])
+        runs = runs_by_setting.setdefault((header["arm"], header["imbalance"]), [])
         number = header["run"]
         runs.extend([()] * (number + 1 - len(runs)))
         runs[number] = rounds
     labels = [
-        np.array([line["labels"] for line in rounds], np.int64) for runs in found.values() for rounds in runs if rounds
+        np.array([line["labels"] for line in rounds], np.int64)
+        for runs in runs_by_setting.values()
+        for rounds in runs
+        if rounds
     ]
-    begun = {key: tuple(runs) for key, runs in found.items() if any(runs)}
+    begun = {key: tuple(runs) for key, runs in runs_by_setting.items() if any(runs)}
     return Results(
         experiment.name,
         spec.dataset,

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
-from tidal_core.experiments.owner import owner_of, owning
 from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
+from tidal_core.ownership import owner_of, owning
 
 Say = Callable[[str], None]
 
@@ -40,27 +40,27 @@ def finished_rounds(run: Run) -> int:
 
 
 def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
-    """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; how many were played.
+    """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; returns how many.
 
     The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
     A run that cannot be played holds up no other: InputError names it after all are done.
     """
     with owning(experiment.folder):
-        played: set[str] = set()
+        started: set[str] = set()
         failed: list[str] = []
-        while left := [run for run in _unfinished(experiment, dataset) if run.stem not in played]:
-            played |= {run.stem for run in left}
-            if jobs == 1 or len(left) < 2:
-                said = [_play(run, say) for run in left]
+        while unfinished := [run for run in _unfinished(experiment, dataset) if run.stem not in started]:
+            started |= {run.stem for run in unfinished}
+            if jobs == 1 or len(unfinished) < 2:
+                failures = [_play(run, say) for run in unfinished]
             else:
                 from joblib import Parallel, delayed
 
-                players = Parallel(n_jobs=jobs, initializer=_end_with, initargs=(os.getpid(),))
-                said = players(delayed(_play_for)(os.getpid(), experiment, run, say) for run in left)
-            failed += filter(None, said)
+                workers = Parallel(n_jobs=jobs, initializer=_end_with, initargs=(os.getpid(),))
+                failures = workers(delayed(_play_for)(os.getpid(), experiment, run, say) for run in unfinished)
+            failed += filter(None, failures)
         if failed:
-            raise InputError(f"{len(failed)} of {len(played)} runs could not be played. {failed[0]}")
-        return len(played)
+            raise InputError(f"{len(failed)} of {len(started)} runs failed. The first: {failed[0]}")
+        return len(started)
 
 
 def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
@@ -71,8 +71,12 @@ def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
 def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
     """As ``_play``, in a process of its own, for as long as ``owner`` holds the experiment."""
 
+    ended = False
+
     def forsaken() -> bool:
-        return owner_of(experiment.folder) != owner
+        nonlocal ended  # kept: another process that looks at the same moment holds the lock itself for an instant
+        ended = ended or owner_of(experiment.folder) != owner
+        return ended
 
     return _play(run, say, forsaken)
 

@@ -81,7 +81,10 @@ def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator
     """
     missing = [name for name in run.arm.companions if name not in COMPANIONS]
     if missing:
-        raise InputError(f"{run.arm.name} needs the companion {missing[0]!r}, which this version cannot train.")
+        raise InputError(
+            f"{run.arm.name} needs the extra model head {missing[0]!r}, which this version cannot train; compare "
+            "another strategy."
+        )
     run.folder.mkdir(parents=True, exist_ok=True)
     state = _State(run)
     for number in range(len(state.rounds) + 1, run.protocol.rounds + 1):
@@ -116,8 +119,8 @@ class _State:
         changed = sorted(key for key, value in run.header().items() if lines.header.get(key) != _plain(value))
         if changed:
             raise InputError(
-                f"{run.file.name} was begun with other settings ({', '.join(changed)}); give this experiment another "
-                "name, or delete the file."
+                f"{run.file.name} was started with other settings ({', '.join(changed)}); choose another name for "
+                "this experiment, or delete the file."
             )
         cut_off_tail(run.file)
         machine = _plain(_machine(self.device))
@@ -208,10 +211,10 @@ class _State:
         counts = np.bincount(labels, minlength=classes)
         hits = np.bincount(labels[right], minlength=classes)
         recalls = [float(hit / count) if count else None for hit, count in zip(hits, counts, strict=True)]
-        found = [recall for recall in recalls if recall is not None]
+        known_recalls = [recall for recall in recalls if recall is not None]
         return {
             f"{prefix}accuracy": float(right.mean()),
-            f"{prefix}balanced_accuracy": float(np.mean(found)),
+            f"{prefix}balanced_accuracy": float(np.mean(known_recalls)),
             f"{prefix}recalls": recalls,
         }
 
@@ -251,9 +254,9 @@ class _State:
         if not self.run.protocol.subset or limit >= len(free):
             return free
         draws = np.random.default_rng(seed_of("subset", self.run.number, number))
-        place = np.empty(len(self.run.dataset.labels))
-        place[draws.permutation(len(place))] = np.arange(len(place))
-        return np.sort(free[np.argsort(place[free])[:limit]])
+        position = np.empty(len(self.run.dataset.labels))
+        position[draws.permutation(len(position))] = np.arange(len(position))
+        return np.sort(free[np.argsort(position[free])[:limit]])
 
     def _view(self, model: Model, rows: Int64) -> PoolView:
         data = self.run.dataset
@@ -288,7 +291,7 @@ def repeat(run: Run, scratch: Path) -> list[str]:
     """Play a finished run again in ``scratch`` and name what came out differently: nothing, on the same machine."""
     before = read(run.file)
     if before is None:
-        raise InputError(f"{run.file.name} is not there; only a run that was played can be repeated.")
+        raise InputError(f"There is no file {run.file.name}; only a run that was started can be repeated.")
     again = Run(run.dataset, run.protocol, run.arm, run.imbalance, run.number, scratch)
     differences = []
     for old, new in zip(before.rounds, play(again), strict=False):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
-from tidal_core import files
+from tidal_core import files, json_checks
+from tidal_core.errors import InputError
 from tidal_core.experiments import owner
+from tidal_core.ownership import owner_of
 from tidal_core.records import Float64, Int64
 
 PUBLISHED = {"td_entropy": 0.964, "td_margin": 0.968, "entropy": 0.571, "margin": 0.558}
@@ -29,7 +32,7 @@ def folder_of(home: Path, dataset: str) -> Path:
 
 def begin(folder: Path, dataset: str, per_class: int) -> None:
     """Train in a process of its own; InputError while another one works in the folder."""
-    if owner.owner_of(folder) is None:
+    if owner_of(folder) is None:
         folder.mkdir(parents=True, exist_ok=True)
         files.sweep(folder)
         (folder / "log.txt").unlink(missing_ok=True)
@@ -52,31 +55,37 @@ def note(folder: Path, epoch: int, epochs: int, said: str) -> None:
 
 def state_of(folder: Path) -> tuple[float, str] | None:
     """How far the running experiment is, 0 to 1, and in words; None when none is running."""
-    if owner.owner_of(folder) is None:
+    if owner_of(folder) is None:
         return None
-    found = _noted(folder)
-    if found is None:
+    noted = _noted(folder)
+    if noted is None:
         return 0.0, "starting"
-    return found["epoch"] / found["epochs"], f"epoch {found['epoch']} of {found['epochs']}: {found['said']}"
+    return noted.epoch / noted.epochs, f"epoch {noted.epoch} of {noted.epochs}: {noted.said}"
 
 
 def broke_off(folder: Path) -> str | None:
     """Why the last one ended before its end, in its own last words; None when it did not, or was cancelled."""
-    found = _noted(folder)
-    if found is None or found["epoch"] >= found["epochs"] or owner.owner_of(folder) is not None:
+    noted = _noted(folder)
+    if noted is None or noted.epoch >= noted.epochs or owner_of(folder) is not None:
         return None
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    last = f" It said last: {lines[-1].strip()[:300]}" if lines else ""
-    return f"The last training broke off in epoch {found['epoch']} of {found['epochs']}.{last}"
+    last = f" Its last message: {lines[-1].strip()[:300]}" if lines else ""
+    return f"The last training stopped unexpectedly in epoch {noted.epoch} of {noted.epochs}.{last}"
 
 
-def _noted(folder: Path) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Noted:
+    epoch: Annotated[int, Meta(ge=0)]
+    epochs: Annotated[int, Meta(ge=1)]
+    said: str
+
+
+def _noted(folder: Path) -> _Noted | None:
     try:
-        found: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json_checks.decode((folder / _PROGRESS).read_bytes(), _Noted)
+    except (OSError, InputError):
         return None
-    return found
 
 
 @dataclass(frozen=True)
@@ -111,19 +120,19 @@ class Separation:
     @classmethod
     def load(cls, file: Path) -> Separation:
         """What ``save`` wrote."""
-        with np.load(file) as found:
-            about = json.loads(str(found["about"]))
+        with np.load(file) as stored:
+            about = json.loads(str(stored["about"]))
             scores = {
-                name.removeprefix("score_"): found[name].astype(np.float64)
-                for name in found.files
+                name.removeprefix("score_"): stored[name].astype(np.float64)
+                for name in stored.files
                 if name.startswith("score_")
             }
             return cls(
                 about["dataset"],
-                found["minor"],
-                found["counts"],
+                stored["minor"],
+                stored["counts"],
                 tuple(about["class_names"]),
-                found["accuracy"],
+                stored["accuracy"],
                 scores,
                 about["auroc"],
                 about["held_out"],

@@ -61,11 +61,11 @@ def paired_runs(values: Float64, baseline: Float64) -> tuple[Float64, Float64]:
     Mean curves of them can be compared point by point: no run enters one curve and not the other, or joins on the way.
     """
     runs = min(len(values), len(baseline))
-    one, other = values[:runs], baseline[:runs]
-    both = ~np.isnan(one + other)
+    own, others = values[:runs], baseline[:runs]
+    both = ~np.isnan(own + others)
     reach = int(np.flatnonzero(both.any(axis=0)).max(initial=-1)) + 1
     whole = both[:, :reach].all(axis=1) & (reach > 0)
-    return one[whole, :reach], other[whole, :reach]
+    return own[whole, :reach], others[whole, :reach]
 
 
 class Efficiency(NamedTuple):
@@ -114,15 +114,15 @@ def paired_tests(values: Float64, baseline: Float64) -> Tests:
     """One test per number of labels, run by run; the number of comparisons is stated and adjusted for (Holm 1979)."""
     runs = min(len(values), len(baseline))
     differences = values[:runs] - baseline[:runs]
-    found = band(differences)
-    p = _t_tests(differences, found)
-    return Tests(found.mean, p, holm(p), int((~np.isnan(p)).sum()), found.n)
+    difference_band = band(differences)
+    p = _t_tests(differences, difference_band)
+    return Tests(difference_band.mean, p, holm(p), int((~np.isnan(p)).sum()), difference_band.n)
 
 
-def _t_tests(differences: Float64, found: Band) -> Float64:
+def _t_tests(differences: Float64, difference_band: Band) -> Float64:
     """Two-sided p of a mean of 0 for each column of (R, P), whose band is ``found``; NaN with fewer than two runs."""
-    n, size = found.n, np.abs(found.mean)
-    squares = np.nansum((differences - found.mean) ** 2, axis=0)
+    n, size = difference_band.n, np.abs(difference_band.mean)
+    squares = np.nansum((differences - difference_band.mean) ** 2, axis=0)
     error = np.sqrt(squares / np.maximum(n - 1, 1) / np.maximum(n, 1))
     flat = error < _ROUNDING
     p = 2 * stats.t.sf(size / np.where(flat, 1, error), np.maximum(n - 1, 1))
@@ -138,9 +138,9 @@ def holm(p: Float64) -> Float64:
     m = int((~np.isnan(p)).sum())
     adjusted = np.full(len(p), np.nan)
     running = 0.0
-    for rank, place in enumerate(order[:m]):
-        running = max(running, min(1.0, (m - rank) * p[place]))
-        adjusted[place] = running
+    for rank, position in enumerate(order[:m]):
+        running = max(running, min(1.0, (m - rank) * p[position]))
+        adjusted[position] = running
     return adjusted
 
 
@@ -163,10 +163,10 @@ def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -
         for i, row in enumerate(arms):
             for j, column in enumerate(arms[:i]):
                 if row in setting and column in setting:
-                    found = paired_tests(setting[row], setting[column])
-                    wins[i, j] += int(((found.p < level) & (found.difference > 0)).sum())
-                    wins[j, i] += int(((found.p < level) & (found.difference < 0)).sum())
-                    compared[[i, j], [j, i]] += found.comparisons
+                    tests = paired_tests(setting[row], setting[column])
+                    wins[i, j] += int(((tests.p < level) & (tests.difference > 0)).sum())
+                    wins[j, i] += int(((tests.p < level) & (tests.difference < 0)).sum())
+                    compared[[i, j], [j, i]] += tests.comparisons
     matrix = np.divide(wins, compared, out=np.full_like(wins, np.nan), where=compared > 0)
     return Wins(arms, matrix, int(compared.max(initial=0)))
 
@@ -182,11 +182,11 @@ def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | No
     own, others = (labels_for(labels, curve, accuracy) for curve in (mean, other_mean))
     if np.isnan(own + others):
         return None
-    one, two = round(own), round(others)
-    if one == two:
-        return f"The same accuracy, {accuracy:.1%}, with as many labels."
-    more = f"{abs(two - one):,} {'fewer' if two > one else 'more'} labels"
-    return f"The same accuracy, {accuracy:.1%}, with {more} ({one:,} instead of {two:,})."
+    own_labels, other_labels = round(own), round(others)
+    if own_labels == other_labels:
+        return f"The same accuracy, {accuracy:.1%}, with the same number of labels."
+    more = f"{abs(other_labels - own_labels):,} {'fewer' if other_labels > own_labels else 'more'} labels"
+    return f"The same accuracy, {accuracy:.1%}, with {more} ({own_labels:,} instead of {other_labels:,})."
 
 
 def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates: int = 1) -> str:
@@ -197,23 +197,25 @@ def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates:
     """
     runs = len(values)
     if runs < 2:
-        return "One run cannot tell this from chance: play more." if runs else "They have no run in common yet."
+        return "One run is not enough to rule out chance: add runs." if runs else "They have no runs in common yet."
     gains = 100 * (area_under(labels, values) - area_under(labels, other))[:, None]
-    found = band(gains, 1 - (1 - LEVEL) / candidates)
-    mean, low, high = (float(part[0]) for part in (found.mean, found.low, found.high))
+    gain_band = band(gains, 1 - (1 - LEVEL) / candidates)
+    mean, low, high = (float(part[0]) for part in (gain_band.mean, gain_band.low, gain_band.high))
     verdict = "More than chance" if low > 0 or high < 0 else "This may be chance"
-    picked = f", widened for one picked out of {candidates}" if candidates > 1 else ""
+    picked = f", widened because one of {candidates} was picked" if candidates > 1 else ""
     return (
         f"{verdict}: over all numbers of labels the mean difference is {mean:+.1f} points of accuracy, 95 % interval "
-        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs that began alike."
+        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs with the same first labels."
     )
 
 
 def check_same_labels(labels: Sequence[Int64]) -> Int64:
     """The numbers of labels that all arms share; InputError where they differ."""
     if not labels:
-        raise InputError("There is nothing to compare yet; play a run first.")
+        raise InputError("There is nothing to compare yet; finish a round first.")
     longest = max(labels, key=len)
     if any(not np.array_equal(own, longest[: len(own)]) for own in labels):
-        raise InputError("The arms were measured at different numbers of labels; compare runs of one experiment.")
+        raise InputError(
+            "The configurations were measured at different numbers of labels; compare runs of one experiment."
+        )
     return longest

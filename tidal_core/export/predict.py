@@ -82,16 +82,16 @@ def predict(
 
     Default: the newest round whose weights are kept, a file below the project's ``exports``. ``progress`` gets the
     number of files done; ``should_stop`` is asked before each file, what was done until then is written. Raises
-    InputError for a folder that cannot be read, a round without weights, a target that is taken.
+    InputError for a folder that cannot be read, a round without weights, a target that exists.
     """
     facts = model_facts(project, round_id)
     root = Path(os.path.abspath(os.path.expanduser(source)))
     if not root.is_dir():
-        raise InputError(f"{source!r} is no folder; give the folder that holds the images to label.")
+        raise InputError(f"{source!r} is not a folder; give the folder with the images to label.")
     target = target or project.exports / f"{root.name or 'images'}-round-{facts.round_id:04d}.parquet"
     target = Path(target).expanduser().absolute()
     if target.is_dir() or (target.exists() and not overwrite):
-        raise InputError(f"{target} is there already; choose another name (--out), or replace it with --overwrite.")
+        raise InputError(f"{target} already exists; choose another name (--out), or replace it with --overwrite.")
     model = Model.load(facts.weights)
     scorer = SquareScorer(model)
     block = max(8, _BLOCK_BYTES // (facts.pixels.size**2 * 3))
@@ -99,11 +99,11 @@ def predict(
     done, stopped = 0, False
     rows: list[_Read] = []
     with replaced(target) as beside, pq.ParquetWriter(beside, _schema(facts), compression="zstd") as writer:
-        for one in _squares(root, facts.pixels):
-            rows.append(one)
+        for file in _squares(root, facts.pixels):
+            rows.append(file)
             done += 1
-            if one.problem is not None:
-                problems.append(one.problem)
+            if file.problem is not None:
+                problems.append(file.problem)
             if len(rows) == block:
                 writer.write_table(_table(rows, scorer, facts))
                 rows = []
@@ -142,26 +142,26 @@ def _squares(root: Path, spec: PixelSpec) -> Iterator[_Read]:
 
 def _table(rows: list[_Read], scorer: SquareScorer, facts: ModelFacts) -> pa.Table:
     """The rows of one block; those without a square have their reason."""
-    names = np.array([one.name for one in facts.classes], dtype=object)
-    squares = [one.square for one in rows if one.square is not None]
+    names = np.array([class_facts.name for class_facts in facts.classes], dtype=object)
+    squares = [file.square for file in rows if file.square is not None]
     columns: dict[str, list[object]] = {name: [None] * len(rows) for name in SCHEMA.names}
-    columns["path"] = [one.path for one in rows]
-    columns["error"] = [_reason(one.problem) for one in rows]
+    columns["path"] = [file.path for file in rows]
+    columns["error"] = [_reason(file.problem) for file in rows]
     if squares:
         log_p, td_log_p = scorer(np.stack(squares))
         order = np.argsort(-log_p, axis=1, kind="stable")
         p = np.take_along_axis(np.exp(log_p), order, axis=1)  # (B, C), largest first
-        lead = margin(log_p) if p.shape[1] > 1 else None
-        unsettled = None if td_log_p is None else td_entropy(td_log_p)
-        places = [place for place, one in enumerate(rows) if one.square is not None]
-        for i, place in enumerate(places):
-            columns["class"][place] = names[order[i, 0]]
-            columns["probability"][place] = p[i, 0]
-            if lead is not None:
-                columns["second_class"][place] = names[order[i, 1]]
-                columns["margin"][place] = lead[i]
-            if unsettled is not None:
-                columns["td_entropy"][place] = unsettled[i]
+        margins = margin(log_p) if p.shape[1] > 1 else None
+        entropies = None if td_log_p is None else td_entropy(td_log_p)
+        read_rows = [row for row, file in enumerate(rows) if file.square is not None]
+        for i, row in enumerate(read_rows):
+            columns["class"][row] = names[order[i, 0]]
+            columns["probability"][row] = p[i, 0]
+            if margins is not None:
+                columns["second_class"][row] = names[order[i, 1]]
+                columns["margin"][row] = margins[i]
+            if entropies is not None:
+                columns["td_entropy"][row] = entropies[i]
     return pa.table(columns, schema=_schema(facts))
 
 

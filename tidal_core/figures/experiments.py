@@ -18,7 +18,7 @@ from tidal_core.figures.palettes import PERCENT, WHOLE, Theme, base_figure, clas
 from tidal_core.records import Float64, Int64
 
 BASELINE = "random"
-MOST_COLOURS = 8  # of curves that can be told apart; with more arms some are drawn in colour, the others behind them
+MOST_COLOURS = 8  # of curves that can be told apart; of more configurations some are in colour, the others behind them
 
 
 class Published(NamedTuple):
@@ -30,32 +30,32 @@ class Published(NamedTuple):
 
     def until(self, labels: int) -> Published:
         """The part with at most so many labels."""
-        here = self.labels <= labels
-        return Published(self.labels[here], self.mean[here], self.half[here])
+        within = self.labels <= labels
+        return Published(self.labels[within], self.mean[within], self.half[within])
 
 
 class CurvesInfo(NamedTuple):
-    """Curves of A arms at P numbers of labels."""
+    """Curves of A configurations at P numbers of labels."""
 
     labels: Int64  # (P,)
-    bands: dict[str, Band]  # by the arm's name
+    bands: dict[str, Band]  # by the configuration's name
     titles: dict[str, str]
     is_relative: bool  # percent of random's accuracy, else accuracy
     published: dict[str, Published]
     measure: str = "Accuracy"  # or balanced, or of validation images
-    behind: frozenset[str] = frozenset()  # arms drawn as thin grey lines, without interval
+    behind: frozenset[str] = frozenset()  # configurations drawn as thin grey lines, without interval
 
     def table(self) -> dict[str, Sequence[Any]]:
-        """One row per arm and number of labels."""
+        """One row per configuration and number of labels."""
         unit = "relative to random in percent" if self.is_relative else self.measure.lower()
-        arms = list(self.bands)
+        configurations = list(self.bands)
         return {
-            "arm": [arm for arm in arms for _ in self.labels],
-            "labels": [int(one) for _ in arms for one in self.labels],
-            unit: [float(one) for arm in arms for one in self.bands[arm].mean],
-            "lower end": [float(one) for arm in arms for one in self.bands[arm].low],
-            "upper end": [float(one) for arm in arms for one in self.bands[arm].high],
-            "runs": [int(one) for arm in arms for one in self.bands[arm].n],
+            "configuration": [configuration for configuration in configurations for _ in self.labels],
+            "labels": [int(count) for _ in configurations for count in self.labels],
+            unit: [float(value) for configuration in configurations for value in self.bands[configuration].mean],
+            "lower end": [float(value) for configuration in configurations for value in self.bands[configuration].low],
+            "upper end": [float(value) for configuration in configurations for value in self.bands[configuration].high],
+            "runs": [int(count) for configuration in configurations for count in self.bands[configuration].n],
         }
 
 
@@ -69,60 +69,69 @@ def curves_info(
     published: Mapping[str, Published] | None = None,
     behind: Collection[str] = (),
 ) -> CurvesInfo:
-    """From the accuracies (R, P) of each arm. Relative curves need random among them, and leave it at 0."""
-    found = dict(values)
+    """From the accuracies (R, P) of each configuration. Relative curves need random among them, and leave it at 0."""
+    curves = dict(values)
     if is_relative:
-        baseline = found.get(BASELINE)
-        found = {arm: relative(one, baseline) for arm, one in found.items()} if baseline is not None else {}
-    bands = {arm: band(one) for arm, one in found.items()}
-    names = {arm: titles[arm] for arm in bands}
+        baseline = curves.get(BASELINE)
+        curves = (
+            {configuration: relative(accuracies, baseline) for configuration, accuracies in curves.items()}
+            if baseline is not None
+            else {}
+        )
+    bands = {configuration: band(accuracies) for configuration, accuracies in curves.items()}
+    names = {configuration: titles[configuration] for configuration in bands}
     return CurvesInfo(
         labels, bands, names, is_relative, dict(published or {}), measure, frozenset(bands).intersection(behind)
     )
 
 
 def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
-    """Mean and 95 % interval of each arm; published curves dotted behind, and arms that only give the scale in grey."""
+    """Mean and 95 % interval of each configuration.
+
+    Published curves are dotted, and configurations that only give the scale are grey, both behind the others.
+    """
     y = f"{info.measure} relative to random, %" if info.is_relative else info.measure
     figure = base_figure(theme, x="Labels", y=y, height=420)
     x = info.labels.astype(np.float32)
     value = "%{y:+.2f} %" if info.is_relative else "%{y:.1%}"
     hover = value + " with %{x:,d} labels, %{customdata:.0f} runs<extra>%{fullData.name}</extra>"
-    for arm in (arm for arm in info.bands if arm in info.behind):
+    for configuration in (configuration for configuration in info.bands if configuration in info.behind):
         figure.add_scatter(
             x=x,
-            y=info.bands[arm].mean.astype(np.float32),
-            name=info.titles[arm],
+            y=info.bands[configuration].mean.astype(np.float32),
+            name=info.titles[configuration],
             legendgroup="behind",
             showlegend=False,
-            customdata=info.bands[arm].n.astype(np.float32),
+            customdata=info.bands[configuration].n.astype(np.float32),
             mode="lines",
             line={"color": faded(theme.muted, 0.35), "width": 1},
             hovertemplate=hover,
         )
-    for place, arm in enumerate(arm for arm in info.bands if arm not in info.behind):
-        found, colour = info.bands[arm], class_colour(place)
-        if arm in info.published:
-            _published_curve(figure, info, arm, colour)
-        here = ~np.isnan(found.low)
-        if here.any():
+    for position, configuration in enumerate(
+        configuration for configuration in info.bands if configuration not in info.behind
+    ):
+        curve, colour = info.bands[configuration], class_colour(position)
+        if configuration in info.published:
+            _published_curve(figure, info, configuration, colour)
+        has_interval = ~np.isnan(curve.low)
+        if has_interval.any():
             figure.add_scatter(
-                x=np.concatenate([x[here], x[here][::-1]]),
-                y=np.concatenate([found.high[here], found.low[here][::-1]]).astype(np.float32),
+                x=np.concatenate([x[has_interval], x[has_interval][::-1]]),
+                y=np.concatenate([curve.high[has_interval], curve.low[has_interval][::-1]]).astype(np.float32),
                 mode="lines",
                 fill="toself",
                 fillcolor=faded(colour, 0.13),
                 line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
-                legendgroup=arm,
+                legendgroup=configuration,
             )
         figure.add_scatter(
             x=x,
-            y=found.mean.astype(np.float32),
-            name=info.titles[arm],
-            legendgroup=arm,
-            customdata=found.n.astype(np.float32),
+            y=curve.mean.astype(np.float32),
+            name=info.titles[configuration],
+            legendgroup=configuration,
+            customdata=curve.n.astype(np.float32),
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 5},
@@ -137,12 +146,12 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
     return figure
 
 
-def _published_curve(figure: go.Figure, info: CurvesInfo, arm: str, colour: str) -> None:
-    behind = info.published[arm]
+def _published_curve(figure: go.Figure, info: CurvesInfo, configuration: str, colour: str) -> None:
+    behind = info.published[configuration]
     figure.add_scatter(
         x=behind.labels.astype(np.float32),
         y=behind.mean.astype(np.float32),
-        name=f"{info.titles[arm]}, published",
+        name=f"{info.titles[configuration]}, published",
         customdata=behind.half.astype(np.float32),
         mode="lines",
         line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},
@@ -155,18 +164,18 @@ def _relative_range(info: CurvesInfo) -> tuple[float, float] | None:
 
     The interval of two runs is thirteen standard errors each way: drawn whole it would make every curve a flat line.
     """
-    means = [found.mean for found in info.bands.values()] + [one.mean for one in info.published.values()]
+    means = [curve.mean for curve in info.bands.values()] + [curve.mean for curve in info.published.values()]
     curves = np.concatenate(means) if means else np.empty(0)
     curves = curves[~np.isnan(curves)]
     if not len(curves):
         return None
     room = 1 + float(np.ptp(curves))
-    shown = [found for arm, found in info.bands.items() if arm not in info.behind]
-    ends = np.concatenate([curves, *(part for found in shown for part in (found.low, found.high))])
+    in_colour = [curve for configuration, curve in info.bands.items() if configuration not in info.behind]
+    ends = np.concatenate([curves, *(end for curve in in_colour for end in (curve.low, curve.high))])
     ends = ends[~np.isnan(ends)].clip(curves.min() - room, curves.max() + room)
-    every = np.concatenate([curves, ends])
-    margin = 0.05 * float(np.ptp(every)) + 0.1
-    return float(every.min()) - margin, float(every.max()) + margin
+    drawn = np.concatenate([curves, ends])
+    margin = 0.05 * float(np.ptp(drawn)) + 0.1
+    return float(drawn.min()) - margin, float(drawn.max()) + margin
 
 
 class WinsInfo(NamedTuple):
@@ -176,15 +185,20 @@ class WinsInfo(NamedTuple):
     titles: dict[str, str]
 
     def table(self) -> dict[str, Sequence[Any]]:
-        """One row per arm; the columns are its opponents."""
-        columns = {f"beats {self.titles[arm]}": self.wins.matrix[:, j].tolist() for j, arm in enumerate(self.wins.arms)}
-        return {"arm": [self.titles[arm] for arm in self.wins.arms], **columns}
+        """One row per configuration; a column for each of its opponents."""
+        columns = {
+            f"beats {self.titles[configuration]}": self.wins.matrix[:, j].tolist()
+            for j, configuration in enumerate(self.wins.arms)
+        }
+        return {"configuration": [self.titles[configuration] for configuration in self.wins.arms], **columns}
 
 
 def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
-    """The win matrix as shades; the row's arm is the one that wins."""
-    figure = base_figure(theme, x="Beaten", y="Better", height=110 + 34 * len(info.wins.arms), legend=False)
-    names = [short(info.titles[arm]) for arm in info.wins.arms]
+    """The win matrix as shades; the row's configuration is the one that wins."""
+    figure = base_figure(
+        theme, x="Compared with", y="Better configuration", height=110 + 34 * len(info.wins.arms), legend=False
+    )
+    names = [short(info.titles[configuration]) for configuration in info.wins.arms]
     matrix = info.wins.matrix.astype(np.float32)
     np.fill_diagonal(matrix, np.nan)
     figure.add_heatmap(
@@ -208,15 +222,15 @@ def read_published(file: Path, dataset: str, imbalance: float) -> dict[str, Publ
 
     Columns: dataset, imbalance_ratio, strategy, n_labeled, relative_improvement_pct, ci95.
     """
-    wanted = dataset.replace("-", "").lower()
-    found: dict[str, list[tuple[int, float, float]]] = {}
+    dataset_key = dataset.replace("-", "").lower()
+    points_of: dict[str, list[tuple[int, float, float]]] = {}
     with file.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
-            if row["dataset"].lower() == wanted and float(row["imbalance_ratio"]) == imbalance:
+            if row["dataset"].lower() == dataset_key and float(row["imbalance_ratio"]) == imbalance:
                 point = int(row["n_labeled"]), float(row["relative_improvement_pct"]), float(row["ci95"] or "nan")
-                found.setdefault(row["strategy"], []).append(point)
+                points_of.setdefault(row["strategy"], []).append(point)
     curves = {}
-    for strategy, points in found.items():
+    for strategy, points in points_of.items():
         labels, mean, half = zip(*sorted(points), strict=True)
         curves[strategy] = Published(np.array(labels, np.int64), np.array(mean), np.array(half))
     return curves

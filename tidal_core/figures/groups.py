@@ -30,7 +30,7 @@ class MapInfo(NamedTuple):
         return {
             "image": self.image.tolist(),
             "file": self.name,
-            "group": [self.groups[one].name for one in self.group],
+            "group": [self.groups[position].name for position in self.group],
             "confidence": self.confidence.tolist(),
             "variability": self.variability.tolist(),
             "correctness": self.correctness.tolist(),
@@ -70,31 +70,31 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
     figure = palettes.base_figure(
         theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
     )
-    few = len(info.image) < MAP_PLAIN
-    hover = ("%{text}<br>" if few else "image %{customdata}<br>") + "confidence %{y:.2f}, variability %{x:.2f}"
+    names_fit = len(info.image) < MAP_PLAIN
+    hover = ("%{text}<br>" if names_fit else "image %{customdata}<br>") + "confidence %{y:.2f}, variability %{x:.2f}"
     # The names of 20,000 files are most of what the page would send, to show one of them.
-    names = np.array([palettes.short(one, 40) for one in info.name], dtype=object) if few else None
+    names = np.array([palettes.short(file_name, 40) for file_name in info.name], dtype=object) if names_fit else None
 
-    def points(here: Bools, name: str, marker: dict[str, Any]) -> None:
-        kind = go.Scatter if few else go.Scattergl
+    def points(rows: Bools, name: str, marker: dict[str, Any]) -> None:
+        kind = go.Scatter if names_fit else go.Scattergl
         figure.add_trace(
             kind(
-                x=info.variability[here].astype(np.float32),
-                y=info.confidence[here].astype(np.float32),
-                text=None if names is None else names[here],
-                customdata=info.image[here].astype(np.int32),
+                x=info.variability[rows].astype(np.float32),
+                y=info.confidence[rows].astype(np.float32),
+                text=None if names is None else names[rows],
+                customdata=info.image[rows].astype(np.int32),
                 name=name,
                 mode="markers",
-                marker={"size": 7 if few else 4, "opacity": 0.8, **marker},
+                marker={"size": 7 if names_fit else 4, "opacity": 0.8, **marker},
                 hovertemplate=f"{hover}<extra></extra>",
             )
         )
 
     if by == "group":
-        for place, one in enumerate(info.groups):
-            here = info.group == place
-            if here.any():
-                points(here, palettes.short(one.name), {"color": one.colour})
+        for position, group in enumerate(info.groups):
+            rows = info.group == position
+            if rows.any():
+                points(rows, palettes.short(group.name), {"color": group.colour})
     else:
         bar = {
             "title": {"text": "Correctness", "font": {"size": 12, "color": theme.muted}},
@@ -125,7 +125,7 @@ class BandsInfo(NamedTuple):
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per group and epoch."""
         return {
-            "group": [one.name for one in self.groups for _ in self.epoch],
+            "group": [group.name for group in self.groups for _ in self.epoch],
             "images": [int(n) for n in self.images for _ in self.epoch],
             "epoch": self.epoch.tolist() * len(self.groups),
             "lower quarter": self.quantiles[:, :, 0].ravel().tolist(),
@@ -150,15 +150,15 @@ def quartiles(counts: ArrayLike) -> Float64:
     bins = images.shape[-1]
     below = np.cumsum(images, axis=-1)  # (G, T, B)
     total = below[..., -1:]
-    found = np.full((*images.shape[:-1], 3), np.nan)
-    for place, share in enumerate((0.25, 0.5, 0.75)):
-        wanted = share * total  # (G, T, 1)
-        bin_of = (below < wanted).sum(axis=-1, keepdims=True).clip(max=bins - 1)
-        here = np.take_along_axis(images, bin_of, axis=-1)
-        before = np.take_along_axis(below, bin_of, axis=-1) - here
-        inside = np.divide(wanted - before, here, out=np.full_like(here, 0.5), where=here > 0)
-        found[..., place] = ((bin_of + inside) / bins)[..., 0]
-    return np.where(total > 0, found, np.nan)
+    values = np.full((*images.shape[:-1], 3), np.nan)
+    for quartile, share in enumerate((0.25, 0.5, 0.75)):
+        rank = share * total  # (G, T, 1)
+        bin_of = (below < rank).sum(axis=-1, keepdims=True).clip(max=bins - 1)
+        in_bin = np.take_along_axis(images, bin_of, axis=-1)
+        before = np.take_along_axis(below, bin_of, axis=-1) - in_bin
+        inside = np.divide(rank - before, in_bin, out=np.full_like(in_bin, 0.5), where=in_bin > 0)
+        values[..., quartile] = ((bin_of + inside) / bins)[..., 0]
+    return np.where(total > 0, values, np.nan)
 
 
 def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
@@ -166,27 +166,27 @@ def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
     figure = palettes.base_figure(theme, x="Epoch", y="Probability of the label", height=400)
     x = info.epoch.astype(np.int32)
     opacity = 0.18 if len(info.groups) <= 4 else 0.07
-    for place, one in enumerate(info.groups):
-        low, middle, high = info.quantiles[place].T.astype(np.float32)  # (T,) each
+    for position, group in enumerate(info.groups):
+        low, middle, high = info.quantiles[position].T.astype(np.float32)  # (T,) each
         figure.add_scatter(
             x=np.concatenate([x, x[::-1]]),
             y=np.concatenate([high, low[::-1]]),
             fill="toself",
-            fillcolor=palettes.faded(one.colour, opacity),
+            fillcolor=palettes.faded(group.colour, opacity),
             line={"width": 0},
             mode="lines",
             hoverinfo="skip",
             showlegend=False,
-            legendgroup=str(place),
+            legendgroup=str(position),
         )
         figure.add_scatter(
             x=x,
             y=middle,
-            name=f"{palettes.short(one.name, 20)} ({info.images[place]:,})",
+            name=f"{palettes.short(group.name, 20)} ({info.images[position]:,})",
             mode="lines+markers" if len(x) < 4 else "lines",
-            line={"color": one.colour, "width": 2.4},
-            legendgroup=str(place),
-            hovertemplate=f"{palettes.short(one.name)} %{{y:.1%}}<extra></extra>",
+            line={"color": group.colour, "width": 2.4},
+            legendgroup=str(position),
+            hovertemplate=f"{palettes.short(group.name)} %{{y:.1%}}<extra></extra>",
         )
     figure.update_layout(hovermode="x unified")
     figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)

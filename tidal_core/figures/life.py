@@ -1,4 +1,4 @@
-"""The life of one image: its curves in a round, observed and predicted areas, its way through the rounds."""
+"""The life of one image: its curves in one round, observed and predicted areas, and its values over the rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
-from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
+from tidal_core.figures.palettes import DYNAMICS, FINAL, ClassStyle, Theme
 from tidal_core.method import dynamics
 from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.records import Float64, Int64
@@ -25,7 +25,7 @@ class LifeInfo(NamedTuple):
     classes: tuple[ClassStyle, ...]  # (K,); the last may stand for all others
     curves: Float64  # (T, K), p^(t)(c | x)
     observed: Float64  # (K,), p-bar: the area under each curve
-    predicted: Float64 | None  # (K,), what the module said of it; None when it was never asked
+    predicted: Float64 | None  # (K,), what the TD module predicted for it; None when it was never queried
     first_learnt: int  # epoch; 0 when never learnt
     forgotten_at: Int64  # epochs at which the label was lost again
     h_bar: float  # of the whole observed p-bar, nats
@@ -39,7 +39,7 @@ class LifeInfo(NamedTuple):
         """One row per epoch, one column per class."""
         return {
             "epoch": self.epoch.tolist(),
-            **{f"p({one.name})": self.curves[:, place].tolist() for place, one in enumerate(self.classes)},
+            **{f"p({style.name})": self.curves[:, column].tolist() for column, style in enumerate(self.classes)},
             "EL2N": self.errors.tolist(),
         }
 
@@ -58,7 +58,7 @@ def life_info(
     """The life of one image in one round.
 
     ``p`` is (T, C), ``classes`` names its columns, ``label`` is a column. ``predicted`` (C,) is the TD module's p-bar,
-    ``predicted_top`` the class that the classifier says (M-bar leads from it; by default p-bar's largest). Shown are
+    ``predicted_top`` the class that the classifier predicts (M-bar is its lead; by default p-bar's largest). Shown are
     the label and the ``top`` classes that rose highest, the rest as one curve. Raises InputError without an epoch.
     """
     curves = np.asarray(p, dtype=np.float64)  # (T, C)
@@ -70,7 +70,7 @@ def life_info(
     height[label] = np.inf
     order = np.argsort(-height, kind="stable")
     shown, rest = order[: top + 1], order[top + 1 :]
-    styles = [classes[place] for place in shown]
+    styles = [classes[column] for column in shown]
 
     def gathered(values: Float64) -> Float64:
         """(..., C) to (..., K)."""
@@ -116,18 +116,22 @@ def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
     figure = palettes.base_figure(theme, x="Epoch", y="Probability", height=380)
     x = info.epoch.astype(np.int32)
     mode = "lines+markers" if len(x) < 4 else "lines"
-    for place, one in reversed(list(enumerate(info.classes))):
-        is_label = place == 0
+    for column, style in reversed(list(enumerate(info.classes))):
+        is_label = column == 0
         figure.add_scatter(
             x=x,
-            y=info.curves[:, place].astype(np.float32),
-            name=palettes.short(one.name) + (" (label)" if is_label else ""),
+            y=info.curves[:, column].astype(np.float32),
+            name=palettes.short(style.name) + (" (label)" if is_label else ""),
             mode=mode,
-            legendrank=place,
+            legendrank=column,
             fill="tozeroy" if is_label else None,
-            fillcolor=palettes.faded(one.colour, 0.18),
-            line={"color": one.colour, "width": 3 if is_label else 1.8, "dash": "dot" if one is OTHERS else "solid"},
-            hovertemplate=f"{palettes.short(one.name)} %{{y:.1%}}<extra></extra>",
+            fillcolor=palettes.faded(style.colour, 0.18),
+            line={
+                "color": style.colour,
+                "width": 3 if is_label else 1.8,
+                "dash": "dot" if style is OTHERS else "solid",
+            },
+            hovertemplate=f"{palettes.short(style.name)} %{{y:.1%}}<extra></extra>",
         )
     _mark_events(figure, info, theme)
     figure.update_layout(hovermode="x unified")
@@ -147,7 +151,7 @@ def _mark_events(figure: go.Figure, info: LifeInfo, theme: Theme) -> None:
         if epochs:
             figure.add_scatter(
                 x=epochs,
-                y=[heights[one] for one in epochs],
+                y=[heights[epoch] for epoch in epochs],
                 name=name,
                 mode="markers",
                 marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 1, "color": theme.background}},
@@ -156,10 +160,10 @@ def _mark_events(figure: go.Figure, info: LifeInfo, theme: Theme) -> None:
 
 
 def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
-    """For each class the observed area p-bar beside what the module predicts."""
+    """For each class the observed area p-bar beside what the TD module predicts."""
     figure = palettes.base_figure(theme, x="Mean probability over epochs", height=90 + 46 * len(info.classes))
-    names = [palettes.short(one.name, 18) for one in info.classes]
-    colours = [one.colour for one in info.classes]
+    names = [palettes.short(style.name, 18) for style in info.classes]
+    colours = [style.colour for style in info.classes]
     figure.add_bar(
         y=names,
         x=info.observed.astype(np.float32),
@@ -173,9 +177,9 @@ def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
             y=names,
             x=info.predicted.astype(np.float32),
             orientation="h",
-            name="Predicted by the module",
+            name="Predicted by the TD module",
             marker={
-                "color": [palettes.faded(one, 0.25) for one in colours],
+                "color": [palettes.faded(colour, 0.25) for colour in colours],
                 "line": {"color": colours, "width": 1.5},
                 "cornerradius": 3,
             },
@@ -188,11 +192,11 @@ def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
 
 
 class RoundsOfImageInfo(NamedTuple):
-    """One image over the rounds; arrays are (R,), NaN where there is nothing to say."""
+    """One image over the rounds; arrays are (R,), NaN where a round has no value."""
 
     round: Int64
-    module: Float64  # the module's prediction of the label's area
-    snapshot: Float64  # the classifier's probability of the label at the end of the round
+    module: Float64  # the TD module's prediction of the label's area
+    final: Float64  # the classifier's probability of the label at the end of the round
     observed: Float64  # the area observed while it was trained on
     labelled_after: int | None  # the last round before its label
 
@@ -200,27 +204,27 @@ class RoundsOfImageInfo(NamedTuple):
         """One row per round."""
         return {
             "round": self.round.tolist(),
-            "area predicted by the module": self.module.tolist(),
-            "probability at the end of the round": self.snapshot.tolist(),
-            "area observed in training": self.observed.tolist(),
+            "training dynamics predicted by the TD module": self.module.tolist(),
+            "final prediction": self.final.tolist(),
+            "training dynamics observed": self.observed.tolist(),
         }
 
 
 def rounds_of_image_info(
-    rounds: ArrayLike, module: ArrayLike, snapshot: ArrayLike, observed: ArrayLike, labelled_after: int | None
+    rounds: ArrayLike, module: ArrayLike, final: ArrayLike, observed: ArrayLike, labelled_after: int | None
 ) -> RoundsOfImageInfo:
     """One image over the rounds, each (R,)."""
     return RoundsOfImageInfo(
         np.asarray(rounds, dtype=np.int64),
         np.asarray(module, dtype=np.float64),
-        np.asarray(snapshot, dtype=np.float64),
+        np.asarray(final, dtype=np.float64),
         np.asarray(observed, dtype=np.float64),
         labelled_after,
     )
 
 
 def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
-    """What each round thought of the image's label: predicted dynamics, snapshot, and the dynamics that came."""
+    """What each round made of the image's label: predicted dynamics, final prediction and observed dynamics."""
     figure = palettes.base_figure(theme, x="Round", y="Probability of its label", height=300)
     series: list[tuple[str, Float64, str, dict[str, Any], dict[str, Any]]] = [
         (
@@ -230,7 +234,7 @@ def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
             {"dash": "dot", "width": 2},
             {"symbol": "circle-open", "size": 9},
         ),
-        ("Snapshot", info.snapshot, SNAPSHOT, {"width": 2}, {"symbol": "circle", "size": 7}),
+        ("Final prediction", info.final, FINAL, {"width": 2}, {"symbol": "circle", "size": 7}),
         ("Observed dynamics", info.observed, DYNAMICS, {"width": 2.5}, {"symbol": "diamond", "size": 9}),
     ]
     for name, values, colour, line, marker in series:

@@ -19,11 +19,11 @@ CLASS_COLOURS: tuple[str, ...] = (
 )  # fmt: skip
 """Ten colours that stay apart for colour-blind people; from the eleventh class on they come again."""
 
-SNAPSHOT, DYNAMICS = "#b56900", "#008b79"
-"""What the classifier says now, and what the training dynamics say."""
+FINAL, DYNAMICS = "#b56900", "#008b79"
+"""What belongs to the classifier (its final prediction), and to training dynamics and the TD module."""
 
 GROUP_COLOURS: dict[str, str] = {"labelled": "#105bc3", "asked": "#ff047e", "remaining": "#8a959d"}
-"""Already labelled, asked in this round, and the rest of the pool."""
+"""Already labelled, queried by this round, and the rest of the pool."""
 
 FONT = '"Source Sans", "Source Sans Pro", "Segoe UI", Helvetica, Arial, sans-serif'
 
@@ -67,9 +67,9 @@ class Info(Protocol):
         """Columns by a title that a person reads, all of one length."""
 
 
-def class_colour(place: int) -> str:
+def class_colour(position: int) -> str:
     """The colour of the class at this position."""
-    return CLASS_COLOURS[place % len(CLASS_COLOURS)]
+    return CLASS_COLOURS[position % len(CLASS_COLOURS)]
 
 
 def sequential(theme: Theme) -> list[list[float | str]]:
@@ -79,7 +79,7 @@ def sequential(theme: Theme) -> list[list[float | str]]:
 
 def faded(colour: str, opacity: float) -> str:
     """ "#rrggbb" as "rgba(r,g,b,opacity)"."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 

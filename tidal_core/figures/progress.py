@@ -1,4 +1,4 @@
-"""Figures of how far the labelling has come: accuracy, classes, confusions, the module's foresight, a forecast."""
+"""Figures of the progress: accuracy, classes, confusions, how well the TD module predicts, a forecast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from tidal_core.figures import palettes
-from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, ClassStyle, Theme
+from tidal_core.figures.palettes import DYNAMICS, FINAL, ClassStyle, Theme
 from tidal_core.method.dynamics import Interval, recalls
 from tidal_core.method.stopping import Forecast, Quality
 from tidal_core.records import Float64, Int64
@@ -56,8 +56,8 @@ def accuracy_info(
     balanced: Sequence[Interval | None],
 ) -> AccuracyInfo:
     """One entry per finished round; None where there was nothing to test on."""
-    plain = np.array([one or _NOTHING for one in accuracy], dtype=np.float64).reshape(-1, 3)
-    even = np.array([one or _NOTHING for one in balanced], dtype=np.float64).reshape(-1, 3)
+    plain = np.array([interval or _NOTHING for interval in accuracy], dtype=np.float64).reshape(-1, 3)
+    even = np.array([interval or _NOTHING for interval in balanced], dtype=np.float64).reshape(-1, 3)
     return AccuracyInfo(
         np.asarray(rounds, dtype=np.int64),
         np.asarray(labels, dtype=np.int64),
@@ -81,13 +81,13 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
             hovertemplate="forecast at %{x:,.0f} labels: %{y:.1%}<extra></extra>",
         )
         figure.add_hline(y=forecast.target, line={"color": theme.muted, "width": 1, "dash": "dot"})
-    here = ~np.isnan(info.accuracy)
-    _band(figure, info.labels[here], info.low[here], info.high[here], theme.primary, 0.16)
+    measured = ~np.isnan(info.accuracy)
+    _band(figure, info.labels[measured], info.low[measured], info.high[measured], theme.primary, 0.16)
     details = np.stack([info.round, info.low, info.high, info.tested], axis=1)
     figure.add_scatter(
-        x=info.labels[here],
-        y=info.accuracy[here],
-        customdata=details[here],
+        x=info.labels[measured],
+        y=info.accuracy[measured],
+        customdata=details[measured],
         name="Accuracy",
         mode="lines+markers",
         cliponaxis=False,
@@ -108,7 +108,7 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
             line={"color": "#b474be", "width": 2, "dash": "dot"},
             hovertemplate="balanced %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
         )
-    lowest = np.nanmin(info.low) if here.any() else 0.0
+    lowest = np.nanmin(info.low) if measured.any() else 0.0
     figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.0], **palettes.PERCENT)
     figure.update_xaxes(rangemode="tozero", tickformat=",d", nticks=8)
     return figure
@@ -130,7 +130,7 @@ def _band(figure: go.Figure, x: ArrayLike, low: ArrayLike, high: ArrayLike, colo
 
 
 class PerClassInfo(NamedTuple):
-    """How many images of each class the classifier gets right; C classes, hardest first."""
+    """How many images of each class are predicted correctly; C classes, hardest first."""
 
     classes: tuple[ClassStyle, ...]
     images: Int64  # (C,)
@@ -141,9 +141,9 @@ class PerClassInfo(NamedTuple):
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per class."""
         return {
-            "class": [one.name for one in self.classes],
+            "class": [style.name for style in self.classes],
             "images tested": self.images.tolist(),
-            "share right": self.recall.tolist(),
+            "share predicted correctly": self.recall.tolist(),
             "lower end": self.low.tolist(),
             "upper end": self.high.tolist(),
         }
@@ -152,23 +152,23 @@ class PerClassInfo(NamedTuple):
 def per_class_info(classes: Sequence[ClassStyle], counts: ArrayLike, *, most: int = 30) -> PerClassInfo:
     """From a confusion matrix (C, C): the ``most`` hardest classes that have images, hardest first."""
     matrix = np.asarray(counts, dtype=np.int64)
-    found = np.array(recalls(matrix), dtype=np.float64).reshape(-1, 3)
+    recall = np.array(recalls(matrix), dtype=np.float64).reshape(-1, 3)
     images = matrix.sum(axis=1)
-    order = [place for place in np.argsort(found[:, 0], kind="stable") if images[place]][:most]
-    return PerClassInfo(tuple(classes[place] for place in order), images[order], *found[order].T)
+    order = [position for position in np.argsort(recall[:, 0], kind="stable") if images[position]][:most]
+    return PerClassInfo(tuple(classes[position] for position in order), images[order], *recall[order].T)
 
 
 def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
     """A dot with its 95 % interval per class, the hardest at the top."""
     figure = palettes.base_figure(
-        theme, x="Share of its images that are right", height=90 + 28 * len(info.classes), legend=False
+        theme, x="Share predicted correctly", height=90 + 28 * len(info.classes), legend=False
     )
     figure.add_scatter(
         x=info.recall,
-        y=[palettes.short(one.name, 18) for one in info.classes],
+        y=[palettes.short(style.name, 18) for style in info.classes],
         customdata=np.stack([info.low, info.high, info.images], axis=1),
         mode="markers",
-        marker={"size": 10, "color": [one.colour for one in info.classes]},
+        marker={"size": 10, "color": [style.colour for style in info.classes]},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -178,7 +178,7 @@ def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
             "thickness": 1.6,
             "width": 4,
         },
-        hovertemplate="%{y}: %{x:.1%} right<br>(%{customdata[0]:.1%} to %{customdata[1]:.1%}, on %{customdata[2]:,} "
+        hovertemplate="%{y}: %{x:.1%} correct<br>(%{customdata[0]:.1%} to %{customdata[1]:.1%}, on %{customdata[2]:,} "
         "images)<extra></extra>",
     )
     figure.update_xaxes(range=[-0.02, 1.03], nticks=6, **palettes.PERCENT)
@@ -187,7 +187,7 @@ def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
 
 
 class ConfusionInfo(NamedTuple):
-    """What people said against what the classifier says, for the K classes shown."""
+    """Labels against predicted classes, for the K classes shown."""
 
     classes: tuple[ClassStyle, ...]  # (K,)
     counts: Int64  # (K, K), rows are people's labels
@@ -195,10 +195,10 @@ class ConfusionInfo(NamedTuple):
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per pair of classes."""
-        names = [one.name for one in self.classes]
+        names = [style.name for style in self.classes]
         return {
             "label": [name for name in names for _ in names],
-            "classifier says": names * len(names),
+            "predicted class": names * len(names),
             "images": self.counts.ravel().tolist(),
         }
 
@@ -208,24 +208,24 @@ def confusion_info(classes: Sequence[ClassStyle], counts: ArrayLike, *, most: in
     matrix = np.asarray(counts, dtype=np.int64)
     keep = np.arange(len(matrix))
     if len(matrix) > most:
-        wrong = matrix - np.diag(np.diag(matrix))
-        keep = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:most])
+        errors = matrix - np.diag(np.diag(matrix))
+        keep = np.sort(np.argsort(-(errors.sum(axis=0) + errors.sum(axis=1)), kind="stable")[:most])
     return ConfusionInfo(
-        tuple(classes[int(place)] for place in keep), matrix[np.ix_(keep, keep)], len(matrix) - len(keep)
+        tuple(classes[int(position)] for position in keep), matrix[np.ix_(keep, keep)], len(matrix) - len(keep)
     )
 
 
 def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
-    """Rows are labels, columns what the classifier says; colour is the share of the row, text the count.
+    """Rows are labels, columns predicted classes; colour is the share of the row, text the count.
 
-    Points carry (label, class said) as custom data, for clicks: a heat map has no selection events, so a transparent
-    marker lies on each cell.
+    Points carry (label, predicted class) as custom data, for clicks: a heat map has no selection events, so each cell
+    has a transparent marker.
     """
     size = len(info.classes)
     figure = palettes.base_figure(
-        theme, x="Classifier says", y="Label", height=max(320, min(820, 130 + 34 * size)), legend=False
+        theme, x="Predicted class", y="Label", height=max(320, min(820, 130 + 34 * size)), legend=False
     )
-    names = [palettes.short(one.name, 14) for one in info.classes]
+    names = [palettes.short(style.name, 14) for style in info.classes]
     share = info.counts / np.maximum(info.counts.sum(axis=1, keepdims=True), 1)
     places = np.arange(size)
     figure.add_heatmap(
@@ -250,7 +250,7 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
         mode="markers",
         marker={"symbol": "square", "size": max(8, min(30, 420 // max(size, 1))), "opacity": 0},
         text=[
-            f"{names[r]}, said to be {names[c]}: {info.counts[r, c]:,} images ({share[r, c]:.1%})"
+            f"{names[r]} predicted as {names[c]}: {info.counts[r, c]:,} images ({share[r, c]:.1%})"
             for r, c in zip(rows, columns, strict=True)
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -263,45 +263,45 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
 
 
 class QualityInfo(NamedTuple):
-    """How well each round foresaw the dynamics of what it asked; arrays are (R,)."""
+    """How well each round predicted the dynamics of the images it queried; arrays are (R,)."""
 
     round: Int64
     images: Int64
     module: Float64  # (R, 3): mean KL, lower, upper end
-    snapshot: Float64  # (R, 3)
+    final: Float64  # (R, 3), the same of the final prediction
     module_rank: Float64
-    snapshot_rank: Float64
+    final_rank: Float64
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per round."""
         return {
-            "round that asked": self.round.tolist(),
+            "round that chose the images": self.round.tolist(),
             "images": self.images.tolist(),
-            "divergence of the module": self.module[:, 0].tolist(),
-            "divergence of the snapshot": self.snapshot[:, 0].tolist(),
-            "rank correlation of the module": self.module_rank.tolist(),
-            "rank correlation of the snapshot": self.snapshot_rank.tolist(),
+            "divergence of the TD module": self.module[:, 0].tolist(),
+            "divergence of the final prediction": self.final[:, 0].tolist(),
+            "rank correlation of the TD module": self.module_rank.tolist(),
+            "rank correlation of the final prediction": self.final_rank.tolist(),
         }
 
 
 def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> QualityInfo:
-    """The module's quality per round that asked."""
+    """The TD module's quality, one entry per round that queried images."""
     return QualityInfo(
         np.asarray(rounds, dtype=np.int64),
-        np.array([one.images for one in qualities], dtype=np.int64),
-        np.array([one.module_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
-        np.array([one.snapshot_kl for one in qualities], dtype=np.float64).reshape(-1, 3),
-        np.array([one.module_rank for one in qualities], dtype=np.float64),
-        np.array([one.snapshot_rank for one in qualities], dtype=np.float64),
+        np.array([quality.images for quality in qualities], dtype=np.int64),
+        np.array([quality.module_kl for quality in qualities], dtype=np.float64).reshape(-1, 3),
+        np.array([quality.final_kl for quality in qualities], dtype=np.float64).reshape(-1, 3),
+        np.array([quality.module_rank for quality in qualities], dtype=np.float64),
+        np.array([quality.final_rank for quality in qualities], dtype=np.float64),
     )
 
 
 def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
-    """Divergence between foreseen and observed dynamics, module against snapshot: lower is better."""
-    figure = palettes.base_figure(theme, x="Round that asked", y="Divergence (nats)", height=320)
+    """Divergence from the observed dynamics, of the TD module and of the final prediction: lower is better."""
+    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (nats)", height=320)
     for name, values, rank, colour, symbol, shift in (
-        ("Dynamics module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
-        ("Snapshot", info.snapshot, info.snapshot_rank, SNAPSHOT, "diamond", 0.06),
+        ("TD module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
+        ("Final prediction", info.final, info.final_rank, FINAL, "diamond", 0.06),
     ):
         middle, low, high = values.T
         figure.add_scatter(
@@ -320,7 +320,7 @@ def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
                 "thickness": 1.4,
                 "width": 4,
             },
-            hovertemplate=f"{name.lower()}, round %{{customdata[2]:.0f}}<br>divergence %{{y:.2f}} on "
+            hovertemplate=f"{name}, round %{{customdata[2]:.0f}}<br>divergence %{{y:.2f}} on "
             "%{customdata[0]:.0f} images<br>rank correlation %{customdata[1]:.2f}<extra></extra>",
         )
     figure.update_yaxes(rangemode="tozero", nticks=6)

@@ -53,13 +53,16 @@ class PathsInfo(NamedTuple):
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per recorded step."""
         columns: dict[str, Sequence[Any]] = {"t": self.time.tolist()}
-        for place, group in enumerate(GROUPS):
-            columns[f"{group}: mean of the runs"] = self.mean[:, place].tolist()
-            columns[f"{group}: 5 % below"] = self.low[:, place].tolist()
-            columns[f"{group}: 5 % above"] = self.high[:, place].tolist()
-            columns[f"{group}: exact mean"] = self.exact[:, place].tolist()
-            columns[f"{group}: differential equation"] = self.continuous[:, place].tolist()
-        return columns | {"easy rises faster by": self.difference.tolist(), "by (21)": self.closed.tolist()}
+        for column, group in enumerate(GROUPS):
+            columns[f"{group}: mean of the runs"] = self.mean[:, column].tolist()
+            columns[f"{group}: 5 % below"] = self.low[:, column].tolist()
+            columns[f"{group}: 5 % above"] = self.high[:, column].tolist()
+            columns[f"{group}: exact mean"] = self.exact[:, column].tolist()
+            columns[f"{group}: differential equation"] = self.continuous[:, column].tolist()
+        return columns | {
+            "easy rises faster by, equations (20)": self.difference.tolist(),
+            "by the closed form (21)": self.closed.tolist(),
+        }
 
 
 def paths_info(setting: Elasticity, runs: int, steps: int, seed: int = 0) -> PathsInfo:
@@ -67,7 +70,7 @@ def paths_info(setting: Elasticity, runs: int, steps: int, seed: int = 0) -> Pat
     paths = theory.simulate(setting, runs=runs, steps=steps, seed=seed, points=80)
     time = np.asarray(paths.steps * setting.h, np.float64)
     exact = theory.exact_mean(setting, paths.steps)
-    both = theory.inequality(setting, exact)
+    slopes = theory.inequality(setting, exact)
     low, high = np.asarray(np.quantile(paths.logits, (0.05, 0.95), axis=0), np.float64)
     return PathsInfo(
         time,
@@ -76,8 +79,8 @@ def paths_info(setting: Elasticity, runs: int, steps: int, seed: int = 0) -> Pat
         high,
         exact,
         theory.continuous(setting, time),
-        both.difference,
-        both.closed,
+        slopes.difference,
+        slopes.closed,
         paths.share_left,
         runs,
     )
@@ -87,34 +90,34 @@ def paths_figure(info: PathsInfo, theme: Theme) -> go.Figure:
     """Averaged logits with the band of the middle 90 % of runs; dashes: exact mean; rings: differential equation."""
     figure = base_figure(theme, x="Time t", y="Logit of the true class", height=420)
     time = info.time.astype(np.float32)
-    some = slice(None, None, max(1, len(time) // RINGS))
-    for place, (group, colour) in enumerate(zip(GROUPS, GROUP_COLOURS, strict=True)):
-        _band(figure, time, info.low[:, place], info.high[:, place], colour)
+    every_nth = slice(None, None, max(1, len(time) // RINGS))
+    for column, (group, colour) in enumerate(zip(GROUPS, GROUP_COLOURS, strict=True)):
+        _band(figure, time, info.low[:, column], info.high[:, column], colour)
         figure.add_scatter(
             x=time,
-            y=info.mean[:, place].astype(np.float32),
+            y=info.mean[:, column].astype(np.float32),
             name=group,
             legendgroup=group,
             mode="lines",
             line={"color": colour, "width": 6},
             hovertemplate=f"{group}, mean of {info.runs:,} runs<br>t %{{x:.2f}}, logit %{{y:.3f}}<extra></extra>",
         )
-    for name, values, part, look in (
+    for name, values, steps, look in (
         ("exact mean", info.exact, slice(None), {"line": {"color": theme.text, "dash": "dash", "width": 1.3}}),
         (
             "differential equation",
             info.continuous,
-            some,
+            every_nth,
             {"marker": {"color": theme.text, "symbol": "circle-open", "size": 8, "line": {"width": 1.3}}},
         ),
     ):
-        for place, group in enumerate(GROUPS):
+        for column, group in enumerate(GROUPS):
             figure.add_scatter(
-                x=time[part],
-                y=values[part, place].astype(np.float32),
+                x=time[steps],
+                y=values[steps, column].astype(np.float32),
                 name=name,
                 legendgroup=name,
-                showlegend=place == 0,
+                showlegend=column == 0,
                 mode="lines" if "line" in look else "markers",
                 hovertemplate=f"{group}, {name}<br>t %{{x:.2f}}, logit %{{y:.3f}}<extra></extra>",
                 **look,
@@ -125,11 +128,11 @@ def paths_figure(info: PathsInfo, theme: Theme) -> go.Figure:
 
 def speed_figure(info: PathsInfo, theme: Theme) -> go.Figure:
     """How much faster easy samples rise, by the equations and by (21): one line on the other."""
-    figure = base_figure(theme, x="Time t", y="Easy minus hard", height=260)
+    figure = base_figure(theme, x="Time t", y="Easy rises faster by", height=260)
     time = info.time.astype(np.float32)
     for values, name, line in (
-        (info.difference, "from (20)", {"color": EASY, "width": 5}),
-        (info.closed, "by (21)", {"color": theme.text, "width": 1.5, "dash": "dash"}),
+        (info.difference, "equations (20)", {"color": EASY, "width": 5}),
+        (info.closed, "closed form (21)", {"color": theme.text, "width": 1.5, "dash": "dash"}),
     ):
         figure.add_scatter(
             x=time, y=values.astype(np.float32), name=name, mode="lines", line=line, hovertemplate=NUMBER
@@ -173,7 +176,7 @@ def areas_figure(info: AreasInfo, theme: Theme) -> go.Figure:
         figure.add_scatter(
             x=info.epochs.astype(np.float32),
             y=curve.p.astype(np.float32),
-            name=f"{name}: area {curve.area:.2f}, H {curve.entropy:.2f}, M {curve.margin:.2f}",
+            name=f"{name}: area {curve.area:.2f}, entropy {curve.entropy:.2f}, margin {curve.margin:.2f}",
             mode="lines",
             line={"color": colour, "width": 2.5},
             fill="tozeroy",
@@ -186,7 +189,7 @@ def areas_figure(info: AreasInfo, theme: Theme) -> go.Figure:
 
 def range_figure(info: AreasInfo, theme: Theme) -> go.Figure:
     """H and M over the area, where H falls (all of it right of 1/C), and where the two curves lie."""
-    figure = base_figure(theme, x="Area below the curve of the true class", y="H in nats, M", height=360)
+    figure = base_figure(theme, x="Area below the curve of the true class", y="Entropy (nats) and margin", height=360)
     figure.add_vrect(x0=1 / info.classes, x1=1, fillcolor=faded(theme.primary, 0.08), line_width=0, layer="below")
     highest, lowest = max(1.0, float(info.entropy.max())), float(info.margin.min())
     marks = ((1 / info.classes, f"1/C = {1 / info.classes:.2g}", 1.0), (0.5, "1/2", 0.92))
@@ -262,14 +265,14 @@ def separation_info(
 def label_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
     """Training images per class, as Figure 8a."""
     figure = base_figure(theme, y="Training images", height=260)
-    place = np.arange(len(info.counts))
-    for own, name, colour in (
-        (place < info.major_classes, "common classes", MAJOR),
-        (place >= info.major_classes, "rare classes", MINOR),
+    position = np.arange(len(info.counts))
+    for classes, name, colour in (
+        (position < info.major_classes, "common classes", MAJOR),
+        (position >= info.major_classes, "rare classes", MINOR),
     ):
-        names = [short(info.class_names[c]) for c in place[own]]
+        names = [short(info.class_names[c]) for c in position[classes]]
         figure.add_bar(
-            x=names, y=info.counts[own].astype(np.float32), name=name, marker_color=colour, hovertemplate=COUNT
+            x=names, y=info.counts[classes].astype(np.float32), name=name, marker_color=colour, hovertemplate=COUNT
         )
     figure.update_xaxes(type="category")
     return figure
@@ -279,8 +282,8 @@ def learning_figure(info: SeparationInfo, theme: Theme) -> go.Figure:
     """Accuracy of major and minor training images over the epochs, as Figures 8b and c."""
     figure = base_figure(theme, x="Epoch", y="Training accuracy", height=260)
     epochs = np.arange(1, len(info.accuracy) + 1, dtype=np.float32)
-    for place, (name, colour) in enumerate((("common classes", MAJOR), ("rare classes", MINOR))):
-        values = info.accuracy[:, place].astype(np.float32)
+    for column, (name, colour) in enumerate((("common classes", MAJOR), ("rare classes", MINOR))):
+        values = info.accuracy[:, column].astype(np.float32)
         figure.add_scatter(x=epochs, y=values, name=name, mode="lines", line={"color": colour, "width": 2.5})
         figure.data[-1].hovertemplate = f"{name}<br>epoch %{{x:.0f}}: %{{y:.1%}}<extra></extra>"
     figure.update_yaxes(range=[0, 1.02], **PERCENT)
@@ -292,8 +295,8 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
     figure = base_figure(theme, x=ESTIMATORS[estimator].title, y="Share of the group", height=280)
     values = info.scores[estimator]
     edges = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), BINS + 1)
-    for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
-        share = np.histogram(values[own], edges)[0] / max(1, own.sum())
+    for images, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
+        share = np.histogram(values[images], edges)[0] / max(1, images.sum())
         figure.add_bar(
             x=((edges[1:] + edges[:-1]) / 2).astype(np.float32),
             y=share.astype(np.float32),
@@ -308,12 +311,12 @@ def histogram_figure(info: SeparationInfo, estimator: str, theme: Theme) -> go.F
 
 
 def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: str = "td_entropy") -> go.Figure:
-    """Each training image: what the snapshot says of it, and what its training dynamics say."""
+    """Each training image: its final prediction against its training dynamics."""
     figure = base_figure(theme, x=ESTIMATORS[x].title, y=ESTIMATORS[y].title, height=380)
-    for own, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
+    for images, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
         figure.add_scattergl(
-            x=info.scores[x][own].astype(np.float32),
-            y=info.scores[y][own].astype(np.float32),
+            x=info.scores[x][images].astype(np.float32),
+            y=info.scores[y][images].astype(np.float32),
             name=name,
             mode="markers",
             marker={"color": colour, "size": 4, "opacity": 0.5},

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from tidal_core.figures import palettes
-from tidal_core.figures.palettes import DYNAMICS, SNAPSHOT, Theme
+from tidal_core.figures.palettes import DYNAMICS, FINAL, Theme
 from tidal_core.records import Float64, Int64
 
 
@@ -31,12 +31,12 @@ class RoundInfo(NamedTuple):
         columns: dict[str, Sequence[Any]] = {
             "epoch": self.epoch.tolist(),
             "loss of the classifier": self.class_loss.tolist(),
-            "accuracy on the labels": self.accuracy.tolist(),
+            "accuracy on the labelled images": self.accuracy.tolist(),
             "learning rate": self.learning_rate.tolist(),
             "images per second": self.images_per_second.tolist(),
         }
         if self.td_loss is not None:
-            columns["loss of the dynamics module"] = self.td_loss.tolist()
+            columns["loss of the TD module"] = self.td_loss.tolist()
         return columns
 
 
@@ -50,7 +50,7 @@ def round_info(
     images_per_second: ArrayLike,
 ) -> RoundInfo:
     """The numbers of one round, each (T,); ``td_loss`` may hold None or NaN throughout."""
-    td = np.array([np.nan if one is None else one for one in td_loss], dtype=np.float64)  # type: ignore[union-attr]
+    td = np.array([np.nan if loss is None else loss for loss in td_loss], dtype=np.float64)  # type: ignore[union-attr]
     return RoundInfo(
         epoch=np.asarray(epoch, dtype=np.int64),
         epochs=int(epochs),
@@ -63,17 +63,17 @@ def round_info(
 
 
 def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
-    """Losses, accuracy on the labels and learning rate over the epochs of one round, one above the other."""
+    """Losses, accuracy on the labelled images and learning rate over the epochs of one round, one above the other."""
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[0.45, 0.33, 0.22])
     palettes.dress(figure, theme, height=520)
-    few = "lines+markers" if len(info.epoch) < 8 else "lines"
+    mode = "lines+markers" if len(info.epoch) < 8 else "lines"
 
     def line(row: int, name: str, values: Float64, colour: str, hover: str, **more: Any) -> None:
         figure.add_scatter(
             x=info.epoch.astype(np.int32),
             y=values.astype(np.float32),
             name=name,
-            mode=few,
+            mode=mode,
             line={"color": colour, "width": 2.2, **more.pop("line", {})},
             hovertemplate=hover + "<extra></extra>",
             row=row,
@@ -81,10 +81,10 @@ def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
             **more,
         )
 
-    line(1, "Classifier", info.class_loss, SNAPSHOT, "classifier %{y:.3f}")
+    line(1, "Classifier", info.class_loss, FINAL, "classifier %{y:.3f}")
     if info.td_loss is not None:
-        line(1, "Dynamics module", info.td_loss, DYNAMICS, "dynamics module %{y:.3f}", line={"dash": "dot"})
-    line(2, "Accuracy", info.accuracy, theme.primary, "%{y:.1%} of the labels right", showlegend=False)
+        line(1, "TD module", info.td_loss, DYNAMICS, "TD module %{y:.3f}", line={"dash": "dot"})
+    line(2, "Accuracy", info.accuracy, theme.primary, "%{y:.1%} of the labelled images correct", showlegend=False)
     line(3, "Learning rate", info.learning_rate, theme.muted, "learning rate %{y:.2g}", showlegend=False)
 
     span = [0.5, max(info.epochs, 1) + 0.5]
@@ -132,14 +132,14 @@ def durations_figure(info: DurationsInfo, theme: Theme) -> go.Figure:
     ends = {"done": ("Done", theme.primary), "failed": ("Failed", "#ab2f2c"), "cancelled": ("Cancelled", theme.muted)}
     state = np.array(info.state)
     for name, (title, colour) in {**ends, "": ("Running", "#bfac06")}.items():
-        here = state == name if name else ~np.isin(state, list(ends))
-        if here.any():
+        rounds = state == name if name else ~np.isin(state, list(ends))
+        if rounds.any():
             figure.add_bar(
-                x=info.round[here],
-                y=info.seconds[here],
+                x=info.round[rounds],
+                y=info.seconds[rounds],
                 name=title,
                 marker={"color": colour, "cornerradius": 3},
-                customdata=info.labels[here],
+                customdata=info.labels[rounds],
                 hovertemplate=f"round %{{x}}: {title.lower()}<br>%{{y:.1f}} s, %{{customdata:,}} labels<extra></extra>",
             )
     figure.update_layout(barmode="overlay", bargap=0.35)

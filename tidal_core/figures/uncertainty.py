@@ -1,4 +1,4 @@
-"""Figures of what the model is unsure of: distributions over the pool round by round, snapshot against dynamics."""
+"""Figures of what the model is unsure of: distributions over the pool by round, final prediction against dynamics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RidgeInfo(NamedTuple):
         rounds, groups, bins = self.counts.shape
         return {
             "round": np.repeat(self.rounds, groups * bins).tolist(),
-            "group": [one for _ in range(rounds) for one in self.groups for _ in range(bins)],
+            "group": [group for _ in range(rounds) for group in self.groups for _ in range(bins)],
             ESTIMATORS[self.estimator].title: np.tile(self.centres, rounds * groups).tolist(),
             "images": self.counts.ravel().tolist(),
         }
@@ -58,15 +58,15 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
         theme, x=ESTIMATORS[info.estimator].title, height=max(260, min(760, 150 + 56 * rounds))
     )
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
-    smooth = np.apply_along_axis(lambda one: np.convolve(one, [0.25, 0.5, 0.25], mode="same"), 2, shares)
+    smooth = np.apply_along_axis(lambda histogram: np.convolve(histogram, [0.25, 0.5, 0.25], mode="same"), 2, shares)
     peak = smooth.max(axis=(1, 2), initial=1e-12)  # per round, so that a sharp one does not flatten the others
     x = info.centres.astype(np.float32)
-    for place in range(rounds):
-        base = float(place)
+    for level in range(rounds):
+        base = float(level)
         for group, name in enumerate(info.groups):
-            if not info.counts[place, group].any():
+            if not info.counts[level, group].any():
                 continue
-            ridge = base + 0.86 * smooth[place, group] / peak[place]
+            ridge = base + 0.86 * smooth[level, group] / peak[level]
             figure.add_scatter(
                 x=np.concatenate([x, x[::-1]]),
                 y=np.concatenate([ridge, np.full(len(x), base)]).astype(np.float32),
@@ -81,18 +81,18 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
             figure.add_scatter(
                 x=x,
                 y=ridge.astype(np.float32),
-                customdata=np.stack([info.counts[place, group], shares[place, group]], axis=1),
+                customdata=np.stack([info.counts[level, group], shares[level, group]], axis=1),
                 name=name.capitalize(),
                 mode="lines",
                 line={"color": GROUP_COLOURS[name], "width": 1.8},
                 legendgroup=name,
-                showlegend=not any(info.counts[other, group].any() for other in range(place)),
-                hovertemplate=f"round {info.rounds[place]}, {name}<br>about %{{x:.2f}}: %{{customdata[0]:,}} images "
+                showlegend=not any(info.counts[below, group].any() for below in range(level)),
+                hovertemplate=f"round {info.rounds[level]}, {name}<br>about %{{x:.2f}}: %{{customdata[0]:,}} images "
                 "(%{customdata[1]:.1%} of them)<extra></extra>",
             )
     figure.update_yaxes(
         tickvals=list(range(rounds)),
-        ticktext=[f"Round {one}" for one in info.rounds],
+        ticktext=[f"Round {round_id}" for round_id in info.rounds],
         range=[-0.08, rounds + 0.02],
         tickfont={"color": theme.text},
     )
@@ -100,12 +100,12 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
 
 
 class ScatterInfo(NamedTuple):
-    """Snapshot entropy against dynamics entropy of pool images (N,), and which were asked."""
+    """Prediction entropy against dynamics entropy of pool images (N,), and which were queried."""
 
     image: Int64
-    snapshot: Float64
-    dynamics: Float64
-    asked: Bools
+    prediction: Float64  # entropy of the final prediction
+    dynamics: Float64  # entropy of the training dynamics
+    queried: Bools
     correlation: float  # Spearman's, over the whole pool; NaN when one of them does not vary
     pool: int  # images behind the correlation; more than N when only a part is drawn
 
@@ -113,25 +113,25 @@ class ScatterInfo(NamedTuple):
         """One row per image drawn."""
         return {
             "image": self.image.tolist(),
-            "snapshot entropy": self.snapshot.tolist(),
+            "prediction entropy": self.prediction.tolist(),
             "dynamics entropy": self.dynamics.tolist(),
-            "asked": self.asked.tolist(),
+            "asked": self.queried.tolist(),
         }
 
 
 def scatter_info(
     image: ArrayLike,
-    snapshot: ArrayLike,
+    prediction: ArrayLike,
     dynamics: ArrayLike,
-    asked: ArrayLike,
+    queried: ArrayLike,
     *,
     most: int = 6_000,
     seed: int = 0,
 ) -> ScatterInfo:
-    """Both entropies of the pool (N,); all asked images and a random part of the others, at most ``most`` are kept."""
+    """Both entropies of the pool (N,); all queried images and a random part of the others, at most ``most`` in all."""
     ids = np.asarray(image, dtype=np.int64)
-    x, y = np.asarray(snapshot, dtype=np.float64), np.asarray(dynamics, dtype=np.float64)
-    marked = np.asarray(asked, dtype=np.bool_)
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(dynamics, dtype=np.float64)
+    marked = np.asarray(queried, dtype=np.bool_)
     correlation = rank_correlation(x, y)
     keep = np.flatnonzero(marked)[:most]
     others = np.flatnonzero(~marked)
@@ -143,9 +143,9 @@ def scatter_info(
 
 
 def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
-    """Each image of the pool; above the diagonal its dynamics were less settled than its snapshot admits."""
-    figure = palettes.base_figure(theme, x="Snapshot entropy", y="Dynamics entropy", height=430)
-    top = float(max(info.snapshot.max(initial=0.1), info.dynamics.max(initial=0.1))) * 1.04
+    """Each image of the pool; above the diagonal its dynamics are less settled than its final prediction."""
+    figure = palettes.base_figure(theme, x="Prediction entropy", y="Dynamics entropy", height=430)
+    top = float(max(info.prediction.max(initial=0.1), info.dynamics.max(initial=0.1))) * 1.04
     figure.add_scatter(
         x=[0, top],
         y=[0, top],
@@ -154,16 +154,16 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-    for name, here, size in (("remaining", ~info.asked, 5), ("asked", info.asked, 8)):
-        if here.any():
+    for name, images, size in (("remaining", ~info.queried, 5), ("asked", info.queried, 8)):
+        if images.any():
             figure.add_scattergl(
-                x=info.snapshot[here].astype(np.float32),
-                y=info.dynamics[here].astype(np.float32),
-                customdata=info.image[here].astype(np.int32),
+                x=info.prediction[images].astype(np.float32),
+                y=info.dynamics[images].astype(np.float32),
+                customdata=info.image[images].astype(np.int32),
                 name=name.capitalize(),
                 mode="markers",
                 marker={"color": GROUP_COLOURS[name], "size": size, "opacity": 0.75},
-                hovertemplate=f"image %{{customdata}}, {name}<br>snapshot %{{x:.2f}}, dynamics %{{y:.2f}}"
+                hovertemplate=f"image %{{customdata}}, {name}<br>prediction %{{x:.2f}}, dynamics %{{y:.2f}}"
                 "<extra></extra>",
             )
     figure.update_layout(dragmode="pan")
@@ -173,36 +173,36 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
 
 
 class AgreementInfo(NamedTuple):
-    """How alike E estimators are: overlap of the batches they would ask now, rank correlation of their orders."""
+    """How alike E estimators are: overlap of the batches they would query now, rank correlation of their orders."""
 
     estimators: tuple[str, ...]  # (E,), names
     overlap: Float64  # (E, E), share of common images in batches of ``batch``
-    correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of asking
+    correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of querying
     batch: int
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per pair."""
         titles = [ESTIMATORS[name].title for name in self.estimators]
-        first, second = np.triu_indices(len(titles), 1)
+        rows, columns = np.triu_indices(len(titles), 1)
         return {
-            "estimator": [titles[place] for place in first],
-            "other estimator": [titles[place] for place in second],
-            f"share of {self.batch} images in common": self.overlap[first, second].tolist(),
-            "rank correlation": self.correlation[first, second].tolist(),
+            "estimator": [titles[row] for row in rows],
+            "other estimator": [titles[column] for column in columns],
+            f"share of {self.batch} images in common": self.overlap[rows, columns].tolist(),
+            "rank correlation": self.correlation[rows, columns].tolist(),
         }
 
 
 def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo:
     """Compare estimators on one pool: ``scores`` maps names of ESTIMATORS to values (N,)."""
     urgency = {name: ESTIMATORS[name].urgency(np.asarray(values, dtype=np.float64)) for name, values in scores.items()}
-    size = min([batch, *(len(one) for one in urgency.values())])
+    size = min([batch, *(len(values) for values in urgency.values())])
     values = np.array(list(urgency.values()))  # (E, N)
-    chosen = [set(np.argsort(-one, kind="stable")[:size].tolist()) for one in values]
+    chosen = [set(np.argsort(-of_estimator, kind="stable")[:size].tolist()) for of_estimator in values]
     count = len(values)
     overlap = np.eye(count)
-    for one in range(count):
-        for other in range(one):
-            overlap[one, other] = overlap[other, one] = len(chosen[one] & chosen[other]) / max(size, 1)
+    for i in range(count):
+        for j in range(i):
+            overlap[i, j] = overlap[j, i] = len(chosen[i] & chosen[j]) / max(size, 1)
     return AgreementInfo(tuple(scores), overlap, rank_correlations(values), size)
 
 
@@ -232,7 +232,7 @@ def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
 
 
 class ByClassInfo(NamedTuple):
-    """One estimator by the class that the classifier says: C classes, five quantiles."""
+    """One estimator by the predicted class: C classes, five quantiles."""
 
     estimator: str
     classes: tuple[ClassStyle, ...]  # (C,)
@@ -243,9 +243,9 @@ class ByClassInfo(NamedTuple):
         """One row per class."""
         names = ("5 %", "lower quarter", "median", "upper quarter", "95 %")
         return {
-            "class": [one.name for one in self.classes],
+            "class": [style.name for style in self.classes],
             "images": self.images.tolist(),
-            **{name: self.quantiles[:, place].tolist() for place, name in enumerate(names)},
+            **{name: self.quantiles[:, column].tolist() for column, name in enumerate(names)},
         }
 
 
@@ -255,7 +255,7 @@ def by_class_info(
     """Quantiles (C, 5) per class; the ``most`` least certain classes, least certain first."""
     counts, spread = np.asarray(images, dtype=np.int64), np.asarray(quantiles, dtype=np.float64).reshape(-1, 5)
     order = np.argsort(-ESTIMATORS[estimator].urgency(spread[:, 2]), kind="stable")[:most]
-    return ByClassInfo(estimator, tuple(classes[place] for place in order), counts[order], spread[order])
+    return ByClassInfo(estimator, tuple(classes[position] for position in order), counts[order], spread[order])
 
 
 def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
@@ -263,28 +263,28 @@ def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
     figure = palettes.base_figure(
         theme, x=ESTIMATORS[info.estimator].title, height=90 + 30 * len(info.classes), legend=False
     )
-    for one, images, (low, first, middle, third, high) in zip(info.classes, info.images, info.quantiles, strict=True):
+    for style, images, (low, lower, middle, upper, high) in zip(info.classes, info.images, info.quantiles, strict=True):
         figure.add_box(
-            y=[palettes.short(one.name, 18)],
+            y=[palettes.short(style.name, 18)],
             orientation="h",
             lowerfence=[low],
-            q1=[first],
+            q1=[lower],
             median=[middle],
-            q3=[third],
+            q3=[upper],
             upperfence=[high],
-            name=palettes.short(one.name),
+            name=palettes.short(style.name),
             width=0.6,
-            line={"color": one.colour, "width": 1.8},
-            fillcolor=palettes.faded(one.colour, 0.25),
+            line={"color": style.colour, "width": 1.8},
+            fillcolor=palettes.faded(style.colour, 0.25),
             hoverinfo="skip",
         )
         figure.add_scatter(
             x=[middle],
-            y=[palettes.short(one.name, 18)],
+            y=[palettes.short(style.name, 18)],
             mode="markers",
-            marker={"color": one.colour, "size": 6},
-            hovertemplate=f"{palettes.short(one.name)}: {images:,} images<br>median {middle:.2f}, "
-            f"half of them {first:.2f} to {third:.2f}<extra></extra>",
+            marker={"color": style.colour, "size": 6},
+            hovertemplate=f"{palettes.short(style.name)}: {images:,} images<br>median {middle:.2f}, "
+            f"half of them {lower:.2f} to {upper:.2f}<extra></extra>",
         )
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text}, showgrid=False)
     return figure

@@ -63,12 +63,12 @@ def same_picture(first: UInt8, second: UInt8) -> NDArray[np.bool_]:
 def _close(values: NDArray[np.uint64], bucket: Int64, first_new: int, max_bits: int) -> list[tuple[int, int]]:
     """Pairs within one bucket; positions ascend in it."""
     against = bucket[:MAX_BUCKET]
-    found = []
-    for place in range(int(np.searchsorted(bucket, first_new)), len(bucket)):
-        earlier = against[: min(place, MAX_BUCKET)]
-        bits = np.bitwise_count(values[earlier] ^ values[bucket[place]])
+    pairs = []
+    for position in range(int(np.searchsorted(bucket, first_new)), len(bucket)):
+        earlier = against[: min(position, MAX_BUCKET)]
+        bits = np.bitwise_count(values[earlier] ^ values[bucket[position]])
         close = earlier[bits <= max_bits]
         if len(close) > MAX_EARLIER:
             close = np.concatenate([close[: MAX_EARLIER // 2], close[-MAX_EARLIER // 2 :]])
-        found += [(int(i), int(bucket[place])) for i in close]
-    return found
+        pairs += [(int(i), int(bucket[position])) for i in close]
+    return pairs

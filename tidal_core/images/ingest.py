@@ -24,7 +24,7 @@ from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
-from tidal_core.images.pixels import PixelStore, PixelWriter, only_one, project_writer
+from tidal_core.images.pixels import PixelStore, PixelWriter, project_writer, sole_writer
 from tidal_core.images.reading import READERS, ImageFacts, open_image
 from tidal_core.images.sources import has_gone, unchanged_since
 from tidal_core.images.squares import decoded_side, fit_square
@@ -40,7 +40,7 @@ from tidal_core.records import (
 )
 
 LabelUse = Literal["none", "known", "answers"]
-"""What becomes of labels that come along: nothing; known classes (for demos, experiments and the test split, never
+"""What becomes of the source's labels: nothing; known classes (for demos, experiments and the test split, never
 trained on); or answers of the annotator that the source names, else ``import``."""
 
 _IN_FLIGHT = 64  # images decoded ahead of the store: bounds the memory
@@ -78,25 +78,26 @@ def ingest(
     five times a second; ``should_stop`` is asked before each file, what was read until then stays. Raises InputError
     when the source as a whole cannot be read or another import into the project is under way.
     """
-    with only_one(project.folder):
+    with sole_writer(project.folder):
         started = time.monotonic()
         options = options or ImportOptions()
         if options.workspace is None:
             options = replace(options, workspace=project.folder / "originals")
         sweep(project.folder / "imports")
         sweep(project.previews, below=True)
-        run = None
+        importing = None
         try:
-            found = scan(source, options)
-            with project_writer(project) as rows:
-                run = _Import(project, found, labels, rows.spec, progress, started)
-                cancelled = run.go(rows, should_stop or (lambda: False))
-            return run.finish(hide_near_duplicates, cancelled)
+            source_scan = scan(source, options)
+            with project_writer(project) as pixels:
+                importing = _Import(project, source_scan, labels, pixels.spec, progress, started)
+                cancelled = importing.run(pixels, should_stop or (lambda: False))
+            return importing.finish(hide_near_duplicates, cancelled)
         except OSError as error:
-            remedy = "Make room on the disk" if error.errno in DISK_FULL else "See to that"
+            remedy = "Make room on the disk" if error.errno in DISK_FULL else "Correct this"
             raise InputError(
-                f"the import stopped at file {run.done if run is not None else 0:,}: {error.strerror or error} "
-                f"({error.filename or project.pixels}); what was read until then is kept. {remedy} and import again."
+                f"the import stopped at file {importing.done if importing is not None else 0:,}: "
+                f"{error.strerror or error} ({error.filename or project.pixels}); what was read until then is kept. "
+                f"{remedy} and import again."
             ) from error
 
 
@@ -106,7 +107,7 @@ class _Import:
     def __init__(
         self,
         project: Project,
-        found: Scan,
+        source_scan: Scan,
         labels: LabelUse,
         spec: PixelSpec,
         progress: Callable[[ImportProgress], None] | None,
@@ -114,7 +115,7 @@ class _Import:
     ) -> None:
         self._project = project
         self._store = project.store
-        self._found = found
+        self._scan = source_scan
         self._labels = labels
         self._progress = progress
         self._started = started
@@ -125,7 +126,7 @@ class _Import:
         self._next_row = self._store.images.next_pixel_row()
         self._book = LabelBook(self._store) if labels != "none" else None
         if self._book is not None:
-            self._book.add_classes(found.classes)
+            self._book.add_classes(source_scan.classes)
         self._new_uris: dict[str, int] = {}
         self._uris = {file.id: uri for uri, file in self._files.items()}
         self._moved: dict[int, FoundImage] = {}
@@ -136,11 +137,11 @@ class _Import:
         self.done = self._read = self._known = self._duplicates = 0
         self._last_progress = 0.0
 
-    def go(self, cache: PixelWriter, should_stop: Callable[[], bool]) -> bool:
+    def run(self, cache: PixelWriter, should_stop: Callable[[], bool]) -> bool:
         """Go through the source; returns whether it was stopped before its end."""
         stopped = False
         waiting: deque[Future[_Examined] | ImportProblem | _Examined] = deque()
-        items = iter(self._found.items)
+        items = iter(self._scan.items)
         with ThreadPoolExecutor(READERS, thread_name_prefix="import") as pool:
             try:
                 while True:
@@ -166,16 +167,20 @@ class _Import:
             self._problems += self._book.remarks
         draw_audit_order(self._project)
         if self._moved:
-            self._find_moved()
-            first = next(iter(self._moved.values())).name
-            others = f" and {len(self._moved) - 1:,} more" if len(self._moved) > 1 else ""
+            self._note_moved()
+            name = next(iter(self._moved.values())).name
+            more = f" and {len(self._moved) - 1:,} more" if len(self._moved) > 1 else ""
             self._problems.append(
-                ImportProblem(first + others, "moved or renamed since the last import", "labels and rounds are kept")
+                ImportProblem(
+                    name + more,
+                    "moved or renamed since the last import; labels and rounds are kept",
+                    "nothing to do",
+                )
             )
         near = self._near_duplicates(hide_near_duplicates)
-        self._tell("", force=True)
+        self._report_progress("", force=True)
         return ImportReport(
-            source=self._found.source,
+            source=self._scan.source,
             read=self._read,
             known=self._known,
             duplicates=self._duplicates,
@@ -186,7 +191,7 @@ class _Import:
             cancelled=cancelled,
         )
 
-    def _find_moved(self) -> None:
+    def _note_moved(self) -> None:
         """Take down where moved files lie now; killed in between, the next import does it again."""
         moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
         PixelStore(self._project.pixels).move({row: (item.uri, item.name) for row, item in moved})
@@ -200,9 +205,9 @@ class _Import:
             return item
         if item.sha256 is not None and item.sha256 in self._ids:
             return _Examined(item, item.sha256)
-        before = self._files.get(item.uri)
-        if before is not None and unchanged_since(item.uri, before.bytes, before.imported_at):
-            return _Examined(item, known_id=before.id)
+        known_file = self._files.get(item.uri)
+        if known_file is not None and unchanged_since(item.uri, known_file.bytes, known_file.imported_at):
+            return _Examined(item, known_id=known_file.id)
         return pool.submit(self._examine, item)
 
     def _examine(self, item: FoundImage) -> _Examined:
@@ -224,7 +229,7 @@ class _Import:
         examined = result.result() if isinstance(result, Future) else result
         if isinstance(examined, ImportProblem):
             self._problems.append(examined)
-            self._tell(examined.name)
+            self._report_progress(examined.name)
             return
         item = examined.item
         if examined.problem is not None:
@@ -239,7 +244,7 @@ class _Import:
         late = time.monotonic() - self._batch_started > _BATCH_SECONDS
         if len(self._batch) >= _BATCH_IMAGES or (self._batch and late):
             self._flush(cache)
-        self._tell(item.name)
+        self._report_progress(item.name)
 
     def _count_again(self, image_id: int, item: FoundImage) -> None:
         """Content that the project has: from an earlier import, or under another name in this one."""
@@ -250,7 +255,7 @@ class _Import:
         elif self._new_uris.get(item.uri) != image_id:  # the same file named twice is no duplicate: a second opinion
             self._duplicates += 1
             self._problems.append(
-                ImportProblem(item.name, "its content equals that of another file: they are one image")
+                ImportProblem(item.name, "its content is the same as another file's: they count as one image")
             )
         self._label(image_id, item)
 
@@ -287,7 +292,7 @@ class _Import:
         self._batch.append((record, square))
 
     def _label(self, image_id: int, item: FoundImage) -> int | None:
-        """Take down the label that came along; returns the known class of the image, if that is what it becomes."""
+        """Note the source's label of an image; returns the image's known class, if that is what the label becomes."""
         if self._book is None or item.label is None:
             return None
         as_known = self._labels == "known" or item.split is Split.TEST
@@ -329,24 +334,22 @@ class _Import:
                 ImportProblem(
                     images[later].name,
                     f"it looks the same as {images[earlier].name}",
-                    "it is kept out of the queue"
-                    if hide
-                    else "skip one of the two when it is shown, if they are the same picture",
+                    "nothing to do: it will not be asked" if hide else "skip it on the Label page if it is the same",
                 )
             )
         if hide and looks_like:
             self._store.images.set_status(looks_like, ImageStatus.HIDDEN)
         return len(looks_like)
 
-    def _tell(self, name: str, *, force: bool = False) -> None:
+    def _report_progress(self, name: str, *, force: bool = False) -> None:
         now = time.monotonic()
         if self._progress is None or (now - self._last_progress < _PROGRESS_SECONDS and not force):
             return
         self._last_progress = now
         speed = self.done / max(now - self._started, 1e-6)
-        total = self._found.total
-        left = (total - self.done) / speed if total is not None and speed > 0 else None
-        self._progress(ImportProgress(self.done, total, self._read, len(self._problems), name, speed, left))
+        total = self._scan.total
+        seconds_left = (total - self.done) / speed if total is not None and speed > 0 else None
+        self._progress(ImportProgress(self.done, total, self._read, len(self._problems), name, speed, seconds_left))
 
 
 def draw_audit_order(project: Project) -> None:
@@ -356,9 +359,9 @@ def draw_audit_order(project: Project) -> None:
     collection at any time: images that are added later fall in between at random, and the others keep their order
     among themselves.
     """
-    ids, contents, places = project.store.images.audit_order()
+    ids, contents, positions = project.store.images.audit_order()
     seed = f"{project.settings.seed}:".encode()
     keys = [hashlib.sha256(seed + content.encode()).digest() for content in contents]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
-    if not np.array_equal(places[order], np.arange(len(order))):
+    if not np.array_equal(positions[order], np.arange(len(order))):
         project.store.images.set_audit_order(ids[order])

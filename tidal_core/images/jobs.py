@@ -15,7 +15,7 @@ from tidal_core.errors import TidalError
 from tidal_core.images.importers.base import ImportOptions
 from tidal_core.images.ingest import LabelUse, ingest
 from tidal_core.images.pixels import refill
-from tidal_core.images.reports import keep_problems, together
+from tidal_core.images.reports import combined, keep_problems
 from tidal_core.projects import Project
 from tidal_core.records import ImportProgress, ImportReport
 
@@ -75,7 +75,10 @@ class Job(ABC):
         except TidalError as error:
             self.error = str(error)
         except Exception as error:  # a page must show that it ended, whatever ended it
-            self.error = f"{self.title} ended by a fault of the program: {type(error).__name__}: {error}"
+            self.error = (
+                f"{self.title} failed because of an internal error (details in the terminal that runs the studio): "
+                f"{type(error).__name__}: {error}"
+            )
             raise
         finally:
             if self.when_done is not None:
@@ -89,8 +92,8 @@ class Job(ABC):
             keep_problems(self.project, self.report)
         except OSError as error:
             self.error = (
-                f"The table of problems could not be kept in {self.project.folder / 'imports'} "
-                f"({error.strerror or error}); make room on the disk. Here they are shown all the same."
+                f"The table of problems could not be saved in {self.project.folder / 'imports'} "
+                f"({error.strerror or error}); make room on the disk. The problems are still listed here."
             )
 
 
@@ -126,14 +129,14 @@ class ImportJob(Job):
             if report.cancelled:
                 break
         self.error = "\n\n".join(errors) or None
-        return together(reports) if reports else None
+        return combined(reports) if reports else None
 
 
 @dataclass
 class RefillJob(Job):
     """One filling of the pixel cache."""
 
-    title = "the filling of the pixel cache"
+    title = "the processing of the images"
     can_begin_anew = True
 
     def _work(self) -> ImportReport:

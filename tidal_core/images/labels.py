@@ -1,4 +1,4 @@
-"""Labels that come along with images: names to classes, classes to answers or known classes.
+"""Labels that a source has for its images: names to classes, classes to answers or known classes.
 
 A name is a class of the project when it is equal to it, or equal but for upper and lower case; else it becomes a new
 class, and the report says so. A label that the same annotator gave the same image in an earlier import is not stored
@@ -15,7 +15,7 @@ from tidal_core.images.importers.folder import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
-from tidal_core.store.classes import LONGEST_NAME
+from tidal_core.store.classes import checked_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -41,26 +41,29 @@ class LabelBook:
         """Make the classes that the source names, in its order, with its keys where they are free."""
         classes = list(classes)
         records = self._store.classes.all(include_retired=True)
-        before = {record.id for record in records}
+        ids_before = {record.id for record in records}
         taken = {record.name.casefold() for record in records}
         new: list[str] = []
-        for found in classes:
-            self._expected.add(found.name)
-            clean = " ".join(found.name.split())
-            if clean.casefold() not in taken and 0 < len(clean) <= LONGEST_NAME:
-                taken.add(clean.casefold())
-                new.append(clean)
+        for source_class in classes:
+            self._expected.add(source_class.name)
+            try:
+                plain_name = checked_name(source_class.name)
+            except InputError:
+                continue  # remarked on below
+            if plain_name.casefold() not in taken:
+                taken.add(plain_name.casefold())
+                new.append(plain_name)
         if new:  # in one transaction: there are data sets with ten thousand
             self._store.classes.add(new)
         by_name = {record.name: record for record in self._store.classes.all()}
-        for found in classes:
-            record = by_name.get(" ".join(found.name.split()))
+        for source_class in classes:
+            record = by_name.get(" ".join(source_class.name.split()))
             if record is not None:
-                self._class_ids[found.name] = record.id
-            class_id = self._resolve(found.name)  # those that are alike, out of use or no names are remarked on
-            if class_id is not None and class_id not in before and found.key:
+                self._class_ids[source_class.name] = record.id
+            class_id = self._resolve(source_class.name)  # those that are alike, out of use or no names are remarked on
+            if class_id is not None and class_id not in ids_before and source_class.key:
                 try:
-                    self._store.classes.change(class_id, key=found.key)
+                    self._store.classes.change(class_id, key=source_class.key)
                 except InputError:
                     continue  # the key is taken: the one it was given stays
 
@@ -71,31 +74,37 @@ class LabelBook:
         class_id = self._class_ids[item.label] if item.label in self._class_ids else self._resolve(item.label)
         if class_id is None:
             self.remarks.append(
-                ImportProblem(item.name, f"its label {item.label!r} cannot be used; it was read without", "relabel it")
+                ImportProblem(
+                    item.name,
+                    f"its label {item.label!r} cannot be used; it was read without a label",
+                    "label it on the Dynamics page",
+                )
             )
             return None
-        who = (image_id, "" if as_known else item.annotator or ANNOTATOR)
-        first = self._seen.setdefault(who, class_id)
-        if first != class_id:
+        source_of_label = (image_id, "" if as_known else item.annotator or ANNOTATOR)
+        first_class = self._seen.setdefault(source_of_label, class_id)
+        if first_class != class_id:
             names = {record.id: record.name for record in self._store.classes.all(include_retired=True)}
             self.remarks.append(
                 ImportProblem(
                     item.name,
-                    f"the source labels it both {names[first]!r} and {names[class_id]!r}; the first stands",
-                    "correct the source and import again, or relabel the image",
+                    f"the source labels it both {names[first_class]!r} and {names[class_id]!r}; the first was taken",
+                    "correct the source and import it into a new project"
+                    if as_known
+                    else "correct the source and import again, or change the label on the Dynamics page",
                 )
             )
-            return first if as_known else None
+            return first_class if as_known else None
         if as_known:
             self._count += is_new
             if not is_new:
                 self._known[image_id] = class_id
             return class_id
-        if self._imported.get(who) != class_id:
-            self._imported[who] = class_id
+        if self._imported.get(source_of_label) != class_id:
+            self._imported[source_of_label] = class_id
             self._waiting.image_ids.append(image_id)
             self._waiting.class_ids.append(class_id)
-            self._waiting.annotators.append(who[1])
+            self._waiting.annotators.append(source_of_label[1])
         return None
 
     def flush(self) -> None:
@@ -111,8 +120,10 @@ class LabelBook:
         self._store_answers()
         self._store.classes.arrange(sorted(self._made, key=lambda class_id: natural_key(self._made[class_id])))
         if self._known:
-            before = self._store.images.known_classes()
-            fresh = {image_id: one for image_id, one in self._known.items() if before.get(image_id) is None}
+            known_before = self._store.images.known_classes()
+            fresh = {
+                image_id: class_id for image_id, class_id in self._known.items() if known_before.get(image_id) is None
+            }
             if fresh:
                 self._store.images.set_known_classes(fresh)
             self._count += len(fresh)
@@ -127,39 +138,43 @@ class LabelBook:
         """The class of a name, made if need be; None when it cannot be one."""
         if name in self._class_ids:
             return self._class_ids[name]
-        clean = " ".join(name.split())
+        plain_name = " ".join(name.split())
         records = self._store.classes.all(include_retired=True)
-        same = [record for record in records if record.name == clean]
-        alike = same or [record for record in records if record.name.casefold() == clean.casefold()]
-        found: int | None
+        same = [record for record in records if record.name == plain_name]
+        alike = same or [record for record in records if record.name.casefold() == plain_name.casefold()]
+        class_id: int | None
         if not alike:
-            found = self._make(clean)
+            class_id = self._make(plain_name)
         elif alike[0].retired_at is not None:
             self.remarks.append(
-                ImportProblem(f"class {clean}", "the class is no longer in use; its labels were left out", "rename it")
-            )
-            found = None
-        else:
-            found = alike[0].merged_into or alike[0].id
-            if not same:
-                self.remarks.append(ImportProblem(f"class {clean}", f"was taken as the class {alike[0].name!r}"))
-        self._class_ids[name] = found
-        return found
-
-    def _make(self, clean: str) -> int | None:
-        try:
-            (record,) = self._store.classes.add([clean])
-        except InputError as error:
-            self.remarks.append(ImportProblem(f"class {clean[:60]}", str(error)))
-            return None
-        if self._had_classes and clean not in self._expected:
-            self.remarks.append(
                 ImportProblem(
-                    f"class {clean}",
-                    "was not a class of this project and was added",
-                    "if it is a slip, merge it into the right class (Project page, tab Classes)",
+                    f"class {plain_name}",
+                    "the class is no longer in use; its labels were left out",
+                    "give these images another label in the source and import again",
                 )
             )
-        if clean not in self._expected:
-            self._made[record.id] = clean
+            class_id = None
+        else:
+            class_id = alike[0].merged_into or alike[0].id
+            if not same:
+                self.remarks.append(ImportProblem(f"class {plain_name}", f"was taken as the class {alike[0].name!r}"))
+        self._class_ids[name] = class_id
+        return class_id
+
+    def _make(self, name: str) -> int | None:
+        try:
+            (record,) = self._store.classes.add([name])
+        except InputError as error:
+            self.remarks.append(ImportProblem(f"class {name[:60]}", str(error)))
+            return None
+        if self._had_classes and name not in self._expected:
+            self.remarks.append(
+                ImportProblem(
+                    f"class {name}",
+                    "was not a class of this project and was added",
+                    "rename it, or merge it into another class, on the Project page (Classes)",
+                )
+            )
+        if name not in self._expected:
+            self._made[record.id] = name
         return record.id

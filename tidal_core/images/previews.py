@@ -47,7 +47,7 @@ def preview(image: ImageRecord, size: int, cache: Path) -> tuple[bytes, str]:
     data = read_uri(image.uri, image.name)
     body, suffix = _encode(data, image, size)
     if body is not data:  # the original itself needs no second copy on the disk
-        _keep(stem.with_suffix(suffix), body)
+        _keep_preview(stem.with_suffix(suffix), body)
     return body, _TYPES[suffix]
 
 
@@ -116,7 +116,7 @@ def _can_go_as_it_is(data: bytes, kind: str, shown: Image.Image, size: int) -> b
         return file.size == shown.size and file.mode in {"L", "RGB"} and not file.info.get("exif")
 
 
-def _keep(path: Path, body: bytes) -> None:
+def _keep_preview(path: Path, body: bytes) -> None:
     """A half-written preview is never served; a full disk only costs speed."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

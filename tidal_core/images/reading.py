@@ -129,7 +129,7 @@ def open_image(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageUnreadable(
             name,
-            f"it claims more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
+            f"its header says that it has more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
             "cut it into tiles or save it smaller",
         ) from None
     except MemoryError:
@@ -161,7 +161,7 @@ def _decode(
     if width * height > MAX_HEADER_PIXELS:
         raise ImageUnreadable(
             name,
-            f"it claims {width:,} x {height:,} pixels, more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
+            f"its header says {width:,} x {height:,} pixels, more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
             "cut it into tiles or save it smaller",
         )
     remarks = _remarks(file, kind, name, len(data))
@@ -171,8 +171,8 @@ def _decode(
     if pixels > MAX_DECODED_PIXELS:
         raise ImageUnreadable(
             name,
-            f"{file.size[0]:,} x {file.size[1]:,} pixels are more than {MAX_DECODED_PIXELS // 1_000_000} megapixels "
-            "to decode at once",
+            f"it has {file.size[0]:,} x {file.size[1]:,} pixels; {MAX_DECODED_PIXELS // 1_000_000} megapixels are the "
+            "limit for its format",
             "save it as JPEG, or smaller",
         )
     if pixels > LARGE_PIXELS:
@@ -259,9 +259,12 @@ def _missing_decoder(data: bytes) -> tuple[str, str] | None:
     """Reason and remedy where a file is fine and this installation lacks what decodes it."""
     brand = data[8:12] if data[4:8] == b"ftyp" else b""
     if brand in _HEIF_BRANDS and "HEIF" not in FORMATS:
-        return "it is a HEIF photo, which needs the package pillow-heif", "install pillow-heif, or save it as JPEG"
+        return (
+            "it is a HEIF photo, which needs the package pillow-heif",
+            "install it (python -m pip install pillow-heif) and import again, or save the photo as JPEG",
+        )
     if brand in _AVIF_BRANDS and "AVIF" not in FORMATS:
-        return "it is an AVIF image, and pillow was built without AVIF here", "install pillow's own wheel"
+        return "it is an AVIF image, and pillow was built without AVIF here", "save it as JPEG or PNG"
     return None
 
 
@@ -279,7 +282,7 @@ def _what_it_is(data: bytes) -> str:
     if start.startswith((b"pk\x03\x04", b"\x1f\x8b")):
         return "it is an archive"
     if start.startswith((b"version https://git-lfs",)):
-        return "it is a Git LFS pointer: the image itself was not fetched"
+        return "it is a Git LFS pointer: the image itself was not downloaded"
     if looks_like_an_image(data[:16]):
         return "its header is damaged"
     return "it is not an image in a format that can be read"

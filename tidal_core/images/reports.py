@@ -13,48 +13,52 @@ from tidal_core.records import ImportReport
 from tidal_core.text import spreadsheet_safe
 
 
-def summary(report: ImportReport) -> str:
-    """One sentence: "350 images read in 1.2 s (290 a second); 3 known before; 2 problems"."""
+def report_in_words(report: ImportReport) -> str:
+    """One sentence: "350 images read in 1.2 s (290 a second); 3 already in the project; 2 problems or remarks."."""
     if report.source == REFILL_SOURCE:
         return _about_refill(report)
     speed = f" ({report.read / report.seconds:,.0f} a second)" if report.read and report.seconds > 0 else ""
     parts = [f"{_count(report.read, 'image')} read in {report.seconds:.1f} s{speed}"]
     if report.known:
-        parts.append(f"{report.known:,} known before")
+        parts.append(f"{report.known:,} already in the project")
     if report.duplicates:
-        parts.append(f"{_count(report.duplicates, 'file')} with the content of another")
+        parts.append(f"{_count(report.duplicates, 'file')} with the same content as another")
     if report.near_duplicates:
-        parts.append(f"{report.near_duplicates:,} that look like another image")
+        parts.append(f"{_count(report.near_duplicates, 'near-duplicate')} of another image")
     if report.labels:
-        parts.append(f"{_count(report.labels, 'label')} came along")
+        parts.append(f"{_count(report.labels, 'label')} imported")
     parts.append(
-        _count(len(report.problems), "remark or problem", "remarks and problems") if report.problems else "no problems"
+        _count(len(report.problems), "problem or remark", "problems or remarks") if report.problems else "no problems"
     )
     return ("Cancelled. " if report.cancelled else "") + "; ".join(parts) + "."
 
 
 def _about_refill(report: ImportReport) -> str:
-    what = f"{_count(report.refilled, 'image')} brought to the training size in {report.seconds:.1f} s"
-    problems = f"{_count(len(report.problems), 'problem')}" if report.problems else "no problems"
-    end = " The pixel cache stays as it was; saving the settings again goes on." if report.cancelled else ""
-    return ("Cancelled. " if report.cancelled else "") + f"{what}; {problems}.{end}"
+    work = f"{_count(report.refilled, 'image')} processed at the training size in {report.seconds:.1f} s"
+    problems = _count(len(report.problems), "problem") if report.problems else "no problems"
+    end = (
+        " The model still sees the images as they were; save the settings again to continue."
+        if report.cancelled
+        else ""
+    )
+    return ("Cancelled. " if report.cancelled else "") + f"{work}; {problems}.{end}"
 
 
-def together(reports: Sequence[ImportReport]) -> ImportReport:
+def combined(reports: Sequence[ImportReport]) -> ImportReport:
     """One report of several imports that followed each other."""
     if len(reports) == 1:
         return reports[0]
     return ImportReport(
-        source=", ".join(one.source for one in reports),
-        read=sum(one.read for one in reports),
-        known=sum(one.known for one in reports),
-        duplicates=sum(one.duplicates for one in reports),
-        labels=sum(one.labels for one in reports),
-        problems=tuple(problem for one in reports for problem in one.problems),
-        seconds=sum(one.seconds for one in reports),
-        near_duplicates=sum(one.near_duplicates for one in reports),
-        cancelled=any(one.cancelled for one in reports),
-        refilled=sum(one.refilled for one in reports),
+        source=", ".join(report.source for report in reports),
+        read=sum(report.read for report in reports),
+        known=sum(report.known for report in reports),
+        duplicates=sum(report.duplicates for report in reports),
+        labels=sum(report.labels for report in reports),
+        problems=tuple(problem for report in reports for problem in report.problems),
+        seconds=sum(report.seconds for report in reports),
+        near_duplicates=sum(report.near_duplicates for report in reports),
+        cancelled=any(report.cancelled for report in reports),
+        refilled=sum(report.refilled for report in reports),
     )
 
 
@@ -82,10 +86,10 @@ def keep_problems(project: Project, report: ImportReport) -> Path | None:
     return path
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """A file name as one line without control characters: names can hold escape sequences and line ends."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _count(n: int, one: str, many: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+def _count(n: int, singular: str, plural: str | None = None) -> str:
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"

@@ -29,8 +29,8 @@ def decoded_side(size: int) -> int:
 def fit_square(image: Image.Image, size: int, fit: Fit = "crop", grayscale: bool = False) -> UInt8:
     """An RGB image as one square (size, size, 3), with three equal channels where ``grayscale`` is asked.
 
-    ``crop``: the shortest side becomes ``size``, what stands over on the longer side is cut off evenly. ``letterbox``:
-    the longest side becomes ``size``, the rest is black. Images smaller than that are enlarged.
+    ``crop``: the shortest side becomes ``size``, the longer side is cut evenly at both ends. ``letterbox``: the longest
+    side becomes ``size``, the rest is black. Images smaller than that are enlarged.
     """
     square = fitted(image, size, fit)
     return np.asarray(Image.fromarray(square).convert("L").convert("RGB")) if grayscale else square

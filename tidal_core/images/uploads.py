@@ -37,7 +37,7 @@ def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> lis
     (folder / "images").mkdir(parents=True, exist_ok=True)
     sweep(folder, below=True)
     sources: list[Path] = []
-    for name, file in sorted(named, key=lambda one: Path(one[0]).suffix.lower() in _TABLES):
+    for name, file in sorted(named, key=lambda upload: Path(upload[0]).suffix.lower() in _TABLES):
         suffix = Path(name).suffix.lower()
         is_image_or_unknown = suffix not in _ARCHIVES | _TABLES
         target = _store(folder / "images" if is_image_or_unknown else folder, name, file)
@@ -63,8 +63,8 @@ def _store(folder: Path, name: str, file: BinaryIO) -> Path:
     target = folder / name
     if target.exists():
         digest = _digest(file)
-        with target.open("rb") as before:
-            if _digest(before) == digest:
+        with target.open("rb") as earlier:
+            if _digest(earlier) == digest:
                 return target
         target = folder / f"{target.stem}-{digest[:8]}{target.suffix}"
     with atomic_file(target, keep_equal=True) as out:

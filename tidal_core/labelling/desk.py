@@ -163,10 +163,17 @@ class Desk:
         store = self._store
         round_id = store.scores.latest_round()
         if round_id is None:
-            return Sheet(None, [], None, "Sheets come after the first round: the model sorts the images into classes.")
+            return Sheet(
+                None, [], None, "Sheets appear after the first round, when the model can sort images by class."
+            )
         by_class = self._sweepable(round_id, tab, without)
         if not by_class:
-            return Sheet(None, [], round_id, "No image is left for a sheet: each has an answer, or is held elsewhere.")
+            return Sheet(
+                None,
+                [],
+                round_id,
+                "No images are left for a sheet: the rest are answered, open elsewhere or kept to measure accuracy.",
+            )
         n = min(n, SHEET_AT_MOST)
         class_id = surest_class(by_class, n, after)
         p_by_image = dict(by_class[class_id][:n])

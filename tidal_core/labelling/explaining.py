@@ -16,6 +16,11 @@ from tidal_core.store.scores import ImageScore
 from tidal_core.strategies.distances import squared_distances
 
 CLASSES_SHOWN = 4
+PURPOSE_WORDS = {
+    Purpose.QUERY: "training, chosen by the strategy",
+    Purpose.SEED: "training, chosen before the first round",
+    Purpose.AUDIT: "only to measure accuracy",
+}
 NEIGHBOURS = 3  # for each of the two rival classes
 
 
@@ -48,10 +53,10 @@ def reasons(project: Project, image_id: int) -> Reasons:
     if purpose is Purpose.AUDIT:
         sentence = audit.WHY_ASKED
     elif purpose is Purpose.SEED or not scores:
-        sentence = "One of the first images, chosen to cover the whole collection before a model is there."
+        sentence = "One of the first images, chosen to cover the whole collection before there is a model."
     else:
         sentence = strategies.of_round(store.rounds.get(scores[0].round_id).strategy).reason
-    facts = [("Purpose", purpose.value)]
+    facts = [("Purpose", PURPOSE_WORDS[purpose])]
     if not scores:
         return Reasons(sentence, facts, [], None, [])
     score = scores[0]
@@ -87,7 +92,7 @@ def _score_facts(project: Project, score: ImageScore) -> list[tuple[str, str]]:
     for estimator in (ESTIMATORS[name] for name in shown if name in score.estimators):
         value = score.estimators[estimator.name]
         below = store.scores.percentile(score.round_id, estimator.name, value)
-        high = estimator.ask_for == "highest"
+        high = estimator.query_end == "highest"
         share = below if high else 1 - below
         facts.append((estimator.title, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
     return facts
@@ -120,7 +125,7 @@ def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRec
 def _small(project: Project, image_ids: Int64) -> np.ndarray:
     if not project.pixels.exists():
         raise NotFound(
-            f"The pixel cache of {project.title!r} is missing; save another training size on the Project page, which "
-            "processes all images again."
+            f"The pixel cache of {project.title!r} is missing; change the training size on the Project page "
+            "(Settings) to rebuild it."
         )
     return thumbnails(project.pixels, project.store.images.pixel_rows(image_ids))

@@ -28,7 +28,7 @@ from tidal_core.records import Bools, Float32, Float64, Int64
 
 
 class Explanation(NamedTuple):
-    """What a statistic of curves means, for someone who never read the papers; estimators say it themselves."""
+    """What a statistic of curves means, for someone who never read the papers; see ``records`` for estimators."""
 
     title: str
     meaning: str
@@ -43,46 +43,47 @@ class Explanation(NamedTuple):
 EXPLANATIONS: dict[str, Explanation] = {
     "confidence": Explanation(
         "Confidence",
-        "Mean probability that the model gave to the image's label over the epochs: 1 is sure of it from the start.",
+        "The mean probability of the image's label over the epochs: 1 means that the model was sure of it from the "
+        "start.",
         "Swayamdipta et al. 2020",
     ),
     "variability": Explanation(
         "Variability",
-        "How much the probability of the label moved over the epochs (standard deviation): high means that the model "
-        "changed its mind.",
+        "How much the probability of the label changed over the epochs (standard deviation): a high value means that "
+        "the model changed its mind.",
         "Swayamdipta et al. 2020",
     ),
     "correctness": Explanation(
         "Correctness",
-        "Share of the epochs at which the label was the model's first choice.",
+        "The share of epochs in which the label was the model's first choice.",
         "Swayamdipta et al. 2020",
     ),
     "forgetting": Explanation(
         "Forgetting events",
-        "How often the model had the label right at one epoch and wrong at the next. An image that was never right "
-        "is counted apart, as never learnt.",
+        "How often the model predicted the label in one epoch and another class in the next. Images whose label was "
+        "never predicted are listed separately, as never learnt.",
         "Toneva et al. 2019",
     ),
     "first_learnt": Explanation(
         "First learnt",
-        "The first epoch at which the label was the model's first choice.",
+        "The first epoch in which the label was the model's first choice.",
         "Toneva et al. 2019",
     ),
     "aum": Explanation(
         "Margin area",
-        "Mean lead of the label's probability over the best other class. Below 0 another class led most of the time: "
-        "look whether the label is wrong.",
+        "By how much the label's probability led the best other class, on average. Below 0, another class was ahead "
+        "most of the time: check whether the label is wrong.",
         "Pleiss et al. 2020, here with probabilities",
     ),
     "el2n": Explanation(
         "Error length (EL2N)",
-        "Distance between the probabilities at one epoch and a perfect answer: 0 is perfect, 1.41 is sure of a wrong "
-        "class.",
+        "The distance between the probabilities in one epoch and a perfect answer: 0 is perfect, 1.41 means sure of a "
+        "wrong class.",
         "Paul et al. 2021",
     ),
     "area": Explanation(
         "Training dynamics (p-bar)",
-        "The area under each class's curve: the mean probability of the class over the epochs. This is what the "
+        "The area under each class's curve: the mean probability of the class over the epochs. This is what the TD "
         "module learns to predict.",
         "TiDAL, Eq. 5",
     ),
@@ -132,27 +133,30 @@ class Interval(NamedTuple):
 def label_view(p: ArrayLike, labels: ArrayLike, class_index: ArrayLike | None = None) -> LabelView:
     """The curves of each image's label against the best other class.
 
-    ``p`` is (T, N, C), or (T, N, K) with ``class_index`` of the same shape naming the class of each place (-1: unused);
+    ``p`` is (T, N, C), or (T, N, K) with ``class_index`` of the same shape naming the class of each entry (-1: unused);
     ``labels`` is (N,), positions in the class order. A label that a sparse row does not hold counts as probability 0.
     Raises InputError when shapes do not fit.
     """
     values = np.asarray(p, dtype=np.float64)  # (T, N, C or K)
-    of_image = np.asarray(labels, dtype=np.int64)  # (N,)
-    if values.ndim != 3 or of_image.shape != values.shape[1:2]:
+    label = np.asarray(labels, dtype=np.int64)  # (N,)
+    if values.ndim != 3 or label.shape != values.shape[1:2]:
         raise InputError(
-            f"curves of shape {values.shape} do not fit {of_image.shape} labels; give (epochs, images, classes)."
+            f"curves of shape {values.shape} do not fit {label.shape} labels; give (epochs, images, classes)."
         )
     if class_index is None:
-        places = np.arange(values.shape[2], dtype=np.int64)[None, None, :]  # (1, 1, C)
-        if of_image.size and not (of_image.min() >= 0 and of_image.max() < values.shape[2]):
+        class_at = np.arange(values.shape[2], dtype=np.int64)[None, None, :]  # (1, 1, C)
+        if label.size and not (label.min() >= 0 and label.max() < values.shape[2]):
             raise InputError(
-                f"labels go from {of_image.min()} to {of_image.max()}; there are {values.shape[2]} classes."
+                f"labels go from {label.min()} to {label.max()} and there are {values.shape[2]} classes; "
+                "labels are positions from 0."
             )
     else:
-        places = np.asarray(class_index, dtype=np.int64)  # (T, N, K)
-        if places.shape != values.shape:
-            raise InputError(f"class indices of shape {places.shape} do not fit curves of shape {values.shape}.")
-    is_label = places == of_image[None, :, None]  # (T, N, C or K)
+        class_at = np.asarray(class_index, dtype=np.int64)  # (T, N, K)
+        if class_at.shape != values.shape:
+            raise InputError(
+                f"class indices of shape {class_at.shape} do not fit curves of shape {values.shape}; give one for each."
+            )
+    is_label = class_at == label[None, :, None]  # (T, N, C or K)
     p_label = np.where(is_label, values, 0.0).max(axis=2, initial=0.0)
     p_other = np.where(is_label, 0.0, values).max(axis=2, initial=0.0)
     return LabelView(p_label, p_other, p_label > p_other)
@@ -171,7 +175,7 @@ def area(p: ArrayLike, *, second_half: bool = False) -> Float64:
     """
     values = np.asarray(p, dtype=np.float64)
     if not values.shape[0]:
-        raise InputError("an area needs at least one epoch; wait for the round's first.")
+        raise InputError("there is no epoch to average over yet; wait until the round's first epoch is done.")
     start = values.shape[0] // 2 if second_half else 0
     mean: Float64 = values[start:].mean(axis=0)
     return mean
@@ -253,7 +257,7 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
 def _check_level(level: float) -> float:
     """The normal quantile of a two-sided level."""
     if not 0.0 < level < 1.0:
-        raise InputError(f"the level is {level:g}; choose one between 0 and 1, such as 0.95.")
+        raise InputError(f"the confidence level is {level:g}; choose one between 0 and 1, such as 0.95.")
     return float(ndtri(0.5 + level / 2))
 
 
@@ -263,7 +267,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     Raises InputError for a count outside 0..n.
     """
     if not 0 <= successes <= n:
-        raise InputError(f"{successes} of {n} is no proportion; the count must lie between 0 and {n}.")
+        raise InputError(f"{successes} of {n} is not a proportion; the count must lie between 0 and {n}.")
     z = _check_level(level)
     if n == 0:
         return Interval(float("nan"), 0.0, 1.0)
@@ -278,8 +282,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Int64:
     """Int64 (C, C): rows are what people said, columns what the classifier says."""
     truth = np.asarray(labels, dtype=np.int64)
-    said = np.asarray(predictions, dtype=np.int64)
-    counts = np.bincount(truth * n_classes + said, minlength=n_classes * n_classes)
+    predicted = np.asarray(predictions, dtype=np.int64)
+    counts = np.bincount(truth * n_classes + predicted, minlength=n_classes * n_classes)
     return counts.reshape(n_classes, n_classes).astype(np.int64)
 
 
@@ -292,7 +296,7 @@ def accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
 def recalls(counts: ArrayLike, level: float = 0.95) -> tuple[Interval, ...]:
     """For each class the share of its images that the classifier gets right; NaN for a class without images."""
     matrix = np.asarray(counts, dtype=np.int64)
-    return tuple(wilson(int(row[place]), int(row.sum()), level) for place, row in enumerate(matrix))
+    return tuple(wilson(int(row[position]), int(row.sum()), level) for position, row in enumerate(matrix))
 
 
 def balanced_accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
@@ -301,7 +305,7 @@ def balanced_accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
     The interval combines the classes' Wilson intervals (MOVER, Zou and Donner 2008): exact for one class, close to
     nominal for few images per class. Without an image NaN in [0, 1].
     """
-    seen = [one for one in recalls(counts, level) if not np.isnan(one.value)]
+    seen = [recall for recall in recalls(counts, level) if not np.isnan(recall.value)]
     if not seen:
         return Interval(float("nan"), 0.0, 1.0)
     value, low, high = np.array(seen, dtype=np.float64).T  # (classes seen,) each

@@ -1,12 +1,12 @@
 """How unsure a model is of each image: pure functions of log-probabilities (N, C) -> (N,), in numpy.
 
 Entropy is high where a model is unsure, margins and confidences are low. The ``td_`` estimators read p-tilde, the
-training dynamics that the TD module m predicts, in place of the classifier's last snapshot p: Equations 2 and 3 of
+training dynamics that the TD module m predicts, in place of the classifier's final prediction p: Equations 2 and 3 of
 TiDAL (ICCV 2023, arXiv 2210.06788), its variants are (26) to (28) of appendix D. What each is called, means, and which
-end of it is asked: ``records.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of`` their p-bar.
+end of it is queried first: ``records.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of`` their p-bar.
 
 All start from log-probabilities, because ``p * log(p)`` is NaN at p = 0 and NaN sorts as the largest: the most certain
-image would be asked. float32 and float64 keep their precision, half precision is widened. Refused: a margin of fewer
+image would be queried. float32 and float64 keep their precision, half precision is widened. Refused: a margin of fewer
 than two classes. Nothing here chooses, and nothing needs torch: strategies and pages score by it.
 
 Symbols: y-hat is the argmax of the classifier f, y-tilde that of m; the first one where several are equal.
@@ -64,8 +64,8 @@ def td_margin_naive(td_log_p: Floats) -> Floats:
 def td_confidence(log_p: Floats, td_log_p: Floats) -> Floats:
     """P-bar (27): p-tilde of y-hat, the class that the classifier predicts."""
     predicted = _predicted(log_p, td_log_p)
-    of_predicted = np.take_along_axis(_checked(td_log_p, "td_log_p"), predicted[:, None], axis=1)[:, 0]
-    return np.asarray(np.exp(of_predicted))
+    log_p_tilde = np.take_along_axis(_checked(td_log_p, "td_log_p"), predicted[:, None], axis=1)[:, 0]
+    return np.asarray(np.exp(log_p_tilde))
 
 
 def td_confidence_naive(td_log_p: Floats) -> Floats:
@@ -95,14 +95,14 @@ def lead(log_p: Floats, chosen: Int64) -> Floats:
     log_p = _checked(log_p, "log_p")
     if log_p.shape[1] < 2:
         raise TooFewClasses(
-            f"A margin needs at least two classes to compare and there is {log_p.shape[1]}; add a class, or ask by "
-            "entropy."
+            f"A margin compares at least two classes and there is {log_p.shape[1]}; add a class on the Project page or "
+            "choose entropy as the strategy."
         )
     p = np.exp(log_p)  # a fresh array, written into below
     rows = np.arange(len(p))
-    of_chosen = p[rows, chosen]
+    p_chosen = p[rows, chosen]
     p[rows, chosen] = -1  # below every probability
-    difference: Floats = of_chosen - p.max(axis=1)
+    difference: Floats = p_chosen - p.max(axis=1)
     return difference
 
 

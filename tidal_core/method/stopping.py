@@ -1,4 +1,4 @@
-"""Is it working, and when is it enough: gains with intervals, the module's quality, rules for stopping, a forecast.
+"""Does labelling still pay: gains with intervals, the module's quality, rules for stopping, a forecast.
 
 numpy and scipy on arrays; no store, no drawing. Every rule is a number against a threshold, and both are shown: nothing
 here stops anybody.
@@ -103,7 +103,7 @@ def forecast(
     ``right`` of ``tested`` images per round. The interval comes from refits to accuracies drawn anew from the fit
     (parametric bootstrap). It is withheld when it is too uncertain to plan with, and says why.
     """
-    n, hits, tests = (np.asarray(one, dtype=np.float64) for one in (labels, right, tested))
+    n, hits, tests = (np.asarray(counts, dtype=np.float64) for counts in (labels, right, tested))
     usable = (tests > 0) & (n > 0)
     n, hits, tests = n[usable], hits[usable], tests[usable]
     if len(n) < 3 or len(np.unique(n)) < 3:
@@ -118,26 +118,26 @@ def forecast(
     excess = max(1.0, float(np.sqrt((weights * (share - expected) ** 2).sum() / max(len(n) - 3, 1))))
     refits = fit_power_law(n, np.clip(expected + (drawn - expected) * excess, 0, 1), weights)
 
-    now = float(n[-1])
-    grid = np.linspace(n[0], now * 1.6, 80)
+    n_now = float(n[-1])
+    grid = np.linspace(n[0], n_now * 1.6, 80)
     curves = refits.accuracy(grid)
     low, high = np.quantile(curves, [0.1, 0.9], axis=0)
     needed = refits.labels_for(target)
-    first, middle, last = (float(one) for one in np.quantile(needed, [0.1, 0.5, 0.9], method="nearest"))
+    earliest, median, latest = (float(quantile) for quantile in np.quantile(needed, [0.1, 0.5, 0.9], method="nearest"))
     more, withheld = None, ""
     if share[-1] >= target:
-        withheld = "it is there already"
+        withheld = "the target is reached already"
     elif len(n) < FORECAST_ROUNDS:
         missing = FORECAST_ROUNDS - len(n)
         withheld = f"too early to tell: wait for {missing} more round{'s' if missing > 1 else ''}"
-    elif not math.isfinite(last):
-        withheld = "too uncertain: the curve may level off before"
-    elif middle > FORECAST_REACH * now:
-        withheld = f"further away than {FORECAST_REACH:g} times today's labels, where no forecast can be trusted"
-    elif last - now > FORECAST_SPREAD * max(first - now, 1.0):
-        withheld = "too uncertain: the accuracies of the rounds allow too many curves"
+    elif not math.isfinite(latest):
+        withheld = "too uncertain: the accuracy may level off below the target"
+    elif median > FORECAST_REACH * n_now:
+        withheld = f"it would take more than {FORECAST_REACH:g} times today's labels, too far ahead to forecast"
+    elif latest - n_now > FORECAST_SPREAD * max(earliest - n_now, 1.0):
+        withheld = "too uncertain: very different curves fit the rounds so far"
     else:
-        more = Interval(max(middle - now, 0.0), max(first - now, 0.0), max(last - now, 0.0))
+        more = Interval(max(median - n_now, 0.0), max(earliest - n_now, 0.0), max(latest - n_now, 0.0))
     return Forecast(target, more, withheld, grid, law.accuracy(grid)[0], low, high)
 
 
@@ -146,10 +146,10 @@ def difference(right: int, n: int, right_before: int, n_before: int, level: floa
 
     Two rounds on the same test images are positively correlated: there the interval is wider than it need be.
     """
-    now, before = wilson(right, n, level), wilson(right_before, n_before, level)
-    value = now.value - before.value
-    down = math.hypot(now.value - now.low, before.high - before.value)
-    up = math.hypot(now.high - now.value, before.value - before.low)
+    after, before = wilson(right, n, level), wilson(right_before, n_before, level)
+    value = after.value - before.value
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
     return Interval(value, value - down, value + up)
 
 
@@ -161,10 +161,10 @@ class Gain(NamedTuple):
 
 
 def gain_of_last(labels: Sequence[int], right: Sequence[int], tested: Sequence[int], last: int = 100) -> Gain | None:
-    """Accuracy gained over at least the ``last`` labels; over all of them while there are fewer; None for one round."""
+    """Accuracy gained by at least the ``last`` labels, or by all while there are fewer; None for one round."""
     if len(labels) < 2 or not tested[-1]:
         return None
-    far_enough = [place for place in range(len(labels) - 1) if labels[-1] - labels[place] >= last and tested[place]]
+    far_enough = [i for i in range(len(labels) - 1) if labels[-1] - labels[i] >= last and tested[i]]
     start = far_enough[-1] if far_enough else next((p for p in range(len(labels) - 1) if tested[p]), None)
     if start is None:
         return None
@@ -176,8 +176,8 @@ class Rule(NamedTuple):
 
     name: str
     holds: bool | None  # None: not known yet
-    found: str  # the number, in words
-    rule: str  # the threshold, in words
+    measured: str  # the number, in words
+    threshold: str  # when it holds, in words
 
 
 class Advice(NamedTuple):
@@ -194,63 +194,66 @@ CHANGED_UNDER = 0.02  # predictions of the pool that changed since the round bef
 
 
 def advise(gain: Gain | None, entropy_share: float | None, changed_share: float | None) -> Advice:
-    """Whether to stop: the gain of the last labels, the dynamics entropy left, the predictions that still change.
+    """Whether to stop: by the gain of the last labels, the remaining dynamics entropy, and the changed predictions.
 
     ``entropy_share`` is the pool's mean H-bar over log C, ``changed_share`` the share of pool images whose predicted
-    class changed since the round before; None when not known.
+    class changed since the previous round; None when not known.
     """
     per_100 = None if gain is None or gain.labels < 50 else 100 * gain.accuracy.value / gain.labels
     rules = (
         Rule(
-            "Little is gained",
+            "Little gain",
             None if per_100 is None else per_100 < GAIN_UNDER,
-            "not enough labels yet" if per_100 is None else f"{100 * per_100:+.1f} points per 100 labels",
-            f"the last 100 labels brought less than {100 * GAIN_UNDER:g} point of accuracy",
+            "not enough labels yet" if per_100 is None else f"{100 * per_100:+.1f} percentage points per 100 labels",
+            f"the last 100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage point",
         ),
         Rule(
-            "Little is unsettled",
+            "Few unsettled images",
             None if entropy_share is None else entropy_share < ENTROPY_UNDER,
             "no finished round yet" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
-            f"the mean dynamics entropy of the unlabelled images is under {ENTROPY_UNDER:.0%} of the largest possible",
+            f"the mean dynamics entropy of the unlabelled images is below {ENTROPY_UNDER:.0%} of the largest possible",
         ),
         Rule(
-            "Little changes",
+            "Stable predictions",
             None if changed_share is None else changed_share < CHANGED_UNDER,
             "needs two rounds" if changed_share is None else f"{changed_share:.1%} of the predictions changed",
-            f"under {CHANGED_UNDER:.0%} of the predictions changed since the round before",
+            f"less than {CHANGED_UNDER:.0%} of the predictions changed since the previous round",
         ),
     )
     known = [rule.holds for rule in rules if rule.holds is not None]
     met = sum(known)
     if len(known) < 3:
-        return Advice("too early", "Too early to say: label on, the signs below fill in.", rules)
+        return Advice("too early", "Too early to say. Keep labelling: each round tells more.", rules)
     if met == 3:
-        return Advice("you can stop", "All three signs say that further labels will change little.", rules)
+        return Advice("you can stop", "All three signs say that more labels will change little.", rules)
     if met == 2:
-        return Advice("nearly there", "Two of three signs say that it is nearly enough.", rules)
-    return Advice("go on", "Further labels still pay.", rules)
+        return Advice("nearly there", "Two of the three signs say that you have nearly enough labels.", rules)
+    return Advice("go on", "More labels still improve the model.", rules)
 
 
 class Quality(NamedTuple):
-    """How well one round foresaw the training dynamics of the images that it asked."""
+    """How well one round predicted the training dynamics of the images that it queried."""
 
     images: int
     module_kl: Interval  # mean KL(observed || predicted), nats, with a 95 % interval of the mean
-    snapshot_kl: Interval  # the same for the snapshot's probabilities
+    final_kl: Interval  # the same for the final prediction
     module_rank: float  # Spearman's correlation of the entropies predicted and observed
-    snapshot_rank: float
+    final_rank: float
 
 
-def quality(observed: ArrayLike, predicted: ArrayLike, snapshot: ArrayLike) -> Quality:
-    """Compare what was predicted when an image was asked with what was observed once it was trained on; each (N, C)."""
-    seen, module, now = (np.asarray(one, dtype=np.float64) for one in (observed, predicted, snapshot))
-    of_seen = entropy(log_of(seen))
+def quality(observed: ArrayLike, predicted: ArrayLike, final: ArrayLike) -> Quality:
+    """Compare predictions made when an image was queried with what was observed once it was trained on.
+
+    Each (N, C): ``observed`` p-bar, the TD module's ``predicted`` p-bar, and the classifier's ``final`` prediction.
+    """
+    seen, foreseen, at_end = (np.asarray(p, dtype=np.float64) for p in (observed, predicted, final))
+    seen_entropy = entropy(log_of(seen))
     return Quality(
         len(seen),
-        _mean(divergence(seen, module)),
-        _mean(divergence(seen, now)),
-        rank_correlation(of_seen, entropy(log_of(module))),
-        rank_correlation(of_seen, entropy(log_of(now))),
+        _mean(divergence(seen, foreseen)),
+        _mean(divergence(seen, at_end)),
+        rank_correlation(seen_entropy, entropy(log_of(foreseen))),
+        rank_correlation(seen_entropy, entropy(log_of(at_end))),
     )
 
 
@@ -272,20 +275,21 @@ def _mean(values: Float64) -> Interval:
 def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Float64:
     """Stored vectors as rows (N, C) over the classes of ``order``.
 
-    A row with class ids holds some classes only: what is left of its mass is spread evenly over the others. Rows of
-    a round that knew fewer classes give them 0.
+    A row with class ids holds some classes only: the rest of its probability is spread evenly over the other classes.
+    Rows of a round that knew fewer classes give them 0.
     """
-    place = {one: column for column, one in enumerate(order)}
+    column_of = {class_id: column for column, class_id in enumerate(order)}
     rows = np.zeros((len(p), len(order)), dtype=np.float64)
     for row, (values, ids) in enumerate(zip(p, class_ids, strict=True)):
         numbers = np.asarray(values, dtype=np.float64)
         if ids is None:
             rows[row, : len(numbers)] = numbers
             continue
-        known = [(place[int(one)], value) for one, value in zip(np.asarray(ids), numbers, strict=True) if one in place]
+        entries = zip(np.asarray(ids).tolist(), numbers.tolist(), strict=True)
+        known = [(column_of[class_id], value) for class_id, value in entries if class_id in column_of]
         columns = [column for column, _ in known]
-        rest = max(0.0, 1.0 - float(sum(value for _, value in known)))
+        remaining = max(0.0, 1.0 - sum(value for _, value in known))
         if len(order) > len(columns):
-            rows[row] = rest / (len(order) - len(columns))
+            rows[row] = remaining / (len(order) - len(columns))
         rows[row, columns] = [value for _, value in known]
     return rows

@@ -44,15 +44,15 @@ class Elasticity:
     def __post_init__(self) -> None:
         if not self.alpha_e >= self.alpha_h >= self.beta >= 0:
             raise InputError(
-                f"alpha_e, alpha_h, beta are {self.alpha_e:g}, {self.alpha_h:g}, {self.beta:g}; the theorem is about "
-                "alpha_e > alpha_h > beta > 0: easy samples pull each other the most."
+                f"alpha_e, alpha_h, beta are {self.alpha_e:g}, {self.alpha_h:g}, {self.beta:g}; choose "
+                "alpha_e >= alpha_h >= beta >= 0: in the theorem easy samples pull each other the most."
             )
         if min(self.sizes) < 1:
-            raise InputError(f"the groups have {self.sizes} samples; each needs at least one.")
+            raise InputError(f"the groups have {self.sizes} samples; give each at least one.")
         if min(self.start) <= 0:
-            raise InputError(f"the logits start at {self.start}; the theorem assumes that they are positive.")
+            raise InputError(f"the logits start at {self.start}; choose positive ones, as the theorem assumes.")
         if self.h <= 0 or self.sigma < 0:
-            raise InputError(f"h is {self.h:g} and sigma {self.sigma:g}; h must be positive and sigma not negative.")
+            raise InputError(f"h is {self.h:g} and sigma {self.sigma:g}; choose h above 0 and sigma of 0 or more.")
 
     @property
     def between(self) -> Float64:
@@ -92,8 +92,8 @@ def simulate(setting: Elasticity, *, runs: int, steps: int, seed: int, points: i
         raise InputError(f"{runs} runs of {steps} steps at {points} points; give at least 1, 1 and 2.")
     if setting.alpha_e * setting.h * steps > _LARGEST_EXPONENT:
         raise InputError(
-            f"{steps} steps of h = {setting.h:g} at alpha_e = {setting.alpha_e:g} grow beyond what a number holds; "
-            "take fewer or smaller steps."
+            f"{steps} steps of h = {setting.h:g} at alpha_e = {setting.alpha_e:g} give numbers too large to compute "
+            "with; take fewer or smaller steps."
         )
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(3), setting.sizes)  # (S,)
@@ -104,13 +104,13 @@ def simulate(setting: Elasticity, *, runs: int, steps: int, seed: int, points: i
     drift = np.tile(np.asarray(setting.start, np.float64), (runs, 1))  # (R, 3)
     walk = np.zeros((runs, size))  # (R, S)
     drawn_at = np.zeros((runs, size), np.int64)  # the step up to which each walk is drawn
-    left = np.zeros((runs, size), bool)
+    went_negative = np.zeros((runs, size), bool)
     every_run = np.arange(runs)
     logits = np.empty((runs, len(recorded), 3))
     logits[:, 0] = drift
 
-    for place in range(1, len(recorded)):
-        start, end = int(recorded[place - 1]), int(recorded[place])
+    for point in range(1, len(recorded)):
+        start, end = int(recorded[point - 1]), int(recorded[point])
         candidates = rng.integers(0, size, (end - start, runs))  # J
         normals = rng.standard_normal((end - start, runs))
         for step in range(start, end):
@@ -122,9 +122,9 @@ def simulate(setting: Elasticity, *, runs: int, steps: int, seed: int, points: i
             drift += setting.h * between[group[j]] * x[:, None]  # between is symmetric
         walk += spread * np.sqrt(end - drawn_at) * rng.standard_normal((runs, size))
         drawn_at[:] = end
-        left |= drift[:, group] + walk <= 0
-        logits[:, place] = drift + _group_means(walk, setting.sizes)
-    return Paths(recorded, logits, float(left.mean()))
+        went_negative |= drift[:, group] + walk <= 0
+        logits[:, point] = drift + _group_means(walk, setting.sizes)
+    return Paths(recorded, logits, float(went_negative.mean()))
 
 
 def exact_mean(setting: Elasticity, steps: Int64) -> Float64:
@@ -163,7 +163,7 @@ def areas(s_y: float, classes: int) -> Float64:
     """The vector s of (22): s_y for the true class, which comes first, the rest shared equally. (C,)."""
     _check_classes(classes)
     if not 0 <= s_y <= 1:
-        raise InputError(f"the area under the true class's curve is {s_y:g}; it lies between 0 and 1.")
+        raise InputError(f"the area under the true class's curve is {s_y:g}; choose one between 0 and 1.")
     return np.concatenate([[s_y], np.full(classes - 1, (1 - s_y) / (classes - 1))])
 
 
@@ -238,4 +238,4 @@ def _group_means(values: Float64, sizes: tuple[int, int, int]) -> Float64:
 
 def _check_classes(classes: int) -> None:
     if classes < 2:
-        raise TooFewClasses(f"There are {classes} classes; probabilities of fewer than 2 have no path.")
+        raise TooFewClasses(f"The number of classes is {classes}; choose 2 or more.")

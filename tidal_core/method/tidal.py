@@ -3,8 +3,8 @@
 The training dynamics (TD) of an image are the path its predicted probabilities p^(t) took while the classifier f
 trained. For labelled images the path is seen, and its mean p-bar (Eq. 5, the area under the curves) is kept by
 ``TDTracker``. For unlabelled ones a small module m, ``TDModule``, learns to predict p-bar beside f (Appendix C);
-both train on one loss, ``tidal_loss``. What turns a predicted p-bar into a score to ask by are ``method.estimators``,
-apart from here because strategies and pages score without torch.
+both train on one loss, ``tidal_loss``. What turns a predicted p-bar into a score is in ``method.estimators``, apart
+from here because strategies and pages score without torch.
 
 Everything is computed from log-probabilities in float32: p * log(p) is NaN at p = 0.
 
@@ -103,8 +103,8 @@ class GlobalAverage(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """The gradient (B, D) spread over the places (B, D, H, W)."""
         B, D, H, W = ctx.shape
-        each: Tensor = (gradient / (H * W)).view(B, D, 1, 1)
-        return each.expand(B, D, H, W)
+        per_position: Tensor = (gradient / (H * W)).view(B, D, 1, 1)
+        return per_position.expand(B, D, H, W)
 
 
 def pooled(x: Tensor) -> Tensor:

@@ -34,19 +34,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.projects import Project
-from tidal_core.records import AnswerMode, Int64, Purpose, QueueItem
+from tidal_core.records import AnswerMode, ClassRecord, Int64, Purpose, QueueItem
 from tidal_core.store.answers import Labels
 
 PART = "audit"  # what its scores and metrics are stored under
 
 WHY_ASKED = (
-    "Picked at random for the audit sample, which only measures how often the model is right: "
-    "the model never trains on it."
+    "Picked at random for the audit sample, which only measures how often the model is right; "
+    "the model never trains on this image."
 )
 
 WHAT_IT_MEASURES = (
     "How often the model is right on images that it has not seen: not labelled before, and not chosen by the strategy. "
-    "Skipped images leave the sample, so skipping what is hard makes the number too high."
+    "Skipped images leave the sample, so skipping hard images makes the number too high."
 )
 
 ONE_BY_ONE = (AnswerMode.SINGLE, AnswerMode.WIDGETS, AnswerMode.AUTOPILOT)
@@ -54,7 +54,7 @@ ONE_BY_ONE = (AnswerMode.SINGLE, AnswerMode.WIDGETS, AnswerMode.AUTOPILOT)
 
 
 class SoFar(NamedTuple):
-    """How far the asking has come."""
+    """How many images have been asked so far."""
 
     audited: int = 0  # audit images asked
     others: int = 0  # images asked after the last of them
@@ -107,19 +107,19 @@ def weave(ranked: Int64, sample: Int64, share: float, so_far: SoFar = NOTHING_YE
     if not _exact(share):
         return Woven(ranked, np.arange(len(ranked)))
     audited = so_far.audited
-    left = gap_before(audited + 1, share) - 1 - so_far.others  # others to ask before the next audit image
+    until_audit = gap_before(audited + 1, share) - 1 - so_far.others  # others to ask before the next audit image
     waiting = iter(sample.tolist())
     image_ids: list[int] = []
     rows: list[int] = []
     for row, image_id in enumerate(ranked.tolist()):
-        if left <= 0 and (drawn := next(waiting, None)) is not None:
+        if until_audit <= 0 and (drawn := next(waiting, None)) is not None:
             image_ids.append(drawn)
             rows.append(-1)
             audited += 1
-            left = gap_before(audited + 1, share) - 1
+            until_audit = gap_before(audited + 1, share) - 1
         image_ids.append(image_id)
         rows.append(row)
-        left -= 1
+        until_audit -= 1
     return Woven(np.array(image_ids, dtype=np.int64), np.array(rows, dtype=np.int64))
 
 
@@ -163,9 +163,9 @@ def rankable(project: Project) -> Int64:
 
 
 def purposes(project: Project, image_ids: Iterable[int]) -> dict[int, Purpose]:
-    """What images were asked for last, by image id; the audit if ever for that. Nobody asked: not in it."""
-    said = project.store.answers.purposes(image_ids)
-    return {image: Purpose.AUDIT if Purpose.AUDIT in asked else asked[-1] for image, asked in said.items()}
+    """The last purpose of each image, by image id, the audit if it ever was; images never asked are left out."""
+    purposes_of = project.store.answers.purposes(image_ids)
+    return {image: Purpose.AUDIT if Purpose.AUDIT in history else history[-1] for image, history in purposes_of.items()}
 
 
 def with_audit(project: Project, ranked: Int64, behind: Sequence[QueueItem] = ()) -> Woven:
@@ -181,8 +181,8 @@ def with_audit(project: Project, ranked: Int64, behind: Sequence[QueueItem] = ()
         so_far = SoFar(so_far.audited + 1) if is_audit else SoFar(so_far.audited, so_far.others + 1)
     sample = reserved(project)
     waiting = [item.image_id for item in behind]
-    left = sample[np.isin(sample, store.images.unlabelled_ids()) & ~np.isin(sample, waiting)]
-    return weave(ranked, left, project.settings.audit_share, so_far)
+    unasked = sample[np.isin(sample, store.images.unlabelled_ids()) & ~np.isin(sample, waiting)]
+    return weave(ranked, unasked, project.settings.audit_share, so_far)
 
 
 # --- which labels
@@ -190,8 +190,13 @@ def with_audit(project: Project, ranked: Int64, behind: Sequence[QueueItem] = ()
 
 def training_labels(project: Project) -> Labels:
     """Current labels that may be trained on: of pool images, in classes in use, none of the audit sample."""
-    labels = project.store.answers.labels()
-    return labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT)))
+    return training_set(project)[0]
+
+
+def training_set(project: Project) -> tuple[Labels, list[ClassRecord]]:
+    """``training_labels`` and the classes in use, of one moment: a merge between the two would leave labels of none."""
+    labels, classes = project.store.labels_and_classes()
+    return labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT))), classes
 
 
 def audit_labels(project: Project) -> Labels:

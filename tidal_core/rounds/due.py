@@ -1,4 +1,4 @@
-"""When a round starts, what it is made of, and how it is taken up again after a crash. No torch here.
+"""When a round starts, from what labels and settings, and how it ends if it fails. No torch here.
 
     WAITING -> TRAINING -> SCORING -> RANKING -> DONE, or FAILED (message kept and shown), or CANCELLED
 
@@ -28,8 +28,8 @@ class Due:
 
     ready: bool  # enough new labels for a round by itself
     startable: bool  # a person may start one now
-    new_labels: int  # since the last round claimed its labels
-    missing: int  # labels to go until one starts by itself
+    new_labels: int  # since the last round took its labels
+    missing: int  # more labels until one starts by itself
     why_not: str = ""  # for people, when no round can start at all
 
     @property
@@ -39,7 +39,7 @@ class Due:
             return self.why_not
         if self.ready:
             return "The next round starts now."
-        return f"{self.missing} more label{'s' if self.missing != 1 else ''} to the next round."
+        return f"{self.missing} more label{'s' if self.missing != 1 else ''} until the next round."
 
 
 def round_due(project: Project) -> Due:
@@ -50,7 +50,13 @@ def round_due(project: Project) -> Due:
     missing = max(0, settings.labels_per_round - new)
     classes = store.classes.all()
     if len(classes) < 2:
-        return Due(False, False, new, missing, "Add at least two classes: a model cannot tell one class from nothing.")
+        return Due(
+            False,
+            False,
+            new,
+            missing,
+            "Add at least two classes on the Project page: the model needs two to tell apart.",
+        )
     if not len(labels.image_ids):
         return Due(False, False, new, missing)
     active = store.rounds.active() is not None
@@ -68,10 +74,11 @@ def claim_round(project: Project, *, started_by: str) -> RoundRecord:
 
 def _claim(project: Project, started_by: str) -> RoundRecord:
     store, settings = project.store, project.settings
-    labels = audit.training_labels(project)
-    classes = store.classes.all()
+    labels, classes = audit.training_set(project)
     if len(classes) < 2 or not len(labels.image_ids):
-        raise TidalError(f"The project {project.title!r} has nothing to train on yet: label some images first.")
+        raise TidalError(
+            f"The project {project.title!r} has no labels, or no two classes, to train on; label some images first."
+        )
     latest = store.rounds.latest()
     round_id = latest.id + 1 if latest else 1
     train = settings.train_config()
@@ -96,7 +103,7 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
         image_ids=labels.image_ids,
         image_class_ids=labels.class_ids,
     )
-    store.log.add(f"Round {record.id} took {len(labels.image_ids)} labels.", round_id=record.id)
+    store.log.add(f"Round {record.id} started with {len(labels.image_ids)} labels.", round_id=record.id)
     return record
 
 

@@ -6,10 +6,8 @@ store, no torch: arrays in, columns out.
 
 from __future__ import annotations
 
-import numpy as np
-
 from tidal_core.method import dynamics
-from tidal_core.records import Float32, Int64
+from tidal_core.records import Float32, Int64, class_positions
 
 
 class LabelPaths:
@@ -23,9 +21,7 @@ class LabelPaths:
     def add(self, p: Float32, index: Int64 | None, class_ids: Int64 | None = None) -> None:
         """One epoch: p (N, C), or (N, K) with ``index`` (N, K) of positions, or of class ids if those are given."""
         if index is not None and class_ids is not None:
-            order = np.argsort(class_ids)
-            positions = order[np.searchsorted(class_ids, np.maximum(index, class_ids.min()), sorter=order)]
-            index = np.where(index >= 0, positions, -1)
+            index = class_positions(index, class_ids)
         self._epochs.append(dynamics.label_view(p[None], self._labels, None if index is None else index[None]))
 
     def statistics(self) -> dict[str, Float32 | Int64]:

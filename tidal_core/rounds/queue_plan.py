@@ -1,4 +1,4 @@
-"""What the queue holds: a ranking with the audit sample among it, and what is asked before there is a ranking."""
+"""The images of the queue: a ranking with the audit sample mixed in, and the seed images before there is a ranking."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidal_core.rounds import audit
 from tidal_core.rounds.seed_batch import covering, thumbnails
 
 SEED_BATCH_AT_MOST = 500  # images chosen to cover the collection
-LOOKED_AT_BEYOND_THE_CACHE = 2_000  # images of a pool that its cache does not hold whole: seconds of decoding
+LOOKED_AT_BEYOND_THE_CACHE = 2_000  # images looked at in a pool larger than the pixel cache: seconds of decoding
 SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a top-up
 
 
@@ -42,7 +42,7 @@ def plan_queue(
 
 
 def fill_queue(project: Project) -> int:
-    """Put images in the queue that no round has ranked, behind those that wait; returns how many were added.
+    """Add images that no round has ranked behind those that wait in the queue; returns how many were added.
 
     For a new project, after an import, and when a ranking has been worked through before the next one is ready.
     """
@@ -54,26 +54,26 @@ def fill_queue(project: Project) -> int:
     purpose = Purpose.QUERY
     if store.rounds.latest() is None:
         purpose = Purpose.SEED
-        first = seed_batch(project, pool, rng)
-        chosen = np.concatenate([first, chosen[~np.isin(chosen, first)]])[:SEED_IMAGES]
+        covering_ids = seed_batch(project, pool, rng)
+        chosen = np.concatenate([covering_ids, chosen[~np.isin(chosen, covering_ids)]])[:SEED_IMAGES]
     before = store.queue.count()
     store.queue.append(plan_queue(project, chosen, purpose=purpose, behind=waiting))
     return store.queue.count() - before
 
 
 def seed_batch(project: Project, pool: Int64, rng: np.random.Generator) -> Int64:
-    """Images of ``pool`` (N,) that cover it, for the first round; none that looks like one answered before."""
+    """Images of ``pool`` (N,) that cover it, for the first round; none that looks like an answered one."""
     store = project.store
     pixels = PixelStore(project.pixels)
     if not pixels.exists or not len(pool):
         return _none()
     if pixels.is_partly_beyond:  # some of them would have to be decoded
         pool = np.sort(rng.permutation(pool)[:LOOKED_AT_BEYOND_THE_CACHE])
-    wanted = max(project.settings.labels_per_round, 2 * len(store.classes.all()))
+    n_wanted = max(project.settings.labels_per_round, 2 * len(store.classes.all()))
     answered = store.answers.answered_images()
-    asked = thumbnails(project.pixels, store.images.pixel_rows(answered))
+    answered_thumbnails = thumbnails(project.pixels, store.images.pixel_rows(answered))
     small = thumbnails(project.pixels, store.images.pixel_rows(pool))
-    return pool[covering(small, asked, min(wanted, SEED_BATCH_AT_MOST), rng)]
+    return pool[covering(small, answered_thumbnails, min(n_wanted, SEED_BATCH_AT_MOST), rng)]
 
 
 def _none() -> Int64:

@@ -1,7 +1,7 @@
 """One round, from its claim to the new ranking: train, score, rank. Imports torch: only the worker calls it.
 
-Everything is written down as it happens, so that a round that was killed goes on where it was: from the checkpoint
-within the training, from the finished weights after it.
+Everything is stored as it happens, so that a round that was killed resumes where it was: from the checkpoint within
+the training, from the finished weights after it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from tidal_core.records import (
     RoundRecord,
     RoundState,
     TrainImages,
+    class_positions,
 )
 from tidal_core.rounds import audit
 from tidal_core.rounds.label_paths import LabelPaths
@@ -71,7 +72,7 @@ class _Scored:
 
 
 class RoundRun:
-    """The work of one round. ``run`` returns its end state or raises Stopped, leaving it to be taken up again."""
+    """The work of one round. ``run`` returns when it is done, or raises Stopped and leaves it to be resumed."""
 
     def __init__(
         self,
@@ -87,12 +88,12 @@ class RoundRun:
         self.report, self.should_stop = report, should_stop
         self.class_ids = np.array(record.class_ids, dtype=np.int64)  # (C,)
         self.image_ids, image_classes = self.store.rounds.images(record.id)
-        self.labels = self._positions(image_classes)  # (N,) positions in class_ids
+        self.labels = class_positions(image_classes, self.class_ids)  # (N,) positions in class_ids
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
 
     def run(self) -> None:
-        """Do what is left of the round. Raises Stopped when asked to stop, with the round left as it is."""
+        """Do the rest of the round. Raises Stopped when asked to stop; the round can be resumed then."""
         with round_uses(self.project.folder):
             self._run()
 
@@ -116,17 +117,13 @@ class RoundRun:
         self._move(RoundState.RANKING, RoundState.DONE)
         self._tidy()
         self.store.log.add(
-            f"Round {self.record.id} is done: {len(self.image_ids)} labels, {time.monotonic() - began:.1f} s.",
+            f"Round {self.record.id} finished with {len(self.image_ids)} labels in {time.monotonic() - began:.1f} s.",
             round_id=self.record.id,
         )
 
     def _move(self, before: RoundState, after: RoundState) -> None:
         self.record = self.store.rounds.move(self.record.id, before, after)
         self.report(RoundProgress(after))
-
-    def _positions(self, class_ids: Int64) -> Int64:
-        order = np.argsort(self.class_ids)
-        return order[np.searchsorted(self.class_ids, class_ids, sorter=order)]
 
     def _train(self) -> Model:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
@@ -155,7 +152,7 @@ class RoundRun:
                 paths.add(record.curves.p, record.curves.class_index)
         result = training.result
         if result is None:
-            raise Stopped(f"Round {self.record.id} was stopped and goes on when the studio is started again.")
+            raise Stopped(f"Round {self.record.id} was stopped; it resumes when the studio starts again.")
         model.save(self.weights)
         self.store.rounds.set_checkpoint(self.record.id, self.weights.name)
         self._store_paths(paths, result.td_bar)
@@ -163,17 +160,17 @@ class RoundRun:
 
     def _paths_until_checkpoint(self) -> LabelPaths:
         """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
-        done = checkpoint_epoch(self.resume_file)
-        self.store.epochs.forget_after(self.record.id, done)
-        if done:
-            self.store.log.add(f"Round {self.record.id} goes on after epoch {done}.", round_id=self.record.id)
+        last_epoch = checkpoint_epoch(self.resume_file)
+        self.store.epochs.forget_after(self.record.id, last_epoch)
+        if last_epoch:
+            self.store.log.add(f"Round {self.record.id} resumes after epoch {last_epoch}.", round_id=self.record.id)
         elif self.resume_file.exists():
             self.store.log.add(
                 f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
                 round_id=self.record.id,
             )
         paths = LabelPaths(self.labels)
-        for epoch in range(1, done + 1):
+        for epoch in range(1, last_epoch + 1):
             paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
         return paths
 
@@ -219,18 +216,18 @@ class RoundRun:
         view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
-        wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
-        rows = strategy.select(view, min(wanted, n), np.random.default_rng(self.config.seeds.selection))
+        n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
+        rows = strategy.select(view, min(n_wanted, n), np.random.default_rng(self.config.seeds.selection))
         ranks = np.zeros(n, dtype=np.int64)
         ranks[rows] = np.arange(1, len(rows) + 1)
         self._keep_scores(scored, ranks)
-        shown = strategy.scores(view) if n else None
+        shown_scores = strategy.scores(view) if n else None
         self.store.queue.replace(
             plan_queue(
                 self.project,
                 scored.pool[rows],
                 round_id=self.record.id,
-                scores=None if shown is None else shown[rows].astype(np.float32),
+                scores=None if shown_scores is None else shown_scores[rows].astype(np.float32),
             )
         )
 
@@ -268,7 +265,7 @@ class RoundRun:
         if not n:
             return
         predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
-        counts = dynamics.confusion(self._positions(test.class_ids), predicted, len(self.class_ids))
+        counts = dynamics.confusion(class_positions(test.class_ids, self.class_ids), predicted, len(self.class_ids))
         measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
             ("accuracy", None, dynamics.accuracy(counts), n),
             ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),

@@ -1,7 +1,7 @@
-"""The first images asked: a batch that covers the collection, chosen before any model is there.
+"""The first query batch: images that cover the collection, chosen before any model is there.
 
 k-means over images averaged down to 8x8 pixels, the image nearest to each centre. An image that is nearly the same as
-one asked already is passed over for the next nearest of its cluster. No network, no store: arrays in, rows out.
+one answered already is skipped for the next nearest of its cluster. No network, no store: arrays in, rows out.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def thumbnails(pixels: Path, rows: Int64) -> Float32:
     return small
 
 
-def covering(pool: Float32, asked: Float32, n: int, rng: np.random.Generator) -> Int64:
+def covering(pool: Float32, answered: Float32, n: int, rng: np.random.Generator) -> Int64:
     """Rows of ``pool`` (N, D) that cover it, n or fewer, in random order.
 
-    ``asked`` (M, D) are images asked before. No row chosen is a near-duplicate of one of these, or of another chosen;
-    where a collection is made of near-duplicates, fewer than n come back.
+    ``answered`` (M, D) are images answered before. No row chosen is a near-duplicate of one of these, or of another
+    chosen; where a collection is made of near-duplicates, fewer than n come back.
     """
     n = min(n, len(pool))
     if n == 0:
         return np.empty(0, dtype=np.int64)
     clusters = k_means(pool, n, rng)
     limit = NEAR_DUPLICATE**2 * pool.shape[1]
-    taken = asked
+    taken = answered
     chosen: list[int] = []
     for cluster in rng.permutation(n):
         members = np.flatnonzero(clusters.of_point == cluster)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tidal_core.errors import RoundStateError, Stopped, TidalError
+from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalError
 from tidal_core.images.pixels import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
@@ -103,8 +102,10 @@ class Worker:
                     return
                 try:
                     busy |= self._visit(project)
+                except ProjectClosed as error:
+                    logger.info("%s", error)  # it was listed a moment ago
                 except Exception:
-                    # The thread must outlive whatever one project does: a closed file, a full disk.
+                    # The thread must outlive whatever one project does: a full disk, a damaged file.
                     logger.exception("The worker could not look after the project %s", project.slug)
             if not busy and not self._wake.wait(POLL_SECONDS) and self.rounds_expected and not self._loaded:
                 self._load()
@@ -158,9 +159,11 @@ class Worker:
             if self._is_cancelled(project.slug):
                 end_round(project, record.id, RoundState.CANCELLED)
         except Exception as error:
-            message = str(error) if isinstance(error, TidalError) else f"{type(error).__name__}: {error}"
-            logger.warning("Round %d of %s failed: %s", record.id, project.slug, message)
-            logger.debug("%s", traceback.format_exc())
+            expected = isinstance(error, TidalError)
+            message = (
+                str(error) if expected else f"Internal error (details in the log): {type(error).__name__}: {error}"
+            )
+            logger.warning("Round %d of %s failed: %s", record.id, project.slug, message, exc_info=not expected)
             end_round(project, record.id, RoundState.FAILED, message)
         finally:
             with self._lock:

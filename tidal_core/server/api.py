@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tidal_core import json_checks
 from tidal_core.errors import ImageUnreadable, InputError, NotFound, ProjectInUse, ProjectNotFound, TidalError
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
@@ -122,12 +123,9 @@ async def _checked_body(request: Request) -> dict[str, Any]:
         if len(received) > BODY_AT_MOST:
             raise too_large
     try:
-        body = json.loads(received)
-    except (ValueError, RecursionError) as error:
-        raise _Refused(400, "The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise _Refused(400, "The body must be a JSON object.")
-    return body
+        return json_checks.decode(bytes(received), dict[str, Any])
+    except InputError as error:
+        raise _Refused(400, f"The body of the request cannot be read: {error}") from error
 
 
 def _check_origin(request: Request) -> None:
@@ -141,7 +139,7 @@ def _check_origin(request: Request) -> None:
 def _check_token(request: Request, body: dict[str, Any], token: str) -> None:
     given = request.headers.get("x-tidal-token") or body.get("token")
     if not isinstance(given, str) or not secrets.compare_digest(given.encode(), token.encode()):
-        raise _Refused(403, "The token is missing or of an earlier run of the studio; reload the page.")
+        raise _Refused(403, "The token is missing or from an earlier start of the studio; reload the page.")
 
 
 def _answer(request: Request, body: dict[str, Any], handler: Handler, get_studio: Callable[[], Studio]) -> Response:
@@ -172,42 +170,42 @@ def problem(status: int, message: str) -> JSONResponse:
 
 
 def _open(call: Call) -> Response:
-    items = call.desk.next(wire.tab_of(call.body), *_wanted(call))
+    items = _next_items(call, wire.read(call.body, wire.QueueBody))
     classes = call.project.store.classes.all()
     return JSONResponse(
         {
             "classes": wire.write_classes(classes),
             "status": _state(call),
-            "items": [wire.write_item(item) for item in items],
+            "items": items,
         }
     )
 
 
 def _queue(call: Call) -> Response:
-    items = call.desk.next(wire.tab_of(call.body), *_wanted(call), fresh=bool(call.body.get("fresh")))
-    return JSONResponse({"items": [wire.write_item(item) for item in items]})
+    return JSONResponse({"items": _next_items(call, wire.read(call.body, wire.QueueBody))})
 
 
-def _wanted(call: Call) -> tuple[int, list[int]]:
-    return wire.number_of(call.body, "n", largest=ITEMS_AT_MOST, default=20), wire.ids_of(call.body, "held")
+def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
+    items = call.desk.next(body.tab, min(body.n, ITEMS_AT_MOST), body.held or (), fresh=body.fresh)
+    return [wire.write_item(item) for item in items]
 
 
 def _answers(call: Call) -> Response:
-    answers = wire.read_answers(call.body)
-    tab = wire.tab_of(call.body) if call.body.get("tab") else None
-    outcomes = call.desk.record(answers, tab)
+    body = wire.read(call.body, wire.AnswersBody)
+    outcomes = call.desk.record(wire.answers_of(body), body.tab)
     if any(outcome.new for outcome in outcomes):
         call.studio.worker.wake()
-    if call.body.get("release"):
-        call.desk.release(wire.tab_of({"tab": call.body["release"]}))
+    if body.release is not None:
+        call.desk.release(body.release)
     return JSONResponse(
         {"results": [{"id": outcome.event_id, "seq": outcome.seq, "refused": outcome.refused} for outcome in outcomes]}
     )
 
 
 def _status(call: Call) -> Response:
-    if call.body.get("tab"):
-        call.desk.renew(wire.tab_of(call.body), wire.ids_of(call.body, "held"))
+    body = wire.read(call.body, wire.StatusBody)
+    if body.tab is not None:
+        call.desk.renew(body.tab, body.held or ())
     return JSONResponse(_state(call))
 
 
@@ -227,9 +225,8 @@ def _state(call: Call) -> dict[str, Any]:
 
 
 def _history(call: Call) -> Response:
-    before = wire.optional_id(call.body, "before")
-    annotator = str(call.body.get("annotator") or "me")
-    entries = call.desk.history(annotator, before, wire.number_of(call.body, "limit", largest=200, default=50))
+    body = wire.read(call.body, wire.HistoryBody)
+    entries = call.desk.history(body.annotator or "me", body.before, min(body.limit, desk.HISTORY_AT_MOST))
     return JSONResponse(
         {
             "entries": [
@@ -252,7 +249,7 @@ def _history(call: Call) -> Response:
 
 
 def _release(call: Call) -> Response:
-    call.desk.release(wire.tab_of(call.body))
+    call.desk.release(wire.read(call.body, wire.TabBody).tab)
     return JSONResponse({})
 
 
@@ -297,7 +294,7 @@ def _why(call: Call) -> Response:
 
 
 def _age(call: Call, round_id: int | None) -> str:
-    said = f"Ranked by round {round_id}" if round_id else "Asked before the first round"
+    said = f"Ranked by round {round_id}" if round_id else "Chosen before the first round"
     active = wire.write_round(call.project.store.rounds.active(), call.studio.worker.progress(call.project.slug))
     if active is None:
         return f"{said}."
@@ -335,7 +332,8 @@ def _neighbours(call: Call) -> Response:
 
 def _thumbs(call: Call) -> Response:
     """Thumbnails of many images in one answer, see ``images.previews.pack``; unreadable ones are left out."""
-    images = call.project.store.images.many(wire.ids_of(call.body, "images")[:ITEMS_AT_MOST])
+    ids = wire.read(call.body, wire.ThumbsBody).images or []
+    images = call.project.store.images.many(ids[:ITEMS_AT_MOST])
     return Response(pack(_packed(call.project, images)), media_type="application/octet-stream")
 
 
@@ -352,13 +350,8 @@ def _packed(project: Project, images: list[ImageRecord]) -> list[Packed]:
 
 def _sweep(call: Call) -> Response:
     """One sheet: 4 bytes, big-endian, the length of a JSON head; the head; then the pack of its thumbnails."""
-    body = call.body
-    sheet = call.desk.sheet(
-        wire.tab_of(body),
-        wire.number_of(body, "n", largest=SHEET_AT_MOST, default=24),
-        wire.optional_id(body, "after"),
-        wire.ids_of(body, "without"),
-    )
+    body = wire.read(call.body, wire.SweepBody)
+    sheet = call.desk.sheet(body.tab, min(body.n, SHEET_AT_MOST), body.after, body.without or ())
     head = {
         "class": sheet.class_id,
         "reason": sheet.reason,

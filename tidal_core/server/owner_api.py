@@ -1,6 +1,6 @@
 """HTTP routes for programs of the user who runs the studio: what becomes of a project that this process owns.
 
-They give whole projects away, so they ask for more than the routes of the pages: the token of ``owner_client``, which
+They give whole projects away, so they ask for more than the routes of the pages: the token of ``ownership``, which
 is in no page and in a file that only this user can read, in the header ``X-Tidal-Owner``; and no browser may be behind
 the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site is refused.
 
@@ -51,7 +51,7 @@ def _route(path: str, handler: Handler, get_studio: Callable[[], Studio]) -> Rou
         if "origin" in request.headers or "sec-fetch-site" in request.headers:
             return problem(403, "This address does not answer browsers.")
         if owner is None or not secrets.compare_digest(given.encode(), owner.token.encode()):
-            return problem(403, "The token is missing or of an earlier run of the studio.")
+            return problem(403, "The token is missing or from an earlier start of the studio; run the command again.")
         try:
             return handler(studio, request.path_params["slug"], request.query_params)
         except TidalError as error:
@@ -79,10 +79,10 @@ def _export(studio: Studio, slug: str, asked: Mapping[str, str]) -> Response:
     from tidal_core.export.tables.base import WHATS, ExportOptions
 
     project = studio.project(slug)
-    what = next((one for one in WHATS if one == asked.get("what", "labels")), None)
+    what = next((name for name in WHATS if name == asked.get("what", "labels")), None)
     number = asked.get("round", "")
     if what is None or not (number.isdecimal() or not number) or not asked.get("format"):
-        raise InputError(f"an export cannot be asked for by {dict(asked)}; give format, what and the round's number.")
+        raise InputError(f"the export request {dict(asked)} is incomplete or wrong; give format, what, round.")
     options = ExportOptions(what=what, round_id=int(number) if number else None)
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidal-export-", ignore_cleanup_errors=True))

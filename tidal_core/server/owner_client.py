@@ -1,8 +1,8 @@
 """Which process owns a project and where it can be asked, for other programs of the same user.
 
-A running studio writes ``owner.json`` into the folder of each project it opens: its number, its address and a token
-that nobody can guess, readable by this user alone; it takes the file away when it ends. A file that a killed studio
-has left is told by its process: DuckDB says which one holds the project, and only that one is asked.
+A running studio writes its ``ownership`` record into the folder of each project it opens, with its address and a token
+that nobody can guess, and takes it away when it ends. A record that a killed studio has left is told by its process:
+DuckDB says which one holds the project, and only that one is asked.
 
 ``reading`` is how commands open a project that they only read: its own file, or, where a studio has it, a copy of it
 as it is at that moment, which the studio hands over while labelling and training go on.
@@ -11,67 +11,40 @@ as it is at that moment, which the studio hands over while labelling and trainin
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import psutil
 
-from tidal_core import files
+from tidal_core import json_checks
 from tidal_core.errors import InputError, ProjectInUse, TidalError
+from tidal_core.ownership import Owner, announced
 from tidal_core.projects import Project, open_project, project_folder
+from tidal_core.records import Progress
 from tidal_core.store import Store
 
-FILE = "owner.json"
 TOKEN_HEADER = "X-Tidal-Owner"
 ROWS_HEADER = "X-Tidal-Rows"
 ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
 _COPY = "tidal-copy-"
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
-
 
 @dataclass(frozen=True)
-class Owner:
-    """A process that owns a project and answers for it."""
-
-    pid: int
-    address: str  # "http://127.0.0.1:8501"
-    token: str
-    since: str  # ISO 8601, UTC
-
-
-def announce(folder: Path, owner: Owner) -> None:
-    """Write down who owns the project in ``folder``; nobody but this user can read it."""
-    files.write(folder / FILE, json.dumps(asdict(owner)), private=True)
-
-
-def withdraw(folder: Path, owner: Owner) -> None:
-    """Take back what ``announce`` wrote; what another process wrote since stays."""
-    if announced(folder) == owner:
-        (folder / FILE).unlink(missing_ok=True)
-
-
-def announced(folder: Path) -> Owner | None:
-    """What the file says, which may be of a process that is long gone; None where there is none."""
-    try:
-        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Owner(int(values["pid"]), str(values["address"]), str(values["token"]), str(values["since"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+class _Refusal:
+    error: str
 
 
 def owner_of(slug: str, refusal: ProjectInUse) -> Owner:
     """The studio that holds a project which could not be opened. Raises ``refusal`` again when it is no studio."""
     owner = announced(project_folder(slug))
-    if owner is None or (refusal.pid is not None and refusal.pid != owner.pid):
+    if owner is None or not owner.address or (refusal.pid is not None and refusal.pid != owner.pid):
         raise refusal
     return owner
 
@@ -80,8 +53,7 @@ def ask_status(slug: str, owner: Owner) -> dict[str, Any]:
     """What ``summary.summary`` says of the project, from the studio. Raises ProjectInUse when it does not answer."""
     answer = _post(slug, owner, "status")
     with answer:
-        values: dict[str, Any] = json.loads(answer.read())
-        return values
+        return json_checks.decode(answer.read(), dict[str, Any])
 
 
 @contextmanager
@@ -128,10 +100,10 @@ def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterato
 
 def _remove_left_copies() -> None:
     """Copies that were on their way when their command was killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
-        pid = left.name.removeprefix(_COPY).partition("-")[0]
+    for copy in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
+        pid = copy.name.removeprefix(_COPY).partition("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def fetch_export(
@@ -188,7 +160,8 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
         connection.close()
         raise ProjectInUse(
             f"The project {slug!r} is open in process {owner.pid}, which does not answer at {owner.address} "
-            f"({str(error) or type(error).__name__}). Try again in a moment, or stop it (Ctrl-C in its terminal).",
+            f"({str(error) or type(error).__name__}). Try again in a moment, or stop that studio "
+            "(Ctrl+C in its terminal).",
             pid=owner.pid,
         ) from error
     if answer.status == 200:
@@ -196,8 +169,8 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
     refusal = None
     with answer:
         said = f"it answered {answer.status} {answer.reason}"
-        with suppress(ValueError, KeyError, TypeError):
-            said = json.loads(answer.read())["error"]
+        with suppress(InputError):
+            said = json_checks.decode(answer.read(), _Refusal).error
             if answer.status == 400:  # of what was asked, not of who asked
                 refusal = InputError(said)
     if refusal is not None:

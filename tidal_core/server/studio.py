@@ -11,17 +11,16 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tidal_core import projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectExists, StoreError
+from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
+from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
-from tidal_core.server import owner_client
 
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
@@ -40,7 +39,7 @@ class Studio:
     def __init__(self, *, with_worker: bool = True) -> None:
         # Chosen by whoever starts the server where a program is to call the routes, else new for each process.
         self.token = os.environ.get("TIDAL_TOKEN") or secrets.token_urlsafe(32)
-        self.owner: owner_client.Owner | None = None  # set once it is known where this process answers
+        self.owner: Owner | None = None  # set once it is known where this process answers
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
         self._jobs: dict[str, Job] = {}
@@ -56,8 +55,7 @@ class Studio:
         The token is another one than the pages': whoever may look at a page may not take the whole project away.
         """
         with self._lock:
-            since = datetime.now(UTC).isoformat(timespec="seconds")
-            self.owner = owner_client.Owner(os.getpid(), address, secrets.token_urlsafe(32), since)
+            self.owner = Owner.of(os.getpid(), address, secrets.token_urlsafe(32))
             for project in self._open.values():
                 self._announce(project)
 
@@ -65,7 +63,7 @@ class Studio:
         if self.owner is None:
             return
         try:
-            owner_client.announce(project.folder, self.owner)
+            announce(project.folder, self.owner)
         except OSError as error:
             # The studio works without; only the command line cannot ask it then.
             logger.warning("Where %s can be asked could not be written down: %s", project.slug, error)
@@ -78,11 +76,11 @@ class Studio:
     def project(self, slug: str) -> Project:
         """An open project, opened now if need be.
 
-        Raises ProjectNotFound, ProjectInUse when another process owns its file, or StoreError once the studio closes.
+        Raises ProjectNotFound, ProjectInUse when another process owns its file, ProjectClosed once the studio closes.
         """
         with self._lock:
             if self._closed:
-                raise StoreError("The studio is closing; start it again.")
+                raise ProjectClosed("The studio is closing; start it again.")
             project = self._open.get(slug)
             if project is None:
                 project = projects.open_project(slug)
@@ -131,7 +129,8 @@ class Studio:
             job = self._running_job(project)
             if job is not None:
                 raise InputError(
-                    f"{job.title.capitalize()} of {project.title!r} is under way; wait for its end, or cancel it."
+                    f"{job.title.capitalize()} of {project.title!r} is running; wait until it ends, or cancel it "
+                    "on the Project page."
                 )
 
             def when_done() -> None:
@@ -165,8 +164,8 @@ class Studio:
             other_pixels = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
             if other_pixels and job is not None and not (job.can_begin_anew and job.stop()):
                 raise InputError(
-                    f"{job.title.capitalize()} of {project.title!r} is under way; change the training size when it "
-                    "has ended, or cancel it."
+                    f"{job.title.capitalize()} of {project.title!r} is running; change size, fit, colour or cache "
+                    "when it has ended, or cancel it on the Project page."
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings)
@@ -227,7 +226,7 @@ class Studio:
         with self._lock:
             for project in self._open.values():
                 if self.owner is not None:
-                    owner_client.withdraw(project.folder, self.owner)
+                    withdraw(project.folder, self.owner)
                 project.close()
             self._open.clear()
 

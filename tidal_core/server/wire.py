@@ -6,10 +6,11 @@ read but not stored (an unknown image, an id used twice) is refused for itself, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from msgspec import Meta, Struct, field
+
+from tidal_core import json_checks
 from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, Purpose, RoundProgress, RoundRecord, Shown
@@ -20,112 +21,122 @@ LONGEST_NOTE = 500
 LARGEST_ID = 2**31 - 1
 LONGEST_ANSWER_MS = 24 * 3600 * 1000
 
-_EVENT_ID = re.compile(r"[0-9a-zA-Z_-]{8,64}")
-_TAB = re.compile(r"[0-9a-zA-Z_-]{1,64}")
-_KINDS = {str(kind): kind for kind in AnswerKind if kind is not AnswerKind.MODEL}
-_MODES = {str(mode): mode for mode in (AnswerMode.SINGLE, AnswerMode.SWEEP, AnswerMode.WIDGETS)}
+Id = Annotated[int, Meta(ge=0, le=LARGEST_ID)]
+Ids = Annotated[list[Id], Meta(max_length=IMAGES_AT_MOST)]
+Count = Id  # cut to what a handler gives at most
+Text = Annotated[str, Meta(max_length=LONGEST_NOTE, description=f"a text of at most {LONGEST_NOTE} characters")]
+EventId = Annotated[
+    str, Meta(pattern=r"\A[0-9a-zA-Z_-]{8,64}\Z", description="8 to 64 letters, digits, - or _")
+]  # fmt: skip
+Tab = Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z_-]{1,64}\Z", description="1 to 64 letters, digits, - or _")]
+Probability = Annotated[float, Meta(ge=0, le=1 + 1e-6, description="a probability from 0 to 1")]
 T = TypeVar("T")
 
 
-def _choice(body: dict[str, Any], name: str, known: dict[str, T], default: T | None = None) -> T:
-    value = body.get(name)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str) or value not in known:
-        raise InputError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(known)}.")
-    return known[value]
+class SentAnswer(Struct, frozen=True):
+    """One answer as the component sends it."""
+
+    id: EventId
+    kind: Literal["label", "skip", "flag", "undo"]
+    image: Id
+    class_id: Id | None = field(default=None, name="class")
+    undoes: EventId | None = None
+    reason: Text | None = None
+    note: Text | None = None
+    annotator: Text | None = None
+    mode: Literal["single", "sweep", "widgets"] | None = None
+    suggestion: tuple[Id, Probability] | None = None
+    shown: Shown | None = None
+    ms: Annotated[int, Meta(ge=0, le=2**53)] | None = None  # from painted to answered
+    round: Id | None = None
+    purpose: Purpose | None = None
 
 
-def _whole(value: Any, name: str, largest: int = LARGEST_ID) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
-        raise InputError(f"{name} is {str(value)[:40]!r}; it must be a whole number from 0 to {largest}.")
-    return value
+class AnswersBody(Struct, frozen=True):
+    """``answers``: what was answered, by which tab, and which tab is being closed."""
+
+    answers: Annotated[list[SentAnswer], Meta(max_length=ANSWERS_AT_MOST)]
+    tab: Tab | None = None
+    release: Tab | None = None
 
 
-def _optional(body: dict[str, Any], name: str, read: Callable[[Any, str], T]) -> T | None:
-    value = body.get(name)
-    return None if value is None else read(value, name)
+class QueueBody(Struct, frozen=True):
+    """``open`` and ``queue``: images to label."""
+
+    tab: Tab
+    n: Count = 20
+    held: Ids | None = None
+    fresh: bool = False
 
 
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_NOTE:
-        raise InputError(f"{name} must be a text of at most {LONGEST_NOTE} characters.")
-    return value
+class StatusBody(Struct, frozen=True):
+    """``status``: a tab that is alive, and the images it holds."""
+
+    tab: Tab | None = None
+    held: Ids | None = None
 
 
-def _id(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not _EVENT_ID.fullmatch(value):
-        raise InputError(f"{name} is {str(value)[:70]!r}; it must be 8 to 64 letters, digits, - or _.")
-    return value
+class HistoryBody(Struct, frozen=True):
+    """``history``: the last answers of a person."""
+
+    before: Id | None = None
+    annotator: Text | None = None
+    limit: Count = 50
 
 
-def tab_of(body: dict[str, Any]) -> str:
-    """Which tab asks. Raises InputError."""
-    value = body.get("tab")
-    if not isinstance(value, str) or not _TAB.fullmatch(value):
-        raise InputError("tab is missing; it must be 1 to 64 letters, digits, - or _.")
-    return value
+class TabBody(Struct, frozen=True):
+    """``release``: a tab that is being closed."""
+
+    tab: Tab
 
 
-def number_of(body: dict[str, Any], name: str, *, largest: int, default: int | None = None) -> int:
-    """A count in a request. Raises InputError."""
-    value = body.get(name, default)
-    return min(_whole(value, name), largest)
+class SweepBody(Struct, frozen=True):
+    """``sweep``: a sheet of another class than ``after``, without some images."""
+
+    tab: Tab
+    n: Count = 24
+    after: Id | None = None
+    without: Ids | None = None
 
 
-def ids_of(body: dict[str, Any], name: str) -> list[int]:
-    """Image ids in a request; none when the field is missing. Raises InputError."""
-    values = body.get(name) or []
-    if not isinstance(values, list) or len(values) > IMAGES_AT_MOST:
-        raise InputError(f"{name} must be a list of at most {IMAGES_AT_MOST} image ids.")
-    return [_whole(value, name) for value in values]
+class ThumbsBody(Struct, frozen=True):
+    """``thumbs``: thumbnails of these images."""
+
+    images: Ids | None = None
 
 
-def optional_id(body: dict[str, Any], name: str) -> int | None:
-    """An id that may be left out. Raises InputError."""
-    return _optional(body, name, _whole)
+def read(body: dict[str, Any], kind: type[T]) -> T:
+    """A request's body as what its route takes; other keys are ignored. Raises InputError naming the bad field."""
+    return json_checks.convert(body, kind)
 
 
-def read_answers(body: dict[str, Any]) -> list[Answer]:
-    """The answers of a request. Raises InputError naming the first field that cannot be read."""
-    values = body.get("answers")
-    if not isinstance(values, list) or len(values) > ANSWERS_AT_MOST:
-        raise InputError(f"answers must be a list of at most {ANSWERS_AT_MOST}.")
-    return [read_answer(value) for value in values]
+def answers_of(body: AnswersBody) -> list[Answer]:
+    """The answers of a request. Raises InputError."""
+    return [_answer(sent) for sent in body.answers]
 
 
-def read_answer(body: Any) -> Answer:
-    """One answer as the component sends it. Raises InputError."""
-    if not isinstance(body, dict):
-        raise InputError("An answer must be an object with id, kind and image.")
-    kind = _choice(body, "kind", _KINDS)
-    guess = body.get("suggestion")
-    if guess is not None and (not isinstance(guess, list) or len(guess) != 2 or isinstance(guess[1], bool)):
-        raise InputError("suggestion must be a class id and a probability.")
-    if guess is not None and not (isinstance(guess[1], (int, float)) and 0 <= guess[1] <= 1 + 1e-6):
-        raise InputError("the probability of a suggestion must lie from 0 to 1.")
-    class_id = _optional(body, "class", _whole)
-    undoes = _optional(body, "undoes", _id)
-    if kind is AnswerKind.LABEL and class_id is None:
+def _answer(sent: SentAnswer) -> Answer:
+    kind = AnswerKind(sent.kind)
+    if kind is AnswerKind.LABEL and sent.class_id is None:
         raise InputError("A label needs a class.")
-    if kind is AnswerKind.UNDO and undoes is None:
+    if kind is AnswerKind.UNDO and sent.undoes is None:
         raise InputError("An undo needs the id of the answer that it takes back, as undoes.")
     return Answer(
-        event_id=_id(body.get("id"), "id"),
+        event_id=sent.id,
         kind=kind,
-        image_id=_whole(body.get("image"), "image"),
-        class_id=class_id if kind is AnswerKind.LABEL else None,
-        undoes=undoes if kind is AnswerKind.UNDO else None,
-        reason=_optional(body, "reason", _text),
-        note=_optional(body, "note", _text),
-        annotator=_text(body.get("annotator") or "me", "annotator")[:60],
-        mode=_choice(body, "mode", _MODES, AnswerMode.SINGLE),
-        suggestion_class=None if guess is None else _whole(guess[0], "suggestion"),
-        suggestion_p=None if guess is None else min(float(guess[1]), 1.0),
-        suggestion_shown=_choice(body, "shown", {str(s): s for s in Shown}, Shown.NEVER),
-        milliseconds=_optional(body, "ms", lambda v, n: min(_whole(v, n, 2**53), LONGEST_ANSWER_MS)),
-        round_id=_optional(body, "round", _whole),
-        purpose=_choice(body, "purpose", {str(p): p for p in Purpose}, Purpose.QUERY),
+        image_id=sent.image,
+        class_id=sent.class_id if kind is AnswerKind.LABEL else None,
+        undoes=sent.undoes if kind is AnswerKind.UNDO else None,
+        reason=sent.reason,
+        note=sent.note,
+        annotator=(sent.annotator or "me")[:60],
+        mode=AnswerMode(sent.mode or AnswerMode.SINGLE),
+        suggestion_class=None if sent.suggestion is None else sent.suggestion[0],
+        suggestion_p=None if sent.suggestion is None else min(sent.suggestion[1], 1.0),
+        suggestion_shown=sent.shown or Shown.NEVER,
+        milliseconds=None if sent.ms is None else min(sent.ms, LONGEST_ANSWER_MS),
+        round_id=sent.round,
+        purpose=sent.purpose or Purpose.QUERY,
     )
 
 

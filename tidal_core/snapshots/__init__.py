@@ -21,8 +21,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from tidal_core import json_checks
 from tidal_core.errors import InputError
 from tidal_core.images.pixels import FILE_NAMES
 
@@ -41,7 +44,7 @@ _MEMBER = re.compile(
 class Member:
     """One file of a snapshot."""
 
-    bytes: int
+    bytes: Annotated[int, Meta(ge=0)]
     sha256: str  # hex
 
 
@@ -67,24 +70,31 @@ class Manifest:
     def from_json(cls, text: bytes) -> Manifest:
         """Raises InputError, in words that follow the file's name, when it is none or not one for this version."""
         try:
-            values: dict[str, Any] = json.loads(text)
-            if values["format"] != FORMAT:
-                raise InputError(f"is no snapshot of this studio but {str(values['format'])[:60]!r}.")
-            if values["version"] > VERSION:
-                raise InputError(
-                    f"was written by a newer version of TiDAL Studio ({str(values.get('app'))[:20]}; its format is "
-                    f"{values['version']}, this version reads {VERSION}). Update the studio to restore it."
-                )
-            members = {
-                str(name): Member(int(one["bytes"]), str(one["sha256"])) for name, one in values["members"].items()
-            }
-            texts = {name: str(values[name]) for name in ("format", "app", "created", "slug", "title")}
-            numbers = {name: int(values[name]) for name in ("version", "schema")}
-            return cls(**texts, **numbers, with_images=values["with_images"] is True, members=members)  # type: ignore[arg-type]
-        except InputError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"has a manifest that cannot be read ({error}); take another copy of it.") from error
+            values = json_checks.decode(text, dict[str, Any])
+            head = json_checks.convert(values, _Head)
+            readable = head.format == FORMAT and head.version <= VERSION
+            manifest = json_checks.convert(values, cls) if readable else None
+        except InputError as error:
+            raise InputError(f"has a manifest that cannot be read ({error}); use another copy of the file.") from error
+        if head.format != FORMAT:
+            raise InputError(
+                f"is not a snapshot of this studio but {head.format[:60]!r}; choose a file written by `backup`."
+            )
+        if manifest is None:
+            raise InputError(
+                f"was written by a newer version of TiDAL Studio ({head.app[:20]}; its format is {head.version}, this "
+                f"version reads up to {VERSION}). Update the studio to restore it."
+            )
+        return manifest
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What every version's manifest says of itself."""
+
+    format: str
+    version: Annotated[int, Meta(ge=1)]
+    app: str = "unknown"
 
 
 def is_safe(name: str) -> bool:

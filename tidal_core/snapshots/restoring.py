@@ -10,7 +10,6 @@ import hashlib
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels import FILE_NAMES, PixelStore
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
+from tidal_core.records import Progress
 from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
 
@@ -56,16 +55,20 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             folder.parent.mkdir(parents=True, exist_ok=True)
             sweep(folder.parent)
             try:
-                with atomic(folder, durable=True) as place:
-                    _unpack(archive, manifest, file, place, progress or (lambda done, total: None))
-                    return _opened(manifest, place, slug, name)
+                with atomic(folder, durable=True) as unpacked:
+                    _unpack(archive, manifest, file, unpacked, progress or (lambda done, total: None))
+                    return _opened(manifest, unpacked, slug, name)
             except OSError:
                 _refuse_existing(slug)  # made meanwhile
                 raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise InputError(f"{error.filename or file} cannot be read ({error.strerror}); check the name.") from error
+        raise InputError(
+            f"{error.filename or file} cannot be read ({error.strerror}); check the file name and its permissions."
+        ) from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(f"{file} is no snapshot, or only a part of one ({error}); take another copy of it.") from error
+        raise InputError(
+            f"{file} is not a snapshot, or is incomplete ({error}); use another copy of the file."
+        ) from error
 
 
 def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
@@ -73,9 +76,13 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if MANIFEST not in names:
-        raise InputError(f"{file} is no snapshot of this studio: it has no {MANIFEST}.")
+        raise InputError(
+            f"{file} is not a snapshot of this studio: it has no {MANIFEST}. Choose a file written by `backup`."
+        )
     if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-        raise InputError(f"{file} is no snapshot of this studio: its {MANIFEST} is larger than any.")
+        raise InputError(
+            f"{file} is not a snapshot of this studio: its {MANIFEST} is too large. Choose a file written by `backup`."
+        )
     try:
         manifest = Manifest.from_json(archive.read(MANIFEST))
     except InputError as error:
@@ -87,40 +94,45 @@ def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:
         )
     unsafe = [name for name in names if name != MANIFEST and not is_safe(name)]
     if unsafe:
-        raise InputError(f"{file} holds {unsafe[0][:80]!r}, which no snapshot does; nothing of it was restored.")
+        raise InputError(f"{file} contains {unsafe[0][:80]!r}, which is not part of a snapshot; nothing was restored.")
     if len(set(names)) != len(names) or {*names} - {MANIFEST} != {*manifest.members} or DATABASE not in names:
-        raise InputError(f"{file} does not hold the files that its manifest names; take another copy of it.")
+        raise InputError(f"{file} does not contain the files that its manifest lists; use another copy of the file.")
     for info in infos:
-        said = manifest.members.get(info.filename)
-        if info.compress_type != zipfile.ZIP_STORED or (said is not None and info.file_size != said.bytes):
-            raise InputError(f"{file}: {info.filename} is not as its manifest says; take another copy of it.")
-    needed, free = sum(one.bytes for one in manifest.members.values()), shutil.disk_usage(_existing(home())).free
+        expected = manifest.members.get(info.filename)
+        if info.compress_type != zipfile.ZIP_STORED or (expected is not None and info.file_size != expected.bytes):
+            raise InputError(f"{file}: {info.filename} does not match the manifest; use another copy of the file.")
+    needed, free = (
+        sum(expected.bytes for expected in manifest.members.values()),
+        shutil.disk_usage(_existing(home())).free,
+    )
     if needed > free:
         raise InputError(
-            f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; make room, or set "
-            "TIDAL_HOME to another folder."
+            f"{file} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free in {home()}; free some space, or "
+            "set TIDAL_HOME to another folder."
         )
     return manifest
 
 
 def _existing(folder: Path) -> Path:
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
 def _refuse_existing(slug: str) -> None:
     folder = project_folder(slug)
     if folder.exists():
         raise ProjectExists(
-            f"There is a project {slug!r} already in {folder}; restore under another name: --name OTHER."
+            f"There is already a project {slug!r} in {folder}; restore under another name: --name OTHER."
         )
 
 
-def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Path, progress: Progress) -> None:
-    total, done = sum(one.bytes for one in manifest.members.values()), 0
+def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, unpacked: Path, progress: Progress) -> None:
+    total, done = sum(expected.bytes for expected in manifest.members.values()), 0
     for folder in ("previews", "checkpoints", "exports"):
-        (place / folder).mkdir(parents=True)
-    for name, said in manifest.members.items():
-        target = place / ("originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name)
+        (unpacked / folder).mkdir(parents=True)
+    for name, expected in manifest.members.items():
+        target = unpacked / (
+            "originals/restored/" + name.removeprefix("images/") if name.startswith("images/") else name
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         try:
@@ -131,15 +143,19 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, place: Pat
                     done += len(chunk)
                     progress(done, total)
         except OSError as error:
-            raise InputError(f"{file} could not be unpacked to {place} ({error.strerror}); make room there.") from error
-        if digest.hexdigest() != said.sha256:
-            raise InputError(f"{file}: {name} is damaged (its hash is not the manifest's); take another copy of it.")
+            raise InputError(
+                f"{file} could not be unpacked to {unpacked} ({error.strerror}); free some space there."
+            ) from error
+        if digest.hexdigest() != expected.sha256:
+            raise InputError(
+                f"{file}: {name} is damaged (its hash differs from the manifest); use another copy of the file."
+            )
 
 
-def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Restored:
+def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
     """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
-    with Store(place / DATABASE) as store:
+    with Store(unpacked / DATABASE) as store:
         if name is not None:
             store.settings.save(replace(store.settings.load(), title=name))
         # Answers that wait in a browser were meant for the project that this is a copy of.
@@ -151,9 +167,11 @@ def _opened(manifest: Manifest, place: Path, slug: str, name: str | None) -> Res
             if image_member(image) in manifest.members
         }
         store.images.set_uris({image_id: str(path) for image_id, path in photos.items()})
-        with PixelStore(place / FILE_NAMES[0]) as pixels:
+        with PixelStore(unpacked / FILE_NAMES[0]) as pixels:
             if photos:
-                pixels.move({one.pixel_row: (str(photos[one.id]), one.name) for one in images if one.id in photos})
+                pixels.move(
+                    {image.pixel_row: (str(photos[image.id]), image.name) for image in images if image.id in photos}
+                )
             if store.images.next_pixel_row():
                 pixels.open(at_least=store.images.next_pixel_row())
     return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))

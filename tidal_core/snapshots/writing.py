@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -25,10 +25,9 @@ from tidal_core.images.pixels import PixelStore, cached_spec
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_uri, uri_path
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, ImportProblem, RoundState
+from tidal_core.records import ImageRecord, ImportProblem, Progress, RoundState
 from tidal_core.snapshots import DATABASE, FORMAT, MANIFEST, VERSION, Manifest, Member
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _CHUNK = 1 << 20
 
 
@@ -45,13 +44,13 @@ class Backup:
 
 def unfinished(folder: Path) -> dict[str, bytes]:
     """The checkpoints of a round under way, by name: to be read before the project's file is."""
-    found = {}
+    checkpoints = {}
     for path in sorted((folder / "checkpoints").glob("round-*.resume")):
         try:
-            found[path.name] = path.read_bytes()
+            checkpoints[path.name] = path.read_bytes()
         except FileNotFoundError:
             continue  # the round has ended
-    return found
+    return checkpoints
 
 
 def check_target(target: Path, force: bool) -> None:
@@ -59,9 +58,9 @@ def check_target(target: Path, force: bool) -> None:
     if target.is_dir():
         raise InputError(f"{target} is a folder; give the name of a file, such as {target / 'backup.zip'}.")
     if target.exists() and not force:
-        raise InputError(f"{target} is there already; choose another name, or replace it with --force.")
+        raise InputError(f"{target} already exists; choose another name, or replace it with --force.")
     if not target.parent.is_dir():
-        raise InputError(f"there is no folder {target.parent} to write {target.name} to; make it, or choose another.")
+        raise InputError(f"there is no folder {target.parent} for {target.name}; create it, or choose another folder.")
 
 
 def backup(
@@ -97,7 +96,7 @@ def backup(
         why = "the disk is full" if error.errno in DISK_FULL else error.strerror or str(error)
         raise InputError(
             f"the snapshot {target} could not be written: {why}. It needs about {needed / 1e6:,.0f} MB, and "
-            f"{free / 1e6:,.0f} MB are free there; make room, or write it elsewhere."
+            f"{free / 1e6:,.0f} MB are free there; free some space, or write it elsewhere."
         ) from error
     return Backup(target, size, *report)
 
@@ -127,8 +126,8 @@ def _rest(
             except ImageUnreadable as error:
                 problems.append(ImportProblem(image.name, error.reason, error.remedy))
         elif not with_images:
-            place = uri_path(image.uri)
-            own += place is not None and place.is_relative_to(project.folder)
+            photo = uri_path(image.uri)
+            own += photo is not None and photo.is_relative_to(project.folder)
     manifest = Manifest(
         format=FORMAT,
         version=VERSION,
@@ -163,8 +162,8 @@ def _add_pixels(writer: _Writer, project: Project, rows: int) -> None:
     size, pixels = cached_spec(project).size, PixelStore(project.pixels)
     if pixels.side != size:
         raise InputError(
-            f"the pixel cache of {project.slug!r} is being filled anew ({pixels.side} pixels instead of {size}); "
-            "take the snapshot when that is done."
+            f"the images of {project.slug!r} are being processed again ({pixels.side} pixels instead of {size}); "
+            "take the snapshot when that is finished."
         )
     for name, chunks in pixels.files(rows):
         writer.add(name, chunks)

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tidal_core.store.answers import Answers
-from tidal_core.store.classes import Classes
+from tidal_core.records import ClassRecord
+from tidal_core.store.answers import Answers, Labels, labels_in
+from tidal_core.store.classes import Classes, classes_in
 from tidal_core.store.curves import CurveTable
 from tidal_core.store.database import Database, Snapshot
 from tidal_core.store.exports import ExportTables
@@ -52,6 +53,11 @@ class Store:
     def schema(self) -> int:
         """How many steps of ``migrations`` the file has."""
         return self.database.schema
+
+    def labels_and_classes(self) -> tuple[Labels, list[ClassRecord]]:
+        """``answers.labels`` and the classes in use, of one moment: every label is of one of these classes."""
+        with self.database.moment() as cursor:
+            return labels_in(cursor), classes_in(cursor)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file: at the end of a round."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
-from tidal_core.store.columns import one, utc_now
+from tidal_core.store.columns import first_row, utc_now
 from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
@@ -65,6 +65,21 @@ def _answer(row: tuple[Any, ...]) -> Answer:
     return Answer(**values)
 
 
+def labels_in(cursor: duckdb.DuckDBPyConnection) -> Labels:
+    """``Answers.labels`` as a transaction sees them."""
+    row = first_row(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+    table = cursor.execute(
+        """
+        SELECT l.image_id, l.class_id, l.seq FROM current_labels l
+        JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+        WHERE i.split = 'pool' AND c.retired_at IS NULL
+        ORDER BY l.image_id
+        """
+    ).fetchnumpy()
+    image_ids, class_ids, seqs = (np.asarray(table[name], np.int64) for name in ("image_id", "class_id", "seq"))
+    return Labels(image_ids, class_ids, seqs, int(row[0]) if row else 0)
+
+
 class Answers:
     """The table ``answers`` and its views."""
 
@@ -79,7 +94,7 @@ class Answers:
         of the answer that it takes back, whatever it was sent with.
         """
         with self._db.write() as cursor:
-            row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+            row = first_row(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
             seq = int(row[0]) if row else 0
             outcomes: list[Outcome] = []
             for answer in answers:
@@ -90,7 +105,7 @@ class Answers:
 
     def _record_one(self, cursor: duckdb.DuckDBPyConnection, answer: Answer, seq: int) -> Outcome:
         sent, answer = answer, self._with_purpose_of_undone(cursor, answer)
-        before = one(
+        before = first_row(
             cursor,
             f"SELECT seq, {_COLUMNS} FROM answers WHERE event_id = ?",
             [answer.event_id],
@@ -102,7 +117,7 @@ class Answers:
                 answer.event_id,
                 None,
                 new=False,
-                refused=f"The answer {answer.event_id} was stored before with other content; the first one stands.",
+                refused=f"The answer {answer.event_id} was already stored with other content; the first one is kept.",
             )
         refused = self._refusal(cursor, answer)
         if refused:
@@ -119,20 +134,20 @@ class Answers:
     def _with_purpose_of_undone(self, cursor: duckdb.DuckDBPyConnection, answer: Answer) -> Answer:
         if answer.kind is not AnswerKind.UNDO:
             return answer
-        row = one(cursor, "SELECT purpose FROM answers WHERE event_id = ?", [answer.undoes])
+        row = first_row(cursor, "SELECT purpose FROM answers WHERE event_id = ?", [answer.undoes])
         return replace(answer, purpose=Purpose(row[0]) if row and row[0] else None)
 
     def _refusal(self, cursor: duckdb.DuckDBPyConnection, answer: Answer) -> str | None:
-        if not one(cursor, "SELECT 1 FROM images WHERE id = ?", [answer.image_id]):
+        if not first_row(cursor, "SELECT 1 FROM images WHERE id = ?", [answer.image_id]):
             return f"There is no image {answer.image_id} in this project; reload the page."
         if answer.kind is AnswerKind.LABEL:
-            row = one(cursor, "SELECT name, retired_at FROM classes WHERE id = ?", [answer.class_id])
+            row = first_row(cursor, "SELECT name, retired_at FROM classes WHERE id = ?", [answer.class_id])
             if row is None:
                 return f"There is no class {answer.class_id} in this project; reload the page."
             if row[1] is not None:
                 return f"The class {row[0]!r} is no longer in use; choose another one."
         elif answer.kind is AnswerKind.UNDO:
-            row = one(cursor, "SELECT image_id FROM answers WHERE event_id = ?", [answer.undoes])
+            row = first_row(cursor, "SELECT image_id FROM answers WHERE event_id = ?", [answer.undoes])
             if row is None or row[0] != answer.image_id:
                 return f"There is no answer {answer.undoes} on image {answer.image_id} to undo."
         return None
@@ -149,7 +164,7 @@ class Answers:
             "place": np.arange(1, n + 1),
         }
         with self._db.write() as cursor:
-            row = one(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
+            row = first_row(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
             cursor.register("labels_in", pa.table(columns))
             cursor.execute(
                 """
@@ -187,18 +202,8 @@ class Answers:
 
     def labels(self) -> Labels:
         """Current labels of pool images in classes that are in use, whatever they were asked for."""
-        last = self.last_seq()
-        table = self._db.arrays(
-            """
-            SELECT l.image_id, l.class_id, l.seq FROM current_labels l
-            JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
-            WHERE i.split = 'pool' AND c.retired_at IS NULL AND l.seq <= ?
-            ORDER BY l.image_id
-            """,
-            [last],
-        )
-        image_ids, class_ids, seqs = (np.asarray(table[name], np.int64) for name in ("image_id", "class_id", "seq"))
-        return Labels(image_ids, class_ids, seqs, last)
+        with self._db.moment() as cursor:
+            return labels_in(cursor)
 
     def images_asked_for(self, purpose: Purpose) -> Int64:
         """Images that were ever asked for this purpose, by id; also when the answer was taken back."""
@@ -268,8 +273,8 @@ class Answers:
 
     def current(self, image_id: int) -> StoredAnswer | None:
         """The label or skip that stands for an image."""
-        found = self._stored("WHERE image_id = ?", [image_id], source="current_answers")
-        return found[0] if found else None
+        answers = self._stored("WHERE image_id = ?", [image_id], source="current_answers")
+        return answers[0] if answers else None
 
     def all(self) -> list[StoredAnswer]:
         """Every event in the server's order."""

@@ -1,9 +1,17 @@
-"""Classes of a project. Ids never change: renaming, merging and retiring keep every old round readable."""
+"""Classes of a project. Ids never change: renaming, merging and retiring keep every old round readable.
+
+An import and the Project page may add, rename and merge at the same time, so each change reads, checks and writes in
+one transaction under the write lock. What may be a name or a key is checked in one place, here, whoever asks.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+import duckdb
 
 from tidal_core.errors import InputError, NotFound
 from tidal_core.records import ClassRecord
@@ -19,6 +27,46 @@ PALETTE = (
 )  # fmt: skip
 
 LONGEST_NAME = 200  # characters
+RESERVED_KEYS = frozenset("usfwg")  # what the labelling page uses itself: undo, skip, flag, why, grid
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_KEY = re.compile(r"[0-9a-z]")
+
+
+def checked_name(name: object) -> str:
+    """A class's name as it is kept: blanks and line ends become single spaces. Raises InputError for what is none."""
+    clean = " ".join(name.split()) if isinstance(name, str) else ""
+    if not 0 < len(clean) <= LONGEST_NAME:
+        shown = repr(str(name)[:40]) + (f" ... of {len(clean):,} characters" if len(clean) > LONGEST_NAME else "")
+        raise InputError(f"The class name {shown} cannot be used: type 1 to {LONGEST_NAME} characters.")
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in clean):
+        raise InputError(f"The class name {clean!r} contains invisible or broken characters; type it again.")
+    return clean
+
+
+def checked_key(key: object) -> str:
+    """The key that answers a class, "" for none. Raises InputError for one that no class may have."""
+    if key in ("", None):
+        return ""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise InputError(
+            f"The key {str(key)[:20]!r} cannot be used: choose one lower-case letter (a to z) or one digit."
+        )
+    if key in RESERVED_KEYS:
+        raise InputError(
+            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} for its own "
+            "commands; choose another letter or digit."
+        )
+    return key
+
+
+def classes_in(cursor: duckdb.DuckDBPyConnection, *, include_retired: bool = False) -> list[ClassRecord]:
+    """Classes by position as a transaction sees them; merged and retired ones only when asked."""
+    rows = cursor.execute(
+        f"SELECT {_COLUMNS} FROM classes WHERE ? OR (merged_into IS NULL AND retired_at IS NULL) ORDER BY position, id",
+        [include_retired],
+    ).fetchall()
+    return [ClassRecord(*row) for row in rows]
 
 
 def choose_key(name: str, taken: set[str]) -> str:
@@ -29,64 +77,68 @@ def choose_key(name: str, taken: set[str]) -> str:
     return ""
 
 
-def _key_at(name: str, place: int, taken: set[str]) -> str:
+def _key_at(name: str, position: int, taken: set[str]) -> str:
     """The key of a class that is made at a place (from 0): its digit where it has one, else ``choose_key``."""
-    digit = name if len(name) == 1 and name.isdigit() else str(place + 1)
+    digit = name if len(name) == 1 and name.isdigit() else str(position + 1)
     return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
+
+
+def _class_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
+    record = next((record for record in known if record.id == class_id), None)
+    if record is None:
+        raise NotFound(f"There is no class {class_id} in this project; reload the page.")
+    return record
+
+
+def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | None = None) -> None:
+    """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
+    same = [record for record in others if record.name == name]
+    if any(record.retired_at is not None for record in same):
+        raise InputError(f"The class {name!r} belongs to this project but is no longer in use; choose another name.")
+    target = next((record.merged_into for record in same if record.merged_into not in (None, own_id)), None)
+    if target is not None:
+        raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
 
 
 class Classes:
     """The table ``classes``."""
-
-    # Keys that the labelling page uses itself: undo, skip, flag, why, grid.
-    RESERVED_KEYS = frozenset("usfwg")
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def all(self, *, include_retired: bool = False) -> list[ClassRecord]:
         """Classes by position; merged and retired ones only when asked."""
-        rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM classes WHERE ? OR (merged_into IS NULL AND retired_at IS NULL) "
-            "ORDER BY position, id",
-            [include_retired],
-        )
-        return [ClassRecord(*row) for row in rows]
+        with self._db.reading() as cursor:
+            return classes_in(cursor, include_retired=include_retired)
 
     def get(self, class_id: int) -> ClassRecord:
         """One class. Raises NotFound."""
-        row = self._db.row(f"SELECT {_COLUMNS} FROM classes WHERE id = ?", [class_id])
-        if row is None:
-            raise NotFound(f"There is no class {class_id} in this project.")
-        return ClassRecord(*row)
+        return _class_in(self.all(include_retired=True), class_id)
 
     def add(self, names: Sequence[str]) -> list[ClassRecord]:
-        """Add classes by name, in order; a name that is there already is returned, not added again.
+        """Add classes by name, in order; a name that is in use already is returned, not added again.
 
         Up to nine or ten classes get the digit keys ("0" to "9" when the names are those digits, else "1" on), further
-        ones a free letter of their name. Raises InputError for an empty name or one over 200 characters.
+        ones a free letter of their name. Raises InputError, with nothing added, for a name that ``checked_name``
+        refuses or that is of a class out of use.
         """
-        cleaned = [" ".join(name.split()) for name in names]
-        for name in cleaned:
-            if not name or len(name) > LONGEST_NAME:
-                raise InputError(f"The class name {name!r} cannot be used: type 1 to {LONGEST_NAME} characters.")
-        known = self.all(include_retired=True)
-        by_name = {record.name: record for record in known}
-        taken = {record.key for record in known} | self.RESERVED_KEYS
-        next_id = max((record.id for record in known), default=0) + 1
-        added: list[ClassRecord] = []
-        for name in dict.fromkeys(cleaned):
-            if name in by_name:
-                continue
-            place = len(known) + len(added)
-            key = _key_at(name, place, taken)
-            taken.add(key)
-            record = ClassRecord(next_id, name, key, PALETTE[place % len(PALETTE)], place)
-            next_id += 1
-            added.append(record)
-            by_name[name] = record
+        cleaned = [checked_name(name) for name in names]
         with self._db.write() as cursor:
-            for record in added:
+            known = classes_in(cursor, include_retired=True)
+            by_name = {record.name: record for record in known if record.merged_into is None}
+            taken = {record.key for record in known} | RESERVED_KEYS
+            next_id = max((record.id for record in known), default=0) + 1
+            n_added = 0
+            for name in dict.fromkeys(cleaned):
+                if name in by_name and by_name[name].retired_at is None:
+                    continue
+                _refuse_taken_name(name, known)
+                position = len(known) + n_added
+                key = _key_at(name, position, taken)
+                taken.add(key)
+                record = ClassRecord(next_id + n_added, name, key, PALETTE[position % len(PALETTE)], position)
+                n_added += 1
+                by_name[name] = record
                 cursor.execute(
                     f"INSERT INTO classes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, NULL)",
                     [record.id, record.name, record.key, record.colour, record.position],
@@ -94,52 +146,82 @@ class Classes:
         return [by_name[name] for name in cleaned]
 
     def change(self, class_id: int, **values: Any) -> ClassRecord:
-        """Change name, key, colour or position of a class. Raises InputError when a name or key is taken."""
+        """Change name, key, colour or position of a class.
+
+        Raises NotFound for an unknown class, InputError for a value that cannot be used and for a name or key that is
+        taken.
+        """
         unknown = set(values) - {"name", "key", "colour", "position"}
         if unknown:
-            raise InputError(f"A class has no {', '.join(sorted(unknown))}; it has name, key, colour and position.")
-        others = [record for record in self.all() if record.id != class_id]
-        if "name" in values and values["name"] in {record.name for record in others}:
-            raise InputError(f"There is a class {values['name']!r} already; merge the two instead.")
-        key = values.get("key", "")
-        if key and (key in {record.key for record in others} or key in self.RESERVED_KEYS):
-            raise InputError(f"The key {key!r} is taken; choose another letter or digit.")
+            raise InputError(f"A class has no {', '.join(sorted(unknown))}; change its name, key, colour or position.")
+        if "name" in values:
+            values["name"] = checked_name(values["name"])
+        if "key" in values:
+            values["key"] = checked_key(values["key"])
+        if "colour" in values and not _COLOUR.fullmatch(str(values["colour"])):
+            raise InputError(f"The colour {str(values['colour'])[:20]!r} cannot be used: type it as #rrggbb.")
+        if "position" in values and (type(values["position"]) is not int or values["position"] < 0):
+            raise InputError(f"The position {values['position']!r} cannot be used: give a whole number from 0.")
         with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            _class_in(known, class_id)
+            others = [record for record in known if record.id != class_id]
+            in_use = [record for record in others if record.merged_into is None and record.retired_at is None]
+            if "name" in values:
+                if values["name"] in {record.name for record in in_use}:
+                    raise InputError(f"There is already a class {values['name']!r}; merge the two classes instead.")
+                _refuse_taken_name(values["name"], others, class_id)
+            key = values.get("key")
+            if key and key in {record.key for record in in_use}:
+                raise InputError(f"The key {key!r} is taken; choose another letter or digit.")
             for column, value in values.items():
                 cursor.execute(f"UPDATE classes SET {column} = ? WHERE id = ?", [value, class_id])
-        return self.get(class_id)
+            return _class_in(classes_in(cursor, include_retired=True), class_id)
 
     def arrange(self, class_ids: Sequence[int]) -> None:
-        """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them."""
-        records = [self.get(class_id) for class_id in class_ids]
-        places = sorted(record.position for record in records)
-        if [record.position for record in records] == places:
-            return
-        moving = set(class_ids)
-        taken = {one.key for one in self.all(include_retired=True) if one.id not in moving} | self.RESERVED_KEYS
+        """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them.
+
+        Raises NotFound for an unknown class.
+        """
         with self._db.write() as cursor:
-            for record, place in zip(records, places, strict=True):
-                key = _key_at(record.name, place, taken)
+            known = classes_in(cursor, include_retired=True)
+            records = [_class_in(known, class_id) for class_id in class_ids]
+            positions = sorted(record.position for record in records)
+            if [record.position for record in records] == positions:
+                return
+            moving = set(class_ids)
+            taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
+            for record, position in zip(records, positions, strict=True):
+                key = _key_at(record.name, position, taken)
                 taken.add(key)
                 cursor.execute(
                     "UPDATE classes SET position = ?, key = ?, colour = ? WHERE id = ?",
-                    [place, key, PALETTE[place % len(PALETTE)], record.id],
+                    [position, key, PALETTE[position % len(PALETTE)], record.id],
                 )
 
     def merge(self, class_id: int, into: int) -> None:
-        """From now on every answer of a class counts as one of another; nothing is rewritten."""
+        """From now on every answer of a class counts as one of another; nothing is rewritten.
+
+        Raises NotFound for an unknown class, InputError for a class that is merged already or a target out of use: of
+        two merges that come at once, one into the other and back, the second is refused.
+        """
         if class_id == into:
             raise InputError("A class cannot be merged into itself; choose another one.")
-        target = self.get(into)
-        if target.merged_into is not None or target.retired_at is not None:
-            raise InputError(f"The class {target.name!r} is itself merged or retired; choose one that is in use.")
         with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            source, target = _class_in(known, class_id), _class_in(known, into)
+            if source.merged_into is not None:
+                raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
+            if target.merged_into is not None or target.retired_at is not None:
+                raise InputError(
+                    f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
+                )
             cursor.execute(
                 "UPDATE classes SET merged_into = ? WHERE id = ? OR merged_into = ?", [into, class_id, class_id]
             )
 
     def retire(self, class_id: int) -> None:
-        """Offer a class no longer; its labels stay on record and are trained on no more."""
-        self.get(class_id)
+        """Offer a class no longer; its labels stay on record and are trained on no more. Raises NotFound."""
         with self._db.write() as cursor:
+            _class_in(classes_in(cursor, include_retired=True), class_id)
             cursor.execute("UPDATE classes SET retired_at = ? WHERE id = ?", [utc_now(), class_id])

@@ -18,7 +18,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def one(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:
+def first_row(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:
     """The first row of a query in a transaction; fetched to the end, an unfinished result would block the cursor."""
     rows = cursor.execute(sql, list(params)).fetchall()
     return rows[0] if rows else None

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +25,8 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from tidal_core.errors import ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.store.duckdb_texts import holder_of, is_open_here
 from tidal_core.store.migrations import MIGRATIONS, Migration
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ Params = Sequence[object]
 _SECOND_HANDLE = sys.platform != "win32"
 
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
+CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
 
 
 class Database:
@@ -47,9 +49,12 @@ class Database:
         self._write_lock = threading.RLock()
         self._closed = False
         self._still = False  # a snapshot is being read: no checkpoint until it ends
-        self._due = False  # a checkpoint was asked for meanwhile
+        self._due = False  # a checkpoint was asked for and could not be made yet
         self._changes = threading.Condition(self._write_lock)  # of _still and _closed
         self._reading = threading.Lock()  # held for one read of a snapshot, and for the moment of closing
+        self._readers = 0  # queries under way: the file is closed after their end
+        self._ended = 0  # queries that have ended since the file was opened
+        self._reader_left = threading.Condition()  # of _readers and _ended, and of _closed for those that begin
         try:
             self._connection = duckdb.connect(
                 str(path),
@@ -70,8 +75,13 @@ class Database:
                 self._connection.execute(f"SET allowed_directories = ['{folder}']")
             self._connection.execute("SET enable_external_access = false")
             self._connection.execute("SET lock_configuration = true")
-        except BaseException:
+        except BaseException as error:
             self._connection.close()
+            if isinstance(error, duckdb.Error) and is_open_here(error):
+                raise ProjectInUse(
+                    f"The project file {path} is already open in this process; use that one, or close it first.",
+                    pid=os.getpid(),
+                ) from error
             raise
         # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
         # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
@@ -83,13 +93,12 @@ class Database:
             self._close_handle = weakref.finalize(self, os.close, self._handle)
 
     def _in_use(self, error: duckdb.IOException) -> StoreError | ProjectInUse:
-        holder = re.search(r"PID (\d+)", str(error))
-        if holder is None:
+        pid = holder_of(error)
+        if pid is None:
             return StoreError(f"The project file {self.path} cannot be opened: {error}")
-        pid = int(holder.group(1))
         return ProjectInUse(
             f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
-            "Use that one, or stop it first (Ctrl-C in its terminal).",
+            "Use that studio, or stop it first with Ctrl-C in its terminal.",
             pid=pid,
         )
 
@@ -123,13 +132,42 @@ class Database:
         """How many of the migrations the file has."""
         return int(self.value("SELECT coalesce(max(number), 0) FROM migrations"))
 
-    def read(self, sql: str, params: Params = ()) -> duckdb.DuckDBPyConnection:
-        """A cursor of its own with the query executed: fetch from it and let it go."""
-        return self._connection.cursor().execute(sql, list(params))
+    def _closed_error(self) -> ProjectClosed:
+        return ProjectClosed(
+            f"The project file {self.path} was closed: the studio is stopping, or another one opened the project. "
+            "Reload the page, or start the studio again."
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own; closing the file waits for the block's end. Raises ProjectClosed once it is closed."""
+        with self._reader_left:
+            if self._closed:
+                raise self._closed_error()
+            self._readers += 1
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        finally:
+            with self._reader_left:
+                self._readers -= 1
+                self._ended += 1
+                self._reader_left.notify_all()
+
+    @contextmanager
+    def moment(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """As ``reading``, in a transaction: every query in the block sees the file as it was at the first one."""
+        with self.reading() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            finally:
+                cursor.execute("ROLLBACK")  # nothing was written
 
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return self.read(sql, params).fetchall()
+        with self.reading() as cursor:
+            return cursor.execute(sql, list(params)).fetchall()
 
     def row(self, sql: str, params: Params = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None. Fetches to the end: an unfinished result blocks its cursor."""
@@ -145,19 +183,24 @@ class Database:
 
     def arrays(self, sql: str, params: Params = ()) -> dict[str, Any]:
         """A query as one numpy array per column; for big results of plain numbers."""
-        return self.read(sql, params).fetchnumpy()
+        with self.reading() as cursor:
+            return cursor.execute(sql, list(params)).fetchnumpy()
 
     def arrow(self, sql: str, params: Params = ()) -> pa.Table:
         """A query as an Arrow table, for exports of many rows."""
-        return self._connection.cursor().sql(sql, params=list(params)).to_arrow_table()
+        with self.reading() as cursor:
+            return cursor.sql(sql, params=list(params)).to_arrow_table()
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction; committed when the block is left, rolled back when it raises.
 
-        Not reentrant: a write within a write is refused by DuckDB as two transactions in conflict.
+        Raises ProjectClosed once the file is closed. Not reentrant: a write within a write is refused by DuckDB as two
+        transactions in conflict.
         """
         with self._write_lock:
+            if self._closed:
+                raise self._closed_error()
             cursor = self._connection.cursor()
             cursor.execute("BEGIN")
             try:
@@ -172,7 +215,7 @@ class Database:
                 cursor.close()
             if self._log_bytes() > LOG_AT_MOST:
                 try:
-                    self.checkpoint()
+                    self.checkpoint(wait_seconds=0)
                 except duckdb.Error as error:
                     # What was written is committed all the same; the next write tries again.
                     logger.warning("The write-ahead log of %s could not be folded into it: %s", self.path, error)
@@ -183,25 +226,60 @@ class Database:
         except FileNotFoundError:
             return 0
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file: at the end of a round; while a snapshot is read, after it."""
+    def checkpoint(self, wait_seconds: float | None = None) -> bool:
+        """Fold the write-ahead log into the file: at the end of a round. Returns whether that was done.
+
+        Put off while a snapshot is read, until that ends. DuckDB refuses it while a query runs that began before a row
+        was changed: such queries are waited for (``CHECKPOINT_WAIT_SECONDS`` unless told otherwise), after that it is
+        put off until the next checkpoint, or until the file is closed. Raises ProjectClosed once the file is closed.
+        """
         with self._write_lock:
-            self._due = self._still
+            if self._closed:
+                raise self._closed_error()
+            self._due = True
             if not self._still:
-                self._connection.cursor().execute("CHECKPOINT")
+                self._due = not self._fold(CHECKPOINT_WAIT_SECONDS if wait_seconds is None else wait_seconds)
+            return not self._due
+
+    def _fold(self, wait_seconds: float) -> bool:
+        """CHECKPOINT, tried again whenever a query ends; False when it is still refused after ``wait_seconds``."""
+        end = time.monotonic() + wait_seconds
+        while True:
+            with self._reader_left:
+                ended = self._ended
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute("CHECKPOINT")
+                return True
+            except duckdb.TransactionException as error:
+                refusal = error
+            seconds_left = end - time.monotonic()
+            if seconds_left <= 0 or not self._another_ends(ended, seconds_left):
+                logger.info("The write-ahead log of %s is folded into it later: %s", self.path, refusal)
+                return False
+
+    def _another_ends(self, ended: int, wait_seconds: float) -> bool:
+        """Wait until more than ``ended`` queries have ended; whether they have."""
+        with self._reader_left:
+            return self._reader_left.wait_for(lambda: self._ended > ended, wait_seconds)
 
     def snapshot(self, wait_seconds: float = 60.0) -> Snapshot:
         """The file as it is now, to be read while labels go on coming in. Close it, or the log grows for ever.
 
-        One at a time: raises StoreError when another one is not closed within ``wait_seconds``.
+        One at a time: raises StoreError when another one is not closed within ``wait_seconds``, or when a long query
+        does not let the log be folded in; ProjectClosed once the file is closed.
         """
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
-                raise StoreError(f"The project file {self.path} is being copied already; try again in a moment.")
+                raise StoreError(f"The project file {self.path} is already being copied; try again in a moment.")
             if self._closed or str(self.path) == ":memory:":
-                raise StoreError(f"The project file {self.path} is being closed; try again in a moment.")
+                raise self._closed_error()
             try:
-                self.checkpoint()
+                if not self.checkpoint():
+                    raise StoreError(
+                        f"The project file {self.path} cannot be copied while a long query reads it; try again in a "
+                        "moment."
+                    )
                 if not _SECOND_HANDLE:
                     self._handle = self._copied()
             except duckdb.Error as error:
@@ -231,10 +309,10 @@ class Database:
             self._copy.unlink(missing_ok=True)
 
     def read_still(self, start: int, n: int) -> bytes:
-        """Up to n bytes of the file, for a snapshot. Raises StoreError once the project is closed."""
+        """Up to n bytes of the file, for a snapshot. Raises ProjectClosed once it is closed."""
         with self._reading:
             if self._closed or self._handle is None:
-                raise StoreError(f"The project file {self.path} was closed while it was copied; try again.")
+                raise self._closed_error()
             os.lseek(self._handle, start, os.SEEK_SET)
             return os.read(self._handle, n)
 
@@ -249,14 +327,20 @@ class Database:
                 self.checkpoint()
 
     def close(self) -> None:
-        """Checkpoint and let the file go; a snapshot that is being read ends with an error. Twice does nothing."""
+        """Checkpoint and let the file go; a snapshot that is being read ends with an error. Twice does nothing.
+
+        Queries under way are waited for: closed beneath one, DuckDB answers it with errors of its own, or worse.
+        """
         with self._changes, self._reading:
             if not self._closed:
-                self._closed = True
                 self._let_go()
                 self._changes.notify_all()
 
     def _let_go(self) -> None:
+        with self._reader_left:
+            self._closed = True
+            self._reader_left.notify_all()
+            self._reader_left.wait_for(lambda: self._readers == 0)
         self._connection.close()
         if _SECOND_HANDLE and self._handle is not None:
             self._close_handle()
@@ -272,7 +356,7 @@ class Snapshot:
         self.size = size
 
     def chunks(self, n: int = 1 << 20) -> Iterator[bytes]:
-        """All of it, n bytes at a time. Raises StoreError when the project is closed meanwhile."""
+        """All of it, n bytes at a time. Raises ProjectClosed when the project is closed meanwhile."""
         for start in range(0, self.size, n):
             yield self._database.read_still(start, min(n, self.size - start))
 

@@ -67,7 +67,7 @@ class Images:
         """One image. Raises NotFound."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM images WHERE id = ?", [image_id])
         if row is None:
-            raise NotFound(f"There is no image {image_id} in this project.")
+            raise NotFound(f"There is no image {image_id} in this project; reload the page.")
         return _image(row)
 
     def many(self, image_ids: Iterable[int]) -> list[ImageRecord]:
@@ -77,8 +77,8 @@ class Images:
             f"SELECT {_COLUMNS} FROM images WHERE id IN (SELECT unnest(?::INTEGER[]))",
             [wanted],
         )
-        found = {row[0]: _image(row) for row in rows}
-        return [found[i] for i in wanted if i in found]
+        images_by_id = {row[0]: _image(row) for row in rows}
+        return [images_by_id[i] for i in wanted if i in images_by_id]
 
     def find(self, text: str, limit: int = 20) -> list[ImageRecord]:
         """Images whose id is, or whose name contains, the text."""
@@ -161,11 +161,11 @@ class Images:
         table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
         ids = np.asarray(table["id"], dtype=np.int64)
         wanted = np.asarray(image_ids, dtype=np.int64)
-        places = np.searchsorted(ids, wanted)
-        if wanted.size and (places.max() >= len(ids) or not np.array_equal(ids[places], wanted)):
+        positions = np.searchsorted(ids, wanted)
+        if wanted.size and (positions.max() >= len(ids) or not np.array_equal(ids[positions], wanted)):
             missing = sorted(set(wanted.tolist()) - set(ids.tolist()))
-            raise NotFound(f"There is no image {missing[0]} in this project.")
-        return np.asarray(table["pixel_row"], dtype=np.int64)[places]
+            raise NotFound(f"There is no image {missing[0]} in this project; reload the page.")
+        return np.asarray(table["pixel_row"], dtype=np.int64)[positions]
 
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""

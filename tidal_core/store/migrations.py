@@ -1,8 +1,11 @@
 """The tables, as numbered steps. Append a step; never change one that has been released.
 
 No secondary indexes: keep rows sorted by what they are looked up by (DuckDB skips blocks by their minimum and
-maximum), an index costs four times the insert time. The one primary key is the answers' event id, because "stored
-once" must hold whatever a browser sends.
+maximum), an index costs four times the insert time, and indexes have open reports of damaged files upstream. The one
+primary key is the answers' event id, because "stored once" must hold whatever a browser sends. Ids of classes are
+unique because ``Classes`` reads the last one and writes the next in one transaction, under the one write lock of the
+one process that has the file; a key would add only the index, and cannot be made in the transaction that mends a file
+("Cannot create index with outstanding updates").
 """
 
 from __future__ import annotations
@@ -115,6 +118,26 @@ MIGRATIONS: tuple[Migration, ...] = (
             CREATE TABLE log (
                 logged_at TIMESTAMP NOT NULL, level TEXT NOT NULL, round_id INTEGER, message TEXT NOT NULL
             )
+            """,
+        ),
+    ),
+    Migration(
+        "one class per id",
+        (
+            # Versions before this one looked for the next id outside the transaction: an import and the Project page
+            # adding at once could give it twice. The first class keeps the id, and with it every label that was given
+            # under it (they cannot be told apart); the others get ids of their own, those of the same name merged into
+            # it, and keys are chosen anew by people.
+            """
+            UPDATE classes SET id = twice.new_id, key = '',
+                merged_into = CASE WHEN twice.name = twice.first_name THEN twice.id ELSE merged_into END
+            FROM (
+                SELECT rowid AS r, id, name, first_value(name) OVER same AS first_name,
+                       (SELECT max(id) FROM classes) + row_number() OVER (ORDER BY rowid) AS new_id
+                FROM classes WINDOW same AS (PARTITION BY id ORDER BY rowid)
+                QUALIFY row_number() OVER same > 1
+            ) twice
+            WHERE classes.rowid = twice.r
             """,
         ),
     ),

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidal_core.records import Purpose, QueueItem
-from tidal_core.store.columns import insert, one, utc_now
+from tidal_core.store.columns import first_row, insert, utc_now
 from tidal_core.store.database import Database
 
 # A lease that ends later than this was made before the clock was moved back: it must not hold an image for hours.
@@ -42,7 +42,7 @@ class Queue:
     def append(self, items: Sequence[QueueItem]) -> None:
         """Add images behind the ones that wait; those that already wait or were answered are left out."""
         with self._db.write() as cursor:
-            row = one(cursor, "SELECT coalesce(max(position), -1) + 1 FROM queue")
+            row = first_row(cursor, "SELECT coalesce(max(position), -1) + 1 FROM queue")
             start = int(row[0]) if row else 0
             waiting = {image_id for (image_id,) in cursor.execute("SELECT image_id FROM queue").fetchall()}
             fresh = [item for item in items if item.image_id not in waiting]
@@ -74,7 +74,7 @@ class Queue:
         """Ask an image next: after an undo."""
         with self._db.write() as cursor:
             cursor.execute("DELETE FROM queue WHERE image_id = ?", [image_id])
-            row = one(cursor, "SELECT coalesce(min(position), 0) - 1 FROM queue")
+            row = first_row(cursor, "SELECT coalesce(min(position), 0) - 1 FROM queue")
             position = int(row[0]) if row else 0
             until = utc_now() + timedelta(seconds=60) if holder else None
             cursor.execute(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tidal_core.errors import NotFound, RoundStateError
 from tidal_core.records import ACTIVE_STATES, ROUND_MOVES, EpochRecord, Float32, Int64, RoundRecord, RoundState
-from tidal_core.store.columns import float_lists, insert, int_lists, one, utc_now
+from tidal_core.store.columns import first_row, float_lists, insert, int_lists, utc_now
 from tidal_core.store.curves import curve_columns
 from tidal_core.store.database import Database
 
@@ -62,14 +62,14 @@ class Rounds:
         Raises RoundStateError when another round is active: one at a time.
         """
         with self._db.write() as cursor:
-            active = one(
+            active = first_row(
                 cursor,
                 "SELECT id, state FROM rounds WHERE state IN (SELECT unnest(?::TEXT[])) LIMIT 1",
                 [_active_names()],
             )
             if active is not None:
-                raise RoundStateError(f"Round {active[0]} is still {active[1]}; the next one starts when it has ended.")
-            row = one(cursor, "SELECT coalesce(max(id), 0) + 1 FROM rounds")
+                raise RoundStateError(f"Round {active[0]} is still {active[1]}; wait until it ends, or cancel it.")
+            row = first_row(cursor, "SELECT coalesce(max(id), 0) + 1 FROM rounds")
             round_id = int(row[0]) if row else 1
             cursor.execute(
                 f"INSERT INTO rounds ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
@@ -106,9 +106,9 @@ class Rounds:
             raise RoundStateError(f"A round that is {before} cannot become {after}.")
         now = utc_now()
         with self._db.write() as cursor:
-            row = one(cursor, "SELECT state FROM rounds WHERE id = ?", [round_id])
+            row = first_row(cursor, "SELECT state FROM rounds WHERE id = ?", [round_id])
             if row is None:
-                raise NotFound(f"There is no round {round_id} in this project.")
+                raise NotFound(f"There is no round {round_id} in this project; reload the page.")
             if row[0] != before.value:
                 raise RoundStateError(f"Round {round_id} is {row[0]}, not {before}; it cannot become {after}.")
             cursor.execute(
@@ -131,7 +131,7 @@ class Rounds:
         """One round. Raises NotFound."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM rounds WHERE id = ?", [round_id])
         if row is None:
-            raise NotFound(f"There is no round {round_id} in this project.")
+            raise NotFound(f"There is no round {round_id} in this project; reload the page.")
         return _round(row)
 
     def all(self) -> list[RoundRecord]:

@@ -115,33 +115,32 @@ class Views:
         last = int(self._db.value("SELECT coalesce(max(epoch), 0) FROM epochs WHERE round_id = ?", [round_id]))
         step = -(-last // most_epochs) if most_epochs else 1
         n_groups = int(groups.max()) + 1 if len(groups) else 0
-        cursor = self._db.read("SELECT 1")
-        cursor.fetchall()  # an unfinished result would block the cursor
-        cursor.register(
-            "band_groups",
-            pa.table(
-                {
-                    "image_id": pa.array(image_ids, pa.int32()),
-                    "place": pa.array(places + 1, pa.int32()),
-                    "class_id": pa.array(class_ids, pa.int32()),
-                    "grp": pa.array(groups, pa.int32()),
-                }
-            ),
-        )
-        table = cursor.execute(
-            f"""
-            SELECT grp, epoch, least(floor(p * {BAND_BINS}), {BAND_BINS - 1})::INTEGER AS bin, count(*) AS n
-            FROM (
-                SELECT g.grp, c.epoch,
-                       CASE WHEN c.class_ids IS NULL THEN c.p[g.place]
-                            ELSE coalesce(c.p[list_position(c.class_ids, g.class_id)], 0) END AS p
-                FROM curves c JOIN band_groups g ON g.image_id = c.image_id
-                WHERE c.round_id = ? AND (? - c.epoch) % ? = 0
+        with self._db.reading() as cursor:
+            cursor.register(
+                "band_groups",
+                pa.table(
+                    {
+                        "image_id": pa.array(image_ids, pa.int32()),
+                        "place": pa.array(places + 1, pa.int32()),
+                        "class_id": pa.array(class_ids, pa.int32()),
+                        "grp": pa.array(groups, pa.int32()),
+                    }
+                ),
             )
-            GROUP BY ALL
-            """,
-            [round_id, last, step],
-        ).fetchnumpy()
+            table = cursor.execute(
+                f"""
+                SELECT grp, epoch, least(floor(p * {BAND_BINS}), {BAND_BINS - 1})::INTEGER AS bin, count(*) AS n
+                FROM (
+                    SELECT g.grp, c.epoch,
+                           CASE WHEN c.class_ids IS NULL THEN c.p[g.place]
+                                ELSE coalesce(c.p[list_position(c.class_ids, g.class_id)], 0) END AS p
+                    FROM curves c JOIN band_groups g ON g.image_id = c.image_id
+                    WHERE c.round_id = ? AND (? - c.epoch) % ? = 0
+                )
+                GROUP BY ALL
+                """,
+                [round_id, last, step],
+            ).fetchnumpy()
         epochs = np.unique(np.asarray(table["epoch"], dtype=np.int64))
         counts = np.zeros((n_groups, len(epochs), BAND_BINS), dtype=np.int64)
         counts[table["grp"], np.searchsorted(epochs, table["epoch"]), table["bin"]] = table["n"]
@@ -237,7 +236,7 @@ class Views:
 
         At most ``limit`` images, the same ones each time.
         """
-        found = self._db.read(
+        rows = self._db.rows(
             """
                 WITH asked AS (
                     SELECT DISTINCT image_id FROM standing_answers WHERE round_id = ? AND purpose = 'query'
@@ -253,11 +252,16 @@ class Views:
                 WHERE s.round_id = ? AND s.part = 'pool' AND s.td IS NOT NULL
                 """,
             [round_id, limit, round_id, round_id],
-        ).fetchall()
-        columns: list[list[Any]] = [list(column) for column in zip(*found, strict=True)] or [[] for _ in range(6)]
-        observed, observed_classes, predicted, snapshot, predicted_classes, rounds = columns
+        )
+        columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(6)]
+        observed, observed_classes, predicted, final_predictions, predicted_classes, rounds = columns
         return Foresight(
-            observed, observed_classes, predicted, snapshot, predicted_classes, np.array(rounds, dtype=np.int64)
+            observed,
+            observed_classes,
+            predicted,
+            final_predictions,
+            predicted_classes,
+            np.array(rounds, dtype=np.int64),
         )
 
 

@@ -1,4 +1,4 @@
-"""Query strategies: which images to ask next. One file each; ``registry`` lists them.
+"""Query strategies: which images to choose next. One file each; ``registry`` lists them.
 
 >>> rows = get("tidal-entropy").select(pool, 20, np.random.default_rng(0))  # doctest: +SKIP
 

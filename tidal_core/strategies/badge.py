@@ -1,4 +1,4 @@
-"""BADGE: ask images whose gradients are large and point in different directions."""
+"""BADGE: query images whose gradients are large and point in different directions."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ class Badge(Strategy):
 
     name = "badge"
     title = "BADGE"
-    explanation = "Images that would move the model much, each in its own direction."
-    because = "its label would move the model much, and in another direction than the others asked with it"
+    explanation = "Images whose labels would move the model most, each in a different way."
+    because = "its label would move the model a lot, and in a different way than the others chosen with it"
     paper = "Ash et al., Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds, ICLR 2020"
     cost = "Time n N (C + D), memory N C beside the features: the N x C D gradients are never written out."
     needs = frozenset({"log_p", "features"})

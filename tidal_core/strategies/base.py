@@ -1,6 +1,6 @@
 """What a query strategy is, and the laws that hold for each of them.
 
-A strategy chooses which n images of a pool to ask next, from arrays alone: it never trains, reads no file and keeps
+A strategy chooses which n images of a pool to query next, from arrays alone: it never trains, reads no file and keeps
 no state. ``Strategy.select`` checks what goes in and what comes out, for strategies registered from elsewhere too.
 What people read of a strategy, on pages, in "Why this image?" and in model cards, comes from its class alone.
 """
@@ -23,23 +23,23 @@ COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
 
 
 class Strategy(ABC):
-    """Chooses the images to ask. Subclasses describe themselves in the class variables and implement ``choose``.
+    """Chooses the images to query. Subclasses describe themselves in the class variables and implement ``choose``.
 
     What the contract suite demands of them, beside what ``select`` checks:
 
-    ``explanation``: which images it asks for, one sentence with its full stop ("Images where two classes are level.").
-    ``because``: why it asked one of them, the rest of the sentence "Asked by Margin: ..." without its full stop ("the
-    model hardly prefers its first class to its second"). Left out, the explanation stands in its place.
+    ``explanation``: which images it chooses, one sentence with its full stop ("Images where two classes are level.").
+    ``because``: why it chose one of them, the rest of the sentence "Chosen by Margin: ..." without its full stop ("the
+    model finds its two most likely classes almost equally likely"). The explanation takes its place if it is missing.
     ``cost``: names both its time and its memory.
     ``least_classes``: 2 where it compares two classes; a strategy with "margin" in its name does.
     """
 
-    name: str  # what settings, commands and stored rounds call it: no blanks, commas, plus signs or strokes
+    name: str  # what settings, commands and stored rounds call it: no spaces, commas, plus signs or slashes
     title: str  # what people call it
-    explanation: str  # which images it asks for
-    because: str = ""  # why it asked an image
+    explanation: str  # which images it chooses
+    because: str = ""  # why it chose an image
     paper: ClassVar[str]  # where it is from
-    cost: ClassVar[str]  # for N pool images, L labelled ones, C classes, D features, n asked
+    cost: ClassVar[str]  # for N pool images, L labelled ones, C classes, D features, n queried
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
@@ -48,21 +48,21 @@ class Strategy(ABC):
 
     @property
     def in_words(self) -> str:
-        """What it asks for, to follow "chooses images by": "Margin: images where two classes are nearly level"."""
+        """What it chooses, to follow "chooses images by": "Random: any image, each with the same chance"."""
         return f"{self.title}: {_rest_of_a_sentence(self.explanation)}"
 
     @property
     def reason(self) -> str:
-        """Why an image was asked, a sentence."""
-        return f"Asked by {self.title}: {self.because or _rest_of_a_sentence(self.explanation)}."
+        """Why it chose an image, a sentence."""
+        return f"Chosen by {self.title}: {self.because or _rest_of_a_sentence(self.explanation)}."
 
     @property
     def companions(self) -> frozenset[str]:
-        """What has to be trained beside the classifier to ask by this strategy."""
+        """What has to be trained beside the classifier for this strategy."""
         return frozenset(COMPANIONS[need] for need in self.needs if need in COMPANIONS)
 
     def select(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
-        """Rows of the n images to ask, most wanted first: (n,) int64, each once.
+        """Rows of the n images to query, most wanted first: (n,) int64, each once.
 
         The same pool, n and state of ``rng`` give the same answer; ``pool`` is not changed. Raises InputError when n
         is negative or larger than the pool, or when the pool lacks what the strategy needs.
@@ -96,20 +96,23 @@ class Strategy(ABC):
                 f"The pool has {len(pool.ids)} images and log_p has shape {pool.log_p.shape}; give a row to each."
             )
         if classes < self.least_classes:
-            raise TooFewClasses(f"{self.name} needs {self.least_classes} classes and the round has {classes}; add one.")
+            raise TooFewClasses(
+                f"{self.name} needs {self.least_classes} classes and the round has {classes}; "
+                "add a class on the Project page."
+            )
         for need in sorted(self.needs):
-            found = needed(pool, need)
-            if found is None:
+            values = needed(pool, need)
+            if values is None:
                 raise InputError(
-                    f"{self.name} needs {need}, which this pool does not have: "
+                    f"{self.name} needs {need}, which this pool does not have; "
                     f"train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
                 )
             # A class may have the log-probability -inf; distances between infinite features are not numbers.
-            wrong = ~np.isfinite(found) if "features" in need else np.isnan(found)
-            if wrong.any():
-                bad = int(wrong.reshape(len(found), -1).any(axis=1).sum())
+            not_numbers = ~np.isfinite(values) if "features" in need else np.isnan(values)
+            if not_numbers.any():
+                bad = int(not_numbers.reshape(len(values), -1).any(axis=1).sum())
                 raise InputError(
-                    f"{need} is not a number for {bad} of {len(found)} images; the training diverged: train "
+                    f"{need} is not a number for {bad} of {len(values)} images, because the training diverged; train "
                     "again with other random numbers (Train now on the Training page), or choose another training on "
                     "the Project page."
                 )
@@ -119,13 +122,13 @@ class ScoreStrategy(Strategy):
     """A strategy that ranks each image by one number of its own."""
 
     ranks_all: ClassVar[bool] = True
-    ask_for: ClassVar[Direction] = "lowest"  # as the estimator says, where there is one
+    query_end: ClassVar[Direction] = "lowest"  # as the estimator says, where there is one
     cost: ClassVar[str] = "Time N log N, memory N C."
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if cls.estimator is not None:
-            cls.ask_for = cls.estimator.ask_for
+            cls.query_end = cls.estimator.query_end
 
     @abstractmethod
     def scores(self, pool: PoolView) -> Floats:
@@ -134,7 +137,7 @@ class ScoreStrategy(Strategy):
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n best by score; equal scores in random order."""
         scores = self.scores(pool)
-        return best(scores if self.ask_for == "highest" else -scores, n, rng)
+        return best(scores if self.query_end == "highest" else -scores, n, rng)
 
 
 def best(urgency: Floats, n: int, rng: np.random.Generator) -> Int64:
@@ -146,14 +149,14 @@ def best(urgency: Floats, n: int, rng: np.random.Generator) -> Int64:
 
 def _rest_of_a_sentence(sentence: str) -> str:
     """Without the full stop; the first letter small, unless the word begins with several capitals."""
-    first = sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
-    return first.removesuffix(".")
+    start = sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
+    return start.removesuffix(".")
 
 
 def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
     """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
-    found = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
-    return cast("NDArray[Any] | None", found)
+    values = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
+    return cast("NDArray[Any] | None", values)
 
 
 def td_of(pool: PoolView) -> Float32:

@@ -1,4 +1,4 @@
-"""CAL: ask images whose predictions contradict those of labelled images that look alike."""
+"""CAL: query images whose predictions contradict those of labelled images that look alike."""
 
 import numpy as np
 
@@ -15,12 +15,12 @@ class Cal(ScoreStrategy):
 
     name = "cal"
     title = "CAL"
-    explanation = "Images that look like labelled ones and are predicted otherwise."
-    because = "labelled images that look like it are predicted otherwise"
+    explanation = "Images that look like labelled images but are predicted differently."
+    because = "labelled images that look like it are predicted differently"
     paper = "Margatina et al., Active Learning by Acquiring Contrastive Examples, EMNLP 2021"
     cost = "Time N L D, memory N C beside the features."
     needs = frozenset({"log_p", "features", "labelled_features", "labelled_log_p"})
-    ask_for = "highest"
+    query_end = "highest"
 
     def scores(self, pool: PoolView) -> Floats:
         """(N,) mean divergence in nats over min(10, L) neighbours; 0 while nothing is labelled."""
@@ -31,10 +31,10 @@ class Cal(ScoreStrategy):
         log_q = np.maximum(pool.labelled_log_p, _LOG_ZERO)
         q = np.exp(log_q)
         # KL(q || p) = sum q log q - sum q log p; both sums are linear in q's neighbours, so their means are enough.
-        own = (q * log_q).sum(axis=1)[rows].mean(axis=1)  # (N,)
+        minus_entropy = (q * log_q).sum(axis=1)[rows].mean(axis=1)  # (N,)
         mean_q = np.zeros_like(pool.log_p)  # (N, C)
-        for place in range(k):
-            mean_q += q[rows[:, place]]
+        for rank in range(k):
+            mean_q += q[rows[:, rank]]
         mean_q /= k
-        found: Floats = own - (mean_q * np.maximum(pool.log_p, _LOG_ZERO)).sum(axis=1)
-        return found
+        divergence: Floats = minus_entropy - (mean_q * np.maximum(pool.log_p, _LOG_ZERO)).sum(axis=1)
+        return divergence

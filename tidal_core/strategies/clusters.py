@@ -1,4 +1,4 @@
-"""Seeded k-means: for strategies that look for groups of images before there are labels, and for the first batch asked.
+"""Seeded k-means: for strategies that look for groups of images before there are labels, and for the first query batch.
 
 Lloyd's algorithm from a k-means++ start, as block-wise matrix products. Measured on 100,000 points with 512 features
 and 500 clusters (two busy cores): 75 s with scikit-learn's mini-batches, 15 s so. Nor do threads decide how a stored
@@ -55,7 +55,7 @@ def _assign(points: Float32, centres: Float32) -> tuple[Int64, Float32]:
     """The nearest centre of each point and the squared distance to it."""
     cluster = np.empty(len(points), np.int64)
     nearest = np.empty(len(points), np.float32)
-    for part, squared in blocks(points, centres):
-        cluster[part] = squared.argmin(axis=1)
-        nearest[part] = squared.min(axis=1)
+    for rows, squared in blocks(points, centres):
+        cluster[rows] = squared.argmin(axis=1)
+        nearest[rows] = squared.min(axis=1)
     return cluster, nearest

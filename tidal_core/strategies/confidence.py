@@ -1,4 +1,4 @@
-"""Ask where the classifier's largest probability is lowest."""
+"""Queries where the classifier's largest probability is lowest."""
 
 from tidal_core.method.estimators import confidence
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy
 
 
 class Confidence(ScoreStrategy):
-    """Ask where the classifier's largest probability is lowest."""
+    """Queries where the classifier's largest probability is lowest."""
 
     name = "confidence"
     title = "Least confidence"
-    explanation = "Images whose likeliest class is the least likely."
-    because = "the model gives its first class a low probability"
+    explanation = "Images whose most likely class has a low probability."
+    because = "the model gives its most likely class a low probability"
     paper = "Lewis and Gale, A Sequential Algorithm for Training Text Classifiers, SIGIR 1994"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["confidence"]

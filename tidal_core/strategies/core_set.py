@@ -1,4 +1,4 @@
-"""CoreSet: ask so that no image is far from a labelled one."""
+"""CoreSet: query so that no image is far from a labelled one."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ class CoreSet(Strategy):
 
     name = "coreset"
     title = "CoreSet"
-    explanation = "Images that look unlike everything labelled so far, and unlike each other."
-    because = "it looks unlike everything labelled before and unlike the others asked with it"
+    explanation = "Images that look different from all labelled images and from each other."
+    because = "it looks different from all labelled images and from the others chosen with it"
     paper = "Sener and Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, ICLR 2018"
     cost = "Time N D (L + n), memory N beside the features."
     needs = frozenset({"features", "labelled_features"})

@@ -46,32 +46,32 @@ def blocks(points: Float32, others: Float32) -> Iterator[tuple[slice, Float32]]:
     norms, other_norms = squared_norms(points), squared_norms(others)
     rows = max(1, BLOCK // max(1, len(others)))
     for start in range(0, len(points), rows):
-        part = slice(start, start + rows)
-        yield part, squared_distances(points[part], others, norms[part], other_norms)
+        block = slice(start, start + rows)
+        yield block, squared_distances(points[block], others, norms[block], other_norms)
 
 
 def nearest(points: Float32, others: Float32) -> Float32:
     """Squared distance of each point to the nearest of ``others``; infinite where there are none. (N,)."""
-    found = np.full(len(points), np.inf, np.float32)
+    least = np.full(len(points), np.inf, np.float32)
     if len(others):
-        for part, squared in blocks(points, others):
-            found[part] = squared.min(axis=1)
-    return found
+        for rows, squared in blocks(points, others):
+            least[rows] = squared.min(axis=1)
+    return least
 
 
 def neighbours(points: Float32, others: Float32, k: int) -> Int64:
     """Rows of the k nearest of ``others`` for each point, in no order: (N, k), 1 <= k <= M."""
-    found = np.empty((len(points), k), np.int64)
-    for part, squared in blocks(points, others):
-        found[part] = np.argpartition(squared, k - 1, axis=1)[:, :k]
-    return found
+    nearest_rows = np.empty((len(points), k), np.int64)
+    for block, squared in blocks(points, others):
+        nearest_rows[block] = np.argpartition(squared, k - 1, axis=1)[:, :k]
+    return nearest_rows
 
 
 def mean_distance_within(points: Float32, k: int) -> Float64:
     """Mean distance of each point to its k nearest among the other points, k < N: (N,)."""
-    found = np.empty(len(points), np.float64)
-    for part, squared in blocks(points, points):
+    means = np.empty(len(points), np.float64)
+    for block, squared in blocks(points, points):
         rows = np.arange(len(squared))
-        squared[rows, part.start + rows] = np.inf  # itself is no neighbour
-        found[part] = np.sqrt(np.partition(squared, k - 1, axis=1)[:, :k]).mean(axis=1)
-    return found
+        squared[rows, block.start + rows] = np.inf  # itself is no neighbour
+        means[block] = np.sqrt(np.partition(squared, k - 1, axis=1)[:, :k]).mean(axis=1)
+    return means

@@ -32,10 +32,10 @@ class TidalMarginDiverse(DiverseByScore):
 
     name = "tidal-margin-diverse"
     title = "TiDAL margin, spread"
-    explanation = "Of the images TiDAL margin wants most, those that look unlike each other."
+    explanation = "Among the images that TiDAL margin ranks first, those that look different from each other."
     because = (
-        "its predicted training dynamics hardly favour the class that the model says, and it looks unlike the others "
-        "asked with it"
+        "its predicted training dynamics hardly favour the class that the model predicts, and it looks different from "
+        "the others chosen with it"
     )
     paper = "This project's, of Kye et al., ICCV 2023, and Sener and Savarese, ICLR 2018"
     needs = frozenset({"log_p", "td_log_p", "features", "labelled_features"})
@@ -49,8 +49,11 @@ class MarginDiverse(DiverseByScore):
 
     name = "margin-diverse"
     title = "Margin, spread"
-    explanation = "Of the images margin wants most, those that look unlike each other."
-    because = "the model hardly prefers its first class to its second, and it looks unlike the others asked with it"
+    explanation = "Among the images that margin ranks first, those that look different from each other."
+    because = (
+        "the model finds its two most likely classes almost equally likely, and it looks different from the others "
+        "chosen with it"
+    )
     paper = "This project's, of Scheffer et al., IDA 2001, and Sener and Savarese, ICLR 2018"
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2

@@ -27,11 +27,11 @@ def k_centre(points: Float32, n: int, rng: np.random.Generator, centres: Float32
     norms = squared_norms(points)
     to_nearest = nearest(points, centres)
     chosen = np.empty(n, np.int64)
-    for place in range(n):
+    for i in range(n):
         row = one_of_the_largest(to_nearest, rng)
-        chosen[place] = row
+        chosen[i] = row
         np.minimum(to_nearest, squared_distances(points, points[[row]], norms)[:, 0], out=to_nearest)
-        to_nearest[chosen[: place + 1]] = -1  # its equals stay at 0, and are asked only when nothing else is left
+        to_nearest[chosen[: i + 1]] = -1  # its equals stay at 0, and are chosen only when nothing else is left
     return chosen
 
 
@@ -47,14 +47,14 @@ def k_means_pp(left: Float32, right: Float32, n: int, rng: np.random.Generator) 
     chosen = np.empty(n, np.int64)
     free = np.ones(len(norms), bool)
     row = one_of_the_largest(norms, rng)
-    for place in range(n):
-        chosen[place] = row
+    for i in range(n):
+        chosen[i] = row
         free[row] = False
-        if place == n - 1:
+        if i == n - 1:
             break
-        both = norms + norms[row]
-        distance = both - 2 * (left @ left[row]) * (right @ right[row])
-        distance[distance <= _ROUNDING * both] = 0
+        lengths = norms + norms[row]
+        distance = lengths - 2 * (left @ left[row]) * (right @ right[row])
+        distance[distance <= _ROUNDING * lengths] = 0
         np.minimum(to_nearest, distance, out=to_nearest)
         to_nearest[row] = 0
         row = _draw(to_nearest, free, rng)

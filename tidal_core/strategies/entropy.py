@@ -1,4 +1,4 @@
-"""Ask where the classifier's probabilities have the highest entropy."""
+"""Queries where the classifier's probabilities have the highest entropy."""
 
 from tidal_core.method.estimators import entropy
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy
 
 
 class Entropy(ScoreStrategy):
-    """Ask where the classifier's probabilities have the highest entropy."""
+    """Queries where the classifier's probabilities have the highest entropy."""
 
     name = "entropy"
     title = "Entropy"
     explanation = "Images whose probabilities are spread over several classes."
-    because = "the model's probabilities are spread over several classes"
+    because = "the model spreads its probabilities over several classes"
     paper = "Shannon 1948; Settles, Active Learning Literature Survey, 2009"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["entropy"]

@@ -38,15 +38,15 @@ def herd(
     kernel's width in the same distance. Time N T D for T images that are stood for, memory 4 N T bytes.
     """
     size = len(points)
-    part = np.arange(size)
+    target_rows = np.arange(size)
     most = min(STAND_FOR, max(1, NUMBERS // size))
     if size > most:
-        part = np.sort(rng.choice(size, most, replace=False))
-    targets = points[part]
-    kernel = np.empty((size, len(part)), np.float32)  # (N, T)
+        target_rows = np.sort(rng.choice(size, most, replace=False))
+    targets = points[target_rows]
+    kernel = np.empty((size, len(target_rows)), np.float32)  # (N, T)
     for rows, squared in blocks(points, targets):
         np.exp(squared / -(sigma**2), out=kernel[rows])
-    need = np.ones(len(part), np.float32) if weights is None else weights[part].astype(np.float32)
+    need = np.ones(len(target_rows), np.float32) if weights is None else weights[target_rows].astype(np.float32)
     covered = np.exp(nearest(targets, chosen_before) / -(sigma**2)).astype(np.float32)  # (T,) exp(-inf) = 0
 
     gains = np.empty(size, np.float64)
@@ -61,8 +61,8 @@ def herd(
     while len(chosen) < n:
         _, turn, known_at, row = heappop(heap)
         if known_at < len(chosen):
-            now = float(np.maximum(kernel[row] - covered, 0) @ need)
-            heappush(heap, (-now, turn, len(chosen), row))
+            gain = float(np.maximum(kernel[row] - covered, 0) @ need)
+            heappush(heap, (-gain, turn, len(chosen), row))
             continue
         chosen.append(row)
         np.maximum(covered, kernel[row], out=covered)

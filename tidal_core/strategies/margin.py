@@ -1,4 +1,4 @@
-"""Ask where the classifier's two likeliest classes are nearest."""
+"""Queries where the classifier's two likeliest classes are nearest."""
 
 from tidal_core.method.estimators import margin
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy
 
 
 class Margin(ScoreStrategy):
-    """Ask where the classifier's two likeliest classes are nearest."""
+    """Queries where the classifier's two likeliest classes are nearest."""
 
     name = "margin"
     title = "Margin"
-    explanation = "Images where two classes are nearly level."
-    because = "the model hardly prefers its first class to its second"
+    explanation = "Images where two classes are almost equally likely."
+    because = "the model finds its two most likely classes almost equally likely"
     paper = "Scheffer et al., Active Hidden Markov Models for Information Extraction, IDA 2001"
     needs = frozenset({"log_p"})
     estimator = ESTIMATORS["margin"]

@@ -1,4 +1,4 @@
-"""MaxHerding: with few labels, ask the images that stand for most others."""
+"""MaxHerding: with few labels, query the images that stand for most others."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ class MaxHerding(Strategy):
 
     name = "maxherding"
     title = "MaxHerding"
-    explanation = "Images that stand for most others that no label stands for; meant for the first few dozen labels."
-    because = "it stands for many images that no label stands for yet"
+    explanation = "Images that represent the most others without a label; meant for the first few dozen labels."
+    because = "it represents many images that no label represents yet"
     paper = "Bae, Wang and Sutherland, Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024"
     cost = "Time N T D for T = 4,000 images of the pool that are to be covered, memory 4 N T bytes, at most 640 MB."
     needs = frozenset({"features", "labelled_features"})

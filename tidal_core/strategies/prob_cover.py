@@ -1,4 +1,4 @@
-"""ProbCover: with few labels, ask the images whose surroundings hold the most images that no label covers yet."""
+"""ProbCover: with few labels, query the images whose surroundings hold the most images that no label covers yet."""
 
 import numpy as np
 
@@ -17,8 +17,8 @@ class ProbCover(Strategy):
 
     name = "probcover"
     title = "ProbCover"
-    explanation = "Images with the most unlabelled images close by; meant for the first few dozen labels."
-    because = "many images that no label covers yet lie close to it"
+    explanation = "Images that many others look like, where none is labelled yet; meant for the first few dozen labels."
+    because = "many images look like it, and none that look alike is labelled yet"
     paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
     cost = "Time N^2 D (minutes for 100,000 images), memory N D for copies: the graph is never written out."
     needs = frozenset({"features", "labelled_features"})
@@ -41,8 +41,8 @@ def pure_radius(points: Float32, classes: int, rng: np.random.Generator) -> floa
     probed = rng.permutation(len(points))[:PROBED]
     to_other = np.full(len(probed), np.inf)
     for c in np.unique(cluster):
-        own = cluster[probed] == c
-        to_other[own] = nearest(points[probed[own]], points[cluster != c])
+        of_class = cluster[probed] == c
+        to_other[of_class] = nearest(points[probed[of_class]], points[cluster != c])
     if np.isinf(to_other).all():
         return 0.0
     return float(np.sort(to_other)[len(probed) // MIXED])
@@ -57,19 +57,19 @@ def cover(points: Float32, n: int, radius: float, rng: np.random.Generator, cent
     gain = np.zeros(len(points), np.int64)  # points that choosing this one would newly cover
     _count(points, points[~covered], radius, gain, 1)
     chosen = np.empty(n, np.int64)
-    for place in range(n):
+    for i in range(n):
         row = one_of_the_largest(gain, rng)
-        chosen[place] = row
+        chosen[i] = row
         new = ~covered & (nearest(points, points[row : row + 1]) < radius)
         new[row] = not covered[row]
         covered |= new
         _count(points, points[new], radius, gain, -1)
-        gain[chosen[: place + 1]] = np.iinfo(np.int64).min
+        gain[chosen[: i + 1]] = np.iinfo(np.int64).min
     return chosen
 
 
 def _count(points: Float32, others: Float32, radius: float, gain: Int64, sign: int) -> None:
     """Add ``sign`` times the number of ``others`` nearer than the radius to each point to ``gain``."""
     if len(others):
-        for part, squared in blocks(points, others):
-            gain[part] += sign * (squared < radius).sum(axis=1)
+        for rows, squared in blocks(points, others):
+            gain[rows] += sign * (squared < radius).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Ask at random: what every other strategy is measured against."""
+"""Queries at random: what every other strategy is measured against."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from tidal_core.strategies.base import Strategy
 
 
 class RandomChoice(Strategy):
-    """Ask at random."""
+    """Queries at random."""
 
     name = "random"
     title = "Random"
-    explanation = "Any image, each as likely as the next."
-    because = "it was drawn at random"
+    explanation = "Any image, each with the same chance."
+    because = "it was picked at random"
     paper = "None: the baseline."
     cost = "Time and memory N."
     ranks_all = True

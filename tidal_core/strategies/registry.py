@@ -42,15 +42,15 @@ from tidal_core.strategies.typi_clust import TypiClust
 
 
 class NotInstalled(Strategy):
-    """Stands for a strategy that rounds were ranked by and that is not there any more: it can be named, not asked."""
+    """Stands for a strategy that ranked rounds and is no longer installed: it has a name, but cannot choose."""
 
-    explanation = "Which images it asks for is known once its package is installed again."
+    explanation = "Install its package again to see which images it chooses."
     paper = "Not known."
     cost = "Not known."
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.title = f"the strategy “{name}”, which is not installed any more"
+        self.title = f"the strategy “{name}”, which is no longer installed"
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """Raises InputError."""
@@ -85,14 +85,14 @@ BUILT_IN: tuple[type[Strategy], ...] = (
 
 def get(name: str) -> Strategy:
     """The strategy of this name. Raises InputError, which lists the names, for one that is not there."""
-    found, wrong = _all()
-    if name not in found:
-        raise InputError(" ".join((f"There is no strategy {name!r}; choose one of {', '.join(found)}.", *wrong)))
-    return found[name]
+    by_name, faults = _all()
+    if name not in by_name:
+        raise InputError(" ".join((f"There is no strategy {name!r}; choose one of {', '.join(by_name)}.", *faults)))
+    return by_name[name]
 
 
 def of_round(name: str) -> Strategy:
-    """The strategy that ranked a round, for telling people: one that is not installed any more has its name only."""
+    """The strategy that ranked a round, to name it: one that is no longer installed has its name only."""
     return _all()[0].get(name) or NotInstalled(name)
 
 
@@ -113,32 +113,32 @@ def reload() -> None:
 
 @cache
 def _all() -> tuple[dict[str, Strategy], tuple[str, ...]]:
-    found: dict[str, Strategy] = {kind.name: kind() for kind in BUILT_IN}
-    wrong: list[str] = []
+    by_name: dict[str, Strategy] = {kind.name: kind() for kind in BUILT_IN}
+    faults: list[str] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             loaded = point.load()
             strategy = loaded() if isinstance(loaded, type) else loaded
         except Exception as error:  # whatever a foreign module raises while it is imported
-            wrong.append(f"The strategy {point.name} ({point.value}) could not be loaded: {error}")
+            faults.append(f"The strategy {point.name} ({point.value}) could not be loaded: {error}")
             continue
-        problem = _problem(strategy, found)
+        problem = _problem(strategy, by_name)
         if problem:
-            wrong.append(f"The strategy {point.name} ({point.value}) {problem}.")
+            faults.append(f"The strategy {point.name} ({point.value}) {problem}.")
         else:
-            found[strategy.name] = strategy
-    return found, tuple(wrong)
+            by_name[strategy.name] = strategy
+    return by_name, tuple(faults)
 
 
-def _problem(strategy: object, found: Mapping[str, Strategy]) -> str:
+def _problem(strategy: object, by_name: Mapping[str, Strategy]) -> str:
     """Why it cannot be used, as the end of a sentence; empty when it can."""
     if not isinstance(strategy, Strategy):
-        return "is no tidal_core.strategies.Strategy"
+        return "is not a subclass of tidal_core.strategies.Strategy; derive it from that class"
     missing = [text for text in TEXTS if not isinstance(getattr(strategy, text, None), str)]
     if missing:
-        return f"does not say its {' and '.join(missing)}; give the class these texts"
-    if not re.fullmatch(r"[^+/,\s]+", strategy.name):  # what the names of arms are put together with
-        return f"has the name {strategy.name!r}; leave out blanks, commas, plus signs and strokes"
-    if strategy.name in found:
-        return f"has a name that is taken: {strategy.name}"
+        return f"lacks its {' and '.join(missing)}; give its class these texts"
+    if not re.fullmatch(r"[^+/,\s]+", strategy.name):  # what joins the parts of a configuration's name
+        return f"has the name {strategy.name!r}; choose one without spaces, commas, plus signs and slashes"
+    if strategy.name in by_name:
+        return f"has the name {strategy.name!r}, which is taken already; choose another name"
     return ""

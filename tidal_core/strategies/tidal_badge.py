@@ -13,10 +13,12 @@ class TidalBadge(Strategy):
 
     name = "tidal-badge"
     title = "TiDAL BADGE"
-    explanation = "Images that would move the model much, judged by its learning path too, each in its own direction."
+    explanation = (
+        "Images whose labels would move the model most, by their training dynamics too, each in a different way."
+    )
     because = (
-        "its label would move the model much, judged by its predicted training dynamics too, and in another "
-        "direction than the others asked with it"
+        "its label would move the model a lot, by its predicted training dynamics too, and in a different way than "
+        "the others chosen with it"
     )
     paper = "This project's, of Ash et al., ICLR 2020, and Kye et al., ICCV 2023"
     cost = "Time n N (C + D), memory N C beside the features, as BADGE."

@@ -1,4 +1,4 @@
-"""Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
+"""Queries where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
 
 from tidal_core.method.estimators import td_confidence
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy, td_of
 
 
 class TidalConfidence(ScoreStrategy):
-    """Ask where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
+    """Queries where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
 
     name = "tidal-confidence"
     title = "TiDAL confidence"
-    explanation = "Images whose predicted learning path gave the suggested class the least."
-    because = "its predicted training dynamics gave little to the class that the model says"
+    explanation = "Images whose predicted training dynamics give the suggested class a low probability."
+    because = "its predicted training dynamics give the class that the model predicts a low probability"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (27)"
     needs = frozenset({"log_p", "td_log_p"})
     estimator = ESTIMATORS["td_confidence"]

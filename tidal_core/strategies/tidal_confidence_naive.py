@@ -1,4 +1,4 @@
-"""Ask where the largest predicted training dynamics are lowest (P-bar_0)."""
+"""Queries where the largest predicted training dynamics are lowest (P-bar_0)."""
 
 from tidal_core.method.estimators import td_confidence_naive
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy, td_of
 
 
 class TidalConfidenceNaive(ScoreStrategy):
-    """Ask where the largest predicted training dynamics are lowest (P-bar_0)."""
+    """Queries where the largest predicted training dynamics are lowest (P-bar_0)."""
 
     name = "tidal-confidence-naive"
     title = "TiDAL confidence, naive"
-    explanation = "Images whose predicted learning path favours no class much."
-    because = "its predicted training dynamics favour no class much"
+    explanation = "Images whose predicted training dynamics give no class a high probability."
+    because = "its predicted training dynamics give no class a high probability"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (28)"
     needs = frozenset({"td_log_p"})
     estimator = ESTIMATORS["td_confidence_naive"]

@@ -1,4 +1,4 @@
-"""Ask where the predicted training dynamics have the highest entropy (H-bar)."""
+"""Queries where the predicted training dynamics have the highest entropy (H-bar)."""
 
 from tidal_core.method.estimators import td_entropy
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,11 +6,11 @@ from tidal_core.strategies.base import ScoreStrategy, td_of
 
 
 class TidalEntropy(ScoreStrategy):
-    """Ask where the predicted training dynamics have the highest entropy (H-bar)."""
+    """Queries where the predicted training dynamics have the highest entropy (H-bar)."""
 
     name = "tidal-entropy"
     title = "TiDAL entropy"
-    explanation = "Images whose predicted learning path is spread over several classes."
+    explanation = "Images whose predicted training dynamics are spread over several classes."
     because = "its predicted training dynamics are spread over several classes"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 2"
     needs = frozenset({"td_log_p"})

@@ -1,4 +1,4 @@
-"""Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
+"""Queries where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
 from tidal_core.method.estimators import td_margin
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy, td_of
 
 
 class TidalMargin(ScoreStrategy):
-    """Ask where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
+    """Queries where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
     name = "tidal-margin"
     title = "TiDAL margin"
-    explanation = "Images whose predicted learning path favours the suggested class by the least."
-    because = "its predicted training dynamics hardly favour the class that the model says"
+    explanation = "Images whose predicted training dynamics hardly favour the suggested class."
+    because = "its predicted training dynamics hardly favour the class that the model predicts"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, Equation 3"
     needs = frozenset({"log_p", "td_log_p"})
     estimator = ESTIMATORS["td_margin"]

@@ -1,4 +1,4 @@
-"""Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
+"""Queries where the two largest predicted training dynamics are nearest (M-bar_0)."""
 
 from tidal_core.method.estimators import td_margin_naive
 from tidal_core.records import ESTIMATORS, Floats, PoolView
@@ -6,12 +6,12 @@ from tidal_core.strategies.base import ScoreStrategy, td_of
 
 
 class TidalMarginNaive(ScoreStrategy):
-    """Ask where the two largest predicted training dynamics are nearest (M-bar_0)."""
+    """Queries where the two largest predicted training dynamics are nearest (M-bar_0)."""
 
     name = "tidal-margin-naive"
     title = "TiDAL margin, naive"
-    explanation = "Images whose predicted learning path has two classes nearly level."
-    because = "its predicted training dynamics hardly favour one class over the next"
+    explanation = "Images whose predicted training dynamics favour two classes almost equally."
+    because = "its predicted training dynamics favour two classes almost equally"
     paper = "Kye et al., TiDAL: Learning Training Dynamics for Active Learning, ICCV 2023, appendix (26)"
     needs = frozenset({"td_log_p"})
     estimator = ESTIMATORS["td_margin_naive"]

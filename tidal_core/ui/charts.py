@@ -57,10 +57,10 @@ def _downloads(title: str, key: str, build: Build) -> None:
         default="PNG",
         required=True,
         key=f"{key}-format",
-        help="What the camera saves that appears above the figure.",
+        help="The format that the camera button above the figure saves.",
     )
     st.download_button(
-        "Web page that stays interactive",
+        "Interactive web page",
         lambda: as_html(title, build()[1]),
         f"{name}.html",
         "text/html",

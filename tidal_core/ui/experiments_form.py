@@ -15,11 +15,12 @@ from tidal_core.experiments.datasets import available, keep_project
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
 from tidal_core.experiments.protocol import PRESETS, Protocol, Tail
 from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.text import literal
 from tidal_core.ui.runtime import get_studio
 
-START_WORDS = {False: "Every round from fresh weights (cold)", True: "Carried over from round to round (warm)"}
+START_WORDS = {False: "Start every round from new weights (cold)", True: "Continue from the round before (warm)"}
 TAIL_WORDS: dict[Tail, str] = {
-    "exponential": "Exponential: each class is a little smaller",
+    "exponential": "Exponential: each class is a little smaller than the one before",
     "step": "Step: the second half of the classes is small",
 }
 
@@ -38,21 +39,21 @@ def start_form() -> None:
         dataset = left.selectbox("Images with known labels", names, key="exp-data")
         preset = left.selectbox(
             "Preset", list(PRESETS), key="exp-preset",
-            help="human: as a person labels, minutes a run. paper: as published, hours a run on a GPU. quick: a try.",
+            help="quick: a first try. human: as people label, minutes a run. paper: as published, hours on a GPU.",
         )  # fmt: skip
         arms = right.multiselect(
             "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms",
             format_func=lambda name: f"{strategies.get(name).title} ({name})",
         )  # fmt: skip
         more = right.text_input(
-            "More arms", key="exp-more", placeholder="random+td, tidal-entropy/plain",
-            help="+td trains the TD module along; /plain judges what was asked by a plain classifier.",
+            "Additional configurations", key="exp-more", placeholder="random+td, tidal-entropy/plain",
+            help="+td also trains the TD module; /plain measures accuracy with a classifier trained without it.",
         )  # fmt: skip
         protocol = PRESETS[str(preset)]
         columns = st.columns(5)
-        runs = int(columns[0].number_input("Runs of each", 1, 50, 3, key="exp-runs"))
+        runs = int(columns[0].number_input("Runs per configuration", 1, 50, 3, key="exp-runs"))
         first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{preset}"))
-        step = int(columns[2].number_input("Labels a round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
+        step = int(columns[2].number_input("Labels per round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
         rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{preset}"))
         ratio = float(columns[4].number_input("Imbalance ratio", 1.0, 1000.0, 1.0, key="exp-ratio"))
         protocol = _more_choices(protocol, str(preset))
@@ -67,12 +68,12 @@ def start_form() -> None:
                 play(begun)
                 st.session_state["exp-shown"] = begun.name
             except TidalError as error:
-                st.error(str(error), icon=":material/error:")
+                st.error(literal(str(error)), icon=":material/error:")
 
 
 def _more_choices(protocol: Protocol, preset: str) -> Protocol:
     """What few change; the preset's where it is not shown."""
-    if not st.toggle("More choices", key="exp-more-choices"):
+    if not st.toggle("More options", key="exp-more-choices"):
         return protocol
     left, right = st.columns(2, gap="large")
     warm = left.selectbox(
@@ -81,16 +82,16 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
         help="Cold: the accuracy of a round depends on its labels alone. Warm: as the studio trains, and as published.",
     )  # fmt: skip
     tail = right.selectbox(
-        "How classes thin out", list(TAIL_WORDS), format_func=TAIL_WORDS.__getitem__, key="exp-tail",
-        help="Where the imbalance ratio is above 1.",
+        "Class imbalance shape", list(TAIL_WORDS), format_func=TAIL_WORDS.__getitem__, key="exp-tail",
+        help="Used when the imbalance ratio is above 1.",
     )  # fmt: skip
     stale = left.toggle(
-        "The studio's delay", key="exp-stale",
-        help="Each batch is answered from the ranking before the last, as when a person labels while the model trains.",
+        "Delay as in the studio", key="exp-stale",
+        help="Each batch comes from the ranking of the round before, as when a person labels while the model trains.",
     )  # fmt: skip
     audit = right.slider(
         "Share of audit images", 0.0, 0.5, 0.0, 0.05, key="exp-audit",
-        help="So many of the labels go to a sample that is never trained on, as in the studio.",
+        help="This share of images is picked at random, only to measure accuracy, as in the studio.",
     )  # fmt: skip
     train = dataclasses.replace(protocol.train, warm_start=bool(warm))
     return dataclasses.replace(protocol, train=train, tail=tail, stale=stale, audit_share=float(audit))
@@ -99,21 +100,21 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
 def ways_of_asking() -> None:
     """What each strategy does, where it is from and what it costs; those of other packages that cannot be used."""
     for problem in strategies.problems():
-        st.warning(problem, icon=":material/extension_off:")
-    with st.expander("What each way of asking does", icon=":material/help:"):
+        st.warning(literal(problem), icon=":material/extension_off:")
+    with st.expander("What each strategy does", icon=":material/help:"):
         every = [strategies.get(name) for name in strategies.names()]
         st.dataframe(
             {
-                "Title": [one.title for one in every],
-                "Name": [one.name for one in every],
-                "Asks for": [one.explanation for one in every],
-                "From": [one.paper for one in every],
-                "Cost": [one.cost for one in every],
-                "Trained beside": [", ".join(sorted(one.companions)) for one in every],
+                "Title": [strategy.title for strategy in every],
+                "Name": [strategy.name for strategy in every],
+                "Chooses": [strategy.explanation for strategy in every],
+                "Source": [strategy.paper for strategy in every],
+                "Cost": [strategy.cost for strategy in every],
+                "Extra model heads": [", ".join(sorted(strategy.companions)) for strategy in every],
             },
             hide_index=True,
         )
-        st.caption("N images in the pool, L labelled, C classes, D features, n asked.")
+        st.caption("N: images in the pool, L: labelled images, C: classes, D: features, n: images chosen.")
 
 
 def _keep_labels(dataset: str) -> None:
@@ -129,4 +130,4 @@ def play(experiment: Experiment) -> None:
     if experiment.owner is None:
         (experiment.folder / "log.txt").unlink(missing_ok=True)
         owner.start(["experiment-resume", experiment.name], experiment.folder)
-    st.toast(f"{experiment.name} plays in the background.")
+    st.toast(f"{literal(experiment.name)} runs in the background.")

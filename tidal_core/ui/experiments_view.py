@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.errors import TidalError
+from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments import owner, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Arm
@@ -18,6 +18,7 @@ from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, 
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
 from tidal_core.records import Float64
+from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, play
 
@@ -40,17 +41,21 @@ def choose() -> Experiment | None:
     """The experiment to look at, with its controls."""
     found = experiments(home())
     if not found:
-        st.info("No experiment yet. Start one above: on the digits the preset quick takes less than a minute.")
+        st.info("No experiment yet. Start one above: with the digits and the preset quick it takes less than a minute.")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Experiment", [one.name for one in found], key="exp-shown", width=320)
-        experiment = next(one for one in found if one.name == name)
-        done, total = rounds_done(experiment)
+        name = st.selectbox("Experiment", [experiment.name for experiment in found], key="exp-shown", width=320)
+        experiment = next(experiment for experiment in found if experiment.name == name)
+        try:
+            done, total = rounds_done(experiment)
+        except InputError as error:
+            st.error(literal(str(error)))
+            return None
         running, finished = experiment.owner is not None, done == total
         if st.button("Stop", icon=":material/stop:", key="exp-stop", disabled=not running) and owner.stop(
             experiment.folder
         ):
-            st.toast("Stopped. Finished rounds stay; go on whenever you like.")
+            st.toast("Stopped. Finished rounds are kept; press “Go on” to continue.")
         if st.button("Go on", icon=":material/play_arrow:", key="exp-go-on", disabled=running or finished):
             play(experiment)
     return experiment
@@ -63,12 +68,12 @@ def progress(experiment: Experiment) -> None:
     seen = st.session_state.get(f"exp-seen-{experiment.name}")
     st.session_state[f"exp-seen-{experiment.name}"] = (done, running)
     if running or done < total:
-        st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not playing now"))
+        st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not running now"))
         said = last_words(experiment)
         if running and not done:
-            said = "Getting ready: the images, the network."
+            said = "Loading the images and the network."
         if said:
-            st.caption(said if running else f"It said last: {said}")
+            st.caption(literal(said) if running else f"Last message: {literal(said)}")
     if seen is not None and seen != (done, running):
         st.rerun()
 
@@ -78,7 +83,7 @@ def compare(experiment: Experiment) -> None:
     try:
         results = load(experiment)
     except TidalError as error:
-        st.warning(str(error))
+        st.warning(literal(str(error)))
         return
     if not len(results.labels):
         st.info("The first round is not finished yet.")
@@ -86,26 +91,28 @@ def compare(experiment: Experiment) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric: Metric = st.segmented_control(
             "Measure", list(METRICS), default="accuracy", required=True,
-            format_func=lambda one: METRICS[one].removesuffix(" accuracy"), key="exp-metric",
+            format_func=lambda name: METRICS[name].removesuffix(" accuracy"), key="exp-metric",
         )  # fmt: skip
         ratio = results.imbalances[0]
         if len(results.imbalances) > 1:
             ratio = st.selectbox("Imbalance ratio", results.imbalances, key="exp-shown-ratio", width=160)
-        only_variants = st.toggle("Variants of TiDAL only", key="exp-variants", help="Figure 13 of the paper.")
+        only_variants = st.toggle("Variants of TiDAL only", key="exp-variants", help="As in figure 13 of the paper.")
     values = results.setting(ratio, metric)
     if only_variants:
         values = {arm: one for arm, one in values.items() if arm in VARIANTS}
     pair = side_by_side(results, values, METRICS[metric])
     _curves(experiment, results, values, ratio, METRICS[metric], pair)
     titles = _titles(results.arms)
-    wins = figures.WinsInfo(win_matrix([results.setting(one, metric) for one in results.imbalances]), titles)
+    wins = figures.WinsInfo(
+        win_matrix([results.setting(imbalance, metric) for imbalance in results.imbalances]), titles
+    )
     theme = charts.page_theme()
     if wins.wins.points:
         charts.chart(
             f"Who beats whom by {METRICS[metric].lower()}",
-            f"Of the up to {wins.wins.points} points (numbers of labels times imbalance ratios) that two have in "
-            "common, the share at which the row is better than the column with a paired p below 0.05, not adjusted: a "
-            "summary, no test.",
+            f"Two configurations share up to {wins.wins.points} points (numbers of labels times imbalance ratios). "
+            "Shown is the share of points at which the row is better than the column with a paired p below 0.05, not "
+            "adjusted: a summary, not a test.",
             "exp-wins",
             lambda: (wins, figures.wins_figure(wins, theme)),
         )
@@ -136,7 +143,7 @@ def _curves(
         lambda: (absolute, figures.curves_figure(absolute, theme)),
     )
     if "random" not in values:
-        st.caption("Accuracy relative to random asking is shown once random is compared, too.")
+        st.caption("To see accuracy relative to random choice, add random to the comparison.")
         return
     published, begins = _published(experiment, tuple(values), ratio)
     against = figures.curves_info(
@@ -149,7 +156,7 @@ def _curves(
         lambda: (against, figures.curves_figure(against, theme)),
     )
     if begins:
-        st.caption(f"The published curves begin at {begins:,} labels, where this experiment does not come to.")
+        st.caption(f"The published curves begin at {begins:,} labels, more than this experiment has.")
 
 
 def _behind(experiment: Experiment, titles: dict[str, str], pair: tuple[str, ...]) -> set[str]:
@@ -160,7 +167,7 @@ def _behind(experiment: Experiment, titles: dict[str, str], pair: tuple[str, ...
     picked = st.multiselect(
         "In colour", list(titles), [arm for arm in usual if arm in titles], format_func=titles.__getitem__,
         max_selections=figures.MOST_COLOURS, key=f"exp-colour-{experiment.name}-{'-'.join(pair)}",
-        help="With its interval. The others are grey lines; point at one for its name.",
+        help="Shown with their intervals. The others are grey lines; point at one for its name.",
     )  # fmt: skip
     return set(titles).difference(picked) if picked else set()
 
@@ -173,7 +180,7 @@ def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> t
         return {}, 0
     found = {arm: one for arm, one in figures.read_published(file, spec.dataset, ratio).items() if arm in arms}
     cut = {arm: one for arm, whole in found.items() if len((one := whole.until(spec.protocol.last_labels)).labels) > 1}
-    return cut, 0 if cut or not found else min(int(one.labels[0]) for one in found.values())
+    return cut, 0 if cut or not found else min(int(curve.labels[0]) for curve in found.values())
 
 
 def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
@@ -185,18 +192,18 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
     best = max(ended, key=ended.__getitem__)
     one, two = st.columns(2, gap="large")
     titles = _titles(names)
-    arm = str(one.selectbox("This way of asking", names, names.index(best), titles.__getitem__, key="exp-one",
-                            help="At first the one that ended highest: of many, some lead by chance."))  # fmt: skip
+    arm = str(one.selectbox("This configuration", names, names.index(best), titles.__getitem__, key="exp-one",
+                            help="First: the one with the best final mean; of many, some lead by chance."))  # fmt: skip
     start = names.index("random") if "random" in names else 0
     other = str(two.selectbox("Against", names, start, titles.__getitem__, key="exp-two"))
     for column, name in ((one, arm), (two, other)):
         found = band(setting[name])
         if not found.n.any():
-            column.caption(f"{titles[name]} was not measured so.")
+            column.caption(f"{literal(titles[name])} has no such measurement.")
             return arm, other
         known = int((found.n > 0).sum()) - 1
         column.metric(
-            f"{titles[name]}, {results.labels[known]:,} labels",
+            f"{literal(titles[name])}, {results.labels[known]:,} labels",
             f"{found.mean[known]:.1%}",
             help=f"{measure}, mean of {found.n[known]} runs.",
             chart_data=[float(value) for value in found.mean[: known + 1]],
@@ -208,7 +215,7 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
     labels = results.labels[: pair[0].shape[1]]
     if len(pair[0]):
         means = (values.mean(axis=0) for values in pair)
-        st.markdown(f"**{same_accuracy(labels, *means) or 'The two have no accuracy in common yet.'}**")
+        st.markdown(f"**{same_accuracy(labels, *means) or 'No accuracy was reached by both yet.'}**")
     st.caption(beyond_chance(labels, *pair, candidates=len(names) - 1))
     return arm, other
 
@@ -224,4 +231,4 @@ def _tables(experiment: Experiment, results: Results) -> None:
     with st.container(key="exp-tables"):
         st.html("<style>.st-key-exp-tables table { display: block; overflow-x: auto; }</style>")
         st.markdown(report.markdown(results))
-    st.caption(f"The same files are in {experiment.folder} after each play.")
+    st.caption(f"The same files are in {literal(str(experiment.folder))} after each run.")

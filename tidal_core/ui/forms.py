@@ -8,6 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from tidal_core.errors import TidalError
+from tidal_core.text import literal
 
 T = TypeVar("T")
 
@@ -25,5 +26,5 @@ def attempt(action: Callable[[], T]) -> T | None:
     try:
         return action()
     except TidalError as error:
-        st.error(str(error))
+        st.error(literal(str(error)))
         return None

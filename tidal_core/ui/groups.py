@@ -9,28 +9,28 @@ import streamlit as st
 from tidal_core.figures import groups as figures
 from tidal_core.figures.palettes import ClassStyle, Theme, class_colour
 from tidal_core.projects import Project
-from tidal_core.records import ImageRecord, Int64, RoundRecord
+from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
 from tidal_core.store.views import MapRows
 from tidal_core.ui import charts, life, looking
 from tidal_core.ui.thumbnails import thumbnails
 
 MAP = "Data map"
 MAP_HELP = (
-    "Each point is a labelled image. Up: the model was sure of its label over the epochs (confidence). To the right: "
-    "it changed its mind (variability). Top left is easy, right is ambiguous, bottom left is hard or wrongly labelled. "
-    "Click a point to see its image, or take the lasso above the figure and draw around some. (Swayamdipta et al. 2020)"
+    "Each point is a labelled image. Up: a high probability of its label over the epochs (confidence). Right: that "
+    "probability changed much (variability). Top left is easy, right is ambiguous, bottom left is hard or mislabelled. "
+    "Click a point to see its image, or use the lasso above the figure to select several. (Swayamdipta et al. 2020)"
 )
 BANDS = "Curves of groups"
 BANDS_HELP = (
-    "The line is the median probability of the label in each group, the band holds the middle half of its images. "
-    "A class that stays low for long is hard to learn or unclear to the people who label it."
+    "The line is the median probability of the label in each group; the band covers the middle half of its images. "
+    "A class that stays low is hard to learn or labelled inconsistently."
 )
-COLOURS = {"correctness": "How often it was right", "class": "Class", "annotator": "Who labelled it"}
+COLOURS = {"correctness": "Correct epochs", "class": "Class", "annotator": "Annotator"}
 GROUPS = {
     "class": "By class",
-    "annotator": "By who labelled it",
-    "time": "Labelled early or late",
-    "purpose": "Asked by the model or at the start",
+    "annotator": "By annotator",
+    "time": "By time (early or late)",
+    "purpose": "By how it was chosen",
 }
 PICKED_AT_MOST = 48
 
@@ -60,14 +60,14 @@ def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundReco
     done = looking.done_rounds(project)
     if with_curves:
         kept = set(project.store.curves.rounds_kept())
-        done = [one for one in done if one.id in kept]
+        done = [record for record in done if record.id in kept]
     if not done:
         return None
-    records = {one.id: one for one in done}
+    records = {record.id: record for record in done}
     chosen = st.selectbox(
         "Round",
         list(records)[::-1],
-        format_func=lambda one: f"Round {one}, {records[one].labels:,} labels",
+        format_func=lambda round_id: f"Round {round_id}, {records[round_id].labels:,} labels",
         key=key,
         width=240,
     )
@@ -109,21 +109,19 @@ def data_map(project: Project) -> None:
     charts.heading(MAP, MAP_HELP, "map", lambda: (found, figure))
     key = f"map-{project.slug}-{record.id}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
-    picked = [int(one) for one in charts.picked(selection)]
+    picked = [int(image_id) for image_id in charts.picked(selection)]
     _selected(project, picked)
 
 
 def _selected(project: Project, picked: list[int]) -> None:
     if not picked:
-        st.caption(
-            "Click a point to see its image. To see several, take the lasso above the figure and draw around them."
-        )
+        st.caption("Click a point to see its image. To see several, draw around them with the lasso above the figure.")
         return
     chosen = picked[0]
     if len(picked) > 1:
         shown = picked[:PICKED_AT_MOST]
         more = f", the first {PICKED_AT_MOST} are shown" if len(picked) > PICKED_AT_MOST else ""
-        st.caption(f"{len(picked):,} images{more}. Click one for its life.")
+        st.caption(f"{len(picked):,} images{more}. Click one to see its curves.")
         clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get("map-chosen"))
         if clicked is not None:
             st.session_state["map-chosen"] = clicked
@@ -140,21 +138,12 @@ def _selected(project: Project, picked: list[int]) -> None:
 
 def _by_class(rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]) -> tuple[Int64, list[ClassStyle]]:
     members = looking.styles_of(record, styles)
-    return positions(rows.class_ids, record), members
-
-
-def positions(class_ids: Int64, record: RoundRecord) -> Int64:
-    """Class ids (N,) as positions in the round's class order."""
-    order = np.array(record.class_ids, dtype=np.int64)
-    by_id = np.argsort(order)
-    return by_id[np.searchsorted(order, class_ids, sorter=by_id)].astype(np.int64)
+    return class_positions(rows.class_ids, record.class_ids), members
 
 
 def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
     names, group = np.unique(rows.annotators.astype(str), return_inverse=True)
-    members = [
-        ClassStyle(place, str(one) or "taken back since", class_colour(place)) for place, one in enumerate(names)
-    ]
+    members = [ClassStyle(place, str(one) or "undone since", class_colour(place)) for place, one in enumerate(names)]
     return group.astype(np.int64), members
 
 
@@ -173,8 +162,8 @@ def _grouped(
     if by == "purpose":
         asked = rows.purposes == "query"
         return asked.astype(np.int64), [
-            ClassStyle(0, "asked at the start", class_colour(0)),
-            ClassStyle(1, "asked by the model", class_colour(9)),
+            ClassStyle(0, "chosen at the start", class_colour(0)),
+            ClassStyle(1, "chosen by the model", class_colour(9)),
         ]
     return _by_class(rows, record, styles)
 
@@ -185,7 +174,7 @@ def bands(project: Project) -> None:
         record = _choose_round(project, "bands-round", with_curves=True)
         by = st.selectbox("Groups", list(GROUPS), format_func=GROUPS.__getitem__, key="bands-by", width=300)
     if record is None:
-        st.info("The curves of all rounds were dropped to save space. They are kept again from the next round on.")
+        st.info("The curves of all rounds were deleted to save space. The next round records them again.")
         return
     answers = project.store.answers.last_seq()
     rows = _rows(project, record)
@@ -197,7 +186,7 @@ def bands(project: Project) -> None:
         project,
         record.id,
         looking.key_of(project, record),
-        positions(rows.class_ids, record)[counted],
+        class_positions(rows.class_ids, record.class_ids)[counted],
         group[counted],
         counted,
         answers,
@@ -207,7 +196,7 @@ def bands(project: Project) -> None:
         present = present[np.argsort(-np.bincount(group, minlength=len(members))[present], kind="stable")[:10]]
     found = figures.bands_info(
         epochs,
-        [members[place] for place in present],
+        [members[position] for position in present],
         np.bincount(group, minlength=len(members))[present],
         figures.quartiles(counts[present]),
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
+from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio, go_to
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 1_000  # drawn anew every second while the page is open
 LABEL_USES = {
-    "none": "Ignore them: I type the classes and label everything",
-    "known": "Keep them aside as known labels (for testing and demos, never trained on)",
-    "answers": "Take them as labels",
+    "none": "Ignore them: I add the classes and label every image",
+    "known": "Use them only to measure accuracy (the model never trains on them)",
+    "answers": "Use them as labels",
 }
 SOURCE_HELP = (
     "A path on the machine that runs the studio, or an address: s3://bucket/photos, gs://, https://. Your files are "
-    "read where they lie and never changed."
+    "read where they are and never changed."
 )
 UPLOAD_HELP = (
-    "From the computer that this browser runs on: images, a zip or tar of them, and a table that names them with their "
+    "From the computer you are using: images, a zip or tar of images, and a table with image names and "
     "labels. They are copied into the project's folder."
 )
 
@@ -41,21 +41,27 @@ def counts(project: Project) -> None:
     pool, test = store.images.count(Split.POOL), store.images.count(Split.TEST)
     columns = st.columns(4)
     columns[0].metric("Images to label", f"{pool:,}")
-    columns[1].metric("Test images", f"{test:,}", help="Images whose class is known beforehand: they measure, only.")
+    columns[1].metric(
+        "Test images", f"{test:,}", help="Images whose class is already known; used only to measure accuracy."
+    )
     columns[2].metric("Labelled", f"{sum(store.answers.counts_by_class().values()):,}")
-    columns[3].metric("Training size", f"{project.settings.training_size} px", help="Side of what the model sees.")
+    columns[3].metric(
+        "Training size",
+        f"{project.settings.training_size} px",
+        help="Height and width of the images that the model sees.",
+    )
 
 
 def import_form(project: Project) -> None:
     """Where images come from and what becomes of labels that come along."""
     with st.form("import", border=True):
         source, uploads = _source_fields("/home/me/photos", "import")
-        labels = choice("Labels that come along (names of sub-folders, columns)", LABEL_USES, "none")
-        hide = st.checkbox("Do not ask about images that look almost like another one", value=True)
+        labels = choice("Existing labels (folder names, columns)", LABEL_USES, "none")
+        hide = st.checkbox("Skip near-duplicates (images that look almost the same)", value=True)
         if not st.form_submit_button("Import", type="primary", icon=":material/download:"):
             return
     if not source and not uploads:
-        st.warning("Type the path of a folder with images, or choose files, first.")
+        st.warning("Type the path of a folder with images, or upload files, first.")
         return
 
     def begin() -> None:
@@ -68,7 +74,7 @@ def import_form(project: Project) -> None:
 def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
     """A path, and files of this browser."""
     source = st.text_input("Folder or file with images", placeholder=example, help=SOURCE_HELP, key=f"{key}-source")
-    uploads = st.file_uploader("Or files from here", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
+    uploads = st.file_uploader("Or upload files", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
     return source.strip(), list(uploads or [])
 
 
@@ -79,11 +85,11 @@ def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:
     if not uploads:
         return []
     try:
-        return [str(path) for path in keep_uploads(project, [(one.name, one) for one in uploads])]
+        return [str(path) for path in keep_uploads(project, [(upload.name, upload) for upload in uploads])]
     except OSError as error:
         raise InputError(
-            f"The files could not be kept in {project.folder}: {error.strerror or error}. Make room on the disk, or "
-            "give the path of their folder instead."
+            f"The files could not be saved in {project.folder}: {error.strerror or error}. Free some disk space, or "
+            "type the path of their folder instead."
         ) from error
 
 
@@ -99,7 +105,7 @@ def import_status(project: Project) -> None:
 
 @st.fragment(run_every=1.0)
 def _import_progress(slug: str) -> None:
-    from tidal_core.images.reports import summary
+    from tidal_core.images.reports import report_in_words
 
     job = get_studio().import_job(slug)
     if job is None:
@@ -107,16 +113,16 @@ def _import_progress(slug: str) -> None:
     if job.running:
         p = job.progress
         if p is None:
-            st.progress(0.0, text=f"Beginning {job.title}")
+            st.progress(0.0, text=f"Starting {job.title}")
         else:
             share = p.done / p.total if p.total else 0.0
             left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
             st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
         return
     if job.error:
-        st.error(job.error)
+        st.error(literal(job.error))
     if job.report is not None:
-        st.success(summary(job.report))
+        st.success(literal(report_in_words(job.report)))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             st.dataframe(
@@ -127,7 +133,7 @@ def _import_progress(slug: str) -> None:
         if len(job.report.problems) > PROBLEMS_SHOWN:
             st.caption(
                 f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "
-                f"{job.project.folder / 'imports'}."
+                f"{literal(str(job.project.folder / 'imports'))}."
             )
 
 
@@ -136,8 +142,8 @@ def new_project_form() -> None:
     with st.form("new-project"):
         name = st.text_input("Name", placeholder="flowers", max_chars=60)
         source, uploads = _source_fields("/home/me/photos, or s3://bucket/photos", "new")
-        labels = choice("Labels that come along", LABEL_USES, "none", key="new-labels")
-        classes = st.text_area("Classes, one a line (may be added later)", placeholder="cat\ndog", height=100)
+        labels = choice("Existing labels (folder names, columns)", LABEL_USES, "none", key="new-labels")
+        classes = st.text_area("Classes, one per line (you can add more later)", placeholder="cat\ndog", height=100)
         submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
     if not submitted:
         return
@@ -150,16 +156,15 @@ def new_project_form() -> None:
 
 
 def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes: str) -> Project:
-    from tidal_core.images.suggest import suggest_settings
+    from tidal_core.images.new_project import new_project, suit
 
-    studio, title = get_studio(), name.strip()
-    # Before the project is made, so that a path with a slip in it leaves none behind.
-    settings = suggest_settings(source, title) if source else ProjectSettings(title=title)
-    project = studio.create(name, settings, tuple(line for line in classes.splitlines() if line.strip()))
+    studio = get_studio()
+    lines = tuple(line for line in classes.splitlines() if line.strip())
+    project = new_project(name, source or None, classes=lines, create=studio.create)
     kept = _kept(project, uploads)
     if kept and not source:
         with suppress(InputError):  # the project is there: its import says what is wrong with the files
-            project.store.settings.save(suggest_settings(kept[0], title))
+            suit(project, kept[0])
     if source or kept:
         studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
     else:

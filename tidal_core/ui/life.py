@@ -21,26 +21,27 @@ from tidal_core.records import ESTIMATORS, Answer, AnswerKind, AnswerMode, Float
 from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
+from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.looking import class_styles, styles_of
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture
 
-LIFE = "Its curves while the model trained"
+LIFE = "Probabilities during training"
 LIFE_HELP = (
     "At each epoch (one pass over all labels) the model gave this image a probability for each class. The filled area "
-    "is the mean probability of its label over the epochs: the training dynamics, p-bar."
+    "is the mean probability of its label over the epochs: its training dynamics (p-bar)."
 )
 AREAS = "Observed and predicted dynamics"
 AREAS_HELP = (
-    "Solid: the mean probability of each class over the epochs, as it was observed. Pale: what the dynamics module "
-    "predicts of it from the picture alone. The module is used to judge images that nobody has labelled yet."
+    "Solid: the mean probability of each class over the epochs, as observed. Pale: what the TD module predicts from "
+    "the image alone. This prediction is used to choose among images that nobody has labelled yet."
 )
-ROUNDS = "Its way through the rounds"
+ROUNDS = "Round by round"
 ROUNDS_HELP = (
-    "For each round the probability of its label (without a label: of the class the model says now): as the module "
-    "predicts its training dynamics, as the classifier says at the end (snapshot), and as it was observed while the "
-    "image was trained on."
+    "The probability of its label in each round (if unlabelled: of the class predicted now): in the training dynamics "
+    "that the TD module predicts, in the final prediction, and in the training dynamics observed once the model "
+    "trained on the image."
 )
 
 
@@ -64,7 +65,7 @@ def load(project: Project, image: ImageRecord) -> Life:
         answer.answer.class_id if answer else None,
         store.views.rounds_of_image(image.id),
         store.scores.of_image(image.id),
-        {one.id: one for one in store.rounds.all()},
+        {record.id: record for record in store.rounds.all()},
         class_styles(project),
     )
 
@@ -78,16 +79,20 @@ def show(project: Project, image: ImageRecord) -> None:
         _relabel(project, life)
     with main:
         kept_rounds = set(project.store.curves.rounds_kept())
-        kept = [one.round_id for one in life.trained if one.round_id in kept_rounds or _runs(life, one.round_id)]
+        kept = [
+            in_round.round_id
+            for in_round in life.trained
+            if in_round.round_id in kept_rounds or _runs(life, in_round.round_id)
+        ]
         if kept:
-            round_id = next((one for one in reversed(kept) if not _runs(life, one)), kept[-1])
+            round_id = next((number for number in reversed(kept) if not _runs(life, number)), kept[-1])
             if len(kept) > 1:
                 chosen = st.segmented_control(
                     "Round",
                     kept,
                     default=round_id,
                     required=True,
-                    format_func=lambda one: f"{one}, running" if _runs(life, one) else str(one),
+                    format_func=lambda number: f"{number}, running" if _runs(life, number) else str(number),
                     key=f"life-round-{image.id}",
                 )
                 round_id = int(chosen or round_id)
@@ -96,11 +101,11 @@ def show(project: Project, image: ImageRecord) -> None:
             else:
                 _curves(project, life, round_id)
         elif life.trained:
-            st.info("The curves of its rounds were dropped to save space; their statistics are kept below.")
+            st.info("The curves of these rounds were deleted to save space; the statistics below are kept.")
         elif life.label is not None:
-            st.info("It is labelled, and its curves appear once a round has trained on it.")
+            st.info("Labelled. Its curves appear once a round has trained on it.")
         else:
-            st.info("Not labelled yet. Curves are recorded of images that a round trains on.")
+            st.info("Not labelled yet. Curves are recorded only for images that a round trains on.")
         _statistics(life)
     _over_rounds(project, life)
 
@@ -108,11 +113,11 @@ def show(project: Project, image: ImageRecord) -> None:
 def _portrait(project: Project, life: Life) -> None:
     found = picture(project, life.image, 512)
     if found is None:
-        st.warning("This picture's file is gone, and no copy is left.", icon=":material/broken_image:")
+        st.warning("The file of this image is missing, and there is no preview of it.", icon=":material/broken_image:")
     else:
         st.image(found[0], width="stretch", alt=life.image.name)
     st.markdown(f"**Image {life.image.id}**")
-    st.caption(_as_text(life.image.name))
+    st.caption(literal(life.image.name))
     if life.label is not None:
         one = life.styles[life.label]
         st.html(
@@ -121,44 +126,39 @@ def _portrait(project: Project, life: Life) -> None:
         )
     if life.scores:
         said = life.styles[life.scores[-1].predicted].name
-        st.caption(f"The model says {_as_text(said)} (round {life.scores[-1].round_id}).")
+        st.caption(f"Predicted class: {literal(said)} (round {life.scores[-1].round_id}).")
     reason = asked_because(project, life)
     if reason:
-        st.caption(reason)
-
-
-def _as_text(name: str) -> str:
-    """A name from outside as markdown that shows it as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|<>~$:&" else letter for letter in name)
+        st.caption(literal(reason))
 
 
 def asked_because(project: Project, life: Life) -> str:
     """Why the image was asked, in one sentence; "" when nobody knows."""
-    answers = [one.answer for one in project.store.answers.of_image(life.image.id) if one.answer.purpose]
+    answers = [stored.answer for stored in project.store.answers.of_image(life.image.id) if stored.answer.purpose]
     if not answers:
         return ""
     first = answers[0]
     if Purpose.AUDIT in {answer.purpose for answer in answers}:
         return audit.WHY_ASKED
     if first.purpose is Purpose.SEED:
-        return "Asked before the first round, to give the model something to start from."
+        return "Chosen before the first round, as a start for the model."
     record = life.records.get(first.round_id or 0)
-    score = next((one for one in life.scores if one.round_id == first.round_id), None)
+    score = next((score for score in life.scores if score.round_id == first.round_id), None)
     if record is None or score is None:
-        return f"Asked after round {first.round_id}."
+        return f"Chosen after round {first.round_id}."
     strategy = strategies.of_round(record.strategy)
-    asked, estimator = f"Asked after round {record.id} by {strategy.title}", strategy.estimator
+    asked, estimator = f"Chosen after round {record.id} by {strategy.title}", strategy.estimator
     place = f"number {score.rank:,} of {project.store.scores.pool_size(record.id):,} images" if score.rank else ""
     if estimator is None or estimator.name not in score.estimators:
         return asked + (f": {place}." if place else ".")
-    value, high = score.estimators[estimator.name], estimator.ask_for == "highest"
+    value, high = score.estimators[estimator.name], estimator.query_end == "highest"
     below = project.store.scores.percentile(record.id, estimator.name, value)
-    compared = f"{'higher' if high else 'lower'} than {below if high else 1 - below:.0%} of the images left"
+    compared = f"{'higher' if high else 'lower'} than {below if high else 1 - below:.0%} of the unlabelled images"
     return f"{asked}: {place + ', ' if place else ''}{estimator.words} {value:.2f}, {compared}."
 
 
 def _relabel(project: Project, life: Life) -> None:
-    classes = [one.id for one in project.store.classes.all()]
+    classes = [record.id for record in project.store.classes.all()]
     if life.label is None or len(classes) < 2:
         return
     with st.popover("Change the label", icon=":material/edit:", width="stretch"):
@@ -166,7 +166,7 @@ def _relabel(project: Project, life: Life) -> None:
             "Label",
             classes,
             index=classes.index(life.label) if life.label in classes else None,
-            format_func=lambda one: life.styles[one].name,
+            format_func=lambda class_id: life.styles[class_id].name,
             key=f"relabel-{life.image.id}",
         )
         if st.button("Save", key=f"relabel-save-{life.image.id}", type="primary", disabled=chosen == life.label):
@@ -183,10 +183,10 @@ def _relabel(project: Project, life: Life) -> None:
             )
             refused = project.store.answers.record([answer])[0].refused
             if refused:
-                st.error(refused)
+                st.error(literal(refused))
             else:
                 get_studio().worker.wake()
-                st.toast(f"Image {life.image.id} is now {life.styles[int(chosen or 0)].name}.")
+                st.toast(f"Image {life.image.id} is now {literal(life.styles[int(chosen or 0)].name)}.")
                 st.rerun()
 
 
@@ -200,7 +200,7 @@ def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     found = _life_info(project, load(project, image), round_id)
     charts.heading(LIFE, LIFE_HELP, "life-live")
     if found is None:
-        st.info("The round has just begun: the curves appear with its first epoch.")
+        st.info("The round has just started: the curves appear with its first epoch.")
         return
     theme = charts.page_theme()
     version = (project.slug, image.id, round_id, len(found.epoch))
@@ -212,12 +212,12 @@ def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo 
     """The numbers of one image in one round; None before its first epoch."""
     curve = project.store.curves.of_image(round_id, life.image.id)
     record = life.records.get(round_id)
-    trained = next((one for one in life.trained if one.round_id == round_id), None)
+    trained = next((in_round for in_round in life.trained if in_round.round_id == round_id), None)
     if curve is None or record is None or trained is None:
         return None
     order = list(record.class_ids)
     rows = curve.p if curve.class_ids is None else dense(list(curve.p), list(curve.class_ids), order)
-    score = next((one for one in life.scores if one.round_id == round_id), None)
+    score = next((score for score in life.scores if score.round_id == round_id), None)
     predicted, top = None, None
     if score is not None and score.td is not None:
         predicted = dense([score.td], [score.class_ids], order)[0]
@@ -237,7 +237,7 @@ def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo 
 def _curves(project: Project, life: Life, round_id: int) -> None:
     found = _life_info(project, life, round_id)
     if found is None:
-        st.info("This round kept no curve of the image.")
+        st.info("This round kept no curve of this image.")
         return
     theme = charts.page_theme()
     charts.chart(LIFE, LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme)))
@@ -276,7 +276,7 @@ def _number(value: float) -> str:
 
 
 def _statistics(life: Life) -> None:
-    finished = [one for one in life.trained if one.statistics]
+    finished = [in_round for in_round in life.trained if in_round.statistics]
     if not finished:
         return
     last = finished[-1]
@@ -300,7 +300,7 @@ def _over_rounds(project: Project, life: Life) -> None:
     if len(life.scores) < 2:
         return
     target = life.label if life.label is not None else life.scores[-1].predicted
-    trained = {one.round_id: one for one in life.trained if one.td_bar is not None}
+    trained = {in_round.round_id: in_round for in_round in life.trained if in_round.td_bar is not None}
     module, snapshot, observed = [], [], []
     for score in life.scores:
         order = list(life.records[score.round_id].class_ids)
@@ -311,8 +311,8 @@ def _over_rounds(project: Project, life: Life) -> None:
         module.append(_at(score.td, score.class_ids, order, place))
         after = trained.get(score.round_id)
         observed.append(math.nan if after is None else _at(after.td_bar, after.td_classes, order, place))
-    rounds = [one.round_id for one in life.scores]
-    before = [one for one in rounds if one not in {each.round_id for each in life.trained}]
+    rounds = [score.round_id for score in life.scores]
+    before = [round_id for round_id in rounds if round_id not in {in_round.round_id for in_round in life.trained}]
     labelled_after = max(before) if before and life.trained else None
     found = figures.rounds_of_image_info(rounds, module, snapshot, observed, labelled_after)
     theme = charts.page_theme()

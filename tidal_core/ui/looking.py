@@ -18,6 +18,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ESTIMATORS, Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import MapRows
+from tidal_core.text import literal
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
@@ -26,17 +27,20 @@ BAND_EPOCHS = 30  # of as many images, for the same reason
 
 def class_styles(project: Project) -> dict[int, ClassStyle]:
     """Name and colour of every class, retired ones too, by id."""
-    return {one.id: ClassStyle(one.id, one.name, one.colour) for one in project.store.classes.all(include_retired=True)}
+    return {
+        record.id: ClassStyle(record.id, record.name, record.colour)
+        for record in project.store.classes.all(include_retired=True)
+    }
 
 
 def styles_of(record: RoundRecord, styles: dict[int, ClassStyle]) -> list[ClassStyle]:
     """The classes of a round in its order."""
-    return [styles[one] for one in record.class_ids]
+    return [styles[class_id] for class_id in record.class_ids]
 
 
 def done_rounds(project: Project) -> list[RoundRecord]:
     """Finished rounds, oldest first."""
-    return [one for one in project.store.rounds.all() if one.state is RoundState.DONE]
+    return [record for record in project.store.rounds.all() if record.state is RoundState.DONE]
 
 
 def empty_state(project: Project, what: str) -> None:
@@ -50,7 +54,7 @@ def empty_state(project: Project, what: str) -> None:
         st.page_link(TRAINING_PAGE, label="Watch it train", icon=":material/model_training:")
         return
     if latest is not None and latest.state is RoundState.FAILED:
-        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+        st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
         st.page_link(TRAINING_PAGE, label="See what happened and try again", icon=":material/model_training:")
     due = round_due(project)
     if due.why_not:

@@ -22,13 +22,13 @@ def model_downloads(project: Project) -> None:
         return
     st.write(
         "A zip with the weights, the classes, the preprocessing, a model card and a script that labels images on a "
-        "machine without the studio. Making it takes some seconds."
+        "computer without the studio. Preparing it takes a few seconds."
     )
-    accuracy = {one.round_id: f", {one.value:.1%} right" for one in project.store.metrics.series("accuracy")}
+    accuracy = {metric.round_id: f", {metric.value:.1%} right" for metric in project.store.metrics.series("accuracy")}
     number = st.selectbox(
         "Round",
         list(kept)[::-1],
-        format_func=lambda one: f"Round {one}: {kept[one].labels:,} labels{accuracy.get(one, '')}",
+        format_func=lambda round_id: f"Round {round_id}: {kept[round_id].labels:,} labels{accuracy.get(round_id, '')}",
         width=320,
         key="model-round",
     )

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from tidal_core.experiments import owner, separation
+from tidal_core.experiments import separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
+from tidal_core.ownership import owner_of
 from tidal_core.projects import home
 from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, Int64
+from tidal_core.text import literal
 from tidal_core.ui import charts
 
-SATURATED = 0.95  # training accuracy below which the snapshot has not settled
+SATURATED = 0.95  # training accuracy below which the final prediction has not settled
 PAIRS = {"Entropy": ("entropy", "td_entropy"), "Margin": ("margin", "td_margin")}
 
 
@@ -23,16 +25,16 @@ def does_it_hold_for_real_images() -> None:
     st.header("3. Does it hold for real images?", anchor=False)
     st.markdown(
         "The paper's experiment: half of the classes keep a tenth of their images, which makes them hard. A network "
-        "trains for 30 epochs on what is left. Who tells the rare images from the common ones: the trained network's "
-        "own uncertainty (the *snapshot*), or the dynamics of its training (*TD*)?"
+        "trains for 30 epochs on the remaining images. What separates the rare images from the common ones: the "
+        "uncertainty of its *final prediction*, or its *training dynamics* (TD)?"
     )
     data = os.environ.get("TIDAL_DATA")
     names = available(home() / "experiments" / "data", Path(data) if data else None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dataset = st.selectbox("Images", names, key="motivating-data", width=200)
-        per_class = st.number_input("Of each common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
+        per_class = st.number_input("Images per common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
         folder = separation.folder_of(home(), dataset)
-        running = owner.owner_of(folder) is not None
+        running = owner_of(folder) is not None
         if st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running):
             separation.begin(folder, dataset, int(per_class))
             st.rerun()
@@ -49,19 +51,19 @@ def _progress(folder: Path, was_running: bool) -> None:
     state = separation.state_of(folder)
     if state is not None:
         share, said = state
-        st.progress(share, said[0].upper() + said[1:])
+        st.progress(share, literal(said[0].upper() + said[1:]))
     if was_running != (state is not None):
         st.rerun()
     why = separation.broke_off(folder)
     if why is not None:
-        st.error(why, icon=":material/error:")
+        st.error(literal(why), icon=":material/error:")
 
 
 def _result(folder: Path, running: bool) -> None:
     file = folder / separation.RESULT
     if not file.exists():
         if not running:
-            st.info("No result for these images yet: train for one. On the digits it takes about a minute.")
+            st.info("No result for these images yet: press “Train”. With the digits it takes about a minute.")
         return
     found = separation.Separation.load(file)
     info = figures.separation_info(
@@ -69,10 +71,10 @@ def _result(folder: Path, running: bool) -> None:
     )
     theme = charts.page_theme()
     if running:
-        st.caption("Below is the result before; the new one takes its place.")
+        st.caption("Shown is the previous result until the new one is ready.")
     one, two, three = st.columns(3)
     one.metric("Training dynamics, AUROC", f"{found.auroc['td_entropy']:.3f}", help="By entropy.")
-    two.metric("Snapshot, AUROC", f"{found.auroc['entropy']:.3f}", help="By entropy.")
+    two.metric("Final prediction, AUROC", f"{found.auroc['entropy']:.3f}", help="By entropy.")
     three.metric("Training accuracy", f"{found.train_accuracy:.1%}")
     common, rare = (found.counts[part] for part in (slice(info.major_classes), slice(info.major_classes, None)))
     st.caption(
@@ -81,8 +83,8 @@ def _result(folder: Path, running: bool) -> None:
     )
     if found.train_accuracy < SATURATED:
         st.warning(
-            f"The network knows only {found.train_accuracy:.0%} of its training images. The effect needs one that has "
-            "learnt them nearly all: until then the snapshot is unsure of hard images too.",
+            f"The network knows only {found.train_accuracy:.0%} of its training images. The effect needs a network "
+            "that has learnt nearly all of them: until then its final prediction is unsure of hard images, too.",
             icon=":material/warning:",
         )
     left, right = st.columns(2, gap="large")
@@ -96,12 +98,12 @@ def _result(folder: Path, running: bool) -> None:
     snapshot, dynamics = PAIRS[str(judged or "Entropy")]
     left, right = st.columns(2, gap="large")
     with left:
-        charts.told("Judged by the snapshot", "Look at the scale: the trained network is sure of nearly all images.",
+        charts.told("Judged by the final prediction", "Look at the scale: the network is sure of nearly all images.",
                     "motivating-snapshot", lambda: (info, figures.histogram_figure(info, snapshot, theme)))  # fmt: skip
     with right:
-        charts.told("Judged by the dynamics", "Look at the overlap: the less of it, the better they are told apart.",
+        charts.told("Judged by the training dynamics", "Look at the overlap: the smaller, the better the separation.",
                     "motivating-dynamics", lambda: (info, figures.histogram_figure(info, dynamics, theme)))  # fmt: skip
-    charts.told("Snapshot against dynamics", "Look at one axis at a time: which one has the colours apart?",
+    charts.told("Final prediction against training dynamics", "Look at one axis at a time: which separates colours?",
                 "motivating-scatter",
                 lambda: (info, figures.scatter_figure(info, theme, snapshot, dynamics)))  # fmt: skip
     st.markdown("#### AUROC of rare against common images")
@@ -117,7 +119,7 @@ def auroc_table(found: separation.Separation) -> str:
     lines = ["| | training | held-out | published |", "|---|---|---|---|"]
     for name in COMPARED_ESTIMATORS:
         numbers = (found.auroc[name], found.held_out[name], separation.PUBLISHED[name])
-        lines.append(f"| {ESTIMATORS[name].title} | " + " | ".join(f"{one:.3f}" for one in numbers) + " |")
+        lines.append(f"| {ESTIMATORS[name].title} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
     return "\n".join(lines)
 
 

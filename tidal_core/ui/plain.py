@@ -15,6 +15,7 @@ from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import SCREEN_SIZE, preview
 from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
+from tidal_core.text import literal
 
 REASONS = ("unclear", "not in the list", "bad image")
 _TAB, _DONE, _SAID = "plain-tab", "plain-done", "plain-said"
@@ -28,7 +29,7 @@ def plain_labeller(desk: Desk, annotator: str) -> None:
         st.caption(st.session_state[_SAID])
     asked = desk.next(tab, 1)
     if not asked:
-        st.info("Everything is labelled, or open in another tab.", icon=":material/check_circle:")
+        st.info("Every image is labelled or open in another tab.", icon=":material/check_circle:")
     else:
         _one(desk, asked[0], tab, annotator)
     done: list[Answer] = st.session_state.get(_DONE, [])
@@ -49,15 +50,15 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         st.info("There are no classes yet: add some on the Project page.", icon=":material/category:")
     elif len(classes) <= BUTTONS_AT_MOST:
         with st.container(horizontal=True):
-            for each in classes:
+            for record in classes:
                 st.button(
-                    _plain(each.name),
-                    key=f"plain-{image.id}-{each.id}",
+                    literal(record.name),
+                    key=f"plain-{image.id}-{record.id}",
                     on_click=_label,
-                    args=(desk, asked, tab, annotator, each.id, each.name),
+                    args=(desk, asked, tab, annotator, record.id, record.name),
                 )
     else:
-        names = {each.id: each.name for each in classes}
+        names = {record.id: record.name for record in classes}
         chosen = st.selectbox("Class", list(names), index=None, format_func=names.__getitem__, key=f"plain-{image.id}")
         if chosen is not None:
             st.button(
@@ -68,11 +69,6 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         st.button("Skip", key="plain-skip", on_click=_skip, args=(desk, asked, tab, annotator, reason))
         note = st.text_input("Note for a discussion", key=f"plain-note-{image.id}", max_chars=500)
         st.button("Flag", key="plain-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
-
-
-def _plain(name: str) -> str:
-    """A name for a button's label, which Streamlit would read as markdown."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~:$<>&" else letter for letter in name)
 
 
 def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]:
@@ -90,24 +86,24 @@ def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]
 
 def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
     outcome = desk.record([answer], tab)[0]
-    st.session_state[_SAID] = outcome.refused or said
+    st.session_state[_SAID] = said if outcome.refused is None else literal(outcome.refused)
     if outcome.refused is None and answer.kind is not AnswerKind.UNDO:
         st.session_state[_DONE] = [*st.session_state.get(_DONE, []), answer]
 
 
 def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.LABEL, annotator), class_id=class_id)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: {_plain(name)}")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: {literal(name)}")
 
 
 def _skip(desk: Desk, asked: Asked, tab: str, annotator: str, reason: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.SKIP, annotator), reason=reason)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: skipped, {reason}")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: skipped, {reason}")
 
 
 def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.FLAG, annotator), note=note.strip() or None)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{_plain(asked.image.name)}: flagged")
+    _record(desk, answer, tab, f"{literal(asked.image.name)}: flagged")
 
 
 def _undo(desk: Desk, tab: str) -> None:
@@ -126,4 +122,4 @@ def _undo(desk: Desk, tab: str) -> None:
         purpose=last.purpose,
     )
     st.session_state[_DONE] = done[:-1]
-    _record(desk, undo, tab, "Taken back; the image is asked again.")
+    _record(desk, undo, tab, "Undone; the image is shown again.")

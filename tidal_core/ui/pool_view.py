@@ -9,29 +9,28 @@ import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord
+from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
-from tidal_core.ui.groups import positions
 from tidal_core.ui.thumbnails import thumbnails
 
 ROUNDS_SHOWN = 12
 EXTREMES = 12
 
-SCATTER = "Snapshot against dynamics"
+SCATTER = "Final prediction against training dynamics"
 SCATTER_HELP = (
-    "Each point is an unlabelled image. To the right: the classifier is unsure at the end of training. Up: it was "
-    "unsure on the way there, as the dynamics module predicts. Images high above the line look settled and were not: "
-    "they are what asking by training dynamics finds. Click a point for its life."
+    "Each point is an unlabelled image. Right: the final prediction is uncertain. Up: the training dynamics that the "
+    "TD module predicts are uncertain. Images far above the line look settled at the end but are not: only training "
+    "dynamics find them. Click a point to see the image."
 )
-AGREEMENT = "Would they ask for the same images?"
+AGREEMENT = "Do the scores choose the same images?"
 AGREEMENT_HELP = (
-    "How many images of the next batch two scores have in common. Hover for the rank correlation: 1 means that they "
-    "put all images in the same order, 0 that their orders have nothing to do with each other."
+    "How many images of the next batch two scores have in common. Hover for the rank correlation: 1 means the same "
+    "order of all images, 0 means unrelated orders."
 )
-BY_CLASS = "By the class that the model says"
+BY_CLASS = "By predicted class"
 BY_CLASS_HELP = (
-    "For each class the spread of the score among unlabelled images: the box holds the middle half, the line within "
-    "is the median, the whiskers reach from 5 % to 95 %. Least settled classes come first."
+    "The spread of the score among unlabelled images of each class: the box holds the middle half, the line is the "
+    "median, the whiskers reach from 5 % to 95 %. The least settled classes come first."
 )
 
 
@@ -53,7 +52,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
         return f"{by_id[image.id]:.2f}"
 
     title = "Least and most certain images"
-    st.markdown(f"#### {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one for its life.")
+    st.markdown(f"#### {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one to see its curves.")
     for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
         st.caption(words)
         picked = thumbnails(
@@ -104,11 +103,11 @@ def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None
 def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
     """Spread of an estimator per predicted class."""
     styles = looking.styles_of(record, looking.class_styles(project))
-    place = positions(np.asarray(table["predicted"], dtype=np.int64), record)
+    place = class_positions(np.asarray(table["predicted"], dtype=np.int64), record.class_ids)
     values = np.asarray(table[estimator], dtype=np.float64)
     present = np.unique(place)
-    spread = [np.quantile(values[place == one], [0.05, 0.25, 0.5, 0.75, 0.95]) for one in present]
-    images = [int((place == one).sum()) for one in present]
-    info = figures.by_class_info(estimator, [styles[one] for one in present], images, spread)
+    spread = [np.quantile(values[place == position], [0.05, 0.25, 0.5, 0.75, 0.95]) for position in present]
+    images = [int((place == position).sum()) for position in present]
+    info = figures.by_class_info(estimator, [styles[position] for position in present], images, spread)
     theme = charts.page_theme()
     charts.chart(BY_CLASS, BY_CLASS_HELP, "by-class", lambda: (info, figures.by_class_figure(info, theme)))

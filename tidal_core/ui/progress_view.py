@@ -11,11 +11,10 @@ import streamlit as st
 from tidal_core.figures import progress as figures
 from tidal_core.method import stopping
 from tidal_core.projects import Project
-from tidal_core.records import Int64, RoundRecord
+from tidal_core.records import Int64, RoundRecord, class_positions
 from tidal_core.rounds import audit
 from tidal_core.store.metrics import Metric
 from tidal_core.ui import charts, looking
-from tidal_core.ui.groups import positions
 from tidal_core.ui.pool_view import open_life
 from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP, accuracy_info
 from tidal_core.ui.thumbnails import thumbnails
@@ -23,24 +22,23 @@ from tidal_core.ui.thumbnails import thumbnails
 TARGETS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.95, 0.97, 0.98, 0.99)
 PER_CLASS = "Class by class"
 PER_CLASS_HELP = (
-    "For each class the share of its images that the model gets right, with the 95 % interval; hardest first. A wide "
-    "interval means that few images of the class are kept apart for measuring."
+    "The share of each class that is predicted correctly, with the 95 % interval; hardest first. A wide interval means "
+    "that few images of the class are kept to measure accuracy."
 )
-CONFUSIONS = "What is taken for what"
+CONFUSIONS = "Which classes are confused"
 CONFUSIONS_HELP = (
-    "Rows: what people said. Columns: what the model says. Numbers are images kept apart for measuring. Click a cell "
-    "to see its images."
+    "Rows: the label. Columns: the predicted class. Numbers count the images kept to measure accuracy. Click a cell to "
+    "see its images."
 )
-QUALITY = "Does it pay to predict the dynamics?"
+QUALITY = "How well are training dynamics predicted?"
 QUALITY_HELP = (
-    "For images that a round asked, the dynamics that were observed once the model trained on them, compared with two "
-    "guesses made when they were asked: the module's prediction, and the classifier's probabilities at that time "
-    "(snapshot). Divergence (Kullback-Leibler, in nats) is 0 for a perfect guess: the lower one foresaw better. Bars "
-    "are 95 % intervals of the mean."
+    "For the images that a round chose: the training dynamics observed once the model trained on them, compared with "
+    "two guesses made when they were chosen, by the TD module and by the final prediction. Divergence "
+    "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean."
 )
 FORECAST_HELP = (
-    "A curve error = floor + scale x labels^-exponent is fitted to the rounds and drawn on; its 80 % band comes from "
-    "fitting it again 200 times to accuracies drawn anew. The number is withheld while it is too uncertain."
+    "A curve error = floor + scale x labels^-exponent is fitted to the rounds and continued; its 80 % band comes from "
+    "200 fits to resampled accuracies. No number is shown while it is too uncertain."
 )
 
 
@@ -55,8 +53,8 @@ class Tested(NamedTuple):
 
 def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
     """What accuracies rest on; None before a round was tested."""
-    by_round: dict[int, Metric] = {one.round_id: one for one in project.store.metrics.series("accuracy")}
-    found = [(one.labels, by_round[one.id]) for one in done if one.id in by_round]
+    by_round: dict[int, Metric] = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
+    found = [(record.labels, by_round[record.id]) for record in done if record.id in by_round]
     if not found:
         return None
     return Tested(
@@ -90,20 +88,20 @@ def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 help="The mean over the classes of the share that is right: a rare class counts as much as a common "
-                "one. Below it the 95 % interval.",
+                "one. Below: the 95 % interval.",
                 width=200,
             )
         st.metric("Labels trained on", f"{done[-1].labels:,}", width=170)
         if gain is not None:
             low, high = 100 * gain.accuracy.low, 100 * gain.accuracy.high
             st.metric(
-                f"Gained by the last {gain.labels:,} labels",
+                f"Gain from the last {gain.labels:,} labels",
                 f"{100 * gain.accuracy.value:+.1f} points",
                 f"{low:+.1f} to {high:+.1f}",
                 delta_color="off",
                 delta_arrow="off",
                 help="How much accuracy the last labels brought, in percentage points, with its 95 % interval "
-                "(Newcombe). An interval that holds 0 means: it may be chance.",
+                "(Newcombe). If the interval includes 0, it may be chance.",
                 width=240,
             )
     from_audit = found.part == audit.PART
@@ -118,10 +116,10 @@ def accuracy(project: Project, found: Tested) -> None:
     if info is None:
         return
     target = st.select_slider(
-        "How good should it get?",
+        "Target accuracy",
         TARGETS,
         value=0.95,
-        format_func=lambda one: f"{one:.0%}",
+        format_func=lambda share: f"{share:.0%}",
         key="target",
         width=420,
         help=FORECAST_HELP,
@@ -135,7 +133,7 @@ def accuracy(project: Project, found: Tested) -> None:
 def forecast_in_words(forecast: stopping.Forecast | None, target: float) -> str:
     """One sentence."""
     if forecast is None:
-        return f":material/schedule: No forecast to {target:.0%} yet: it takes at least three rounds."
+        return f":material/schedule: No forecast to {target:.0%} yet: at least three rounds are needed."
     if forecast.more_labels is None:
         return f":material/schedule: No forecast to {target:.0%}: {forecast.withheld}."
     one = forecast.more_labels
@@ -168,8 +166,8 @@ def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> N
         mark = {True: ":material/check: ", False: ":material/close: ", None: ":material/more_horiz: "}[rule.holds]
         with column.container(border=True, height="stretch"):
             st.markdown(f"{mark}**{rule.name}**")
-            st.markdown(rule.found)
-            st.caption(f"Rule: {rule.rule}.")
+            st.markdown(rule.measured)
+            st.caption(f"Rule: {rule.threshold}.")
 
 
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
@@ -177,7 +175,8 @@ def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
     size = len(record.class_ids)
     known = np.isin(truth, record.class_ids)
     counts = np.zeros((size, size), dtype=np.int64)
-    counts[positions(truth[known], record), positions(said[known], record)] = n[known]
+    at = (class_positions(classes[known], record.class_ids) for classes in (truth, said))
+    counts[*at] = n[known]
     return counts
 
 
@@ -192,22 +191,22 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
         each = figures.per_class_info(styles, counts)
         charts.chart(PER_CLASS, PER_CLASS_HELP, "per-class", lambda: (each, figures.per_class_figure(each, theme)))
         if len(each.classes) < len(styles):
-            st.caption(f"{len(each.classes)} of {len(styles)} classes: the hardest that have images to measure on.")
+            st.caption(f"{len(each.classes)} of {len(styles)} classes: the hardest with images to measure accuracy.")
     with right:
         info = figures.confusion_info(styles, counts)
         figure = figures.confusion_figure(info, theme)
         charts.heading(CONFUSIONS, CONFUSIONS_HELP, "confusions", lambda: (info, figure))
         selection = charts.draw(figure, CONFUSIONS, f"confusions-{project.slug}-{record.id}", select=True)
         if info.left_out:
-            st.caption(f"The {len(info.classes)} classes that are confused most; {info.left_out} more are not shown.")
+            st.caption(f"The {len(info.classes)} most confused classes; {info.left_out} more are not shown.")
     picked = charts.picked(selection)
     if not picked:
         return
-    truth, said = (int(one) for one in picked[0])
-    names = {one.id: one.name for one in styles}
+    truth, said = (int(class_id) for class_id in picked[0])
+    names = {style.id: style.name for style in styles}
     images = project.store.views.cell(record.id, part, truth, said)
-    st.markdown("**Labelled and said to be:**" if truth == said else "**Labelled, and taken for:**")
-    st.text(f"{names[truth]} → {names[said]}: {len(images)} images, the surest first")
+    st.markdown("**Label and predicted class:**" if truth == said else "**Label → predicted class:**")
+    st.text(f"{names[truth]} → {names[said]}: {len(images)} images, most certain first")
     open_life(thumbnails(project, images, f"cell-{truth}-{said}"))
 
 
@@ -216,8 +215,8 @@ def _quality(_project: Project, round_id: int, key: str, after: int, order: tupl
     found = _project.store.views.foresight(round_id)
     if len(found.observed) < 3:
         return None
-    orders = {one.id: one.class_ids for one in _project.store.rounds.all()}
-    observed_of = [orders[int(one)] for one in found.observed_rounds]
+    orders = {record.id: record.class_ids for record in _project.store.rounds.all()}
+    observed_of = [orders[int(number)] for number in found.observed_rounds]
     observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
     asked_ids = [ids or order for ids in found.predicted_classes]
     return stopping.quality(
@@ -229,14 +228,22 @@ def _quality(_project: Project, round_id: int, key: str, after: int, order: tupl
 
 def quality(project: Project, done: list[RoundRecord]) -> None:
     """How well each round foresaw the dynamics of what it asked."""
-    found = [(one, _quality(project, one.id, looking.key_of(project, one), done[-1].id, one.class_ids)) for one in done]
+    found = [
+        (record, _quality(project, record.id, looking.key_of(project, record), done[-1].id, record.class_ids))
+        for record in done
+    ]
     usable = [(one.id, value) for one, value in found if value is not None]
     if not usable:
         charts.heading(QUALITY, QUALITY_HELP, "quality")
-        st.caption("It takes a round that asked at least three images, and a later one that has trained on them.")
+        st.caption(
+            "Not available yet: label at least three images that a round chose, and let the next round train on them."
+        )
         return
     info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
     theme = charts.page_theme()
     charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
-    better = int((info.module[:, 0] < info.snapshot[:, 0]).sum())
-    st.caption(f"The module foresaw the dynamics better than the snapshot in {better} of {len(usable)} rounds.")
+    better = int((info.module[:, 0] < info.final[:, 0]).sum())
+    st.caption(
+        f"The TD module predicted the training dynamics better than the final prediction in {better} of {len(usable)} "
+        "rounds."
+    )

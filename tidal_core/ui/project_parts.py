@@ -20,8 +20,8 @@ from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio
 
 PRESET_WORDS = {
-    "quick": "Quick: seconds to a minute per round on a laptop",
-    "paper": "Paper: ResNet-18, 200 epochs, for a GPU",
+    "quick": "Quick: up to a minute per round on a laptop",
+    "paper": "Paper: ResNet-18, 200 epochs; needs a GPU",
 }
 AUGMENTATION_WORDS = {
     "crop": "Shift images a little",
@@ -29,8 +29,8 @@ AUGMENTATION_WORDS = {
     "none": "Leave images as they are",
 }
 FIT_WORDS = {
-    "crop": "Cut off what stands over",
-    "letterbox": "Keep all of it between black bars",
+    "crop": "Crop to a square",
+    "letterbox": "Keep the whole image, with black bars",
 }
 SUGGESTION_WORDS = {
     "after": "after my answer",
@@ -44,7 +44,7 @@ def class_editor(project: Project) -> None:
     store = project.store
     known, labelled = store.classes.all(), store.answers.counts_by_class()
     if not known:
-        st.info("No classes yet. Type at least two below: a model cannot tell one class from nothing.")
+        st.info("No classes yet. Add at least two below: the model learns to tell classes apart.")
     table = [
         {"id": c.id, "Name": c.name, "Key": c.key, "Colour": c.colour, "Labels": labelled.get(c.id, 0)} for c in known
     ]
@@ -56,7 +56,7 @@ def class_editor(project: Project) -> None:
             disabled=["id", "Labels"],
             column_config={
                 "id": None,
-                "Key": st.column_config.TextColumn(max_chars=1, help="The key that answers this class."),
+                "Key": st.column_config.TextColumn(max_chars=1, help="The key that labels an image as this class."),
                 "Colour": st.column_config.TextColumn(
                     validate="^#[0-9a-fA-F]{6}$", help="As #rrggbb, used in every figure."
                 ),
@@ -72,7 +72,7 @@ def class_editor(project: Project) -> None:
             if changed:
                 attempt(functools.partial(store.classes.change, record.id, **changed))
     with st.form("new-classes", clear_on_submit=True):
-        names = st.text_area("New classes, one a line", placeholder="cat\ndog", height=100)
+        names = st.text_area("New classes, one per line", placeholder="cat\ndog", height=100)
         if st.form_submit_button("Add classes") and names.strip():
             attempt(lambda: store.classes.add([line for line in names.splitlines() if line.strip()]))
             st.rerun()
@@ -81,9 +81,9 @@ def class_editor(project: Project) -> None:
             by_id = {str(c.id): c.name for c in known}
             left, right = st.columns(2)
             with left:
-                source = choice("Count every", by_id, str(known[0].id))
+                source = choice("Merge class", by_id, str(known[0].id))
             with right:
-                into = choice("as", by_id, str(known[1].id))
+                into = choice("into class", by_id, str(known[1].id))
             if st.form_submit_button("Merge"):
                 attempt(lambda: store.classes.merge(int(source), int(into)))
                 st.rerun()
@@ -97,35 +97,35 @@ def settings_form(project: Project) -> None:
         enabled = st.toggle("Train while I label", now.rounds_enabled)
         per_round = st.number_input("Labels per round", 1, 100_000, now.labels_per_round, step=5)
         strategy = choice(
-            "Ask next for",
+            "Choose images by",
             {name: f"{strategies.get(name).title} ({name})" for name in strategies.names()},
             now.strategy,
-            help="How the images to ask are chosen; tidal-entropy is the method this studio is named after.",
+            help="The strategy that picks the next images to label; tidal-entropy is the method of the TiDAL paper.",
         )
         preset = choice("Training", PRESET_WORDS, now.preset)
-        augmentation = choice("While training", AUGMENTATION_WORDS, now.augmentation)
+        augmentation = choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation)
         suggestions = choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions)
         audit = st.slider(
-            "Images picked at random only to measure accuracy, share",
+            "Share of images picked at random, only to measure accuracy",
             0.0,
             0.5,
             now.audit_share,
             0.05,
-            help=f"{WHAT_IT_MEASURES} The model never trains on them. Not needed where test images are known.",
+            help=f"{WHAT_IT_MEASURES} The model never trains on them. Not needed where the project has test images.",
         )
-        st.caption("Another size, fit or colour makes every image's pixels anew in the background; labels stay.")
+        st.caption("Changing size, fit or colour re-processes all images in the background; labels are kept.")
         size_column, fit_column, cache_column = st.columns(3)
         size = size_column.number_input("Training size, pixels", 8, 512, now.training_size, step=8)
         with fit_column:
             fit = choice("Images that are not square", FIT_WORDS, now.fit)
-        grayscale = fit_column.toggle("Without colour", now.grayscale)
+        grayscale = fit_column.toggle("Greyscale", now.grayscale)
         cache_gb = cache_column.number_input(
             "Pixel cache, GB",
             min_value=0.001,
             max_value=100_000.0,
             value=now.pixel_cache_gb,
             format="%g",
-            help="Of the disk. Images beyond it are decoded whenever the model looks at them, which takes longer.",
+            help="Disk space for prepared images. Images beyond it are decoded at each use, which is slower.",
         )
         if st.form_submit_button("Save", type="primary"):
             changed = attempt(
@@ -149,9 +149,9 @@ def settings_form(project: Project) -> None:
                 filling = attempt(lambda: get_studio().change_settings(project, changed))
                 if filling is not None:
                     st.toast(
-                        "Saved; the pixels are made anew, see Images."
+                        "Saved; all images are being re-processed, see the Images tab."
                         if filling
-                        else "Saved; the next round follows it."
+                        else "Saved; the next round uses it."
                     )
 
 

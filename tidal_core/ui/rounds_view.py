@@ -11,22 +11,22 @@ from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.metrics import Metric
-from tidal_core.text import seconds_in_words, took
+from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
 
 ROUND = "Losses, accuracy and learning rate"
 ROUND_HELP = (
-    "Loss: how far the model's probabilities are from the labels; lower is better. The dynamics module's loss is how "
+    "Loss: how far the model's probabilities are from the labels; lower is better. The TD module's loss is how "
     "far its predictions are from the training dynamics. Accuracy: the share of labelled images that the model gets "
-    "right while it learns from them (not a measure of how good it is on others). Rate: how big its steps are."
+    "right while it learns from them (not its accuracy on other images). Learning rate: the size of a training step."
 )
 ACCURACY = "Accuracy over the rounds"
 ACCURACY_HELP = (
-    "The share of images that the model gets right among those kept apart for measuring: it never trains on them. "
-    "The band is the 95 % interval (Wilson): with few images kept apart it is wide. Balanced accuracy counts every "
-    "class alike, however rare."
+    "The share of correct predictions on images kept only to measure accuracy; the model never trains on them. "
+    "The band is the 95 % interval (Wilson), wide with few such images. Balanced accuracy gives every "
+    "class the same weight, however rare."
 )
 DURATIONS = "How long the rounds took"
 DURATIONS_HELP = "Training, scoring and ranking together."
@@ -55,17 +55,17 @@ def title_of(record: RoundRecord) -> str:
 
 
 def _info(project: Project, round_id: int) -> figures.RoundInfo | None:
-    epochs = [one.record for one in project.store.epochs.of(round_id)]
+    epochs = [stored.record for stored in project.store.epochs.of(round_id)]
     if not epochs:
         return None
     return figures.round_info(
-        [one.epoch for one in epochs],
+        [epoch.epoch for epoch in epochs],
         epochs[-1].epochs,
-        [one.class_loss for one in epochs],
-        [one.td_loss for one in epochs],
-        [one.train_accuracy for one in epochs],
-        [one.learning_rate for one in epochs],
-        [one.images_per_second for one in epochs],
+        [epoch.class_loss for epoch in epochs],
+        [epoch.td_loss for epoch in epochs],
+        [epoch.train_accuracy for epoch in epochs],
+        [epoch.learning_rate for epoch in epochs],
+        [epoch.images_per_second for epoch in epochs],
     )
 
 
@@ -87,7 +87,7 @@ def live(project: Project, round_id: int) -> None:
         st.metric("Accuracy on the labels", "–" if info is None else f"{info.accuracy[-1]:.0%}", width=190)
     charts.heading(ROUND, ROUND_HELP, "live-round")
     if info is None:
-        st.caption("The curves begin with the first epoch.")
+        st.caption("The curves start with the first epoch.")
     else:
         theme = charts.page_theme()
         version = (project.slug, round_id, len(info.epoch))
@@ -98,21 +98,21 @@ def finished(project: Project, record: RoundRecord) -> None:
     """A round that has ended."""
     if record.state is RoundState.FAILED:
         st.error(
-            f"Round {record.id} failed: {record.error}  \nWhat it had recorded is below. The labels are safe; "
-            "“Train now” starts another round with them.",
+            f"Round {record.id} failed: {literal(record.error or '')}  \n"
+            "What it recorded is shown below. Your labels are safe; press “Train now” to start another round.",
             icon=":material/error:",
         )
     elif record.state is RoundState.CANCELLED:
-        st.info(f"Round {record.id} was cancelled. Its labels belong to the next round.")
+        st.info(f"Round {record.id} was cancelled. Its labels are kept for the next round.")
     info = _info(project, record.id)
     if info is None:
-        st.caption("It ended before its first epoch.")
+        st.caption("The round ended before its first epoch.")
         return
     theme = charts.page_theme()
     charts.chart(ROUND, ROUND_HELP, "round", lambda: (info, figures.round_figure(info, theme)))
-    notes = [one.record.note for one in project.store.epochs.of(record.id) if one.record.note]
+    notes = [stored.record.note for stored in project.store.epochs.of(record.id) if stored.record.note]
     for note in notes:
-        st.caption(note)
+        st.caption(literal(note))
 
 
 def interval_of(metric: Metric | None) -> Interval | None:
@@ -125,17 +125,17 @@ def interval_of(metric: Metric | None) -> Interval | None:
 
 def accuracy_info(project: Project) -> progress_figures.AccuracyInfo | None:
     """Accuracy and balanced accuracy of the finished rounds; None before one was tested."""
-    records = [one for one in project.store.rounds.all() if one.state is RoundState.DONE]
-    plain = {one.round_id: one for one in project.store.metrics.series("accuracy")}
-    even = {one.round_id: one for one in project.store.metrics.series("balanced_accuracy")}
+    records = [record for record in project.store.rounds.all() if record.state is RoundState.DONE]
+    plain = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
+    even = {metric.round_id: metric for metric in project.store.metrics.series("balanced_accuracy")}
     if not plain or not records:
         return None
     return progress_figures.accuracy_info(
-        [one.id for one in records],
-        [one.labels for one in records],
-        [plain[one.id].n if one.id in plain else 0 for one in records],
-        [interval_of(plain.get(one.id)) for one in records],
-        [interval_of(even.get(one.id)) for one in records],
+        [record.id for record in records],
+        [record.labels for record in records],
+        [plain[record.id].n if record.id in plain else 0 for record in records],
+        [interval_of(plain.get(record.id)) for record in records],
+        [interval_of(even.get(record.id)) for record in records],
     )
 
 
@@ -144,7 +144,7 @@ def accuracy(project: Project) -> None:
     info = accuracy_info(project)
     if info is None:
         charts.heading(ACCURACY, ACCURACY_HELP, "accuracy")
-        st.caption("Nothing to measure on yet: it comes with the first finished round that had images kept apart.")
+        st.caption("No accuracy yet: it appears after the first finished round with images kept to measure it.")
         return
     theme = charts.page_theme()
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, progress_figures.accuracy_figure(info, theme)))
@@ -153,35 +153,35 @@ def accuracy(project: Project) -> None:
 def history(project: Project) -> None:
     """All rounds as a table, newest first, and how long they took."""
     records = project.store.rounds.all()
-    accuracies = {one.round_id: one for one in project.store.metrics.series("accuracy")}
+    accuracies = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
     st.markdown("#### History")
     rows = [
         {
-            "Round": one.id,
-            "State": _ICONS.get(one.state, STATE_WORDS[one.state]),
-            "Labels": one.labels,
-            "Accuracy": f"{accuracies[one.id].value:.1%}" if one.id in accuracies else "–",
-            "Took": seconds_in_words(took(one.started_at, one.finished_at)),
-            "Started by": "a person" if one.started_by == "person" else "enough labels",
-            "Began (UTC)": one.started_at,
-            "What went wrong": one.error or "",
+            "Round": record.id,
+            "State": _ICONS.get(record.state, STATE_WORDS[record.state]),
+            "Labels": record.labels,
+            "Accuracy": f"{accuracies[record.id].value:.1%}" if record.id in accuracies else "–",
+            "Duration": seconds_in_words(took(record.started_at, record.finished_at)),
+            "Started by": "a person" if record.started_by == "person" else "enough labels",
+            "Started (UTC)": record.started_at,
+            "What went wrong": record.error or "",
         }
-        for one in reversed(records)
+        for record in reversed(records)
     ]
     st.dataframe(
         rows,
         hide_index=True,
         column_config={
-            "Began (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
+            "Started (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
         },
     )
-    lasted = [took(one.started_at, one.finished_at) for one in records]
+    lasted = [took(record.started_at, record.finished_at) for record in records]
     if len(records) > 1:
         info = figures.durations_info(
-            [one.id for one in records],
-            [one.labels for one in records],
-            [float("nan") if one is None else one for one in lasted],
-            [one.state.value for one in records],
+            [record.id for record in records],
+            [record.labels for record in records],
+            [float("nan") if seconds is None else seconds for seconds in lasted],
+            [record.state.value for record in records],
         )
         theme = charts.page_theme()
         charts.chart(DURATIONS, DURATIONS_HELP, "durations", lambda: (info, figures.durations_figure(info, theme)))
@@ -189,15 +189,15 @@ def history(project: Project) -> None:
 
 def log(project: Project) -> None:
     """The worker's log, newest first."""
-    with st.expander("Log of the worker", icon=":material/receipt_long:"):
+    with st.expander("Training log", icon=":material/receipt_long:"):
         lines = project.store.log.last(200)
         if not lines:
             st.caption("Nothing has happened yet.")
             return
         st.dataframe(
             [
-                {"When (UTC)": one.logged_at, "Round": one.round_id, "Kind": one.level, "What": one.message}
-                for one in lines
+                {"When (UTC)": line.logged_at, "Round": line.round_id, "Kind": line.level, "What": line.message}
+                for line in lines
             ],
             hide_index=True,
             column_config={"When (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss")},

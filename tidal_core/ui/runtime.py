@@ -11,6 +11,7 @@ from tidal_core import projects
 from tidal_core.errors import ProjectError, StoreError
 from tidal_core.projects import Project
 from tidal_core.server.studio import DEMO, Studio
+from tidal_core.text import literal
 
 PROJECT_KEY = "project"
 ANNOTATOR_KEY = "annotator"
@@ -47,7 +48,7 @@ def current_project() -> Project:
     """The project that this browser looks at, opened. Shows why and ends the page if it cannot be opened."""
     found = open_or_say_why()
     if isinstance(found, str):
-        st.error(found, icon=":material/lock:")
+        st.error(literal(found), icon=":material/lock:")
         st.stop()
     return found
 

@@ -8,7 +8,7 @@ from tidal_core import projects
 from tidal_core.records import RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
-from tidal_core.text import seconds_in_words
+from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -40,7 +40,7 @@ def sidebar() -> None:
         project = open_or_say_why()
         if isinstance(project, str):
             return  # the page says so where there is room
-        name = st.text_input("Who answers", value=project.settings.annotator, max_chars=60, key="who")
+        name = st.text_input("Your name", value=project.settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()
 
@@ -58,7 +58,7 @@ def round_status() -> None:
         return
     latest = project.store.rounds.latest()
     if latest is not None and latest.state is RoundState.FAILED:
-        st.error(f"Round {latest.id} failed: {latest.error}", icon=":material/error:")
+        st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
     st.caption(round_due(project).sentence)
@@ -67,11 +67,13 @@ def round_status() -> None:
 def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
     """Share done from 0 to 1 and a line for people."""
     if progress is None:
-        return 0.0, "The model is being loaded"
+        return 0.0, "Loading the model"
     if progress.training is not None:
         t = progress.training
         done = (t.epoch - 1 + t.batch / max(t.batches, 1)) / max(t.epochs, 1)
         return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {seconds_in_words(max(t.seconds_left, 0))} left"
     if progress.to_score:
-        return min(progress.scored / progress.to_score, 1.0), f"{progress.scored:,} of {progress.to_score:,} images"
+        return min(
+            progress.scored / progress.to_score, 1.0
+        ), f"{progress.scored:,} of {progress.to_score:,} images scored"
     return 0.0, ""

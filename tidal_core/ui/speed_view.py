@@ -12,10 +12,10 @@ from tidal_core.ui.forms import attempt
 from tidal_core.ui.runtime import get_studio
 
 WORDS = {
-    "float32": "full precision, colour by colour",
-    "float32, channels last": "full precision, pixel by pixel",
-    "bfloat16": "half precision, colour by colour",
-    "bfloat16, channels last": "half precision, pixel by pixel",
+    "float32": "32-bit, channels first",
+    "float32, channels last": "32-bit, channels last",
+    "bfloat16": "16-bit (bfloat16), channels first",
+    "bfloat16, channels last": "16-bit (bfloat16), channels last",
 }
 
 
@@ -27,9 +27,9 @@ def speed_settings(project: Project) -> None:
     trial: Trial | None = st.session_state.get(key)
     with st.expander("Speed of training", expanded=trial is not None):
         st.write(
-            f"Rounds compute in {WORDS[now]} (`{now}`). Graphics cards are often faster in half precision, processors "
-            "mostly slower; rounds come out slightly different. A trial with the training that is chosen above tells "
-            "what is fastest on this computer: in seconds, but for ResNet-18 on a processor in minutes."
+            f"Rounds train with {WORDS[now]}. Graphics cards are often faster with 16 bits, processors "
+            "mostly slower; results differ slightly. A trial of the training chosen above finds the fastest on this "
+            "computer: it takes seconds, or minutes for ResNet-18 on a processor."
         )
         if trial is not None and trial.running:
             if st.button("Stop the trial", key=f"{key}-stop"):
@@ -38,7 +38,7 @@ def speed_settings(project: Project) -> None:
                 st.rerun()
             _wait(trial)
             return
-        if st.button("Try what is fastest here", key=f"{key}-start"):
+        if st.button("Find the fastest setting", key=f"{key}-start"):
             st.session_state[key] = Trial(settings.train_config(), settings.training_size, _classes(project))
             st.rerun()
         if trial is not None:
@@ -50,7 +50,7 @@ def _wait(trial: Trial) -> None:
     """Looks whether the trial has ended."""
     if not trial.running:
         st.rerun()
-    st.caption("Trying… A round that trains meanwhile slows all ways alike.")
+    st.caption("Measuring… A round that trains meanwhile slows every setting alike.")
 
 
 def _result(project: Project, trial: Trial, now: str) -> None:
@@ -61,16 +61,18 @@ def _result(project: Project, trial: Trial, now: str) -> None:
     speeds = found.images_per_second
     st.dataframe(
         {
-            "Computes in": [WORDS[name] for name in speeds],
-            "Images a second": [round(speed) for speed in speeds.values()],
-            "Times as fast as now": [f"{found.times(name, now):.2f}" for name in speeds],
+            "Setting": [WORDS[name] for name in speeds],
+            "Images per second": [round(speed) for speed in speeds.values()],
+            "Speed compared with now": [f"{found.times(name, now):.2f}" for name in speeds],
         },
         hide_index=True,
         width="content",
     )
     best = found.worth_changing_to(now)
     if best is None:
-        st.caption(f"On {device.get(found.device, found.device)} nothing is at least {WORTH:g} times as fast as now.")
+        st.caption(
+            f"On {device.get(found.device, found.device)} no setting is at least {WORTH:g} times as fast as now."
+        )
         return
     if st.button(
         f"Use {WORDS[best]} from the next round on, {found.times(best, now):.1f} times as fast",

@@ -10,10 +10,11 @@ from tidal_core.figures import theory as figures
 from tidal_core.method import theory
 from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.method.theory import Elasticity, entropy_falls_from
+from tidal_core.text import literal
 from tidal_core.ui import charts
 
 PRESETS = {
-    "Large": (1.0, 0.3, 0.1, "Hard images are pulled along weakly: they stay far behind."),
+    "Large": (1.0, 0.3, 0.1, "Hard images are pulled weakly: they stay far behind."),
     "Small": (1.0, 0.9, 0.1, "Hard images are pulled nearly as strongly as easy ones: the gap is small, but there."),
     "Gone": (1.0, 1.0, 0.1, "Hard images are pulled exactly like easy ones: no gap, the rest is chance."),
 }
@@ -46,8 +47,8 @@ def easy_ones_rise_faster() -> None:
     """Theorem 1."""
     st.header("1. Easy images are learnt faster", anchor=False)
     st.markdown(
-        "A training step on one image moves others too. Easy images lie close together and pull each other along; a "
-        "hard image is pulled by few. Let $X_s$ be the logit (the raw score before probabilities) of image $s$ for "
+        "A training step on one image also changes the others. Easy images lie close together and pull each other "
+        "along; few pull a hard image. Let $X_s$ be the logit (the raw score before probabilities) of image $s$ for "
         "its true class. In the paper's model, the $m$-th step, on the image $J_m$, moves it by equation (12):"
     )
     st.latex(
@@ -79,7 +80,7 @@ def easy_ones_rise_faster() -> None:
         setting = Elasticity(alpha_e, alpha_h, beta, (sizes[0], sizes[1], sizes[2]), h=h, sigma=sigma)
         info = simulated(setting, runs, steps)
     except TidalError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(literal(str(error)), icon=":material/warning:")
         return
     theme, faster = charts.page_theme(), alpha_e > alpha_h
     gap = "it opens from the start and never closes" if faster else "there is none"

@@ -50,9 +50,9 @@ def test_photos_of_daisies_are_called_daisies(body: Backbone) -> None:
     images = np.stack([fit_square(Image.open(photo).convert("RGB"), 224) for photo in photos])
 
     with torch.inference_mode():
-        said = body(prepared(images))[0].argmax(dim=1)
+        predicted = body(prepared(images))[0].argmax(dim=1)
 
-    assert (said == DAISY).float().mean() >= 0.75
+    assert (predicted == DAISY).float().mean() >= 0.75
 
 
 def test_the_features_are_the_pooled_stages_of_the_unfolded_network(body: Backbone, extractor: Extractor) -> None:
@@ -84,15 +84,15 @@ def test_what_is_missing_is_computed_once_in_the_order_asked(
     tmp_path: Path, pixels: Path, extractor: Extractor
 ) -> None:
     store = FeatureStore(tmp_path / "features", key_of(NAME, 32, "crop", False))
-    told: list[ExtractProgress] = []
+    reports: list[ExtractProgress] = []
     rows = np.random.default_rng(1).permutation(150)
 
     assert extract(extractor, pixels, store, rows[:70])
-    assert extract(extractor, pixels, store, rows, progress=told.append)
+    assert extract(extractor, pixels, store, rows, progress=reports.append)
 
     assert store.read().whole.sum() == 150
-    assert [progress.done for progress in told] == [70 + 64, 150]
-    assert told[-1].seconds_left == 0
+    assert [progress.done for progress in reports] == [70 + 64, 150]
+    assert reports[-1].seconds_left == 0
     np.testing.assert_allclose(store.read().take(rows[:3]), extractor(np.load(pixels)[rows[:3]]), rtol=1e-2, atol=1e-2)
 
 
@@ -103,8 +103,8 @@ def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_there(
     stops = iter([False, True])
 
     assert not extract(extractor, pixels, store, np.arange(150), should_stop=lambda: next(stops))
-    done = int(store.read().whole.sum())
-    assert 0 < done < 150
+    n_done = int(store.read().whole.sum())
+    assert 0 < n_done < 150
     assert extract(extractor, pixels, store, np.arange(150))
     assert store.read().whole.sum() == 150
 
@@ -114,9 +114,9 @@ def test_every_published_tensor_has_its_place(body: Backbone) -> None:
 
 
 def test_weights_that_are_not_the_published_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "weights.pth"
-    other.write_bytes(b"something else")
-    monkeypatch.setattr(pretrained, "weights_file", lambda weights: other)
+    other_file = tmp_path / "weights.pth"
+    other_file.write_bytes(b"something else")
+    monkeypatch.setattr(pretrained, "weights_file", lambda weights: other_file)
     pretrained.checked_file.cache_clear()
 
     with pytest.raises(InputError, match="is not the published one"):
@@ -134,5 +134,5 @@ def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch: pytest.M
 
 
 def test_a_backbone_without_embedded_weights_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="they are there for efficientnet-lite0"):
+    with pytest.raises(InputError, match="choose one of efficientnet-lite0"):
         load_embedded("small")

@@ -25,10 +25,10 @@ def test_rows_written_in_any_order_are_read_by_their_number(tmp_path: Path) -> N
     store.write(np.array([7, 2]), values[:2])
     store.write(np.array([0, 9, 4]), values[2:])
 
-    found = store.read()
+    features = store.read()
 
-    assert found.whole.nonzero()[0].tolist() == [0, 2, 4, 7, 9]
-    assert np.array_equal(found.take(np.array([2, 7, 4])), values[[1, 0, 4]])
+    assert features.whole.nonzero()[0].tolist() == [0, 2, 4, 7, 9]
+    assert np.array_equal(features.take(np.array([2, 7, 4])), values[[1, 0, 4]])
 
 
 def test_what_is_missing_is_named_in_the_order_asked(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_damaged_folder_is_named_with_its_remedy(tmp_path: Path) -> None:
     store.write(np.array([0]), some(1))
     (store.folder / "about.json").write_text("{")
 
-    with pytest.raises(InputError, match="remove that folder: they are computed again"):
+    with pytest.raises(InputError, match="delete that folder to compute them again"):
         open_features(store.path)
 
 

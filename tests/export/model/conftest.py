@@ -29,7 +29,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         patch.setitem(PRESETS, "quick", replace(QUICK, epochs=10, min_steps=40))
         project = photo_project(folder / "photos")
         round_id = finish_real_round(project)
-        folders = {one.name: export_model(project, folder / one.name, one.name)[0] for one in FORMATS}
+        folders = {
+            model_format.name: export_model(project, folder / model_format.name, model_format.name)[0]
+            for model_format in FORMATS
+        }
         expected = studio_says(project, round_id)
         project.close()
     return Exported(folders, expected)

@@ -66,22 +66,23 @@ def test_the_same_folder_comes_as_a_zip(project: Project) -> None:
 def test_the_card_tells_the_labels_the_accuracy_and_what_it_was_measured_on(project: Project, tmp_path: Path) -> None:
     project.store.classes.change(2, name="gr|een <b>")
     project.store.classes.merge(3, into=1)
-    found = {one.name: one for one in project.store.metrics.of_round(1) if one.class_id is None}["accuracy"]
+    metrics = project.store.metrics.of_round(1)
+    (accuracy,) = (metric for metric in metrics if metric.name == "accuracy" and metric.class_id is None)
 
     folder, facts = export_model(project, tmp_path / "out", "safetensors")
 
     card = (folder / "README.md").read_text(encoding="utf-8")
     front = card.split("---\n")[1]
-    assert f"      value: {found.value:.4f}\n" in front
+    assert f"      value: {accuracy.value:.4f}\n" in front
     assert "license" not in front
-    assert f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}) of 15 test images" in card
+    assert f"{accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%}) of 15 test images" in card
     assert "trained with TiDAL Studio on 6 labelled images of 60" in card
-    labels = {one.name: one.labels for one in facts.classes}
+    labels = {class_facts.name: class_facts.labels for class_facts in facts.classes}
     assert sum(labels.values()) == 6
     assert f"| gr\\|een \\<b\\> | {labels['gr|een <b>']} |" in card
     assert "blue (since then merged into red)" in card
     assert f"The model of round 1 of {facts.finished_at:%Y-%m-%d}" in card
-    assert "Under ten labels: red, gr" in card
+    assert "Classes with fewer than ten labels: red, gr" in card
     assert "torch 2." in card
 
 
@@ -93,12 +94,12 @@ def test_a_round_whose_weights_are_gone_names_those_that_can_be_had(project: Pro
     record = claim_round(project, started_by="labels")
     RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
 
-    with pytest.raises(InputError, match="no round 9 in 'tiny' to take a model from; rounds that have: 1, 3"):
+    with pytest.raises(InputError, match="no round 9 with a model in 'tiny'; choose one of: 1, 3"):
         export_model(project, tmp_path / "out", "safetensors", 9)
-    with pytest.raises(InputError, match="round 2 is cancelled and has no finished model; rounds that have: 1, 3"):
+    with pytest.raises(InputError, match="round 2 is cancelled and has no finished model; choose one of: 1, 3"):
         export_model(project, tmp_path / "out", "safetensors", 2)
     (project.checkpoints / "round-0001.safetensors").unlink()
-    with pytest.raises(InputError, match=r"not kept any more .* last 5 rounds\); rounds that have: 3"):
+    with pytest.raises(InputError, match=r"model of round 1 was deleted .* last 5 rounds\); choose one of: 3"):
         export_model(project, tmp_path / "out", "safetensors", 1)
     assert not (tmp_path / "out").exists()
 
@@ -106,29 +107,29 @@ def test_a_round_whose_weights_are_gone_names_those_that_can_be_had(project: Pro
 def test_a_round_goes_out_with_the_squares_that_it_saw_whatever_was_set_since(project: Project) -> None:
     label_next(project, 6)
     note_spec(project, cached_spec(project))
-    other = replace(project.settings, training_size=16, fit="letterbox", grayscale=True)
-    project.store.settings.save(other)  # the squares on the disk are still of 8 pixels
+    changed = replace(project.settings, training_size=16, fit="letterbox", grayscale=True)
+    project.store.settings.save(changed)  # the squares on the disk are still of 8 pixels
     end_round(project, claim_round(project, started_by="person").id, RoundState.CANCELLED)
     assert RoundConfig.from_json(project.store.rounds.get(2).config).training_size == 8
 
-    note_spec(project, other.pixels)  # they have been made anew
+    note_spec(project, changed.pixels)  # they have been processed at the new size
 
     assert model_facts(project, 1).pixels == PixelSpec(8, "crop", False)
 
 
 def test_a_project_without_a_round_says_what_to_do() -> None:
     project = tiny_project()
-    with pytest.raises(InputError, match="no finished round yet; label more images, or train now"):
+    with pytest.raises(InputError, match="no finished round yet; label more images, or press Train now"):
         export_model(project, name="safetensors")
     project.close()
 
 
 def test_a_folder_that_is_taken_and_an_unknown_format_are_refused(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no model format 'keras'; there are: onnx, torch, safetensors"):
+    with pytest.raises(InputError, match="no model format 'keras'; choose one of: onnx, torch, safetensors"):
         export_model(project, tmp_path / "out", "keras")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists; choose another folder"):
         export_model(project, tmp_path / "taken", "safetensors")
 
 
@@ -163,6 +164,6 @@ def test_the_command_writes_into_the_project_unless_told_otherwise(
 
     folder = project.exports / "model-round-0001-safetensors"
     assert (folder / "predict.py").exists()
-    said = capsys.readouterr().out
-    assert "The model of round 1 (6 labels, accuracy" in said
-    assert f"is in {folder}" in said
+    printed = capsys.readouterr().out
+    assert "The model of round 1 (6 labels, accuracy" in printed
+    assert f"is in {folder}" in printed

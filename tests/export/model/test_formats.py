@@ -55,12 +55,12 @@ def run_predict(folder: Path, paths: list[str], forbidden: tuple[str, ...]) -> s
 
 def compare(folder: Path, expected: dict[str, np.ndarray], forbidden: tuple[str, ...]) -> None:
     """Predictions of predict.py and the studio's, image by image."""
-    classes = [one["name"] for one in json.loads((folder / "classes.json").read_text())]
+    classes = [entry["name"] for entry in json.loads((folder / "classes.json").read_text())]
     ended = run_predict(folder, list(expected), forbidden)
-    assert ended.returncode == 0, ended.stderr
-    said = [line.split("\t") for line in ended.stdout.splitlines()]
-    assert [path for path, _, _ in said] == list(expected)
-    for path, label, probability in said:
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = [line.split("\t") for line in ended.stdout.splitlines()]
+    assert [path for path, _, _ in lines] == list(expected)
+    for path, label, probability in lines:
         p = expected[path]
         assert label == classes[int(p.argmax())], path
         assert abs(float(probability) - p.max()) < 1e-4, path
@@ -87,7 +87,7 @@ def test_a_letterboxed_project_of_grey_images_is_read_the_same_way(tmp_path: Pat
     folder, facts = export_model(project, tmp_path / "out", "safetensors")
 
     assert facts.preprocessing().items() >= {"size": 33, "fit": "letterbox", "grayscale": True}.items()
-    assert "colours are left out" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "colours become grey" in (folder / "README.md").read_text(encoding="utf-8")
     compare(folder, studio_says(project, round_id), FORBIDDEN["safetensors"])
     project.close()
 
@@ -110,11 +110,11 @@ def test_a_resnet_needs_no_torchvision_once_it_is_out(tmp_path: Path, short_roun
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_in_the_files_names_a_folder_of_this_machine(exported: Exported, name: str) -> None:
     folder = exported.folders[name]
-    names = [str(place).encode() for place in (Path(model_room.__file__).parents[3], folder.parent, Path.home())]
-    for file in (one for one in folder.iterdir() if one.is_file()):  # running predict.py leaves a folder of its own
+    folder_names = [str(path).encode() for path in (Path(model_room.__file__).parents[3], folder.parent, Path.home())]
+    for file in (path for path in folder.iterdir() if path.is_file()):  # running predict.py leaves a folder of its own
         packed = zipfile.ZipFile(file) if file.suffix == ".pt2" else None
-        contents = [file.read_bytes()] if packed is None else [packed.read(one) for one in packed.namelist()]
-        assert not [here for here in names for content in contents if here in content], file
+        contents = [file.read_bytes()] if packed is None else [packed.read(member) for member in packed.namelist()]
+        assert not [name for name in folder_names for content in contents if name in content], file
 
 
 @pytest.mark.parametrize("n", [1, 3, 64])
@@ -127,7 +127,7 @@ def test_any_number_of_images_goes_through_onnx_at_once(exported: Exported, n: i
     (together,) = session.run(None, {"pixels": pixels})
 
     assert together.shape == (n, 2)
-    alone = np.concatenate([session.run(None, {"pixels": one[None]})[0] for one in pixels])
+    alone = np.concatenate([session.run(None, {"pixels": image[None]})[0] for image in pixels])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
 

@@ -187,7 +187,7 @@ def test_coco_and_fiftyone_files_have_their_shape(project: Project, tmp_path: Pa
 
     coco = json.loads((tmp_path / "a.coco.json").read_text())
     assert [category["name"] for category in coco["categories"]] == ["daisy", "=cmd('x')"]
-    assert [(one["image_id"], one["category_id"]) for one in coco["annotations"]] == [(1, 1), (2, 2), (4, 1)]
+    assert [(row["image_id"], row["category_id"]) for row in coco["annotations"]] == [(1, 1), (2, 2), (4, 1)]
     labels_file = json.loads((tmp_path / "fo" / "labels.json").read_text())
     assert labels_file["labels"] == {"000001_0": 0, "000002_1": 1, "000004_3": 0}
     assert {path.stem for path in (tmp_path / "fo" / "data").iterdir()} == set(labels_file["labels"])

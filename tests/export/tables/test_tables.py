@@ -105,9 +105,9 @@ def test_recorded_curves_are_one_row_per_image_and_epoch(project: Project, tmp_p
 def test_what_is_not_there_yet_is_refused_with_the_remedy(project: Project, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no round has finished; label more"):
         export(project, tmp_path / "p.csv", options=ExportOptions(what="predictions"))
-    with pytest.raises(InputError, match="round 7 has no curves"):
+    with pytest.raises(InputError, match="no curves of round 7; choose another round"):
         export(project, tmp_path / "c.parquet", options=ExportOptions(what="curves", round_id=7))
-    with pytest.raises(InputError, match="csv cannot hold curves; formats that can: parquet"):
+    with pytest.raises(InputError, match="csv cannot hold curves; choose one of: parquet"):
         export(project, tmp_path / "c.csv", options=ExportOptions(what="curves"))
     assert list(tmp_path.glob("*.csv")) == []
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_there_is_replaced_only_when_allowed(project: Project, tm
     target = tmp_path / "labels.csv"
     target.write_text("precious")
 
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists; choose another name"):
         export(project, target)
     assert target.read_text() == "precious"
     export(project, target, options=ExportOptions(overwrite=True))
@@ -141,7 +141,7 @@ def test_a_folder_with_something_in_it_is_never_replaced(exporter: Any, project:
 def test_a_place_that_cannot_be_written_is_named_with_the_remedy(name: str, project: Project, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(InputError, match="choose another place or name"):
+    with pytest.raises(InputError, match="choose another folder or name"):
         export(project, tmp_path / name)
 
 
@@ -154,7 +154,7 @@ def test_a_failed_export_leaves_nothing_behind(
     monkeypatch.setattr(pq, "write_table", full)
     (tmp_path / "out").mkdir()
 
-    with pytest.raises(InputError, match=r"No space.*make room on the disk"):
+    with pytest.raises(InputError, match=r"No space.*free some space on the disk"):
         export(project, tmp_path / "out" / "labels.parquet")
     assert list((tmp_path / "out").iterdir()) == []
 

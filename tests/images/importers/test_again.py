@@ -20,66 +20,66 @@ from tidal_core.projects import Project
 CLASSES = ("cat", "dog")
 
 
-def folder(place: Path, n: int) -> str:
+def folder(root: Path, n: int) -> str:
     for number in range(n):
-        if not (place / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg").exists():
-            save(place / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg", seed=number)
-    return str(place / "f")
+        if not (root / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg").exists():
+            save(root / "f" / CLASSES[number % len(CLASSES)] / f"{number}.jpg", seed=number)
+    return str(root / "f")
 
 
-def rows(place: Path, n: int) -> list[dict[str, str]]:
-    folder(place, n)
+def rows(root: Path, n: int) -> list[dict[str, str]]:
+    folder(root, n)
     return [{"path": f"f/{CLASSES[i % len(CLASSES)]}/{i}.jpg", "label": CLASSES[i % len(CLASSES)]} for i in range(n)]
 
 
-def table(place: Path, n: int) -> str:
-    with (place / "t.csv").open("w", newline="") as file:
+def table(root: Path, n: int) -> str:
+    with (root / "t.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["path", "label"])
         writer.writeheader()
-        writer.writerows(rows(place, n))
-    return str(place / "t.csv")
+        writer.writerows(rows(root, n))
+    return str(root / "t.csv")
 
 
-def json_file(place: Path, n: int) -> str:
-    (place / "t.json").write_text(json.dumps(rows(place, n)))
-    return str(place / "t.json")
+def json_file(root: Path, n: int) -> str:
+    (root / "t.json").write_text(json.dumps(rows(root, n)))
+    return str(root / "t.json")
 
 
-def described(place: Path, n: int) -> str:
-    found = rows(place, n)
-    with (place / "f" / "metadata.csv").open("w") as file:
+def described(root: Path, n: int) -> str:
+    described_rows = rows(root, n)
+    with (root / "f" / "metadata.csv").open("w") as file:
         file.write("file_name,label\n")
-        file.writelines(f"{row['path'].removeprefix('f/')},{row['label']}\n" for row in found)
-    return str(place / "f")
+        file.writelines(f"{row['path'].removeprefix('f/')},{row['label']}\n" for row in described_rows)
+    return str(root / "f")
 
 
-def parquet(place: Path, n: int) -> str:
+def parquet(root: Path, n: int) -> str:
     for number in range(n):
-        if not (place / "ds" / f"part-{number}.parquet").exists():
-            hugging_face(place / "ds" / f"part-{number}.parquet", n=1, seed=number)
-    return str(place / "ds")
+        if not (root / "ds" / f"part-{number}.parquet").exists():
+            hugging_face(root / "ds" / f"part-{number}.parquet", n=1, seed=number)
+    return str(root / "ds")
 
 
-def archive(place: Path, n: int) -> str:
-    return str(packed(place / "a.zip", {f"{CLASSES[i % len(CLASSES)]}/{i}.jpg": photo(i) for i in range(n)}))
+def archive(root: Path, n: int) -> str:
+    return str(packed(root / "a.zip", {f"{CLASSES[i % len(CLASSES)]}/{i}.jpg": photo(i) for i in range(n)}))
 
 
-def remote(place: Path, n: int) -> str:
-    memory, root = fsspec.filesystem("memory"), f"/{place.name}"
+def remote(root: Path, n: int) -> str:
+    memory, tree = fsspec.filesystem("memory"), f"/{root.name}"
     for number in range(n):
-        memory.pipe(f"{root}/{CLASSES[number % len(CLASSES)]}/{number}.jpg", photo(number))
-    return f"memory:/{root}"
+        memory.pipe(f"{tree}/{CLASSES[number % len(CLASSES)]}/{number}.jpg", photo(number))
+    return f"memory:/{tree}"
 
 
-def digits(place: Path, n: int) -> str:
+def digits(root: Path, n: int) -> str:
     return "digits"
 
 
-def torchvision(place: Path, n: int) -> str:
-    raw = place / "MNIST" / "raw"
+def torchvision(root: Path, n: int) -> str:
+    raw = root / "MNIST" / "raw"
     if not raw.exists():
         idx(raw, {"train": 4, "t10k": 2})
-    return f"torchvision:MNIST@{place}"
+    return f"torchvision:MNIST@{root}"
 
 
 SOURCES: dict[str, Callable[[Path, int], str]] = {
@@ -123,16 +123,16 @@ def test_the_same_source_twice_adds_nothing(name: str, labels: LabelUse, project
 @pytest.mark.parametrize("name", GROWING)
 def test_what_is_added_later_is_just_added(name: str, project: Project, tmp_path: Path) -> None:
     ingest(project, SOURCES[name](tmp_path, 3), labels="answers")
-    before = project.store.images.all()
-    assert len(before) == 3
+    images_before = project.store.images.all()
+    assert len(images_before) == 3
 
     report = ingest(project, SOURCES[name](tmp_path, 5), labels="answers")
 
-    after = project.store.images.all()
+    images_after = project.store.images.all()
     assert (report.read, report.known, report.labels) == (2, 3, 2)
-    assert [one.id for one in after] == [1, 2, 3, 4, 5]
-    assert [(one.id, one.sha256, one.pixel_row) for one in after[:3]] == [
-        (one.id, one.sha256, one.pixel_row) for one in before
+    assert [image.id for image in images_after] == [1, 2, 3, 4, 5]
+    assert [(image.id, image.sha256, image.pixel_row) for image in images_after[:3]] == [
+        (image.id, image.sha256, image.pixel_row) for image in images_before
     ]
 
 
@@ -143,9 +143,9 @@ def test_classes_that_are_numbers_come_in_their_order(
     numbers = ("10", "9", "2")
     monkeypatch.setattr("tests.images.importers.test_again.CLASSES", numbers)
     if name == "parquet":
-        for place, number in enumerate(numbers):
-            hugging_face(tmp_path / "ds" / f"p{place}.parquet", n=1, seed=place, names=()).touch()
-            _relabel(tmp_path / "ds" / f"p{place}.parquet", number)
+        for position, number in enumerate(numbers):
+            hugging_face(tmp_path / "ds" / f"p{position}.parquet", n=1, seed=position, names=()).touch()
+            _relabel(tmp_path / "ds" / f"p{position}.parquet", number)
         source = str(tmp_path / "ds")
     else:
         source = SOURCES[name](tmp_path, 3)
@@ -153,10 +153,10 @@ def test_classes_that_are_numbers_come_in_their_order(
     ingest(project, source, labels="answers")
 
     classes = project.store.classes.all()
-    assert [one.name for one in classes] == ["2", "9", "10"]
-    assert [one.key for one in classes] == ["2", "9", "3"]
-    said = [one.answer.class_id for one in project.store.answers.all()]
-    assert sorted(said) == sorted(one.id for one in classes)  # type: ignore[type-var]
+    assert [record.name for record in classes] == ["2", "9", "10"]
+    assert [record.key for record in classes] == ["2", "9", "3"]
+    answered = [stored.answer.class_id for stored in project.store.answers.all()]
+    assert sorted(answered) == sorted(record.id for record in classes)  # type: ignore[type-var]
 
 
 def _relabel(path: Path, label: str) -> None:

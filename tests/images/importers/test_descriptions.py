@@ -16,6 +16,9 @@ from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage
 from tidal_core.records import ImportProblem, Split
 
+NOT_MENTIONED = "the file with the labels does not mention it; it was read without a label"
+NOT_THERE = "the file with the labels names it, but it is not there"
+
 
 def written(path: Path, value: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +26,7 @@ def written(path: Path, value: Any) -> Path:
     return path
 
 
-def found(source: Path) -> list[tuple[str, str | None, str | None]]:
+def labels_of(source: Path) -> list[tuple[str, str | None, str | None]]:
     """(file name, label, annotator) of each image."""
     return [(Path(image.uri).name, image.label, image.annotator) for image in listed(source)[0]]
 
@@ -49,7 +52,7 @@ def test_label_studio_choices_are_labels_of_their_annotators(tmp_path: Path) -> 
     ]
     source = written(tmp_path / "export.json", tasks)
 
-    assert found(source) == [
+    assert labels_of(source) == [
         ("a.jpg", "cat", "ann@example.org"),
         ("a.jpg", "dog", "annotator 7"),
         ("0123abcd-b.jpg", "cat", None),
@@ -63,7 +66,7 @@ def test_label_studio_choices_are_labels_of_their_annotators(tmp_path: Path) -> 
 def test_label_studios_short_form_reads_like_a_table(tmp_path: Path) -> None:
     source = written(tmp_path / "min.json", [{"image": "a.jpg", "choice": "cat", "annotator": 3}, 7])
 
-    assert found(source) == [("a.jpg", "cat", "3")]
+    assert labels_of(source) == [("a.jpg", "cat", "3")]
     assert [problem.name for problem in listed(source)[1]] == ["min.json item 2"]
 
 
@@ -91,10 +94,10 @@ def test_coco_categories_are_labels(tmp_path: Path) -> None:
 
     assert images[0].uri == str(tmp_path / "images" / "a.jpg")
     assert [image.label for image in images] == ["cat", None, None]
-    assert [one.name for one in scan(str(source)).classes] == ["cat", "dog"]
+    assert [label_class.name for label_class in scan(str(source)).classes] == ["cat", "dog"]
     assert [problem.reason for problem in problems] == [
         "its category 9 has no name",
-        "it has 2 categories where one is needed",
+        "it has 2 categories, an image can have one; it was read without a label",
         "it has no file name",
     ]
 
@@ -131,18 +134,18 @@ def test_cvat_tags_are_labels(tmp_path: Path) -> None:
         "images/sub/b.jpg": (None, None),
     }
     assert {problem.name: problem.reason for problem in problems} == {
-        "d.jpg": "it has 2 labels where one is needed",
-        "images/extra.jpg": "it is not described",
-        "images/gone.jpg": "it is described and not there",
+        "d.jpg": "it has 2 labels, an image can have one; it was read without a label",
+        "images/extra.jpg": NOT_MENTIONED,
+        "images/gone.jpg": NOT_THERE,
     }
-    assert [one.name for one in scan(str(tmp_path / "t")).classes] == ["cat", "dog"]
+    assert [label_class.name for label_class in scan(str(tmp_path / "t")).classes] == ["cat", "dog"]
     assert len(listed(tmp_path / "t" / "annotations.xml")[0]) == 5
 
 
 def test_cvats_zip_is_read_too(tmp_path: Path) -> None:
     source = packed(tmp_path / "in" / "t.zip", {"annotations.xml": CVAT.encode(), "images/a.jpg": photo(1)})
 
-    assert found(source) == [("a.jpg", "dog", None)]
+    assert labels_of(source) == [("a.jpg", "dog", None)]
 
 
 @pytest.mark.parametrize(
@@ -173,8 +176,8 @@ def test_hugging_face_metadata_says_labels(tmp_path: Path, form: str) -> None:
         "train/2.jpg": (None, Split.POOL),
     }
     assert {problem.name: problem.reason for problem in problems} == {
-        "train/2.jpg": "it is not described",
-        "train/gone.jpg": "it is described and not there",
+        "train/2.jpg": NOT_MENTIONED,
+        "train/gone.jpg": NOT_THERE,
     }
 
 
@@ -182,7 +185,7 @@ def test_metadata_without_labels_leaves_them_to_the_folders(tmp_path: Path) -> N
     save(tmp_path / "t" / "cat" / "1.jpg")
     written(tmp_path / "t" / "metadata.csv", "file_name,caption\ncat/1.jpg,hello\n")
 
-    assert found(tmp_path / "t") == [("1.jpg", "cat", None)]
+    assert labels_of(tmp_path / "t") == [("1.jpg", "cat", None)]
 
 
 def test_fiftyones_labels_are_positions_or_names(tmp_path: Path) -> None:
@@ -191,15 +194,15 @@ def test_fiftyones_labels_are_positions_or_names(tmp_path: Path) -> None:
     labels = {"1": 1, "2": "cat", "3.x": 5, "gone": 0}
     written(tmp_path / "t" / "labels.json", {"classes": ["cat", "dog"], "labels": labels})
 
-    assert found(tmp_path / "t") == [("1.jpg", "dog", None), ("2.jpg", "cat", None), ("3.x.jpg", None, None)]
+    assert labels_of(tmp_path / "t") == [("1.jpg", "dog", None), ("2.jpg", "cat", None), ("3.x.jpg", None, None)]
     assert [problem.reason for problem in listed(tmp_path / "t")[1]] == [
-        "its label 5 is none of the 2 classes",
-        "it is described and not there",
+        "its label 5 is not the number of a class (0 to 1); it was read without a label",
+        NOT_THERE,
     ]
 
 
 def test_a_history_export_is_not_taken_for_labels(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="export of the current labels"):
+    with pytest.raises(InputError, match=r"a history of all answers; export the current labels \(--what labels\)"):
         listed(written(tmp_path / "h.csv", "seq,event_id,kind,path,label\n1,a,label,a.jpg,cat\n"))
 
 

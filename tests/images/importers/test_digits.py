@@ -16,10 +16,12 @@ def digits() -> list[FoundImage]:
 
 
 def test_there_are_1797_digits_of_ten_classes_with_their_keys() -> None:
-    found = scan("digits:")
+    demo = scan("digits:")
 
-    assert found.total == 1_797 == len(digits())
-    assert [(one.name, one.key) for one in found.classes] == [(str(d), str(d)) for d in range(10)]
+    assert demo.total == 1_797 == len(digits())
+    assert [(digit_class.name, digit_class.key) for digit_class in demo.classes] == [
+        (str(d), str(d)) for d in range(10)
+    ]
 
 
 def test_pixels_and_labels_are_scikit_learns() -> None:

@@ -37,21 +37,21 @@ def test_the_first_level_folder_is_the_label(tmp_path: Path) -> None:
         "daisy/1.jpg": "daisy",
         "rose/garden/2.jpg": "rose",
     }
-    assert [found.name for found in scan(str(tmp_path)).classes] == ["daisy", "rose"]
+    assert [label_class.name for label_class in scan(str(tmp_path)).classes] == ["daisy", "rose"]
 
 
 def test_train_and_test_folders_are_the_split_and_the_next_level_is_the_label(tmp_path: Path) -> None:
     for name in ("train/daisy/1.jpg", "val/daisy/2.jpg", "Test/rose/3.jpg"):
         save(tmp_path / name)
 
-    found = {image.name: (image.label, image.split) for image in images(tmp_path)}
+    labels_and_splits = {image.name: (image.label, image.split) for image in images(tmp_path)}
 
-    assert found == {
+    assert labels_and_splits == {
         "train/daisy/1.jpg": ("daisy", Split.POOL),
         "val/daisy/2.jpg": ("daisy", Split.POOL),
         "Test/rose/3.jpg": ("rose", Split.TEST),
     }
-    assert [found.name for found in scan(str(tmp_path)).classes] == ["daisy", "rose"]
+    assert [label_class.name for label_class in scan(str(tmp_path)).classes] == ["daisy", "rose"]
 
 
 def test_validation_images_are_the_test_split_where_there_is_no_other(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_folder_with_an_images_name_is_entered_and_named(tmp_path: Path) -> No
     save(tmp_path / "x.jpg" / "inside.jpg")
 
     assert [image.name for image in images(tmp_path)] == ["x.jpg/inside.jpg"]
-    assert "a folder with an image's name" in problems(tmp_path)["x.jpg"].reason
+    assert "a folder named like an image" in problems(tmp_path)["x.jpg"].reason
 
 
 def test_names_of_every_kind_are_found_and_read(tmp_path: Path) -> None:
@@ -124,7 +124,9 @@ def test_a_source_that_is_nothing_is_refused_with_a_remedy(tmp_path: Path) -> No
     with pytest.raises(InputError, match="check the name"):
         scan(str(tmp_path / "nowhere"))
     (tmp_path / "song.mp3").write_bytes(b"ID3")
-    with pytest.raises(InputError, match="nothing that images can be read from"):
+    with pytest.raises(
+        InputError, match=r"images cannot be read from .* give one of these: a folder of images, a zip or"
+    ):
         scan(str(tmp_path / "song.mp3"))
 
 
@@ -138,10 +140,10 @@ def test_paths_longer_than_the_system_opens_are_named_and_the_rest_goes_on(
         os.chdir("d" * 250)
     os.chdir(tmp_path)
 
-    found = problems(tmp_path)
+    reported = problems(tmp_path)
 
     assert [image.name for image in images(tmp_path)] == ["z.jpg"]
-    assert len(found) == 1
+    assert len(reported) == 1
 
 
 @pytest.mark.parametrize("source", ["~nobody-of-this-name/photos", "a" * 300, "/a" * 3_000])

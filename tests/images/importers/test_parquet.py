@@ -42,7 +42,7 @@ def test_embedded_images_come_with_their_class_names(tmp_path: Path) -> None:
     assert [(image.name, image.label) for image in images[:2]] == [("train/0.png", "cat"), ("train/1.png", "dog")]
     assert np.array_equal(pixels_of(images[3].read(), "3")[0], picture(seed=3))
     assert problems == []
-    assert [found.name for found in scan(str(tmp_path / "train.parquet")).classes] == ["cat", "dog"]
+    assert [label_class.name for label_class in scan(str(tmp_path / "train.parquet")).classes] == ["cat", "dog"]
 
 
 def test_an_embedded_image_is_opened_again_by_its_uri(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_rows_without_an_image_or_with_an_impossible_label_are_named(tmp_path: P
 
     assert [(image.name, image.label) for image in images] == [("a/1.png", None), ("a/2.png", None)]
     assert [problem.name for problem in problems] == ["a.parquet row 0", "a.parquet row 1"]
-    assert "none of the 2 classes" in problems[1].reason
+    assert "is not the number of a class (0 to 1)" in problems[1].reason
 
 
 def test_a_damaged_file_is_refused_or_reported(tmp_path: Path) -> None:
@@ -133,7 +133,9 @@ def test_a_damaged_second_shard_does_not_disturb_the_first(tmp_path: Path) -> No
     images, problems = listed(tmp_path / "ds")
 
     assert len(images) == 5
-    assert [(problem.name, problem.reason) for problem in problems] == [("train-1.parquet", "it has no column 'image'")]
+    assert [(problem.name, problem.reason) for problem in problems] == [
+        ("train-1.parquet", "it has no column 'image'; its rows were skipped")
+    ]
 
 
 def test_an_import_of_embedded_images_twice_adds_nothing(project: Project, tmp_path: Path) -> None:
@@ -147,9 +149,9 @@ def test_an_import_of_embedded_images_twice_adds_nothing(project: Project, tmp_p
 
 @pytest.mark.skipif(not FLOWERS.exists(), reason="the shared data sets are not on this machine")
 def test_the_first_images_of_the_shared_mnist_file_are_digits() -> None:
-    found = scan(str(FLOWERS.parent / "mnist" / "test.parquet"))
-    first = next(iter(found.items))
+    mnist = scan(str(FLOWERS.parent / "mnist" / "test.parquet"))
+    first = next(iter(mnist.items))
 
-    assert found.total == 10_000
+    assert mnist.total == 10_000
     assert pixels_of(first.read(), "0")[0].shape == (28, 28, 3)  # type: ignore[union-attr]
     assert first.label == "7"  # type: ignore[union-attr]

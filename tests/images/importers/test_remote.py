@@ -83,15 +83,15 @@ def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_labels_and_splits_are_those_of_a_local_tree(bucket: MemoryFileSystem) -> None:
-    for place in ("train/cat/img10.png", "train/cat/img2.png", "val/dog/1.png", "test/cat/1.png", "test/.hidden.png"):
-        bucket.pipe_file(f"/photos/{place}", png(1))
+    for path in ("train/cat/img10.png", "train/cat/img2.png", "val/dog/1.png", "test/cat/1.png", "test/.hidden.png"):
+        bucket.pipe_file(f"/photos/{path}", png(1))
 
-    found = scan("memory://photos")
-    images = [item for item in found.items if isinstance(item, FoundImage)]
+    source_scan = scan("memory://photos")
+    images = [item for item in source_scan.items if isinstance(item, FoundImage)]
 
-    assert [one.name for one in found.classes] == ["cat", "dog"]
-    assert found.title == "photos"
-    assert [(one.name, one.label, one.split, one.uri) for one in images] == [
+    assert [found_class.name for found_class in source_scan.classes] == ["cat", "dog"]
+    assert source_scan.title == "photos"
+    assert [(image.name, image.label, image.split, image.uri) for image in images] == [
         ("test/cat/1.png", "cat", Split.TEST, "memory://photos/test/cat/1.png"),
         ("train/cat/img2.png", "cat", Split.POOL, "memory://photos/train/cat/img2.png"),
         ("train/cat/img10.png", "cat", Split.POOL, "memory://photos/train/cat/img10.png"),
@@ -146,10 +146,10 @@ class Large(MemoryFileSystem):
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         type(self).listed.append(path)
-        inside = path.strip("/")
-        if not inside:
+        folder = path.strip("/")
+        if not folder:
             return [{"name": f"/c{folder:04d}", "size": 0, "type": "directory"} for folder in range(1_000)]
-        lines = [Entry(name=f"/{inside}/{place:03d}.png", size=200, type="file") for place in range(100)]
+        lines = [Entry(name=f"/{folder}/{number:03d}.png", size=200, type="file") for number in range(100)]
         type(self).kept.update(lines)
         return lines
 
@@ -169,12 +169,12 @@ def test_a_hundred_thousand_images_are_listed_as_they_are_needed(project: Projec
     assert report.read == 300
     assert len(Large.listed) < 10  # of 1,001 folders: the images came before the listing ended
 
-    images, most_kept, found = 0, 0, weakref.WeakSet[FoundImage]()
+    images, most_kept, alive = 0, 0, weakref.WeakSet[FoundImage]()
     for item in scan("large://").items:
         assert isinstance(item, FoundImage)
         images += 1
-        found.add(item)
-        most_kept = max(most_kept, len(found), len(Large.kept))
+        alive.add(item)
+        most_kept = max(most_kept, len(alive), len(Large.kept))
     assert images == 100_000
     assert most_kept <= 300  # images, or lines of listings, that are held at a time: those of some folders
 
@@ -216,20 +216,20 @@ def test_what_a_web_server_refuses_is_a_line_of_the_report(web: tuple[str, Path]
 
 def test_a_place_that_cannot_be_listed_is_one_message(web: tuple[str, Path], bucket: MemoryFileSystem) -> None:
     address, _ = web
-    for source, said in {
+    for source, message in {
         f"{address}/nowhere": "cannot be listed: it is not there",
         f"{address}/forbidden": "cannot be listed: access is denied",
-        "http://127.0.0.1:9/photos": "cannot be listed: it could not be fetched",
+        "http://127.0.0.1:9/photos": "cannot be listed: it could not be downloaded",
         "memory://nowhere": "cannot be listed: it is not there",
     }.items():
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             scan(source)
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(
-        InputError, match=r"reading s3:// needs a package .*s3fs.*pip install -r requirements-remote\.txt"
+        InputError, match=r"reading s3:// needs a package .*: python -m pip install s3fs, and start the studio again"
     ):
         scan("s3://bucket/photos")
 

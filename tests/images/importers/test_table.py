@@ -47,7 +47,7 @@ def test_label_split_and_annotator_come_along(tmp_path: Path) -> None:
         table(tmp_path, "Image Path,Class Name,subset,Labelled by\na.jpg, big  cat ,Train,Zoë\nb.jpg,,TEST,\n")
     )
 
-    assert [(one.label, one.split, one.annotator) for one in images] == [
+    assert [(image.label, image.split, image.annotator) for image in images] == [
         ("big cat", Split.POOL, "Zoë"),
         (None, Split.TEST, None),
     ]
@@ -85,10 +85,10 @@ def test_latin_1_is_read_and_said(tmp_path: Path) -> None:
 
 
 def test_columns_are_guessed_by_content_where_names_do_not_tell(tmp_path: Path) -> None:
-    found = scan(str(table(tmp_path, "id,what,where\n1,cat,x/a.jpg\n2,dog,x/b.png\n")))
+    source_scan = scan(str(table(tmp_path, "id,what,where\n1,cat,x/a.jpg\n2,dog,x/b.png\n")))
 
-    assert found.columns is not None
-    assert (found.columns.image, found.columns.label) == ("where", None)
+    assert source_scan.columns is not None
+    assert (source_scan.columns.image, source_scan.columns.label) == ("where", None)
 
 
 def test_a_person_can_correct_the_columns(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def scan_with(source: Path, columns: Columns) -> None:
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "path,label\n", "name\nhello\n"])
 def test_a_table_without_a_column_of_images_is_refused_with_its_columns(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="Say which one"):
+    with pytest.raises(InputError, match='Call the right one "path", or name it with --image-column'):
         scan(str(table(tmp_path, text)))
 
 
@@ -124,10 +124,10 @@ def test_rows_that_cannot_be_used_are_named_by_their_line(tmp_path: Path) -> Non
     )
 
     assert [image.name for image in images] == ["a.jpg", "c.jpg"]
-    assert [(problem.name, problem.reason[:22]) for problem in problems] == [
-        ("t.csv line 3", "it has no path in the "),
-        ("t.csv line 4", "it has 3 cells where t"),
-        ("t.csv line 8", "it is no CSV (field la"),
+    assert [(problem.name, problem.reason[:23]) for problem in problems] == [
+        ("t.csv line 3", "the column 'path' names"),
+        ("t.csv line 4", "it has 3 cells, but the"),
+        ("t.csv line 8", "it is not valid CSV (fi"),
     ]
 
 
@@ -162,7 +162,7 @@ def test_missing_files_web_addresses_and_impossible_names_are_reported_by_the_im
 
     assert (report.read, report.labels) == (1, 1)
     reasons = {problem.name.replace("\0", "0"): problem.reason for problem in report.problems}
-    assert reasons.pop("http://127.0.0.1:9/x.jpg").startswith("it could not be fetched (")
+    assert reasons.pop("http://127.0.0.1:9/x.jpg").startswith("it could not be downloaded (")
     assert reasons == {"gone.jpg": "the file is not there", "nul0.jpg": "its name holds a zero byte"}
 
 
@@ -184,7 +184,7 @@ def test_two_annotators_may_disagree(project: Project, tmp_path: Path) -> None:
     source = table(tmp_path, "path,label,annotator\na.jpg,cat,Ann\na.jpg,dog,Bo\n")
 
     assert ingest(project, str(source), labels="answers").labels == 2
-    assert [one.answer.annotator for one in project.store.answers.all()] == ["Ann", "Bo"]
+    assert [stored.answer.annotator for stored in project.store.answers.all()] == ["Ann", "Bo"]
 
 
 # In a process of its own: what else is in this one (other threads, Python's table of names) would be counted too.
@@ -203,9 +203,9 @@ def test_many_rows_are_gone_through_without_holding_them(tmp_path: Path) -> None
         file.write("path,label\n")
         file.writelines(f"{number}.jpg,c{number % 7}\n" for number in range(50_000))
 
-    said = subprocess.run([sys.executable, "-c", PEAK, str(source)], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", PEAK, str(source)], capture_output=True, text=True, check=True)
 
-    count, peak = map(int, said.stdout.split())
+    count, peak = map(int, ended.stdout.split())
     assert count == 50_000
     assert peak < 8_000_000
 

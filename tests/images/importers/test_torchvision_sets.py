@@ -47,17 +47,17 @@ def cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def svhn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root.mkdir(parents=True)
-    for part in ("train", "test"):
+    for split in ("train", "test"):
         pixels = RNG.integers(0, 256, (32, 32, 3, 2), dtype=np.uint8)
-        savemat(root / f"{part}_32x32.mat", {"X": pixels, "y": np.array([[10], [3]])})  # 10 stands for 0
-    lists = {part: ["", f"{part}_32x32.mat", None] for part in ("train", "test")}
+        savemat(root / f"{split}_32x32.mat", {"X": pixels, "y": np.array([[10], [3]])})  # 10 stands for 0
+    lists = {split: ["", f"{split}_32x32.mat", None] for split in ("train", "test")}
     monkeypatch.setattr(sets.SVHN, "split_list", lists)
 
 
 def items(source: str, tmp_path: Path) -> list[FoundImage]:
     options = ImportOptions(workspace=tmp_path / "workspace")
-    found = find_importer(source).scan(source, options)
-    return [item for item in found.items if isinstance(item, FoundImage)]
+    data_set = find_importer(source).scan(source, options)
+    return [item for item in data_set.items if isinstance(item, FoundImage)]
 
 
 @pytest.mark.parametrize(("name", "first"), [("MNIST", "0 - zero"), ("FashionMNIST", "T-shirt/top")])
@@ -115,7 +115,7 @@ def test_files_that_are_nowhere_are_named_with_their_place_and_size(
 
 
 def test_an_unknown_set_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'ImageNet' here; there are: CIFAR10, CIFAR100, MNIST"):
+    with pytest.raises(InputError, match="'ImageNet' cannot be imported; choose one of: CIFAR10, CIFAR100, MNIST"):
         items("torchvision:ImageNet", tmp_path)
 
 

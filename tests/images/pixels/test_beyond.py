@@ -69,8 +69,8 @@ def test_a_round_is_the_same_bit_for_bit_when_images_are_decoded_meanwhile(
 
     assert PixelStore(partly.pixels).is_partly_beyond
     assert not PixelStore(whole.pixels).is_partly_beyond
-    for expected, found in zip(trained(whole, place), trained(partly, place), strict=True):
-        assert np.array_equal(expected, found)
+    for expected, decoded in zip(trained(whole, place), trained(partly, place), strict=True):
+        assert np.array_equal(expected, decoded)
 
 
 def test_the_cache_stays_within_its_limit_and_every_row_is_there(both: tuple[Project, Project]) -> None:
@@ -141,7 +141,9 @@ def test_an_original_that_vanished_is_a_grey_square_and_the_log_says_so(
 def test_a_source_that_decodes_is_read_ahead_on_a_cpu_too_and_a_memory_map_is_not(
     both: tuple[Project, Project],
 ) -> None:
-    whole, partly = (PixelBatches(PixelStore(one.pixels), np.arange(3), torch.device("cpu"), "file") for one in both)
+    whole, partly = (
+        PixelBatches(PixelStore(project.pixels), np.arange(3), torch.device("cpu"), "file") for project in both
+    )
 
     assert (whole.worth_reading_ahead, partly.worth_reading_ahead) == (False, True)
 
@@ -164,7 +166,7 @@ def test_two_files_that_do_not_belong_together_are_refused_with_the_remedy(both:
     _, partly = both
     np.save(partly.pixels, np.zeros((20, 8, 8, 3), np.uint8))
 
-    with pytest.raises(InputError, match="save another training size"):
+    with pytest.raises(InputError, match="save another size of the pixel cache on the Project page"):
         PixelStore(partly.pixels).open()
 
 

@@ -24,7 +24,7 @@ from tidal_core.images.pixels import (
     round_uses,
 )
 from tidal_core.images.previews import thumbnail
-from tidal_core.images.reports import summary
+from tidal_core.images.reports import report_in_words
 from tidal_core.images.squares import square_of
 from tidal_core.projects import Project, create_project, open_project
 from tidal_core.records import ImportProgress, RoundState
@@ -58,10 +58,10 @@ def is_as_asked(project: Project) -> bool:
     spec, pixels = project.settings.pixels, PixelStore(project.pixels)
     return all(
         np.array_equal(
-            pixels[one.pixel_row],
-            square_of(Path(one.uri).read_bytes(), one.name, spec.size, spec.fit, spec.grayscale),
+            pixels[image.pixel_row],
+            square_of(Path(image.uri).read_bytes(), image.name, spec.size, spec.fit, spec.grayscale),
         )
-        for one in project.store.images.all()
+        for image in project.store.images.all()
     )
 
 
@@ -75,11 +75,25 @@ def test_every_square_is_made_anew_from_its_original(photos: Path, changes: dict
     report = refill(project)
 
     assert (report.refilled, report.problems) == (IMAGES, ())
-    assert summary(report).startswith("40 images brought to the training size")
+    assert report_in_words(report).startswith("40 images processed at the training size")
     assert is_as_asked(project)
     assert project.store.images.all() == before
     assert not needs_refill(project)
     assert not list(project.folder.glob("*next*"))
+    project.close()
+
+
+def test_a_cache_that_is_gone_is_made_again_once_another_size_of_it_is_saved(photos: Path) -> None:
+    project = imported(photos)
+    project.pixels.unlink()
+    with pytest.raises(InputError, match="save another size of the pixel cache on the Project page"):
+        PixelStore(project.pixels).open()
+
+    ask(project, pixel_cache_gb=21.0)
+    report = refill(project)
+
+    assert (report.refilled, report.problems) == (IMAGES, ())
+    assert is_as_asked(project)
     project.close()
 
 
@@ -197,7 +211,7 @@ def test_an_original_that_is_gone_or_changed_keeps_its_old_pixels_and_is_reporte
     report = refill(project)
 
     assert sorted(problem.name for problem in report.problems) == ["a/0.jpg", "b/1.jpg"]
-    assert all("old pixels were brought to 64" in problem.reason and problem.remedy for problem in report.problems)
+    assert all("old pixels were resized to 64" in problem.reason and problem.remedy for problem in report.problems)
     for name in ("a/0.jpg", "b/1.jpg"):
         row = project.store.images.find(name)[0].pixel_row
         again = np.array(PixelStore(project.pixels)[row])[::2, ::2].astype(int)
@@ -256,7 +270,7 @@ def test_an_import_and_a_filling_do_not_meet(photos: Path) -> None:
     ask(project, **ASKED)
 
     def import_too(step: ImportProgress) -> None:
-        with pytest.raises(InputError, match="a filling of its pixel cache, is under way"):
+        with pytest.raises(InputError, match="the processing of its images, is running"):
             ingest(project, str(photos))
 
     assert refill(project, progress=import_too).refilled == IMAGES

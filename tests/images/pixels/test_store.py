@@ -115,7 +115,7 @@ def test_many_threads_write_and_read_at_once(tmp_path: Path) -> None:
 def test_another_training_size_is_refused_with_the_remedy(tmp_path: Path) -> None:
     store = stored(tmp_path, squares(1))
 
-    with pytest.raises(InputError, match="this project needs 16 pixels; save another training size"):
+    with pytest.raises(InputError, match="this project needs 16 pixels; delete that file and save another"):
         store.writer(PixelSpec(16))
 
 

@@ -104,8 +104,8 @@ class EfficientNetLite0(Backbone):
         inside, stages = 32, []
         for stage in STAGES:
             blocks: list[nn.Module] = []
-            for place in range(stage.blocks):
-                stride = stage.stride if place == 0 else 1
+            for number in range(stage.blocks):
+                stride = stage.stride if number == 0 else 1
                 blocks.append(InvertedBottleneck(inside, stage.channels, stage.kernel, stride, stage.expansion))
                 inside = stage.channels
             stages.append(nn.Sequential(*blocks))

@@ -1,4 +1,4 @@
-"""What is trained beside the classifier for asking: torch modules that read its features.
+"""Companions: torch modules trained beside the classifier that some strategies choose by; they read its features.
 
 A companion is built for a backbone, adds a loss of its own to each batch, and is passed through when the pool is
 scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others keep to ``Companion``

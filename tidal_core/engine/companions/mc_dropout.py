@@ -1,4 +1,4 @@
-"""MC dropout (Gal and Ghahramani, ICML 2016) as a head of its own: what BALD asks by.
+"""MC dropout (Gal and Ghahramani, ICML 2016) as a head of its own: what BALD queries by.
 
 A linear layer on the pooled features with half of them dropped, trained by cross-entropy beside the classifier. Its
 gradient stops at the features, so that the classifier comes out as it would without it. Masks come from a generator of
@@ -40,8 +40,8 @@ class MCDropout(nn.Module):
 
     def forward(self, features: Tensor, generator: Generator) -> Tensor:
         """Logits (B, C) of pooled features (B, D) with a fresh mask for each row."""
-        kept = half_of(len(features), features.shape[1], generator, features.device)
-        logits: Tensor = self.head(features.float() * kept)
+        mask = half_of(len(features), features.shape[1], generator, features.device)
+        logits: Tensor = self.head(features.float() * mask)
         return logits
 
     def loss(self, features: Sequence[Tensor], labels: Tensor, generator: Generator) -> Tensor:
@@ -56,8 +56,8 @@ class MCDropout(nn.Module):
         are scored.
         """
         generator = Generator().manual_seed(0)
-        found = [self._information(block, generator) for block in torch.split(features, BLOCK)]
-        return {"mc_information": torch.cat(found)}
+        information = [self._information(block, generator) for block in torch.split(features, BLOCK)]
+        return {"mc_information": torch.cat(information)}
 
     def _information(self, features: Tensor, generator: Generator) -> Tensor:
         """(B, D) -> (B,). ``entr`` is 0 at p = 0, where p log p is not a number."""

@@ -96,8 +96,8 @@ def extract(
         store.write(block, extractor(source[block]))
         if progress is not None:
             done = first + len(block)
-            speed, left = done / max(time.monotonic() - began, 1e-9), len(missing) - done
-            progress(ExtractProgress(len(rows) - left, len(rows), speed, left / speed))
+            speed, n_left = done / max(time.monotonic() - began, 1e-9), len(missing) - done
+            progress(ExtractProgress(len(rows) - n_left, len(rows), speed, n_left / speed))
     return True
 
 

@@ -54,7 +54,7 @@ class FeatureKey:
 
 @dataclass(frozen=True)
 class Features:
-    """What is there of a feature file."""
+    """The content of a feature file."""
 
     rows: Float16  # (R, D), read from the disk as it is used; rows that are not whole mean nothing
     whole: NDArray[np.bool_]  # (R,)
@@ -64,9 +64,9 @@ class Features:
 
         A deviation is at least a thousandth of the largest, so that a feature that never changes can be divided by it.
         """
-        there = np.flatnonzero(self.whole)
-        there = there[:: max(1, -(-len(there) // most))]
-        values = np.asarray(self.rows[there], dtype=np.float32)
+        known = np.flatnonzero(self.whole)
+        known = known[:: max(1, -(-len(known) // most))]
+        values = np.asarray(self.rows[known], dtype=np.float32)
         std = values.std(axis=0)
         return values.mean(axis=0), np.maximum(std, max(float(std.max()) * 1e-3, 1e-6))
 
@@ -82,8 +82,8 @@ class Features:
 def open_features(path: Path) -> Features:
     """The features of a ``rows.f16``, as they are now. Raises InputError where there are none to read."""
     try:
-        about = json.loads((path.parent / ABOUT).read_text(encoding="utf-8"))
-        length = sum(about["stage_channels"])
+        description = json.loads((path.parent / ABOUT).read_text(encoding="utf-8"))
+        length = sum(description["stage_channels"])
         whole = np.fromfile(path.parent / WHOLE, dtype=np.uint8).astype(bool)
         n_rows = min(len(whole), path.stat().st_size // (2 * length))
         rows: Float16 = np.empty((0, length), np.float16)
@@ -92,7 +92,7 @@ def open_features(path: Path) -> Features:
         return Features(rows, whole[:n_rows])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"the features in {path.parent.name} cannot be read ({error}); remove that folder: they are computed again."
+            f"the features in {path.parent.name} cannot be read ({error}); delete that folder to compute them again."
         ) from error
 
 

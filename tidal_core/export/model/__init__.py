@@ -8,6 +8,8 @@
 
 The model takes raw pixels: normalisation and softmax are inside. What must be traced is traced in a process of its own
 (``__main__.py`` says why).
+
+Add here: a format as a file of its own, and a line in ``FORMATS``.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ FORMATS: tuple[ModelFormat, ...] = (Onnx(), Torch(), Safetensors())
 
 def find_format(name: str) -> ModelFormat:
     """The format of this name. Raises InputError with those that there are."""
-    for one in FORMATS:
-        if one.name == name:
-            return one
-    raise InputError(f"there is no model format {name!r}; there are: {', '.join(one.name for one in FORMATS)}.")
+    for model_format in FORMATS:
+        if model_format.name == name:
+            return model_format
+    names = ", ".join(model_format.name for model_format in FORMATS)
+    raise InputError(f"there is no model format {name!r}; choose one of: {names}.")
 
 
 def export_model(
@@ -47,27 +50,27 @@ def export_model(
     """Write a round's model (default: the newest whose weights are kept) to the folder ``target``, new or empty.
 
     Returns the folder (default: one in the project's ``exports``) and what was exported. Raises InputError for a round
-    without weights, a format that is not there or lacks its packages, and a folder that is taken.
+    without weights, a format that is unknown or lacks its packages, and a folder that has files already.
     """
-    kind = find_format(name)
-    kind.check()
+    model_format = find_format(name)
+    model_format.check()
     facts = model_facts(project, round_id)
-    target = target or project.exports / f"model-round-{facts.round_id:04d}-{kind.name}"
+    target = target or project.exports / f"model-round-{facts.round_id:04d}-{model_format.name}"
     target = Path(target).expanduser().absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(f"{target} is there already; choose a name that is not taken (--to), or delete it.")
+        raise InputError(f"{target} already exists; choose another folder (--to), or delete it.")
     with replaced(target) as beside:
         beside.mkdir()
-        if kind.traces:
-            _write_apart(kind, facts, beside)
+        if model_format.traces:
+            _write_apart(model_format, facts, beside)
         else:
-            kind.write(facts.weights, facts.pixels.size, beside)
+            model_format.write(facts.weights, facts.pixels.size, beside)
         files = {
             "classes.json": _json([{"id": c.id, "name": c.name, "position": c.position} for c in facts.classes]),
             "preprocessing.json": _json(facts.preprocessing()),
             "preprocessing.py": preprocessing_source(),
-            "predict.py": kind.predict,
-            "README.md": model_card(facts, kind),
+            "predict.py": model_format.predict,
+            "README.md": model_card(facts, model_format),
         }
         for file, text in files.items():
             (beside / file).write_text(text, encoding="utf-8")
@@ -85,10 +88,18 @@ def zipped_model(project: Project, name: str, round_id: int | None = None) -> by
         return packed.read_bytes()
 
 
-def _write_apart(kind: ModelFormat, facts: ModelFacts, folder: Path) -> None:
+def _write_apart(model_format: ModelFormat, facts: ModelFacts, folder: Path) -> None:
     """Write the weights in another process. Raises InputError with what it said when it fails."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tidal_core.export.model", kind.name, facts.weights, str(facts.pixels.size), folder],
+        [
+            sys.executable,
+            "-m",
+            "tidal_core.export.model",
+            model_format.name,
+            facts.weights,
+            str(facts.pixels.size),
+            folder,
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -98,7 +109,7 @@ def _write_apart(kind: ModelFormat, facts: ModelFacts, folder: Path) -> None:
     )
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or [f"it ended with {ended.returncode}"]
-        raise InputError(f"round {facts.round_id} could not be written as {kind.name}: {lines[-1]}")
+        raise InputError(f"round {facts.round_id} could not be written as {model_format.name}: {lines[-1]}")
 
 
 def _json(value: object) -> str:

@@ -32,8 +32,8 @@ class ModelFormat(ABC):
         """Raises InputError with the remedy when this format cannot be written here."""
         if self.missing:
             raise InputError(
-                f"writing {self.name} needs {' and '.join(self.missing)}, which the studio does without; "
-                f"install with: {self.install}, or choose another format."
+                f"writing {self.name} needs {' and '.join(self.missing)}, which is not installed; install with: "
+                f"{self.install}, or choose another format."
             )
 
     @abstractmethod
@@ -58,7 +58,7 @@ from pathlib import Path
 {imports}
 
 here = Path(__file__).parent
-classes = [each["name"] for each in json.loads((here / "classes.json").read_text(encoding="utf-8"))]
+classes = [entry["name"] for entry in json.loads((here / "classes.json").read_text(encoding="utf-8"))]
 model = {load}
 for path in sys.argv[1:]:
     try:

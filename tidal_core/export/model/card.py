@@ -11,39 +11,39 @@ from tidal_core import strategies
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import ClassFacts, ModelFacts
 from tidal_core.store.metrics import Metric
-from tidal_core.text import config_in_words
+from tidal_core.text import config_in_words, literal
 
 _MEASURED_ON = {
     "test": "test images whose class is known and that no round trains on",
     "audit": "audit images: picked at random among those without a label, labelled by hand, never trained on; skipped "
-    "ones are left out",
+    "images are not counted",
 }
 _FITS = {
-    "crop": "the shortest side becomes {size} pixels, what stands over on the longer side is cut off evenly",
+    "crop": "the shortest side becomes {size} pixels, the longer side is cut evenly at both ends",
     "letterbox": "the longest side becomes {size} pixels, the rest is black",
 }
 
 
-def model_card(facts: ModelFacts, kind: ModelFormat) -> str:
+def model_card(facts: ModelFacts, model_format: ModelFormat) -> str:
     """The text of README.md."""
-    parts = [
-        _front_matter(facts, kind),
-        f"# {_plain(facts.title)}\n\n"
+    sections = [
+        _front_matter(facts, model_format),
+        f"# {literal(facts.title)}\n\n"
         f"Says which of {len(facts.classes)} classes an image belongs to. The model of round {facts.round_id}"
         f"{_date(facts)}, trained with TiDAL Studio on {facts.labels:,} labelled images of {facts.images:,}.",
-        _use(kind),
+        _use(model_format),
         _accuracy(facts),
         "## Labels per class\n\n" + _class_table(facts),
         _training(facts),
         _limits(facts),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(facts: ModelFacts, kind: ModelFormat) -> str:
+def _front_matter(facts: ModelFacts, model_format: ModelFormat) -> str:
     """YAML; strings are written as JSON, which is YAML too. No licence: only who owns the images can give one."""
     lines = [
-        f"library_name: {kind.library}",
+        f"library_name: {model_format.library}",
         "pipeline_tag: image-classification",
         "tags:",
         "- image-classification",
@@ -70,74 +70,74 @@ def _front_matter(facts: ModelFacts, kind: ModelFormat) -> str:
     return "\n".join(("---", *lines, "---"))
 
 
-def _use(kind: ModelFormat) -> str:
+def _use(model_format: ModelFormat) -> str:
     return f"""## Use
 
 ```sh
-python -m pip install {kind.runs_with.replace(",", "").replace(" and ", " ")}
+python -m pip install {model_format.runs_with.replace(",", "").replace(" and ", " ")}
 python predict.py photo.jpg other.png   # file, class, probability; separated by tabs
 ```
 
-`{kind.file}` takes any number of images at once: `pixels`, uint8 (images, size, size, 3), as `square` in
+`{model_format.file}` takes any number of images at once: `pixels`, uint8 (images, size, size, 3), as `square` in
 `preprocessing.py` makes them of files. It gives probabilities, float32 (images, classes), in the order of
 `classes.json`; normalisation and softmax are inside. In Python, with `model` as in `predict.py`:
 
 ```python
 pixels = numpy.stack([square(path) for path in paths])
-probabilities = {kind.batch}
+probabilities = {model_format.batch}
 ```"""
 
 
 def _accuracy(facts: ModelFacts) -> str:
-    found = facts.accuracy
-    if found is None:
-        return "## Accuracy\n\nNot measured: there were no test images and no audit sample at the end of this round."
-    said = f"## Accuracy\n\n{_share(found)} of {found.n:,} {_MEASURED_ON.get(found.split, found.split)}."
+    accuracy = facts.accuracy
+    if accuracy is None:
+        return "## Accuracy\n\nNot measured: there were no test images and no audit images at the end of this round."
+    text = f"## Accuracy\n\n{_share(accuracy)} of {accuracy.n:,} {_MEASURED_ON.get(accuracy.split, accuracy.split)}."
     if facts.balanced is not None:
-        said += f" Balanced over the classes: {_share(facts.balanced)}."
-    return said + " In brackets: 95 % intervals, Wilson's for shares."
+        text += f" Balanced over the classes: {_share(facts.balanced)}."
+    return text + " In brackets: 95 % intervals, Wilson's for shares."
 
 
 def _class_table(facts: ModelFacts) -> str:
     rows = ["| class | labels | recognised | of images tested |", "|---|---:|---:|---:|"]
-    for one in facts.classes:
-        recall = one.recall
+    for class_facts in facts.classes:
+        recall = class_facts.recall
         rows.append(
-            f"| {_class(one)} | {one.labels:,} | {_share(recall) if recall else '–'} | {recall.n if recall else 0:,} |"
+            f"| {_class_name(class_facts)} | {class_facts.labels:,} | {_share(recall) if recall else '–'} | "
+            f"{recall.n if recall else 0:,} |"
         )
     return "\n".join(rows)
 
 
-def _class(one: ClassFacts) -> str:
-    since = f" (since then merged into {_plain(one.merged_into)})" if one.merged_into else ""
-    return _plain(one.name) + since
+def _class_name(class_facts: ClassFacts) -> str:
+    since = f" (since then merged into {literal(class_facts.merged_into)})" if class_facts.merged_into else ""
+    return literal(class_facts.name) + since
 
 
 def _training(facts: ModelFacts) -> str:
     size, strategy = facts.pixels.size, strategies.of_round(facts.strategy)
-    used = [f"{name} {_version(name)}" for name in ("torch", "pillow", "onnx", "onnxscript", "safetensors")]
+    packages = [f"{name} {_version(name)}" for name in ("torch", "pillow", "onnx", "onnxscript", "safetensors")]
     lines = [
-        *(_plain(line) for line in config_in_words(facts.config, facts.labels, strategy.in_words)),
+        *(literal(line) for line in config_in_words(facts.config, facts.labels, strategy.in_words)),
         f"How an image becomes a square: {_FITS[facts.pixels.fit].format(size=size)}"
-        + ("; colours are left out." if facts.pixels.grayscale else "."),
+        + ("; colours become grey." if facts.pixels.grayscale else "."),
         f"Written by TiDAL Studio {tidal_core.__version__} with Python {platform.python_version()}, "
-        + ", ".join(one for one in used if not one.endswith(" "))
+        + ", ".join(package for package in packages if not package.endswith(" "))
         + ".",
     ]
     return "## Training\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _limits(facts: ModelFacts) -> str:
-    few = [_plain(one.name) for one in facts.classes if one.labels < 10]
+    rare = [literal(class_facts.name) for class_facts in facts.classes if class_facts.labels < 10]
     lines = [
         f"It knows these {len(facts.classes)} classes only: every image gets one of them, whatever it shows.",
-        "The accuracy holds for images like those of the project; other cameras, places and times need a test of "
-        "their own.",
-        "Probabilities were not calibrated: 0.9 does not promise nine right answers in ten.",
-        f"It sees {facts.pixels.size} by {facts.pixels.size} pixels: details smaller than that are lost.",
+        "The accuracy holds for images like those of the project; test it again for other cameras, places and times.",
+        "Probabilities were not calibrated: 0.9 does not mean that nine answers in ten are right.",
+        f"It sees every image at {facts.pixels.size} by {facts.pixels.size} pixels: smaller details are lost.",
     ]
-    if few:
-        lines.append(f"Under ten labels: {', '.join(few)}.")
+    if rare:
+        lines.append(f"Classes with fewer than ten labels: {', '.join(rare)}.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -148,13 +148,6 @@ def _share(metric: Metric) -> str:
 
 def _date(facts: ModelFacts) -> str:
     return f" of {facts.finished_at:%Y-%m-%d}" if facts.finished_at is not None else ""
-
-
-def _plain(text: str) -> str:
-    """A name as Markdown that shows it as it is, in tables too."""
-    for mark in "\\|<>*_`[]":
-        text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
 
 
 def _version(package: str) -> str:

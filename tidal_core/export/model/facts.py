@@ -89,20 +89,24 @@ def chosen_round(project: Project, round_id: int | None = None) -> tuple[RoundRe
     kept = kept_rounds(project)
     if round_id is None and kept:
         round_id = kept[-1].id
-    record = next((one for one in project.store.rounds.all() if one.id == round_id), None)
+    record = next((candidate for candidate in project.store.rounds.all() if candidate.id == round_id), None)
     path = weights_of(project, record) if record is not None else None
     if record is not None and path is not None:
         return record, path
-    had = f"rounds that have: {', '.join(str(one.id) for one in kept)}" if kept else "no round has; train now"
+    numbers = ", ".join(str(kept_record.id) for kept_record in kept)
+    choices = f"choose one of: {numbers}" if kept else "no round has one: press Train now on the Training page"
     if round_id is None:
-        raise InputError(f"the project {project.title!r} has no finished round yet; label more images, or train now.")
+        raise InputError(
+            f"the project {project.title!r} has no finished round yet; label more images, or press Train now on the "
+            "Training page."
+        )
     if record is None:
-        raise InputError(f"there is no round {round_id} in {project.title!r} to take a model from; {had}.")
+        raise InputError(f"there is no round {round_id} with a model in {project.title!r}; {choices}.")
     if record.state is not RoundState.DONE:
-        raise InputError(f"round {round_id} is {record.state.value} and has no finished model; {had}.")
+        raise InputError(f"round {round_id} is {record.state.value} and has no finished model; {choices}.")
     raise InputError(
-        f"the weights of round {round_id} are not kept any more (a project keeps those of its last "
-        f"{project.settings.curve_rounds} rounds); {had}."
+        f"the model of round {round_id} was deleted (a project keeps those of its last "
+        f"{project.settings.curve_rounds} rounds); {choices}."
     )
 
 
@@ -110,21 +114,21 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
     """Everything known of a round's model (default: the newest kept). Raises InputError as ``chosen_round``."""
     record, weights = chosen_round(project, round_id)
     store = project.store
-    metrics = {(one.name, one.class_id): one for one in store.metrics.of_round(record.id)}
+    metrics = {(metric.name, metric.class_id): metric for metric in store.metrics.of_round(record.id)}
     _, trained = store.rounds.images(record.id)
     labels = Counter(trained.tolist())
-    known = {one.id: one for one in store.classes.all(include_retired=True)}
+    class_records = {class_record.id: class_record for class_record in store.classes.all(include_retired=True)}
     classes = []
     for position, class_id in enumerate(record.class_ids):
-        into = known[class_id].merged_into
+        target_id = class_records[class_id].merged_into
         classes.append(
             ClassFacts(
                 class_id,
-                known[class_id].name,
+                class_records[class_id].name,
                 position,
                 labels[class_id],
                 metrics.get(("recall", class_id)),
-                known[into].name if into is not None else None,
+                class_records[target_id].name if target_id is not None else None,
             )
         )
     mean, std = _normalisation(weights)

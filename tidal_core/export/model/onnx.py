@@ -33,11 +33,11 @@ class Onnx(ModelFormat):
 
         from tidal_core.export.model.deployed import program
 
-        found = torch.onnx.export(
+        exported = torch.onnx.export(
             program(weights, size), (), input_names=["pixels"], output_names=["probabilities"], verbose=False
         )
-        assert found is not None  # torch gives None only to those who pass a file
-        proto = found.model_proto
-        for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info):
-            del part.metadata_props[:]
+        assert exported is not None  # torch gives None only to those who pass a file
+        proto = exported.model_proto
+        for element in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info):
+            del element.metadata_props[:]
         onnx.save_model(proto, folder / self.file)

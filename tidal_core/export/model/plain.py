@@ -9,15 +9,17 @@ from torch import Tensor, nn
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a way around them."""
 
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outside)
-        self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outside)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels_out)
         self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or inside != outside:
-            self.downsample = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        if stride != 1 or channels_in != channels_out:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, H, W) to (B, outside, H / stride, W / stride)."""
@@ -33,11 +35,11 @@ class ResNet18(nn.Module):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         widths = (64, 64, 128, 256, 512)
-        parts: dict[str, nn.Module] = {"conv1": nn.Conv2d(3, 64, 3, 1, 1, bias=False), "bn1": nn.BatchNorm2d(64)}
+        layers: dict[str, nn.Module] = {"conv1": nn.Conv2d(3, 64, 3, 1, 1, bias=False), "bn1": nn.BatchNorm2d(64)}
         for i in range(1, 5):
-            first = BasicBlock(widths[i - 1], widths[i], 1 if i == 1 else 2)
-            parts[f"layer{i}"] = nn.Sequential(first, BasicBlock(widths[i], widths[i], 1))
-        self.net = nn.ModuleDict({**parts, "fc": nn.Linear(512, n_classes)})
+            first_block = BasicBlock(widths[i - 1], widths[i], 1 if i == 1 else 2)
+            layers[f"layer{i}"] = nn.Sequential(first_block, BasicBlock(widths[i], widths[i], 1))
+        self.net = nn.ModuleDict({**layers, "fc": nn.Linear(512, n_classes)})
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W), normalised."""

@@ -25,7 +25,7 @@ class Safetensors(ModelFormat):
     batch = "model(torch.from_numpy(pixels))"
 
     def write(self, weights: Path, size: int, folder: Path) -> None:
-        """Leave out what only serves to ask (the TD module), and write the network's code."""
+        """Leave out what only serves to choose images (the TD module), and write the network's code."""
         from tidal_core.engine.model import read_tensors, write_tensors
         from tidal_core.export.model.sources import NETWORKS, model_source
 
@@ -33,8 +33,8 @@ class Safetensors(ModelFormat):
         network = metadata.get("backbone", "")
         if network not in NETWORKS:
             raise InputError(
-                f"the network {network!r} cannot be written as code of its own ({', '.join(NETWORKS)} can); "
-                "choose the format onnx or torch."
+                f"safetensors needs the code of the network, which there is for {' and '.join(NETWORKS)} and not for "
+                f"{network!r}; choose the format onnx or torch."
             )
         kept = {name: value for name, value in tensors.items() if not name.startswith("companions.")}
         write_tensors(folder / self.file, kept, {**metadata, "companions": "[]", "format": "pt"})

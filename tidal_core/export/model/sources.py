@@ -52,7 +52,7 @@ def model_source(name: str) -> str:
 _PREPROCESSING_HEAD = '''
 """Image files as the squares that the model was trained on, exactly as TiDAL Studio makes them.
 
-preprocessing.json holds the size, the fit and whether colours are left out. Needs pillow and numpy.
+preprocessing.json holds the size, the fit and whether colours become grey. Needs pillow and numpy.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def square(path: str | Path) -> np.ndarray:
         orientation = orientation_of(file)
     if orientation != 1:
         image = image.transpose(UPRIGHT[orientation])
-    return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"])
+    return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"]).copy()  # torch warns of what is read-only
 '''
 
 _MODEL_HEAD = '''

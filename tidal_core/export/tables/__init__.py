@@ -1,4 +1,7 @@
-"""Where the work goes: one exporter per file."""
+"""Labels and predictions as files of other programs: one exporter per file.
+
+Add here: a format as a file of its own, and a line in ``EXPORTERS``.
+"""
 
 from __future__ import annotations
 
@@ -37,29 +40,29 @@ def find_exporter(target: Path, name: str | None = None) -> Exporter:
             return exporter
     known = ", ".join(exporter.name for exporter in EXPORTERS)
     if name is not None:
-        raise InputError(f"there is no export format {name!r}; there are: {known}.")
-    raise InputError(f"the name {target.name!r} does not tell the format; add --format, one of: {known}.")
+        raise InputError(f"there is no export format {name!r}; choose one of: {known}.")
+    raise InputError(f"{target.name!r} does not end like a known format; add --format with one of: {known}.")
 
 
 def export(
     project: Project, target: Path, name: str | None = None, options: ExportOptions | None = None
 ) -> ExportReport:
-    """Write the project's work to ``target``. Raises InputError for what cannot be written, or is there already."""
+    """Write the project's labels to ``target``. Raises InputError for what cannot be written, or exists already."""
     options = options or ExportOptions()
     exporter, target = checked(target, name, options)
     return exporter.write(project, target, options)
 
 
 def checked(target: Path, name: str | None, options: ExportOptions) -> tuple[Exporter, Path]:
-    """The exporter for ``target`` and its whole path. Raises InputError for what cannot be, or is there already."""
+    """The exporter for ``target`` and its full path. Raises InputError for what cannot be written, or exists."""
     exporter = find_exporter(target, name)
     if options.what not in exporter.whats:
-        able = ", ".join(one.name for one in EXPORTERS if options.what in one.whats)
-        raise InputError(f"{exporter.name} cannot hold {options.what}; formats that can: {able}.")
+        able = ", ".join(candidate.name for candidate in EXPORTERS if options.what in candidate.whats)
+        raise InputError(f"{exporter.name} cannot hold {options.what}; choose one of: {able}.")
     target = Path(target).expanduser().absolute()
     is_folder = os.path.isdir(target)  # unlike Path.is_dir never an error, whatever the name
     if is_folder and (exporter.suffix or any(target.iterdir())):
-        raise InputError(f"{target} is a folder that is there already; choose a name that is not taken.")
+        raise InputError(f"{target} is a folder that exists already; choose another name.")
     if os.path.exists(target) and not is_folder and not options.overwrite:
-        raise InputError(f"{target} is there already; choose another name, or allow to replace it (--overwrite).")
+        raise InputError(f"{target} already exists; choose another name, or replace it with --overwrite.")
     return exporter, target

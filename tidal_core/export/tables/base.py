@@ -1,4 +1,4 @@
-"""What every exporter does: write the project's work where another program can read it.
+"""What every exporter does: write labels, answers or predictions for another program.
 
 An exporter writes through ``files.replaced``, so that a target is whole or not there; it changes nothing in the
 project and reads original images only when it copies them.
@@ -62,8 +62,11 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
         return tables.history()
     round_id = options.round_id or project.store.scores.latest_round()
     if round_id is None:
-        raise InputError(f"there are no {options.what} yet: no round has finished; label more images, or train now.")
+        raise InputError(
+            f"there are no {options.what} yet: no round has finished; label more images, or press Train now on the "
+            "Training page."
+        )
     table = tables.predictions(round_id) if options.what == "predictions" else tables.curves(round_id)
     if not table.num_rows:
-        raise InputError(f"round {round_id} has no {options.what} in the project any more; choose a newer round.")
+        raise InputError(f"the project has no {options.what} of round {round_id}; choose another round (--round).")
     return table

@@ -27,10 +27,10 @@ class CocoExporter:
         """Describe every labelled image."""
         images = labelled_images(project)
         names = class_names(project, images)
-        number = {name: place for place, name in enumerate(names, start=1)}
+        category_ids = {name: number for number, name in enumerate(names, start=1)}
         value = {
             "info": {"description": project.title},
-            "categories": [{"id": place, "name": name} for name, place in number.items()],
+            "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
             "images": [
                 {
                     "id": image.id,
@@ -42,8 +42,13 @@ class CocoExporter:
                 for image in images
             ],
             "annotations": [
-                {"id": place, "image_id": image.id, "category_id": number[image.label], "annotator": image.annotator}
-                for place, image in enumerate(images, start=1)
+                {
+                    "id": number,
+                    "image_id": image.id,
+                    "category_id": category_ids[image.label],
+                    "annotator": image.annotator,
+                }
+                for number, image in enumerate(images, start=1)
             ],
         }
         with replaced(target) as beside:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What
-from tidal_core.export.tables.trees import class_names, contents, file_name, labelled_images, place
+from tidal_core.export.tables.trees import class_names, contents, file_name, labelled_images, put_image
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Split
@@ -29,7 +29,7 @@ class FiftyOneExporter:
         """Copy, or link, every labelled image; labels are positions in the list of classes."""
         images = labelled_images(project)
         names = class_names(project, images)
-        position = {name: place for place, name in enumerate(names)}
+        position = {name: index for index, name in enumerate(names)}
         split = any(image.split is Split.TEST for image in images)
         problems: list[ImportProblem] = []
         labels: dict[str, dict[str, int]] = {}
@@ -37,10 +37,10 @@ class FiftyOneExporter:
             beside.mkdir()
             for image, data in contents(images, problems):
                 name, folder = file_name(image, data), image.folder if split else "."
-                place(image, data, beside / folder / "data" / name, options.link)
+                put_image(image, data, beside / folder / "data" / name, options.link)
                 labels.setdefault(folder, {})[Path(name).stem] = position[image.label]
-            for folder, said in (labels or {".": {}}).items():
+            for folder, labels_of_folder in (labels or {".": {}}).items():
                 (beside / folder / "data").mkdir(parents=True, exist_ok=True)
-                text = json.dumps({"classes": names, "labels": said}, ensure_ascii=False)
+                text = json.dumps({"classes": names, "labels": labels_of_folder}, ensure_ascii=False)
                 (beside / folder / "labels.json").write_text(text, encoding="utf-8")
         return ExportReport(target, sum(map(len, labels.values())), tuple(problems))

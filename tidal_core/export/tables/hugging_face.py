@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What
-from tidal_core.export.tables.trees import contents, file_name, labelled_images, place
+from tidal_core.export.tables.trees import contents, file_name, labelled_images, put_image
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
@@ -33,7 +33,7 @@ class HuggingFaceExporter:
             beside.mkdir()
             for image, data in contents(labelled_images(project), problems):
                 name = file_name(image, data)
-                place(image, data, beside / image.folder / name, options.link)
+                put_image(image, data, beside / image.folder / name, options.link)
                 row = {"file_name": name, "label": image.label, "annotator": image.annotator}
                 lines.setdefault(image.folder, []).append(json.dumps(row, ensure_ascii=False))
             for folder, rows in lines.items():

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What
-from tidal_core.export.tables.trees import class_names, contents, file_name, folder_names, labelled_images, place
+from tidal_core.export.tables.trees import class_names, contents, file_name, folder_names, labelled_images, put_image
 from tidal_core.files import replaced
 from tidal_core.images.importers.folder import CLASS_NAMES_FILE
 from tidal_core.projects import Project
@@ -36,7 +36,9 @@ class ImageFolderExporter:
             beside.mkdir()
             rows = 0
             for image, data in contents(images, problems):
-                place(image, data, beside / image.folder / folders[image.label] / file_name(image, data), options.link)
+                put_image(
+                    image, data, beside / image.folder / folders[image.label] / file_name(image, data), options.link
+                )
                 rows += 1
             (beside / CLASS_NAMES_FILE).write_text(_names(folders), encoding="utf-8")
         return ExportReport(target, rows, tuple(problems))

@@ -44,8 +44,8 @@ class LabelStudioExporter:
 
 def _task(row: dict[str, Any], predicted: tuple[str, float] | None, round_id: int | None) -> dict[str, Any]:
     path = uri_path(row["path"])
-    place = row["path"] if path is None else "/data/local-files/?d=" + urllib.parse.quote(str(path).lstrip("/"))
-    data = {"image": place, "split": "test" if row["split"] == "test" else "train", "annotator": row["annotator"]}
+    image_url = row["path"] if path is None else "/data/local-files/?d=" + urllib.parse.quote(str(path).lstrip("/"))
+    data = {"image": image_url, "split": "test" if row["split"] == "test" else "train", "annotator": row["annotator"]}
     task: dict[str, Any] = {"id": row["image_id"], "data": data, "annotations": [], "predictions": []}
     if row["label"] is not None:
         task["annotations"] = [{"result": [_choice(row["label"])], "was_cancelled": False}]

@@ -52,12 +52,12 @@ class LabelledImage:
 
 def labelled_images(project: Project) -> list[LabelledImage]:
     """Images with a current label, and test images with a known class, by id."""
-    found = []
+    images = []
     for row in project.store.exports.images().to_pylist():
         split = Split(row["split"])
         label = row["label"] or (row["known_label"] if split is Split.TEST else None)
         if label is not None:
-            found.append(
+            images.append(
                 LabelledImage(
                     row["image_id"],
                     row["path"],
@@ -70,7 +70,7 @@ def labelled_images(project: Project) -> list[LabelledImage]:
                     row["annotator"],
                 )
             )
-    return found
+    return images
 
 
 def class_names(project: Project, images: list[LabelledImage]) -> list[str]:
@@ -85,7 +85,7 @@ def file_name(image: LabelledImage, data: bytes | None = None) -> str:
     suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ""
     stem = path.stem if suffix else path.name
     if not suffix and data is not None:
-        suffix = next((one for magic, one in _MAGIC.items() if data.startswith(magic)), ".png")
+        suffix = next((known_suffix for magic, known_suffix in _MAGIC.items() if data.startswith(magic)), ".png")
     plain = re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII)[:80].strip("._")
     return f"{image.id:06d}{'_' + plain if plain else ''}{suffix}"
 
@@ -94,13 +94,13 @@ def folder_names(names: list[str]) -> dict[str, str]:
     """A folder name for each class: what no file system can hold is percent-encoded, and no two are alike."""
     chosen: dict[str, str] = {}
     for name in names:
-        safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|%]', lambda found: f"%{ord(found.group()):02X}", name)
+        safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|%]', lambda match: f"%{ord(match.group()):02X}", name)
         if is_left_out(safe):
             safe = f"%{ord(safe[0]):02X}{safe[1:]}"
         if safe.endswith((".", " ")):
             safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"
         safe = safe.encode()[:180].decode(errors="ignore")
-        taken = {one.casefold() for one in chosen.values()}
+        taken = {folder.casefold() for folder in chosen.values()}
         number = 2
         free = safe
         while free.casefold() in taken:  # Daisy and daisy are one folder on some systems
@@ -119,7 +119,7 @@ def contents(images: list[LabelledImage], problems: list[ImportProblem]) -> Iter
             problems.append(ImportProblem(image.name, error.reason, error.remedy))
 
 
-def place(image: LabelledImage, data: bytes, target: Path, link: bool) -> None:
+def put_image(image: LabelledImage, data: bytes, target: Path, link: bool) -> None:
     """Put one image at ``target``: a link to the original where that is asked for and there is one, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     original = uri_path(image.uri)

@@ -1,4 +1,7 @@
-"""Where images come from: one importer per file, found by sniffing."""
+"""Where images come from: one importer per file, found by sniffing.
+
+Add here: an importer as a file of its own, and a line in ``IMPORTERS``, before those that take more kinds of sources.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ IMPORTERS: tuple[Importer, ...] = (
 
 
 def find_importer(source: str) -> Importer:
-    """The importer for a source. Raises InputError, with what could be given, when there is none."""
+    """The importer for a source. Raises InputError, with what can be imported, when there is none."""
     try:
         for importer in IMPORTERS:
             if importer.sniff(source):
@@ -43,12 +46,12 @@ def find_importer(source: str) -> Importer:
     except (OSError, RuntimeError) as error:  # longer than any name, of a user that there is not, behind a shut door
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{source[:200]!r} cannot be looked at ({reason}); check the name, or give its whole path."
+            f"{source[:200]!r} cannot be opened ({reason}); check the name, or give the full path."
         ) from error
     if not os.path.exists(os.path.expanduser(source)) and ":" not in source:
-        raise InputError(f"there is no file or folder {source!r}; check the name, or give its whole path.")
-    kinds = ", ".join(importer.name for importer in IMPORTERS)
-    raise InputError(f"{source!r} is nothing that images can be read from; kinds that can: {kinds}.")
+        raise InputError(f"there is no file or folder {source!r}; check the name, or give the full path.")
+    kinds = ", ".join(importer.title for importer in reversed(IMPORTERS))
+    raise InputError(f"images cannot be read from {source!r}; give one of these: {kinds}.")
 
 
 def scan(source: str, options: ImportOptions | None = None) -> Scan:

@@ -9,6 +9,7 @@ when it is a data set that another importer knows (CVAT, ``metadata.csv``, Parqu
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from tidal_core.files import atomic_file, sweep
 from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
+    SKIPPED,
     SPLIT_FOLDERS,
     image_of,
     is_left_out,
@@ -62,12 +64,13 @@ class _Listing:
 
 
 class ArchiveImporter:
-    """A zip or tar file. ``others`` are the importers for data sets that may be inside."""
+    """A zip or tar file. ``data_set_importers`` read the data sets that may be inside."""
 
     name = "archive"
+    title = "a zip or tar archive"
 
-    def __init__(self, others: tuple[Importer, ...] = ()) -> None:
-        self._others = others
+    def __init__(self, data_set_importers: tuple[Importer, ...] = ()) -> None:
+        self._data_set_importers = data_set_importers
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a file named like an archive, or a zip under another name."""
@@ -78,22 +81,23 @@ class ArchiveImporter:
         """Read the archive's list; its images are unpacked one by one as they are gone through."""
         path = Path(os.path.abspath(os.path.expanduser(source)))
         if options.workspace is None:
-            raise InputError(f"{path} is an archive and there is no folder to unpack it to; unpack it yourself.")
+            raise InputError(
+                f"{path} is an archive and there is no folder to unpack it into; unpack it and import the folder."
+            )
         listing = _list(path, _budget(path, options.workspace))
         root = _common_root(listing)
         below = [member.relative_to(root) for member in listing.members.values()]
         folder = options.workspace / _folder_name(path)
         title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
-        if any(one.name.lower() in DATA_SET_FILES or one.suffix.lower() == ".parquet" for one in below):
-            unpacked = [one for one in _unpack(path, listing, folder) if isinstance(one, ImportProblem)]
+        if any(member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet" for member in below):
+            unpacked = [item for item in _unpack(path, listing, folder) if isinstance(item, ImportProblem)]
             # A folder that was packed as it is holds everything, and reads like a label of which all images are.
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
-            tries = ((one, str(folder / place)) for one in self._others for place in dict.fromkeys((root, inner)))
-            importer, place = next(((one, place) for one, place in tries if one.sniff(place)), (None, ""))
-            if importer is not None:
-                found = importer.scan(place, options)
-                items = (one for part in (unpacked, found.items) for one in part)
-                return Scan(str(path), self.name, items, found.classes, found.total, title, found.columns)
+            for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((root, inner))):
+                if importer.sniff(str(folder / below_folder)):
+                    data_set = importer.scan(str(folder / below_folder), options)
+                    items = itertools.chain(unpacked, data_set.items)
+                    return Scan(str(path), self.name, items, data_set.classes, data_set.total, title, data_set.columns)
         splits, classes = _meaning(below)
         total = len(below) + len(listing.problems)
         return Scan(str(path), self.name, _images(path, listing, folder, root, splits), classes, total, title)
@@ -101,14 +105,18 @@ class ArchiveImporter:
     def peek(self, source: str) -> Iterator[FoundImage | ImportProblem]:
         """The first images, with nothing written to the disk."""
         path = Path(os.path.abspath(os.path.expanduser(source)))
-        for one in _contents(path, _list(path, ALWAYS_ALLOWED_BYTES)):
-            if isinstance(one, tuple) and one[0].suffix.lower() in SUFFIXES:
-                try:
-                    data = one[1].read(MAX_FILE_BYTES)
-                except _DAMAGE as error:
-                    yield ImportProblem(shown_name(one[0]), f"it cannot be unpacked ({error})", "pack it again")
-                    continue
-                yield FoundImage(one[0].name, one[0].as_posix(), opener=_Bytes(data))
+        for entry in _contents(path, _list(path, ALWAYS_ALLOWED_BYTES)):
+            if isinstance(entry, ImportProblem):
+                continue
+            member, file = entry
+            if member.suffix.lower() not in SUFFIXES:
+                continue
+            try:
+                data = file.read(MAX_FILE_BYTES)
+            except _DAMAGE as error:
+                yield _cannot_be_unpacked(member, error)
+                continue
+            yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def _list(path: Path, budget: int) -> _Listing:
     except _DAMAGE as error:
         if not listing.members:
             raise InputError(f"{path} cannot be read as an archive ({error}); copy it again.") from error
-        listing.refuse(path.name, f"it is cut off or damaged ({error})", "copy it again; what came before was read")
+        listing.refuse(path.name, *_damaged(error))
     return listing
 
 
@@ -184,24 +192,24 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
     if listing.bytes > budget or len(listing.members) >= MAX_MEMBERS:
         listing.refuse(
             name,
-            f"from here on the archive would unpack to more than {budget / 1e9:.1f} GB; the rest was left out",
+            f"the archive would unpack to more than {budget / 1e9:.1f} GB: this file and all after it were skipped",
             "unpack it yourself and import the folder",
         )
         return False
     if path is None:
-        listing.refuse(name, "its name leads out of the archive's folder", "pack the archive again without it")
+        listing.refuse(name, "its name points outside the archive's folder", "make the archive again without it")
     elif kind == "link":
-        listing.refuse(name, "it is a link, and links in archives are not followed", "pack the file itself")
+        listing.refuse(name, "it is a link, and links in archives are not followed", "put the file itself in")
     elif kind == "other":
-        listing.refuse(name, "it is no regular file", "pack the archive again without it")
+        listing.refuse(name, "it is not a regular file", "make the archive again without it")
     elif kind == "locked":
         listing.refuse(name, "it is encrypted", "unpack it yourself and import the folder")
     elif lower.endswith(ARCHIVE_SUFFIXES + OTHER_ARCHIVES):
-        listing.refuse(name, "it is an archive within the archive", "unpack it and import it by itself")
+        listing.refuse(name, "it is an archive inside the archive", "unpack it and import it separately")
     elif size > MAX_FILE_BYTES:
-        listing.refuse(name, f"it would unpack to {size / 1e9:.1f} GB, more than any photo", "save it smaller")
+        listing.refuse(name, f"it would unpack to {size / 1e9:.1f} GB; 1 GB is the limit", "save the image smaller")
     elif path in listing.paths:
-        listing.refuse(name, "the archive holds it twice", "the first one was read")
+        listing.refuse(name, "the archive has two files of this name; the first was read", "rename the second")
     elif any(len(os.fsencode(part)) > 255 for part in path.parts):
         listing.refuse(name, "its name is longer than 255 bytes", "give it a shorter name")
     else:
@@ -237,64 +245,77 @@ def _meaning(paths: list[PurePosixPath]) -> tuple[dict[str, Split], tuple[FoundC
 def _images(
     path: Path, listing: _Listing, folder: Path, root: PurePosixPath, splits: dict[str, Split]
 ) -> Iterator[FoundImage | ImportProblem]:
-    for one in _unpack(path, listing, folder):
-        yield one if isinstance(one, ImportProblem) else image_of(folder / root, one.relative_to(root), splits)
+    for item in _unpack(path, listing, folder):
+        yield item if isinstance(item, ImportProblem) else image_of(folder / root, item.relative_to(root), splits)
 
 
 def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPath | ImportProblem]:
     """Write members below ``folder``; yields each that is an image once it lies there."""
     sweep(folder, below=True)
     yield from listing.problems
-    for one in _contents(path, listing):
-        if isinstance(one, ImportProblem):
-            yield one
+    for entry in _contents(path, listing):
+        if isinstance(entry, ImportProblem):
+            yield entry
             continue
-        member, file = one
+        member, file = entry
         name = shown_name(member)
         try:
             start = file.read(16)
             suffix = member.suffix.lower()
             if suffix not in SUFFIXES and suffix not in _TABLES and not looks_like_an_image(start):
-                yield ImportProblem(name, "it is not an image", "it was left out")
+                yield _not_an_image(name)
                 continue
             _write(folder / member, start, file)
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise  # no word about the archive, and none of what follows would fit either
-            yield ImportProblem(name, f"it cannot be unpacked ({error})", "pack the archive again")
+            yield _cannot_be_unpacked(member, error)
             continue
         if suffix in SUFFIXES or looks_like_an_image(start):
             yield member
         elif member.name.lower() not in DATA_SET_FILES and suffix != ".parquet":
-            yield ImportProblem(name, "it is not an image", "it was left out")
+            yield _not_an_image(name)
+
+
+def _not_an_image(name: str) -> ImportProblem:
+    return ImportProblem(name, "it is not an image", SKIPPED)
+
+
+def _cannot_be_unpacked(member: PurePosixPath, error: Exception) -> ImportProblem:
+    return ImportProblem(shown_name(member), f"it cannot be unpacked ({error})", "make the archive again")
+
+
+def _damaged(error: Exception) -> tuple[str, str]:
+    """Reason and remedy for an archive of which only the beginning can be read."""
+    return f"it is cut off or damaged ({error}); what comes before the damage was read", "copy it again"
 
 
 def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO[bytes]] | ImportProblem]:
     """The listed members, open, one after another."""
-    left = dict(listing.members)
+    remaining = dict(listing.members)
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for entry in archive.infolist():  # by its entry: a name that is there twice opens the last one
-                    member = left.pop(entry.filename, None)
+                    member = remaining.pop(entry.filename, None)
                     if member is None:
                         continue
                     try:
                         with archive.open(entry) as file:
                             yield member, file
                     except _DAMAGE as error:
-                        yield ImportProblem(shown_name(member), f"it cannot be unpacked ({error})", "pack it again")
+                        yield _cannot_be_unpacked(member, error)
             return
         with tarfile.open(path, "r|*") as tar:  # as a stream: compressed archives cannot be read backwards
             for info in tar:
-                wanted = left.pop(info.name, None)
-                found = tar.extractfile(info) if wanted is not None and info.isreg() else None
-                if wanted is not None and found is not None:
-                    yield wanted, found
-                if not left:
+                member_path = remaining.pop(info.name, None)
+                content = tar.extractfile(info) if member_path is not None and info.isreg() else None
+                if member_path is not None and content is not None:
+                    yield member_path, content
+                if not remaining:
                     return
     except _DAMAGE as error:
-        yield ImportProblem(path.name, f"it is cut off or damaged ({error})", "copy it again; the rest was read")
+        yield ImportProblem(path.name, *_damaged(error))
 
 
 def _write(target: Path, start: bytes, file: IO[bytes]) -> None:
@@ -309,5 +330,5 @@ def _write(target: Path, start: bytes, file: IO[bytes]) -> None:
         while chunk := file.read(1 << 20):
             written += len(chunk)
             if written > MAX_FILE_BYTES:
-                raise RuntimeError("it is larger than it says")
+                raise RuntimeError("it is larger than the archive says")
             out.write(chunk)

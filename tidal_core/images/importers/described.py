@@ -23,7 +23,7 @@ from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
 from tidal_core.images.importers.guess import guess_columns, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.rows import clean, read_rows
-from tidal_core.images.importers.table import label_of
+from tidal_core.images.importers.table import label_of, no_label
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
@@ -31,7 +31,7 @@ _METADATA = ("metadata.csv", "metadata.jsonl")
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Described:
     """What the description says of one image."""
 
     label: str | None = None
@@ -43,7 +43,7 @@ class _Said:
 class _Description:
     """All that the descriptions of a folder say, by the image's name below the folder."""
 
-    images: dict[str, _Said] = field(default_factory=dict)
+    images: dict[str, _Described] = field(default_factory=dict)
     problems: list[ImportProblem] = field(default_factory=list)
     classes: dict[str, None] = field(default_factory=dict)
     columns: Columns | None = None
@@ -54,6 +54,7 @@ class DescribedFolderImporter:
     """A folder with one of the descriptions that this module knows."""
 
     name = "described folder"
+    title = "a folder with its labels in a file (metadata.csv, annotations.xml, labels.json)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is such a folder, or CVAT's ``annotations.xml`` itself."""
@@ -64,131 +65,143 @@ class DescribedFolderImporter:
         """Read the descriptions, list the folder. Raises InputError when a description cannot be read."""
         root = Path(os.path.abspath(os.path.expanduser(source)))
         root = root if root.is_dir() else root.parent
-        said = _Description()
+        description = _Description()
         files = _files(root)
         for path, reader in files:
-            reader(path, path.parent.relative_to(root).as_posix(), said, options)
+            reader(path, path.parent.relative_to(root).as_posix(), description, options)
         inner = FolderImporter().scan(str(root), options)
-        described = {path.relative_to(root).as_posix() for path, _ in files}
-        classes = tuple(FoundClass(name) for name in said.classes)
-        return Scan(
-            str(root), self.name, _merged(inner, said, described), classes, title=root.name, columns=said.columns
-        )
+        names_of_files = {path.relative_to(root).as_posix() for path, _ in files}
+        items = _merged(inner, description, names_of_files)
+        classes = tuple(FoundClass(name) for name in description.classes)
+        return Scan(str(root), self.name, items, classes, title=root.name, columns=description.columns)
 
 
-def _files(root: Path) -> list[tuple[Path, Callable[[Path, str, _Description, ImportOptions], None]]]:
-    """The descriptions in a folder and in its train and test folders."""
+_Reader = Callable[[Path, str, _Description, ImportOptions], None]
+"""Reads one description, of the images in a folder below the source, into what is known of all."""
+
+
+def _files(root: Path) -> list[tuple[Path, _Reader]]:
+    """The descriptions in a folder and in its train and test folders, each with what reads it."""
     if not root.is_dir():
         return []
     try:
-        splits = [one for one in sorted(root.iterdir()) if one.name.lower() in SPLIT_FOLDERS and one.is_dir()]
+        splits = [path for path in sorted(root.iterdir()) if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
     except OSError:
         return []
-    found: list[tuple[Path, Callable[[Path, str, _Description, ImportOptions], None]]] = []
+    descriptions: list[tuple[Path, _Reader]] = []
     for folder in (root, *splits):
-        found += [(folder / name, _metadata) for name in _METADATA if (folder / name).is_file()]
+        descriptions += [(folder / name, _metadata) for name in _METADATA if (folder / name).is_file()]
         if (folder / "labels.json").is_file() and (folder / "data").is_dir():
-            found.append((folder / "labels.json", _fiftyone))
+            descriptions.append((folder / "labels.json", _fiftyone))
     if (root / "annotations.xml").is_file():
-        found.append((root / "annotations.xml", _cvat))
-    return found
+        descriptions.append((root / "annotations.xml", _cvat))
+    return descriptions
 
 
-def _merged(inner: Scan, said: _Description, described: set[str]) -> Iterator[FoundImage | ImportProblem]:
+def _merged(
+    inner: Scan, description: _Description, description_files: set[str]
+) -> Iterator[FoundImage | ImportProblem]:
     """The folder's images with what is said of them."""
-    yield from said.problems
-    left = dict(said.images)
-    stems = {name.removesuffix(_ANY_SUFFIX): name for name in said.images if name.endswith(_ANY_SUFFIX)}
+    yield from description.problems
+    unseen = dict(description.images)
+    stems = {name.removesuffix(_ANY_SUFFIX): name for name in description.images if name.endswith(_ANY_SUFFIX)}
     for item in inner.items:
         if isinstance(item, ImportProblem):
-            if item.name not in described:
+            if item.name not in description_files:
                 yield item
             continue
         key = item.name
-        if key not in said.images:
+        if key not in description.images:
             key = stems.get(str(PurePosixPath(item.name).with_suffix("")), item.name)
-        one = said.images.get(key)
-        left.pop(key, None)
-        if one is None:
-            yield ImportProblem(item.name, "it is not described", "it was read without a label")
-            one = _Said()
+        facts = description.images.get(key)
+        unseen.pop(key, None)
+        if facts is None:
+            yield ImportProblem(
+                item.name,
+                "the file with the labels does not mention it; it was read without a label",
+                "add it to that file and import again, or label it here",
+            )
+            facts = _Described()
         yield replace(
             item,
-            label=one.label if said.labelled else item.label,
-            split=one.split or item.split,
-            annotator=one.annotator,
+            label=facts.label if description.labelled else item.label,
+            split=facts.split or item.split,
+            annotator=facts.annotator,
         )
-    for name in left:
+    for name in unseen:
         yield ImportProblem(
-            name.removesuffix(_ANY_SUFFIX), "it is described and not there", "put it back, or import again later"
+            name.removesuffix(_ANY_SUFFIX),
+            "the file with the labels names it, but it is not there",
+            "put the image back and import again",
         )
 
 
-def _metadata(path: Path, below: str, said: _Description, options: ImportOptions) -> None:
+def _metadata(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """Hugging Face's imagefolder."""
     table = read_rows(path)
     columns = guess_columns(table.names, table.samples, options.columns)
-    said.columns, said.labelled = columns, columns.label is not None
+    description.columns, description.labelled = columns, columns.label is not None
     for row in table.rows:
         if isinstance(row, ImportProblem):
-            said.problems.append(row)
+            description.problems.append(row)
             continue
         where, values = row
         name = values.get(columns.image or "")
         if not isinstance(name, str) or not name.strip():
-            said.problems.append(ImportProblem(where, f"it has no name in the column {columns.image!r}", "fill it in"))
+            description.problems.append(ImportProblem(where, f"the column {columns.image!r} is empty", "fill it in"))
             continue
         problem, label = label_of(values.get(columns.label) if columns.label else None)
         if problem:
-            said.problems.append(ImportProblem(where, problem, "it was read without a label"))
-        split, who = (values.get(one) if one else None for one in (columns.split, columns.annotator))
-        said.images[_below(below, name.strip())] = _Said(
-            label, split_of(split if isinstance(split, str) else None), str(who) if who else None
+            description.problems.append(no_label(where, problem))
+        split, annotator = (values.get(column) if column else None for column in (columns.split, columns.annotator))
+        description.images[_below(below, name.strip())] = _Described(
+            label, split_of(split if isinstance(split, str) else None), str(annotator) if annotator else None
         )
 
 
-def _fiftyone(path: Path, below: str, said: _Description, options: ImportOptions) -> None:
+def _fiftyone(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """FiftyOne's image classification: ``{"classes": [...], "labels": {"stem": name or position}}``."""
     value = load_json(path)
     labels = value.get("labels") if isinstance(value, dict) else None
     if not isinstance(labels, dict):
-        raise InputError(f'{path} has no "labels"; export the data set again.')
+        raise InputError(f'{path} has no "labels"; export it again from FiftyOne.')
     names = value.get("classes")
     names = [str(clean(name)) for name in names] if isinstance(names, list) else []
-    said.classes.update(dict.fromkeys(names))
+    description.classes.update(dict.fromkeys(names))
     for stem, cell in labels.items():
         problem, label = label_of(cell, names)
         if problem:
-            said.problems.append(ImportProblem(f"{path.name} {clean(stem)}", problem, "it was read without a label"))
-        said.images[_below(below, f"data/{clean(stem)}{_ANY_SUFFIX}")] = _Said(label)
+            description.problems.append(no_label(f"{path.name} {clean(stem)}", problem))
+        description.images[_below(below, f"data/{clean(stem)}{_ANY_SUFFIX}")] = _Described(label)
 
 
-def _cvat(path: Path, below: str, said: _Description, options: ImportOptions) -> None:
+def _cvat(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """CVAT for images 1.1: ``<image name=...><tag label=.../></image>``."""
     with path.open("rb") as file:
         start = file.read(65_536)
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
-        raise InputError(f"{path} defines entities, which CVAT never does; export it again.")
+        raise InputError(f"{path} defines XML entities, which CVAT never writes; export it again from CVAT.")
     images = path.parent / "images"
     try:
         for _, element in ElementTree.iterparse(path):
             if element.tag == "label" and (name := element.findtext("name")):
-                said.classes[" ".join(name.split())] = None
+                description.classes[" ".join(name.split())] = None
             elif element.tag == "image":
                 name = element.get("name", "")
                 tags = list(dict.fromkeys(tag.get("label", "") for tag in element.iter("tag")))
                 problem, label = label_of([tag for tag in tags if tag.strip()])
                 if problem:
-                    said.problems.append(ImportProblem(name, problem, "it was read without a label"))
-                place = next((one for one in _cvat_places(element, name) if (path.parent / one).is_file()), None)
-                key = place or (f"images/{name}" if images.is_dir() else name)
-                said.images[key] = _Said(label, split_of(element.get("subset")))
+                    description.problems.append(no_label(name, problem))
+                likely = f"images/{name}" if images.is_dir() else name
+                paths = (below for below in _cvat_paths(element, name) if (path.parent / below).is_file())
+                description.images[next(paths, likely)] = _Described(label, split_of(element.get("subset")))
                 element.clear()
     except ElementTree.ParseError as error:
         raise InputError(f"{path} is damaged ({error}); export it again.") from error
 
 
-def _cvat_places(element: Any, name: str) -> list[str]:
+def _cvat_paths(element: Any, name: str) -> list[str]:
+    """Where an image of this name may lie below the folder, the most particular first."""
     subset = element.get("subset") or ""
     return [f"images/{subset}/{name}", f"images/{name}", name] if subset else [f"images/{name}", name]
 

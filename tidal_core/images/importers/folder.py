@@ -27,6 +27,7 @@ SPLIT_FOLDERS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 CLASS_NAMES_FILE = ".tidal-classes.json"  # this studio's own exports: folder name to class name
+SKIPPED = "skipped; nothing to do unless it should be an image"  # the remedy for a file that is none
 _LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
 _MAX_DEPTH = 64
 
@@ -35,6 +36,7 @@ class FolderImporter:
     """Images in a folder and the folders below it."""
 
     name = "folder"
+    title = "a folder of images"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a folder."""
@@ -131,40 +133,46 @@ def _walk(root: Path, splits: dict[str, Split]) -> Iterator[FoundImage | ImportP
     seen = {(facts.st_dev, facts.st_ino)}
     waiting: list[PurePath] = [PurePath()]
     while waiting:
-        inside = waiting.pop()
+        folder = waiting.pop()
         try:
-            names = sorted(_entries(root / inside), key=natural_key)
+            names = sorted(_entries(root / folder), key=natural_key)
         except OSError as error:
             yield ImportProblem(
-                shown_name(inside), f"the folder cannot be read ({error.strerror})", "change its permissions"
+                shown_name(folder), f"the folder cannot be read ({error.strerror})", "change its permissions"
             )
             continue
         folders = []
         for name in names:
-            path = root / inside / name
+            path = root / folder / name
             if not os.path.isdir(path):  # unlike Path.is_dir never an error: a folder may be shut, a path too long
-                yield _file(root, inside / name, splits)
+                yield _file(root, folder / name, splits)
                 continue
             try:
                 facts = path.stat()
             except OSError as error:
-                yield ImportProblem(shown_name(inside / name), f"the folder cannot be read ({error.strerror})")
+                yield ImportProblem(
+                    shown_name(folder / name), f"the folder cannot be read ({error.strerror})", "change its permissions"
+                )
                 continue
             if (facts.st_dev, facts.st_ino) in seen:
                 yield ImportProblem(
-                    shown_name(inside / name), "it links to a folder that was read already", "remove the link"
+                    shown_name(folder / name),
+                    "it links to a folder that is read already",
+                    "nothing to do, or remove the link",
                 )
-            elif len(inside.parts) >= _MAX_DEPTH:
+            elif len(folder.parts) >= _MAX_DEPTH:
                 yield ImportProblem(
-                    shown_name(inside / name), f"it lies more than {_MAX_DEPTH} folders deep", "move it up"
+                    shown_name(folder / name),
+                    f"it is more than {_MAX_DEPTH} folders deep",
+                    "move it to a higher folder",
                 )
             else:
                 seen.add((facts.st_dev, facts.st_ino))
                 if PurePath(name).suffix.lower() in SUFFIXES:
                     yield ImportProblem(
-                        shown_name(inside / name), "it is a folder with an image's name; what is in it was read"
+                        shown_name(folder / name), "it is a folder named like an image; the files in it are read"
                     )
-                folders.append(inside / name)
+                folders.append(folder / name)
         waiting.extend(reversed(folders))
 
 
@@ -176,7 +184,7 @@ def _file(root: Path, relative: PurePath, splits: dict[str, Split]) -> FoundImag
     path, name = root / relative, shown_name(relative.as_posix())
     try:
         if not path.is_file():
-            return ImportProblem(name, "it is a broken link or no regular file", "remove it, or restore its target")
+            return ImportProblem(name, "it is a broken link or not a regular file", "remove it, or restore its target")
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
@@ -184,4 +192,4 @@ def _file(root: Path, relative: PurePath, splits: dict[str, Split]) -> FoundImag
     if looks_like_an_image(start):
         return image_of(root, relative, splits)
     kind = f"a {suffix} file" if suffix else "a file without a suffix"
-    return ImportProblem(name, f"{kind} is not an image", "it was left out; nothing to do if it is not meant as one")
+    return ImportProblem(name, f"{kind} is not an image", SKIPPED)

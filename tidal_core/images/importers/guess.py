@@ -30,40 +30,42 @@ SPLITS: dict[str, Split] = {
 }
 
 
-def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]], given: Columns) -> Columns:
+def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]], chosen: Columns) -> Columns:
     """The columns of a table; what a person has given stands. Raises InputError when no column holds images.
 
     ``samples`` are a few rows. A column that was given and is not there is refused by name.
     """
     for role in ("image", "label", "split", "annotator"):
-        column = getattr(given, role)
+        column = getattr(chosen, role)
         if column is not None and column not in names:
             raise InputError(
                 f"there is no column {column!r}; the columns are: {', '.join(map(repr, names)) or 'none'}."
             )
     if {"event_id", "kind"} <= set(names):
-        raise InputError("this is an export of the whole history; import an export of the current labels instead.")
-    taken = {given.image, given.label, given.split, given.annotator}
+        raise InputError(
+            "this table is a history of all answers; export the current labels (--what labels) and import those."
+        )
+    taken = {chosen.image, chosen.label, chosen.split, chosen.annotator}
 
     def by_name(role: str) -> str | None:
-        plain = {_plain(name): name for name in reversed(names) if name not in taken}
-        return next((plain[wanted] for wanted in _NAMES[role] if wanted in plain), None)
+        compared = {_compared(name): name for name in reversed(names) if name not in taken}
+        return next((compared[known] for known in _NAMES[role] if known in compared), None)
 
-    image = given.image or by_name("image")
-    if image is not None and given.image is None and not _holds_images(image, samples):
+    image = chosen.image or by_name("image")
+    if image is not None and chosen.image is None and not _holds_images(image, samples):
         image = None
     image = image or next((name for name in names if name not in taken and _holds_images(name, samples)), None)
     if image is None:
         raise InputError(
-            f"no column seems to hold image files; the columns are: {', '.join(map(repr, names)) or 'none'}. "
-            "Say which one does: tidal-studio import --image-column NAME."
+            f"no column seems to name image files; the columns are: {', '.join(map(repr, names)) or 'none'}. "
+            'Call the right one "path", or name it with --image-column.'
         )
     taken.add(image)
     return Columns(
         image=image,
-        label=given.label or by_name("label"),
-        split=given.split or by_name("split"),
-        annotator=given.annotator or by_name("annotator"),
+        label=chosen.label or by_name("label"),
+        split=chosen.split or by_name("split"),
+        annotator=chosen.annotator or by_name("annotator"),
         sha256=by_name("sha256"),
     )
 
@@ -83,7 +85,8 @@ def looks_like_a_path(value: object) -> bool:
     return text.endswith(tuple(SUFFIXES)) or text.startswith(("digits:", "parquet:"))
 
 
-def _plain(name: str) -> str:
+def _compared(name: str) -> str:
+    """A column's name as it is compared."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 

@@ -18,7 +18,7 @@ from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.guess import guess_columns, looks_like_a_path, split_of
 from tidal_core.images.importers.rows import SAMPLES, Row, clean
-from tidal_core.images.importers.table import images_of_rows, label_of, locate
+from tidal_core.images.importers.table import images_of_rows, label_of, locate, no_label
 from tidal_core.records import ImportProblem
 
 MAX_JSON_BYTES = 1_000_000_000
@@ -28,6 +28,7 @@ class JsonImporter:
     """A ``.json`` file of Label Studio, COCO, or flat objects."""
 
     name = "json"
+    title = "a JSON file (Label Studio, COCO)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a file named so."""
@@ -42,7 +43,10 @@ class JsonImporter:
             items, classes = _coco(value, path), _coco_classes(value)
             return Scan(str(path), self.name, items, classes, len(value["images"]), path.stem)
         if not isinstance(value, list):
-            raise InputError(f"{path} describes no images that can be read: Label Studio and COCO exports can.")
+            raise InputError(
+                f"{path} does not list images in a form that can be read; give an export of Label Studio or COCO, or a "
+                'list of {"path": ..., "label": ...}.'
+            )
         if any(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in value):
             return Scan(str(path), self.name, _label_studio(value, path), title=path.stem)
         rows: list[Row] = [row for row in value if isinstance(row, dict)]
@@ -56,12 +60,12 @@ def load_json(path: Path) -> Any:
     """The value of a JSON file. Raises InputError with what is wrong with it."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path} has more than 1 GB; export it in parts, or as CSV.")
+            raise InputError(f"{path} is larger than 1 GB; export it in parts, or as CSV.")
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is no JSON ({error}); export it again.") from error
+        raise InputError(f"{path} is not valid JSON ({error}); export it again.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
 
@@ -70,9 +74,9 @@ def _flat(values: Iterable[Any], path: Path) -> Iterator[tuple[str, Row] | Impor
     for number, value in enumerate(values, start=1):
         where = f"{path.name} item {number}"
         if isinstance(value, dict):
-            yield where, {clean(key): clean(one) for key, one in value.items()}
+            yield where, {clean(key): clean(cell) for key, cell in value.items()}
         else:
-            yield ImportProblem(where, "it is no JSON object", 'write {"path": ..., "label": ...}')
+            yield ImportProblem(where, "it is not a JSON object", 'write {"path": ..., "label": ...}')
 
 
 def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
@@ -80,45 +84,45 @@ def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportP
     for number, task in enumerate(tasks, start=1):
         where = f"{path.name} task {_get(task, 'id') or number}"
         data = _get(task, "data")
-        cells = [clean(one) for one in data.values() if isinstance(one, str)] if isinstance(data, dict) else []
-        place = next((one for one in cells if looks_like_a_path(_studio_path(one))), None)
-        if place is None:
-            yield ImportProblem(where, "it names no image", "only tasks with an image can be read")
+        cells = [clean(cell) for cell in data.values() if isinstance(cell, str)] if isinstance(data, dict) else []
+        image_cell = next((cell for cell in cells if looks_like_a_path(_studio_path(cell))), None)
+        if image_cell is None:
+            yield ImportProblem(where, "it names no image", "skipped; add the image's path to the task's data")
             continue
-        uri = _studio_uri(place, path.parent)
-        name = _studio_path(place)
+        uri = _studio_uri(image_cell, path.parent)
+        name = _studio_path(image_cell)
         split = split_of(_get(data, "split"))
-        found = False
+        has_label = False
         for annotation in _list(task, "annotations") or _list(task, "completions"):
             if _get(annotation, "was_cancelled"):
                 continue
             problem, label = label_of(_choices(annotation))
             if problem:
-                yield ImportProblem(where, problem, "it was read without a label")
+                yield no_label(where, problem)
             if label is not None:
-                found = True
+                has_label = True
                 yield FoundImage(name, uri, label, split, _who(annotation, data))
-        if not found:
+        if not has_label:
             yield FoundImage(name, uri, split=split)
 
 
 def _choices(annotation: Any) -> list[str]:
     """The distinct choices of an annotation, in order."""
-    found: dict[str, None] = {}
+    choices: dict[str, None] = {}
     for result in _list(annotation, "result"):
         for choice in _list(_get(result, "value"), "choices"):
             if isinstance(choice, str):
-                found[choice] = None
-    return list(found)
+                choices[choice] = None
+    return list(choices)
 
 
 def _who(annotation: Any, data: Any) -> str | None:
     """The annotator: an address where the export has one, else what our own export wrote, else a number."""
-    who = _get(annotation, "completed_by")
-    for one in (_get(who, "email"), _get(data, "annotator"), who):
-        if isinstance(one, str) and one.strip():
-            return str(clean(one.strip()))
-    return f"annotator {who}" if isinstance(who, int) and not isinstance(who, bool) else None
+    completed_by = _get(annotation, "completed_by")
+    for candidate in (_get(completed_by, "email"), _get(data, "annotator"), completed_by):
+        if isinstance(candidate, str) and candidate.strip():
+            return str(clean(candidate.strip()))
+    return f"annotator {completed_by}" if isinstance(completed_by, int) and not isinstance(completed_by, bool) else None
 
 
 def _studio_path(text: str) -> str:
@@ -129,13 +133,14 @@ def _studio_path(text: str) -> str:
 
 def _studio_uri(text: str, root: Path) -> str:
     """The first place at which the image is there; the most likely one when it is nowhere."""
-    place = _studio_path(text)
-    tries = [place] if place == text else ["/" + place.lstrip("/"), place]
-    if place.startswith("/data/upload/"):
-        base = place.rpartition("/")[2]
-        tries = [base, re.sub(r"^[0-9a-f]{8}-", "", base), f"images/{base}"]  # uploads get eight digits and a dash
+    path = _studio_path(text)
+    candidates = [path] if path == text else ["/" + path.lstrip("/"), path]
+    if path.startswith("/data/upload/"):
+        base = path.rpartition("/")[2]
+        candidates = [base, re.sub(r"^[0-9a-f]{8}-", "", base), f"images/{base}"]  # uploads get eight digits and a dash
     return next(
-        (uri for uri in (locate(one, str(root)) for one in tries) if os.path.exists(uri)), locate(tries[0], str(root))
+        (uri for uri in (locate(candidate, str(root)) for candidate in candidates) if os.path.exists(uri)),
+        locate(candidates[0], str(root)),
     )
 
 
@@ -155,29 +160,35 @@ def _coco_names(value: dict[str, Any]) -> dict[Any, str]:
 
 def _coco(value: dict[str, Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
     names = _coco_names(value)
-    said: dict[Any, dict[str, str | None]] = {}  # image id to label to annotator
+    labels_of_images: dict[Any, dict[str, str | None]] = {}  # image id to label to annotator
     for annotation in _list(value, "annotations"):
         image_id, category = _get(annotation, "image_id"), _get(annotation, "category_id")
         if not isinstance(image_id, (int, str)):
             continue
         if not isinstance(category, (int, str)) or category not in names:
-            yield ImportProblem(f"{path.name} image {image_id}", f"its category {category!r} has no name", "name it")
+            yield ImportProblem(
+                f"{path.name} image {image_id}",
+                f"its category {category!r} has no name",
+                'add the category to "categories" and import again',
+            )
             continue
-        who = _get(annotation, "annotator")
-        said.setdefault(image_id, {})[names[category]] = str(clean(who)) if isinstance(who, str) else None
+        annotator = _get(annotation, "annotator")
+        labels_of_images.setdefault(image_id, {})[names[category]] = (
+            str(clean(annotator)) if isinstance(annotator, str) else None
+        )
     folders = (path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent)
     for number, image in enumerate(value["images"], start=1):
         name, image_id = _get(image, "file_name"), _get(image, "id")
         if not isinstance(name, str) or not name.strip():
             yield ImportProblem(f"{path.name} image {number}", "it has no file name", "fill it in")
             continue
-        labels = said.get(image_id, {}) if isinstance(image_id, (int, str)) else {}
+        labels = labels_of_images.get(image_id, {}) if isinstance(image_id, (int, str)) else {}
         if len(labels) > 1:
-            yield ImportProblem(name, f"it has {len(labels)} categories where one is needed", "read without a label")
-        label, who = next(iter(labels.items())) if len(labels) == 1 else (None, None)
-        tries = [locate(clean(name), str(folder)) for folder in folders]
-        uri = next((one for one in tries if os.path.exists(one)), tries[0])
-        yield FoundImage(str(clean(name)), uri, label, split_of(_get(image, "split")), who)
+            yield no_label(name, f"it has {len(labels)} categories, an image can have one")
+        label, annotator = next(iter(labels.items())) if len(labels) == 1 else (None, None)
+        candidates = [locate(clean(name), str(folder)) for folder in folders]
+        uri = next((candidate for candidate in candidates if os.path.exists(candidate)), candidates[0])
+        yield FoundImage(str(clean(name)), uri, label, split_of(_get(image, "split")), annotator)
 
 
 def _get(value: Any, key: str) -> Any:
@@ -185,5 +196,5 @@ def _get(value: Any, key: str) -> Any:
 
 
 def _list(value: Any, key: str) -> list[Any]:
-    found = _get(value, key)
-    return found if isinstance(found, list) else []
+    items = _get(value, key)
+    return items if isinstance(items, list) else []

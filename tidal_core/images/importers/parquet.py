@@ -20,7 +20,7 @@ from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, Im
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
 from tidal_core.images.importers.guess import guess_columns, split_of
 from tidal_core.images.importers.rows import Row
-from tidal_core.images.importers.table import images_of_rows, label_of
+from tidal_core.images.importers.table import images_of_rows, label_of, no_label
 from tidal_core.images.sources.file import shown_name
 from tidal_core.images.sources.parquet import parquet_uri
 from tidal_core.records import ImportProblem, Split
@@ -32,6 +32,7 @@ class ParquetImporter:
     """Parquet files with an image column."""
 
     name = "parquet"
+    title = "Parquet files"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is such a file, or a folder with such files in it or in its ``data`` folder."""
@@ -61,9 +62,9 @@ def _shards(path: Path) -> list[Path]:
         return [path]
     for folder in (path, path / "data"):
         if folder.is_dir():
-            found = [one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith(".")]
-            if found:
-                return sorted(found, key=lambda one: natural_key(one.name))
+            shards = [file for file in folder.glob("*.parquet") if file.is_file() and not file.name.startswith(".")]
+            if shards:
+                return sorted(shards, key=lambda file: natural_key(file.name))
     return []
 
 
@@ -109,7 +110,11 @@ def _images(
         with pq.ParquetFile(path) as file:
             missing = sorted(set(wanted) - set(file.schema_arrow.names))
             if missing:
-                yield ImportProblem(path.name, f"it has no column {missing[0]!r}", "its rows were left out")
+                yield ImportProblem(
+                    path.name,
+                    f"it has no column {missing[0]!r}; its rows were skipped",
+                    "export it again with the column",
+                )
                 return
             row = 0
             for batch in file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(wanted))):
@@ -117,7 +122,9 @@ def _images(
                     yield from _row(path, row, values, columns, class_names, split)
                     row += 1
     except (OSError, pa.ArrowException) as error:
-        yield ImportProblem(path.name, f"it is damaged ({error})", "copy it again; what came before was read")
+        yield ImportProblem(
+            path.name, f"it is damaged ({error}); what comes before the damage was read", "copy it again"
+        )
 
 
 def _row(
@@ -133,19 +140,19 @@ def _row(
         yield from images_of_rows([(where, {**values, column: data})], columns, path.parent, class_names)
         return
     if not isinstance(data, bytes):
-        yield ImportProblem(where, f"it has no image in the column {column!r}", "it was left out")
+        yield ImportProblem(where, f"the column {column!r} holds no image", "skipped; export it again with the image")
         return
     problem, label = label_of(values.get(columns.label) if columns.label else None, class_names)
     name = f"{path.stem}/{shown_name(inner)}" if inner else f"{path.stem}/{row}"
     if problem:
-        yield ImportProblem(where, problem, "it was read without a label")
-    said = values.get(columns.split) if columns.split else None
+        yield no_label(where, problem)
+    split_cell = values.get(columns.split) if columns.split else None
     annotator = values.get(columns.annotator) if columns.annotator else None
     yield FoundImage(
         name=name,
         uri=parquet_uri(path, row, column),
         label=label,
-        split=split_of(str(said)) if said is not None else split,
+        split=split_of(str(split_cell)) if split_cell is not None else split,
         annotator=str(annotator) if annotator else None,
         opener=lambda: data,
     )

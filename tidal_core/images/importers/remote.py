@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tidal_core.errors import InputError
 from tidal_core.files import sweep
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, image_of, is_left_out, natural_key, split_folders
+from tidal_core.images.importers.folder import SKIPPED, SPLIT_FOLDERS, image_of, is_left_out, natural_key, split_folders
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.remote import cache_folder, list_folder, protocol_of, start_of, why_not
 from tidal_core.records import ImportProblem, Split
@@ -26,6 +26,7 @@ class RemoteImporter:
     """Images below a URI of one of fsspec's protocols."""
 
     name = "remote tree"
+    title = "the address of a folder (s3://bucket/photos)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a URI such as s3://, gs:// or https://."""
@@ -45,7 +46,9 @@ class RemoteImporter:
             reason, remedy = why_not(error)
             raise InputError(f"{source} cannot be listed: {reason}; {remedy}.") from error
         if not top:
-            raise InputError(f"{source} holds nothing, or its server does not list it; give the URI of a folder.")
+            raise InputError(
+                f"{source} is empty, or its server does not list folders; give the address of a folder that it lists."
+            )
         folders = [name for name, is_folder in top if is_folder]
         splits = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
         labels = {name for name in folders if name not in splits}
@@ -57,15 +60,15 @@ class RemoteImporter:
         return Scan(source, self.name, _walk(root, kinds), classes=classes, title=title)
 
 
-def _entries(root: str, inside: PurePosixPath) -> list[tuple[str, bool]]:
+def _entries(root: str, folder: PurePosixPath) -> list[tuple[str, bool]]:
     """Names in a folder and whether each is a folder, in the order a person expects."""
-    found = [entry for entry in list_folder(_uri(root, inside)) if not is_left_out(entry[0])]
-    return sorted(found, key=lambda entry: natural_key(entry[0]))
+    entries = [entry for entry in list_folder(_uri(root, folder)) if not is_left_out(entry[0])]
+    return sorted(entries, key=lambda entry: natural_key(entry[0]))
 
 
-def _folders_in(root: str, inside: PurePosixPath) -> set[str]:
+def _folders_in(root: str, folder: PurePosixPath) -> set[str]:
     try:
-        return {name for name, is_folder in _entries(root, inside) if is_folder}
+        return {name for name, is_folder in _entries(root, folder) if is_folder}
     except Exception:  # it is named when its turn comes
         return set()
 
@@ -81,23 +84,25 @@ def _walk(root: str, splits: dict[str, Split]) -> Iterator[FoundImage | ImportPr
     """Depth first, files before folders, each in natural order."""
     waiting = [PurePosixPath()]
     while waiting:
-        inside = waiting.pop()
+        folder = waiting.pop()
         try:
-            entries = _entries(root, inside)
+            entries = _entries(root, folder)
         except Exception as error:  # each protocol raises errors of its own
             reason, remedy = why_not(error)
-            yield ImportProblem(inside.as_posix(), f"the folder cannot be listed: {reason}", remedy)
+            yield ImportProblem(folder.as_posix(), f"the folder cannot be listed: {reason}", remedy)
             continue
         folders = []
         for name, is_folder in entries:
             if not is_folder:
-                yield _file(root, inside / name, splits)
-            elif len(inside.parts) >= _MAX_DEPTH:
+                yield _file(root, folder / name, splits)
+            elif len(folder.parts) >= _MAX_DEPTH:
                 yield ImportProblem(
-                    (inside / name).as_posix(), f"it lies more than {_MAX_DEPTH} folders deep", "move it up"
+                    (folder / name).as_posix(),
+                    f"it is more than {_MAX_DEPTH} folders deep",
+                    "move it to a higher folder",
                 )
             else:
-                folders.append(inside / name)
+                folders.append(folder / name)
         waiting.extend(reversed(folders))
 
 
@@ -114,6 +119,4 @@ def _file(root: str, relative: PurePosixPath, splits: dict[str, Split]) -> Found
         except Exception as error:  # each protocol raises errors of its own
             return ImportProblem(image.name, *why_not(error))
     kind = f"a {suffix} file" if suffix else "a file without a suffix"
-    return ImportProblem(
-        image.name, f"{kind} is not an image", "it was left out; nothing to do if it is not meant as one"
-    )
+    return ImportProblem(image.name, f"{kind} is not an image", SKIPPED)

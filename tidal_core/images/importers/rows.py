@@ -79,7 +79,7 @@ def _open(path: Path, encoding: str) -> TextIO:
 def _about_encoding(path: Path, encoding: str) -> Iterator[ImportProblem]:
     if encoding == "cp1252":
         yield ImportProblem(
-            path.name, "it is not UTF-8: it was read as Windows-1252 (Latin-1)", "check names with accents"
+            path.name, "it is not UTF-8: it was read as Windows-1252 (Latin-1)", "check names that have accents"
         )
 
 
@@ -89,7 +89,7 @@ def _csv(path: Path, encoding: str) -> Rows:
     delimiter = _delimiter(first, path.suffix.lower())
     cells = next(csv.reader([first], delimiter=delimiter), [])
     has_header = not any(looks_like_a_path(cell) for cell in cells)
-    names = _column_names(cells) if has_header else tuple(f"column {place}" for place in range(1, len(cells) + 1))
+    names = _column_names(cells) if has_header else tuple(f"column {position}" for position in range(1, len(cells) + 1))
 
     def rows() -> Iterator[tuple[str, Row] | ImportProblem]:
         yield from _about_encoding(path, encoding)
@@ -102,7 +102,9 @@ def _csv(path: Path, encoding: str) -> Rows:
                 try:
                     row = next(reader, None)
                 except csv.Error as error:
-                    yield ImportProblem(f"{title} line {reader.line_num}", f"it is no CSV ({error})", "correct it")
+                    yield ImportProblem(
+                        f"{title} line {reader.line_num}", f"it is not valid CSV ({error})", "correct it"
+                    )
                     continue
                 if row is None:
                     return
@@ -110,7 +112,7 @@ def _csv(path: Path, encoding: str) -> Rows:
                 if len(row) > width:
                     yield ImportProblem(
                         where,
-                        f"it has {len(row)} cells where the header has {width}",
+                        f"it has {len(row)} cells, but the header has {width}",
                         "put quotes around cells that hold the separator",
                     )
                 elif any(cell.strip() for cell in row):
@@ -121,9 +123,9 @@ def _csv(path: Path, encoding: str) -> Rows:
 
 def _delimiter(line: str, suffix: str) -> str:
     """The most frequent separator of the first line outside quotes; a tab in .tsv files, a comma when there is none."""
-    outside = "".join(line.split('"')[::2])
-    best = max(_DELIMITERS, key=outside.count)
-    if not outside.count(best):
+    unquoted = "".join(line.split('"')[::2])
+    best = max(_DELIMITERS, key=unquoted.count)
+    if not unquoted.count(best):
         return "\t" if suffix in {".tsv", ".tab"} else ","
     return best
 
@@ -131,9 +133,9 @@ def _delimiter(line: str, suffix: str) -> str:
 def _column_names(cells: list[str]) -> tuple[str, ...]:
     """Header cells as distinct names."""
     names: list[str] = []
-    for place, cell in enumerate(cells, start=1):
-        name = from_spreadsheet(cell).strip() or f"column {place}"
-        names.append(f"{name} ({place})" if name in names else name)
+    for position, cell in enumerate(cells, start=1):
+        name = from_spreadsheet(cell).strip() or f"column {position}"
+        names.append(f"{name} ({position})" if name in names else name)
     return tuple(names)
 
 
@@ -147,18 +149,18 @@ def _json_lines(path: Path, encoding: str) -> Iterator[tuple[str, Row] | ImportP
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield ImportProblem(where, f"it is no JSON ({error})", "correct the line")
+                yield ImportProblem(where, f"it is not valid JSON ({error})", "correct it")
                 continue
             if isinstance(value, dict):
-                yield where, {clean(key): clean(one) for key, one in value.items()}
+                yield where, {clean(key): clean(cell) for key, cell in value.items()}
             else:
-                yield ImportProblem(where, "it is no JSON object", 'write {"path": ..., "label": ...}')
+                yield ImportProblem(where, "it is not a JSON object", 'write {"path": ..., "label": ...}')
 
 
 def _gathered(rows: Iterator[tuple[str, Row] | ImportProblem], names: tuple[str, ...] | None = None) -> Rows:
     """With the first rows looked at: without a header, their keys are the columns."""
-    first = list(islice(rows, SAMPLES))
-    samples = tuple(one[1] for one in first if not isinstance(one, ImportProblem))
+    first_rows = list(islice(rows, SAMPLES))
+    samples = tuple(row[1] for row in first_rows if not isinstance(row, ImportProblem))
     if names is None:
         names = tuple(dict.fromkeys(chain.from_iterable(samples)))
-    return Rows(names, samples, chain(first, rows))
+    return Rows(names, samples, chain(first_rows, rows))

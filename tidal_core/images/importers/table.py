@@ -27,6 +27,7 @@ class TableImporter:
     """A text table with a column of paths."""
 
     name = "table"
+    title = "a table of image files (CSV, TSV, JSON lines)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a file with the suffix of such a table."""
@@ -50,35 +51,40 @@ def images_of_rows(
 ) -> Iterator[FoundImage | ImportProblem]:
     """Each row as an image, or as a problem that says what it lacks."""
     assert columns.image is not None  # guess_columns raises otherwise
-    folder, inside = str(root), root / "images"
-    has_images = inside.is_dir()
+    folder, images_folder = str(root), root / "images"
+    has_images = images_folder.is_dir()
     labels: dict[str, str] = {}  # cells seen to labels: a table has few labels and many rows
-    for one in rows:
-        if isinstance(one, ImportProblem):
-            yield one
+    for entry in rows:
+        if isinstance(entry, ImportProblem):
+            yield entry
             continue
-        where, row = one
+        where, row = entry
         cell = row.get(columns.image)
         if not isinstance(cell, str) or not cell.strip():
-            yield ImportProblem(where, f"it has no path in the column {columns.image!r}", "fill it in")
+            yield ImportProblem(where, f"the column {columns.image!r} names no image", "fill it in")
             continue
-        said = row.get(columns.label) if columns.label else None
-        label = labels.get(said) if isinstance(said, str) else None
-        if said is not None and label is None:
-            problem, label = label_of(said, class_names)
+        label_cell = row.get(columns.label) if columns.label else None
+        label = labels.get(label_cell) if isinstance(label_cell, str) else None
+        if label_cell is not None and label is None:
+            problem, label = label_of(label_cell, class_names)
             if problem:
-                yield ImportProblem(where, problem, "it was read without a label")
-            elif isinstance(said, str) and label is not None and len(labels) < _LABELS_KEPT:
-                labels[said] = label
+                yield no_label(where, problem)
+            elif isinstance(label_cell, str) and label is not None and len(labels) < _LABELS_KEPT:
+                labels[label_cell] = label
         text = clean(cell.strip())
         yield FoundImage(
             name=text,
-            uri=locate(text, _home_of(text, folder, str(inside)) if has_images else folder),
+            uri=locate(text, _home_of(text, folder, str(images_folder)) if has_images else folder),
             label=label,
             split=split_of(_text(row, columns.split)) if columns.split else None,
             annotator=_text(row, columns.annotator) if columns.annotator else None,
             sha256=_text(row, columns.sha256) if columns.sha256 else None,
         )
+
+
+def no_label(where: str, problem: str) -> ImportProblem:
+    """An image that is read although its label cannot be: ``problem`` is that of ``label_of``."""
+    return ImportProblem(where, f"{problem}; it was read without a label", "correct the label and import again")
 
 
 def label_of(cell: Any, class_names: Sequence[str] = ()) -> tuple[str | None, str | None]:
@@ -90,14 +96,14 @@ def label_of(cell: Any, class_names: Sequence[str] = ()) -> tuple[str | None, st
     if isinstance(cell, (list, tuple)):
         if len(cell) == 1:
             return label_of(cell[0], class_names)
-        return (f"it has {len(cell)} labels where one is needed", None) if cell else (None, None)
+        return (f"it has {len(cell)} labels, an image can have one", None) if cell else (None, None)
     if isinstance(cell, (dict, bytes)):
         return "its label is not a name", None
     if class_names and isinstance(cell, int) and not isinstance(cell, bool):
         if cell == -1:  # what the Hugging Face layout writes for "no label"
             return None, None
         if not 0 <= cell < len(class_names):
-            return f"its label {cell} is none of the {len(class_names)} classes", None
+            return f"its label {cell} is not the number of a class (0 to {len(class_names) - 1})", None
         return None, class_names[cell]
     return None, str(cell)
 
@@ -117,10 +123,10 @@ def locate(text: str, root: str) -> str:
     return file_uri(path)
 
 
-def _home_of(text: str, folder: str, inside: str) -> str:
+def _home_of(text: str, folder: str, images_folder: str) -> str:
     """The folder that has the file a cell names: the table's own, or ``images`` in it."""
-    here, there = (os.path.join(place, text.replace("\\", "/")) for place in (folder, inside))
-    return inside if not os.path.lexists(here) and os.path.lexists(there) else folder
+    beside_table, in_images = (os.path.join(root, text.replace("\\", "/")) for root in (folder, images_folder))
+    return images_folder if not os.path.lexists(beside_table) and os.path.lexists(in_images) else folder
 
 
 def _text(row: Row, column: str | None) -> str | None:

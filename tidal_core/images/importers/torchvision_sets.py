@@ -35,8 +35,8 @@ _ROWS_AT_ONCE = 2_000
 class _Files(NamedTuple):
     """What a person must put where when there is no network."""
 
-    place: str  # below the folder
-    what: str
+    folder: str  # below the folder
+    content: str
 
 
 SETS: dict[str, _Files] = {
@@ -52,6 +52,7 @@ class TorchvisionImporter:
     """A data set by its name in torchvision."""
 
     name = "torchvision"
+    title = "a data set of torchvision (torchvision:CIFAR10)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source names one."""
@@ -63,47 +64,47 @@ class TorchvisionImporter:
         if options.workspace is None:
             raise InputError(f"there is no folder to keep the images of {source} in; import it into a project.")
         folder = options.workspace / f"torchvision-{name.lower()}"
-        for part in ("train", "test"):
-            target = folder / f"{part}.parquet"
+        for split in ("train", "test"):
+            target = folder / f"{split}.parquet"
             if not target.exists():
-                _keep(_open(name, root, part), target)
-        found = ParquetImporter().scan(str(folder), options)
-        return Scan(source, self.name, found.items, found.classes, found.total, title=name)
+                _write_parquet(_open(name, root, split), target)
+        parquet_scan = ParquetImporter().scan(str(folder), options)
+        return Scan(source, self.name, parquet_scan.items, parquet_scan.classes, parquet_scan.total, title=name)
 
 
 def _parse(source: str) -> tuple[str, Path]:
     """The set's name as torchvision writes it, and the folder of its files."""
-    asked, _, folder = source[len(SCHEME) :].partition("@")
-    name = next((one for one in SETS if one.lower() == asked.strip().lower()), None)
+    requested, _, folder = source[len(SCHEME) :].partition("@")
+    name = next((known for known in SETS if known.lower() == requested.strip().lower()), None)
     if name is None:
-        raise InputError(f"there is no data set {asked!r} here; there are: {', '.join(SETS)}.")
+        raise InputError(f"torchvision's data set {requested!r} cannot be imported; choose one of: {', '.join(SETS)}.")
     if folder:
         return name, Path(os.path.abspath(os.path.expanduser(folder)))
     return name, home() / "datasets"
 
 
-def _open(name: str, root: Path, part: str) -> Any:
-    """The data set of one part; downloaded when it is not there."""
+def _open(name: str, root: Path, split: str) -> Any:
+    """The data set's ``train`` or ``test`` images; downloaded when they are not there."""
     import torchvision.datasets as sets
 
-    kind = getattr(sets, name)
-    which: dict[str, Any] = {"split": part} if name == "SVHN" else {"train": part == "train"}
+    data_set = getattr(sets, name)
+    arguments: dict[str, Any] = {"split": split} if name == "SVHN" else {"train": split == "train"}
     root.mkdir(parents=True, exist_ok=True)
     try:
-        return kind(str(root), download=False, **which)
+        return data_set(str(root), download=False, **arguments)
     except (RuntimeError, OSError):
         pass
     try:
-        return kind(str(root), download=True, **which)
+        return data_set(str(root), download=True, **arguments)
     except (RuntimeError, OSError, urllib.error.URLError) as error:
         files = SETS[name]
         raise InputError(
-            f"{name} is not in {root} and could not be downloaded ({error}). Put {files.what} into "
-            f"{(root / files.place).resolve()} and import again."
+            f"{name} is not in {root} and could not be downloaded ({error}). Put {files.content} into "
+            f"{(root / files.folder).resolve()} and import again."
         ) from error
 
 
-def _keep(data: Any, target: Path) -> None:
+def _write_parquet(data: Any, target: Path) -> None:
     """Write a data set as Parquet in the Hugging Face layout."""
     names = [str(name) for name in getattr(data, "classes", [])] or [str(digit) for digit in range(10)]
     features = {"label": {"names": names, "_type": "ClassLabel"}}

@@ -12,9 +12,9 @@ from tidal_core.images.pixels.cache_state import (
     is_waiting,
     needs_refill,
     note_spec,
-    only_one,
     project_writer,
     round_uses,
+    sole_writer,
 )
 from tidal_core.images.pixels.refilling import REFILL_SOURCE, refill
 from tidal_core.images.pixels.store import FILE_NAMES, PixelStore
@@ -29,8 +29,8 @@ __all__ = [
     "is_waiting",
     "needs_refill",
     "note_spec",
-    "only_one",
     "project_writer",
     "refill",
     "round_uses",
+    "sole_writer",
 ]

@@ -23,6 +23,11 @@ from tidal_core.errors import InputError
 from tidal_core.records import UInt8
 
 HEADER_BYTES = 128  # a multiple of 64, as the format asks; rows of 20 digits fit
+MAKE_AGAIN = (
+    "save another size of the pixel cache on the Project page (Settings): all images are then processed again, and "
+    "labels are kept"
+)
+"""The remedy for a cache that is gone or damaged."""
 _GROW_ROWS = 4_096  # the file is lengthened by at least this many rows at a time (sparse where the disk allows it)
 _CHUNK = 1 << 20
 
@@ -85,7 +90,7 @@ class ArrayFile:
         if dtype != np.uint8 or fortran or shape[1:] != (self.size, self.size, 3):
             raise InputError(
                 f"{self.path} holds {dtype} squares of shape {shape[1:]}, this project needs {self.size} pixels; "
-                "save another training size on the Project page, which processes all images again."
+                f"delete that file and {MAKE_AGAIN}."
             )
         self._file.seek(0, os.SEEK_END)
         # A process killed while the file grew may have left more or less behind the header than it says.
@@ -113,8 +118,8 @@ def header(rows: int, size: int, length: int = HEADER_BYTES) -> bytes:
     room = length - 10
     if len(text) >= room:
         raise InputError(
-            f"the pixel cache has a header of {length} bytes, too short for {rows:,} rows; save another training "
-            "size on the Project page, which processes all images again."
+            f"the pixel cache has a header of {length} bytes, too short for {rows:,} rows; delete the file and "
+            f"{MAKE_AGAIN}."
         )
     return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + text.ljust(room - 1) + b"\n"
 

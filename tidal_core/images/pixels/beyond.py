@@ -102,8 +102,8 @@ class _Lines(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __getitem__(self, place: int) -> bytes:  # type: ignore[override]  # no slices
-        return self._data[int(self._ends[place]) + 1 : int(self._ends[place + 1])]
+    def __getitem__(self, index: int) -> bytes:  # type: ignore[override]  # no slices
+        return self._data[int(self._ends[index]) + 1 : int(self._ends[index + 1])]
 
     def end_of(self, n: int) -> int:
         """Where the n-th line ends, in bytes."""
@@ -119,7 +119,7 @@ class _Lines(Sequence[bytes]):
             self._data.close()
 
 
-def move(path: Path, places: Mapping[int, tuple[str, str]]) -> None:
+def move(path: Path, locations: Mapping[int, tuple[str, str]]) -> None:
     """Say in ``pixels.beyond`` where images lie now: row to ``(uri, name)``; other rows are passed over.
 
     Whoever has the file open goes on with what it said.
@@ -128,7 +128,7 @@ def move(path: Path, places: Mapping[int, tuple[str, str]]) -> None:
     with atomic_file(path) as file:
         file.write(rows.lines.head + b"\n")
         for row, line in enumerate(rows.lines, start=rows.first):
-            file.write((json.dumps(places[row]).encode() if row in places else line) + b"\n")
+            file.write((json.dumps(locations[row]).encode() if row in locations else line) + b"\n")
     rows.close()
 
 

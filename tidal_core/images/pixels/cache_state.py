@@ -59,13 +59,13 @@ def project_writer(project: Project) -> PixelWriter:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path) -> Iterator[None]:
     """Refuse a second import, or filling, while one goes on in this project folder: InputError."""
     with _written_lock:
         if folder in _written:
             raise InputError(
-                "an import into this project, or a filling of its pixel cache, is under way; wait for its end, or "
-                "cancel it."
+                "an import into this project, or the processing of its images, is running; wait until it ends, or "
+                "cancel it on the Project page (Images)."
             )
         _written.add(folder)
     try:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tidal_core.config import PixelSpec
 from tidal_core.errors import ImageUnreadable, InputError
-from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec, only_one
+from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec, sole_writer
 from tidal_core.images.pixels.store import PixelStore
 from tidal_core.images.reading import READERS, open_image
 from tidal_core.images.sources import read_uri
@@ -61,15 +61,15 @@ def refill(
     ``progress`` and ``should_stop`` are those of ``ingest``. Cancelled, the old cache stays in use and the next call
     goes on. Raises InputError while an import into the project is under way, and when the disk is full.
     """
-    with only_one(project.folder):
-        run = _Refill(project, progress or (lambda _: None), should_stop or (lambda: False))
+    with sole_writer(project.folder):
+        filling = _Refill(project, progress or (lambda _: None), should_stop or (lambda: False))
         try:
-            return run.go()
+            return filling.run()
         except OSError as error:
             raise InputError(
-                f"filling the pixel cache stopped after {run.done:,} images: {error.strerror or error} "
-                f"({error.filename or project.folder}); the old one stays in use. Make room on the disk and save the "
-                "settings again."
+                f"processing the images stopped after {filling.done:,}: {error.strerror or error} "
+                f"({error.filename or project.folder}); the model still sees the images as they were. Make room on the "
+                "disk and save the settings again."
             ) from error
 
 
@@ -92,7 +92,7 @@ class _Refill:
         self._problems = self._named_by_an_earlier_one()
         self._first = self.done = self._images.count_through(self._filled.through)
 
-    def go(self) -> ImportReport:
+    def run(self) -> ImportReport:
         if self._in_place():
             self._forget()
             return ImportReport(source=REFILL_SOURCE)
@@ -105,7 +105,7 @@ class _Refill:
         return ImportReport(
             source=REFILL_SOURCE,
             refilled=self.done - self._first,
-            problems=tuple(problem for _, problem in sorted(self._problems, key=lambda one: one[0])),
+            problems=tuple(problem for _, problem in sorted(self._problems, key=lambda numbered: numbered[0])),
             seconds=time.monotonic() - self._started,
             cancelled=cancelled,
         )
@@ -142,18 +142,21 @@ class _Refill:
             lines = self._notes.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        found = []
+        problems = []
         for line in lines:
             with suppress(ValueError):  # the last line of a process that was killed
-                image_id, *said = json.loads(line)
+                image_id, *texts = json.loads(line)
                 if image_id <= self._filled.through:
-                    found.append((image_id, ImportProblem(*said)))
-        self._note_problems(found, "w")
-        return found
+                    problems.append((image_id, ImportProblem(*texts)))
+        self._note_problems(problems, "w")
+        return problems
 
     def _note_problems(self, problems: list[tuple[int, ImportProblem]], mode: str = "a") -> None:
         """Keep problems with their images' ids, so that a process that is killed later has not lost them."""
-        lines = [json.dumps([image_id, one.name, one.reason, one.remedy]) + "\n" for image_id, one in problems]
+        lines = [
+            json.dumps([image_id, problem.name, problem.reason, problem.remedy]) + "\n"
+            for image_id, problem in problems
+        ]
         with self._notes.open(mode, encoding="utf-8") as file:
             file.writelines(lines)
 
@@ -174,22 +177,22 @@ class _Refill:
                 squares = list(pool.map(self._square, cached))
                 if len(self._problems) > named:
                     self._note_problems(self._problems[named:])
-                for run in _runs(block):
-                    first = run[0].pixel_row
-                    part = squares[: sum(one.pixel_row < rows.first_beyond for one in run)]
-                    squares = squares[len(part) :]
-                    rows.write(first, part, [(one.uri, one.name) for one in run])
+                for adjacent in _runs(block):
+                    first = adjacent[0].pixel_row
+                    cached_squares = squares[: sum(image.pixel_row < rows.first_beyond for image in adjacent)]
+                    squares = squares[len(cached_squares) :]
+                    rows.write(first, cached_squares, [(image.uri, image.name) for image in adjacent])
                 self.done += len(block)
                 filled = _Filled(filled.spec, filled.limit, block[-1].id)
                 self._project.store.settings.set(UNFINISHED, filled.to_json())
-                self._tell(block[-1].name)
+                self._report_progress(block[-1].name)
                 if self._should_stop():
                     return False
                 block = self._images.after(filled.through, _BLOCK)
         return True
 
     def _square(self, image: ImageRecord) -> UInt8:
-        """In a worker."""
+        """The new square of one image (S, S, 3); in a worker."""
         spec = self._filled.spec
         kept = self._kept(image.pixel_row)
         if spec == self._now and kept is not None:
@@ -201,18 +204,17 @@ class _Refill:
                 raise ImageUnreadable(image.name, "the file is not the one that was imported: its content has changed")
             return fit_square(picture, spec.size, spec.fit, spec.grayscale)
         except ImageUnreadable as error:
+            stand_in = f"its old pixels were resized to {spec.size}"
             if kept is None:
+                stand_in = "a grey square stands for it"
                 kept = np.full((spec.size, spec.size, 3), 128, dtype=np.uint8)
-            self._problems.append(
-                (
-                    image.id,
-                    ImportProblem(
-                        image.name,
-                        f"{error.reason}; its old pixels were brought to {spec.size} pixels",
-                        f"{error.remedy or 'restore it'}, then change the training size there and back",
-                    ),
-                )
+            problem = ImportProblem(
+                image.name,
+                f"{error.reason}; {stand_in}",
+                f"{error.remedy or 'put the original file back'}; then save another training size, and once it is in "
+                "use, this one again",
             )
+            self._problems.append((image.id, problem))
             return fit_square(Image.fromarray(kept), spec.size, grayscale=spec.grayscale)
 
     def _kept(self, row: int) -> UInt8 | None:
@@ -226,7 +228,7 @@ class _Refill:
         note_spec(self._project, self._filled.spec)
         self._forget()
 
-    def _tell(self, name: str) -> None:
+    def _report_progress(self, name: str) -> None:
         seconds = max(time.monotonic() - self._started, 1e-6)
         speed = (self.done - self._first) / seconds
         self._progress(

@@ -18,7 +18,7 @@ from PIL import Image
 from tidal_core import files
 from tidal_core.config import PixelSpec
 from tidal_core.errors import InputError
-from tidal_core.images.pixels.array_file import first_rows
+from tidal_core.images.pixels.array_file import MAKE_AGAIN, first_rows
 from tidal_core.images.pixels.beyond import SUFFIX, BeyondRows, move
 from tidal_core.images.pixels.writer import PixelWriter
 from tidal_core.images.squares import png_bytes
@@ -95,7 +95,7 @@ class PixelStore:
         if rows < at_least:
             raise InputError(
                 f"the pixel cache {self.path} has {rows:,} rows and the project refers to row {at_least - 1:,}; "
-                "save another training size on the Project page, which processes all images again."
+                f"{MAKE_AGAIN}."
             )
         return self
 
@@ -116,10 +116,10 @@ class PixelStore:
         squares = np.empty((len(wanted), *opened.cached.shape[1:]), dtype=np.uint8)
         is_beyond = wanted >= opened.beyond.first
         squares[~is_beyond] = opened.cached[wanted[~is_beyond]]
-        places = np.flatnonzero(is_beyond)
-        if len(places):
-            for place, decoded in zip(places, opened.beyond.decode(wanted[places].tolist()), strict=True):
-                squares[place] = decoded
+        positions = np.flatnonzero(is_beyond)
+        if len(positions):
+            for position, decoded in zip(positions, opened.beyond.decode(wanted[positions].tolist()), strict=True):
+                squares[position] = decoded
         return squares
 
     def png(self, row: int, size: int | None = None) -> bytes:
@@ -136,10 +136,10 @@ class PixelStore:
         """To add rows, see ``PixelWriter``."""
         return PixelWriter(self.path, spec, limit, next_row)
 
-    def move(self, places: Mapping[int, tuple[str, str]]) -> None:
+    def move(self, locations: Mapping[int, tuple[str, str]]) -> None:
         """Where images lie now: row to ``(uri, name)``. Of those whose squares are kept nothing needs be said."""
         if self._beside.exists():
-            move(self._beside, places)
+            move(self._beside, locations)
 
     def files(self, rows: int) -> list[tuple[str, Iterator[bytes]]]:
         """Names and contents of the files that another place needs to have the first ``rows`` rows."""
@@ -197,14 +197,11 @@ class PixelStore:
                 break
             except (OSError, ValueError, EOFError) as error:
                 if attempt == _TRIES - 1 or not self._beside.exists():
-                    raise InputError(
-                        f"the pixel cache {self.path} cannot be read ({error}); save another training size on the "
-                        "Project page, which processes all images again."
-                    ) from error
+                    raise InputError(f"the pixel cache {self.path} cannot be read ({error}); {MAKE_AGAIN}.") from error
                 time.sleep(0.05)
         if cached.dtype != np.uint8 or cached.ndim != 4 or cached.shape[3] != 3 or cached.shape[1] != cached.shape[2]:
             raise InputError(
-                f"{self.path.name} is {cached.dtype} {cached.shape} and should be uint8 (rows, H, H, 3); "
-                "save another training size on the Project page, which processes all images again."
+                f"the pixel cache {self.path} is {cached.dtype} {cached.shape} and should be uint8 (rows, H, H, 3); "
+                f"{MAKE_AGAIN}."
             )
         return _Opened(cached, beyond)

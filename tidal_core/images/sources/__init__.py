@@ -43,14 +43,14 @@ def uri_path(uri: str) -> Path | None:
 
 def unchanged_since(uri: str, size: int, when: float) -> bool:
     """Whether an image imported ``when`` (seconds since 1970) with ``size`` bytes is the same, without reading it."""
-    place: str | Path | None = uri if uri.startswith("/") else uri_path(uri)
-    if place is None and not uri.startswith("parquet:"):
+    path: str | Path | None = uri if uri.startswith("/") else uri_path(uri)
+    if path is None and not uri.startswith("parquet:"):
         return uri.startswith("digits:")
     try:
-        facts = os.stat(place or parquet.parquet_place(uri)[0])
+        facts = os.stat(path or parquet.parquet_place(uri)[0])
     except (OSError, ValueError):
         return False
-    same_size = place is None or facts.st_size == size
+    same_size = path is None or facts.st_size == size
     return stat.S_ISREG(facts.st_mode) and same_size and facts.st_mtime <= when
 
 

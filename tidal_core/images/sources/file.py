@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from tidal_core.errors import ImageUnreadable
 
 MAX_FILE_BYTES = 1_000_000_000  # a larger file is no photo
+PUT_BACK = "put it back where it was, or import the folder that it is in now"  # an import finds it by its content
 
 
 def read(uri: str, name: str) -> bytes:
@@ -46,18 +47,16 @@ def read_file(path: Path, name: str) -> bytes:
         if not stat.S_ISREG(facts.st_mode):
             raise ImageUnreadable(name, "it is not a regular file (a pipe, socket or device)", "copy the image itself")
         if facts.st_size > MAX_FILE_BYTES:
-            raise ImageUnreadable(name, f"it has {facts.st_size / 1e9:.1f} GB, more than any photo", "save it smaller")
+            raise ImageUnreadable(name, f"it has {facts.st_size / 1e9:.1f} GB; 1 GB is the limit", "save it smaller")
         return path.read_bytes()
     except ImageUnreadable:  # is a ValueError too
         raise
     except FileNotFoundError:
         if path.is_symlink():
             raise ImageUnreadable(name, "it is a link to a file that is not there", "restore the file") from None
-        raise ImageUnreadable(
-            name, "the file is not there", "put it back, or import the folder where it is now"
-        ) from None
+        raise ImageUnreadable(name, "the file is not there", PUT_BACK) from None
     except PermissionError:
-        raise ImageUnreadable(name, "this user may not read it", "change its permissions") from None
+        raise ImageUnreadable(name, "the studio is not allowed to read it", "change its permissions") from None
     except ValueError:
         raise ImageUnreadable(name, "its name holds a zero byte", "correct the name") from None
     except OSError as error:

@@ -23,15 +23,15 @@ def read(uri: str, name: str) -> bytes:
 
 def parquet_uri(path: Path, row: int, column: str) -> str:
     """The URI of the image in one row and column of a Parquet file."""
-    place = urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(path)))
-    return f"parquet:{place}#{row}/{urllib.parse.quote(column, safe='')}"
+    quoted_path = urllib.parse.quote_from_bytes(os.fsencode(os.path.abspath(path)))
+    return f"parquet:{quoted_path}#{row}/{urllib.parse.quote(column, safe='')}"
 
 
 def parquet_place(uri: str) -> tuple[Path, int, str]:
     """File, row and column of a ``parquet:`` URI. Raises ValueError when it is none."""
-    place, _, cell = uri.removeprefix("parquet:").rpartition("#")
+    quoted_path, _, cell = uri.removeprefix("parquet:").rpartition("#")
     row, _, column = cell.partition("/")
-    return Path(os.fsdecode(urllib.parse.unquote_to_bytes(place))), int(row), urllib.parse.unquote(column)
+    return Path(os.fsdecode(urllib.parse.unquote_to_bytes(quoted_path))), int(row), urllib.parse.unquote(column)
 
 
 def _cell(path: Path, row: int, column: str, name: str) -> bytes:
@@ -41,7 +41,9 @@ def _cell(path: Path, row: int, column: str, name: str) -> bytes:
     try:
         with pq.ParquetFile(path) as file:
             if column not in file.schema_arrow.names:
-                raise ImageUnreadable(name, f"{path} has no column {column!r} any more", "import the file again")
+                raise ImageUnreadable(
+                    name, f"{path} has no column {column!r} any more", "put back the file that was imported"
+                )
             first = 0
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
@@ -54,12 +56,14 @@ def _cell(path: Path, row: int, column: str, name: str) -> bytes:
     except FileNotFoundError:
         raise ImageUnreadable(name, f"the file {path} is not there", "put it back where it was") from None
     except (OSError, pa.ArrowException) as error:
-        raise ImageUnreadable(name, f"{path} cannot be read ({error})", "import the file again") from error
-    raise ImageUnreadable(name, f"{path} has no row {row} any more", "import the file again")
+        raise ImageUnreadable(
+            name, f"{path} cannot be read ({error})", "put back the file that was imported"
+        ) from error
+    raise ImageUnreadable(name, f"{path} has no row {row} any more", "put back the file that was imported")
 
 
 def _bytes(cell: Any, name: str) -> bytes:
     data = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(data, bytes):
-        raise ImageUnreadable(name, "its row holds no image any more", "import the file again")
+        raise ImageUnreadable(name, "its row holds no image any more", "put back the file that was imported")
     return data

@@ -94,7 +94,7 @@ class Grid {
         (await this.takeAhead()) ??
         (await this.fetchPage(this.after, [...this.left, ...this.lab.outboxImages()]));
     } catch (error) {
-      if (loading === this.loading) this.title.textContent = `The sheet cannot be fetched (${error.message}).`;
+      if (loading === this.loading) this.title.textContent = `The sheet could not be loaded (${error.message}). Press g twice to try again.`;
       return;
     }
     if (loading === this.loading) this.show(page, started);
@@ -158,7 +158,7 @@ class Grid {
     if (!page) return;
     const going = page.cells.filter((cell) => cell.choice !== LEAVE_OUT).length;
     const changed = page.cells.filter((cell) => cell.choice !== LEAVE_OUT && cell.choice !== page.class).length;
-    if (!page.cells.length) this.title.textContent = page.reason || "No sheet is left.";
+    if (!page.cells.length) this.title.textContent = page.reason || "No images are left for a sheet.";
     else {
       const rest = [changed ? `${changed} changed` : "", page.cells.length - going ? `${page.cells.length - going} left out` : ""];
       this.title.textContent = [`${several(page.cells.length, "image", "images")} that look like ${this.lab.className(page.class)}`, ...rest]
@@ -243,7 +243,7 @@ class Grid {
       lab.outbox.add(event);
     }
     for (const cell of page.cells) if (cell.choice === LEAVE_OUT) this.left.add(cell.item.image);
-    lab.notify(`${several(entries.length, "answer", "answers")} given.`, "good");
+    lab.notify(`${several(entries.length, "image", "images")} labelled.`, "good");
     this.after = page.class;
     this.load();
   }
@@ -259,6 +259,6 @@ class Grid {
     this.loading += 1;
     this.ahead = null;
     this.lab.setMode("grid", page);
-    this.lab.notify("The sheet is back as it was.");
+    this.lab.notify("The sheet is back and its labels are undone.");
   }
 }

@@ -164,7 +164,7 @@ class Labeller {
       if (result.seq === null) this.unseen.delete(event.id);
       else this.unseen.set(event.id, result.seq);
     }
-    if (result.refused) this.notify(`An answer was refused: ${result.refused}`);
+    if (result.refused) this.notify(`An answer was not saved: ${result.refused}`);
   }
 
   unseenLabels() {
@@ -220,9 +220,9 @@ class Labeller {
     if (this.status && !this.status.images) return ["There are no images yet", "Import a folder on the Project page."];
     if (this.single.fetching) return ["Loading the next images", ""];
     if (this.status?.waiting) {
-      return ["Every image left is open in another tab", "They come here when that tab is closed."];
+      return ["The remaining images are open in another tab", "Close that tab to get them here."];
     }
-    return ["Everything is labelled", "Go through your answers with ←, or export them on the Project page."];
+    return ["Everything is labelled", "Press ← to go through your answers. The Progress page shows the accuracy."];
   }
 
   showMissingClasses() {

@@ -59,8 +59,8 @@ class Panel {
     let next = "";
     if (status.blocked) next = status.blocked;
     else if (!status.rounds_enabled) next = `${several(status.labelled + this.lab.unseenLabels(), "label", "labels")}, rounds are off`;
-    else if (missing) next = `${missing} more to ${active ? "the one after" : `round ${status.next_round}`}`;
-    else next = active ? "the next round follows at once" : `round ${status.next_round} is about to start`;
+    else if (missing) next = `${several(missing, "more label", "more labels")} until ${active ? "the following round" : `round ${status.next_round}`}`;
+    else next = active ? "the next round starts right after" : `round ${status.next_round} is about to start`;
     const text = [active, next].filter(Boolean).join(" · ");
     if (this.text.textContent !== text) this.text.textContent = text;
     const share = Math.min(1, fresh / status.labels_per_round);
@@ -77,7 +77,7 @@ class Panel {
     this.saved.dataset.state = late && waiting ? "waiting" : "saved";
     const text = late && waiting ? `${waiting} not saved yet` : "All saved";
     if (this.saved.textContent !== text) this.saved.textContent = text;
-    this.saved.title = late && waiting ? "They are kept in this browser and sent again until the server has them." : "";
+    this.saved.title = late && waiting ? "These answers are kept in this browser and sent again until the studio has saved them." : "";
   }
 
   count() {
@@ -122,14 +122,14 @@ class Panel {
       const answer = await this.lab.api.json(`why/${item.image}`).catch(() => null);
       if (this.whyFor !== item || !this.lab.preferences.why) return;
       this.why.hidden = false;
-      this.why.replaceChildren(...(answer ? this.explanation(item, answer) : ["The reasons cannot be fetched right now."]));
+      this.why.replaceChildren(...(answer ? this.explanation(item, answer) : ["The reasons could not be loaded. Press w twice to try again."]));
     }, 250);
   }
 
   explanation(item, why) {
     const before = this.lab.settings.suggestions === "always" && item === this.lab.single.current;
     const parts = [
-      element("h3", { textContent: before ? "Why this image?" : "Why was the last image asked?" }),
+      element("h3", { textContent: before ? "Why this image?" : "Why was the last image chosen?" }),
       element("p", { textContent: why.reason }),
     ];
     if (why.facts.length) {
@@ -167,7 +167,7 @@ class Panel {
         }),
       ),
     );
-    const heads = ["Class", "Predicted dynamics", "Snapshot"].map((text) => element("th", { scope: "col", textContent: text }));
+    const heads = ["Class", "Predicted training dynamics", "Final prediction"].map((text) => element("th", { scope: "col", textContent: text }));
     return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
   }
 
@@ -196,7 +196,7 @@ class Panel {
       }),
     );
     button.replaceWith(
-      ...(groups.length ? groups : [element("p", { textContent: "No labelled image of these classes has features yet." })]),
+      ...(groups.length ? groups : [element("p", { textContent: "There is no labelled image of these classes to compare with yet." })]),
     );
   }
 }

@@ -25,7 +25,7 @@ class Popovers {
     this.boxes.flag.addEventListener("submit", (event) => {
       event.preventDefault();
       const { note } = this.boxes.flag.elements;
-      const text = note.value.trim();
+      const text = note.value.trim().toWellFormed(); // half a pair of surrogates is no text that can be sent
       note.value = "";
       this.close();
       single.flag(text);

@@ -136,7 +136,7 @@ class Single {
       if (showing !== this.showing) return;
       if (error instanceof Refused && [404, 410, 422].includes(error.status)) {
         this.broken.add(item.image);
-        lab.notify(`${item.name} cannot be shown (${error.message}). It is passed over.`);
+        lab.notify(`${item.name} cannot be shown (${error.message}). Skipped; the next image follows.`);
         this.next();
       } else {
         setTimeout(() => showing === this.showing && this.show(item), 1000);
@@ -267,7 +267,7 @@ class Single {
     if (place < 0) {
       const found = await this.fetchOlder();
       if (!found) {
-        this.lab.notify("There is no earlier answer of yours.");
+        this.lab.notify("You have no earlier answers.");
         return;
       }
       place += found;
