@@ -103,7 +103,7 @@ def test_an_image_is_found_by_the_address(quiet: Studio) -> None:
     said = texts(open_page("dynamics", image="7"))
 
     assert "**Image 7**" in said
-    assert "Asked" in said
+    assert "Chosen before the first round" in said
 
 
 def test_an_image_that_does_not_exist_is_no_error(quiet: Studio) -> None:
