@@ -1,5 +1,6 @@
 """No message recommends what the studio cannot do: each page, tab, button, setting and command it names is there."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,23 @@ def test_every_message_names_only_what_is_there() -> None:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md"])
 def test_the_documentation_names_only_what_is_there(page: str) -> None:
     assert report(messages_of_markdown((ROOT / page).read_text(encoding="utf-8"), page), studio()) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_files_and_folders_that_the_documentation_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    names = set(re.findall(r"`([a-z_]+/[\w/.-]*|[\w.-]+\.(?:py|md|txt|toml))`", text)) - {
+        "tidal_core/site/"
+    }  # a wheel's
+    rooms = [
+        ROOT,
+        ROOT / "docs",
+        ROOT / "tidal_core",
+        *(path for path in (ROOT / "tidal_core").rglob("*") if path.is_dir()),
+    ]
+
+    assert names
+    assert [name for name in names if not any((room / name).exists() for room in rooms)] == []
 
 
 def test_help_quotes_only_commands_that_are_there() -> None:
