@@ -177,7 +177,7 @@ def test_arms_of_a_run_score_the_same_part_of_the_pool(tmp_path: Path) -> None:
 def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     list(play(make_run(tmp_path)))
 
-    with pytest.raises(InputError, match=r"begun with other settings \(protocol\)"):
+    with pytest.raises(InputError, match=r"started with other settings \(protocol\)"):
         list(play(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
 
 

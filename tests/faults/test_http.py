@@ -137,7 +137,7 @@ def test_an_id_used_twice_with_other_content_is_refused_and_the_first_stands(ser
     said = [served.answer(first)[0], served.answer(first)[0], served.answer({**first, "class": 2})[0]]
 
     assert [result["seq"] for result in said] == [1, 1, None]
-    assert "first one stands" in said[2]["refused"]
+    assert "first one is kept" in said[2]["refused"]
     assert [stored.answer.class_id for stored in served.project.store.answers.all()] == [1]
 
 

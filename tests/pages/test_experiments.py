@@ -105,7 +105,7 @@ def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_bes
         curves = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
         return [curve["name"] for curve in curves if curve.get("legendgroup") == "behind"]
 
-    assert "widened for one picked out of 9" in texts(page)
+    assert "widened because one of 9 was picked" in texts(page)
     assert set(page.multiselect[-1].value) == {"random", "margin", "tidal-entropy"}
     assert len(grey()) == 7
     page.multiselect[-1].set_value(["badge"]).run()
@@ -176,7 +176,7 @@ def test_an_experiment_half_way_shows_what_there_is(studio: Studio) -> None:
     page = open_page()
 
     assert charts(page) == 2, "one run wins over nobody"
-    assert "One run cannot tell this from chance" in texts(page)
+    assert "One run is not enough to rule out chance" in texts(page)
     assert not page.button(key="exp-go-on").disabled
     assert page.button(key="exp-stop").disabled
 

@@ -123,7 +123,7 @@ def test_what_is_faster_is_taken_for_the_next_round(studio: Studio) -> None:
     trial = Trial(brief(), 8, 3)
     trial.stop()  # what a graphics card would have answered
     names = [way_name(*way) for way in WAYS]
-    trial._found = Speeds("cuda", dict(zip(names, (90.0, 100.0, 150.0, 210.0), strict=True)))
+    trial._speeds = Speeds("cuda", dict(zip(names, (90.0, 100.0, 150.0, 210.0), strict=True)))
     shown.session_state["speed-tiny-quick-8"] = trial
     shown.run()
 

@@ -80,7 +80,7 @@ def test_a_file_that_numpy_wrote_is_lengthened_in_place(tmp_path: Path) -> None:
 
 
 def test_a_header_without_room_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="too short for 100 rows; save another training size"):
+    with pytest.raises(InputError, match="too short for 100 rows; delete the file and save another size"):
         header(100, 8, 64)
 
 
