@@ -23,7 +23,7 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     page.get_by_role("tab", name="New project").click()
     panel = page.get_by_role("tabpanel", name="New project")
 
-    panel.get_by_label("Name").fill("Sent")
+    panel.get_by_label("Name", exact=True).fill("Sent")
     panel.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
     expect(panel.get_by_text("labels.csv")).to_be_visible()
     panel.get_by_role("combobox").click()
