@@ -1,6 +1,5 @@
 """A round from its claim to the new ranking, with a real network on real pixels."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +14,6 @@ from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
 
 pytestmark = pytest.mark.usefixtures("short_rounds")
-
-
-@pytest.fixture
-def project() -> Iterator[Project]:
-    project = tiny_project()
-    fill_queue(project)
-    yield project
-    project.close()
 
 
 def run(project: Project, record: RoundRecord, *, stop_after: int | None = None) -> None:

@@ -1,30 +1,19 @@
 """What a round trains on, and what it makes of a checkpoint it cannot go on from."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 
-from tests.helpers.tiny import label_next, tiny_project
+from tests.helpers.tiny import label_next
 from tidal_core.engine.model import write_tensors
 from tidal_core.engine.training import Training, train
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, RoundState, TrainImages
 from tidal_core.rounds import run
 from tidal_core.rounds.due import claim_round
-from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
 
 pytestmark = pytest.mark.usefixtures("short_rounds")
-
-
-@pytest.fixture
-def project() -> Iterator[Project]:
-    project = tiny_project()
-    fill_queue(project)
-    yield project
-    project.close()
 
 
 def test_a_round_trains_on_the_labelled_images_and_on_no_test_image(

@@ -8,21 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.gates import WAIT_SECONDS, RoundGate, wait_for
-from tests.helpers.tiny import label_next, tiny_project
+from tests.helpers.tiny import label_next
 from tidal_core.projects import Project
 from tidal_core.records import RoundState
-from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("short_rounds")
-
-
-@pytest.fixture
-def project() -> Iterator[Project]:
-    project = tiny_project()
-    fill_queue(project)
-    yield project
-    project.close()
 
 
 class Visited(Worker):

@@ -15,6 +15,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, C) and features of images x (B, 3, H, W), normalised."""
+        # Not an abstract class: its source would have to go out with an exported model (export/model/sources.py).
         raise NotImplementedError
 
 
