@@ -18,13 +18,14 @@ import numpy as np
 import torch
 
 from benchmarks.engine import say
-from tidal_core.config import FROZEN, Seeds
+from tidal_core.config import FROZEN, PixelSpec, Seeds
 from tidal_core.engine.exact_dynamics import HeadHistory, exact_p_bar
-from tidal_core.engine.features.extract import Extractor, extract, key_of
+from tidal_core.engine.features.extract import Extractor, extract
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.folding import folded
 from tidal_core.engine.model import build_model
-from tidal_core.engine.pretrained import EFFICIENTNET_LITE0, build_pretrained
+from tidal_core.engine.pretrained import build_pretrained
+from tidal_core.engine.published_weights import EFFICIENTNET_LITE0, feature_key
 
 NAME = EFFICIENTNET_LITE0.backbone
 CPU = torch.device("cpu")
@@ -41,7 +42,7 @@ def extraction(images: int, side: int, rounds: int) -> tuple[float, float]:
         pixels = Path(folder) / "pixels.npy"
         np.save(pixels, squares)
         for turn in range(rounds + 1):
-            store = FeatureStore(Path(folder) / str(turn), key_of(NAME, side, "crop", False))
+            store = FeatureStore(Path(folder) / str(turn), feature_key(NAME, PixelSpec(side)))
             began = time.perf_counter()
             extract(extractor, pixels, store, np.arange(images))
             ours = images / (time.perf_counter() - began)
@@ -59,8 +60,9 @@ def exact_dynamics(images: int, threads: int) -> float:
     """Seconds for p-bar of so many images from the heads of 20 epochs, 10 classes."""
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
-    key = key_of(NAME, 224, "crop", False)
+    key = feature_key(NAME, PixelSpec(224))
     model = build_model(FROZEN, 10, Seeds(), CPU)
+    length = sum(model.backbone.stage_channels)
     heads = HeadHistory(20)
     for epoch in range(1, 21):
         heads.note(epoch, model)
@@ -68,7 +70,7 @@ def exact_dynamics(images: int, threads: int) -> float:
         store = FeatureStore(Path(folder), key)
         for start in range(0, images, 5_000):
             rows = np.arange(start, min(start + 5_000, images))
-            store.write(rows, rng.random((len(rows), key.length), dtype=np.float32).astype(np.float16))
+            store.write(rows, rng.random((len(rows), length), dtype=np.float32).astype(np.float16))
         features = store.read()
         began = time.perf_counter()
         exact_p_bar(heads, model, features, np.arange(images))

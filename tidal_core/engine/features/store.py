@@ -35,7 +35,6 @@ class FeatureKey:
 
     backbone: str
     weights: str  # SHA-256 of the body's weights
-    stage_channels: tuple[int, ...]  # the stages lie side by side in this order
     side: int  # pixels of the squares
     fit: str
     grayscale: bool
@@ -45,11 +44,6 @@ class FeatureKey:
         """A folder name: readable, and different for different features."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
         return f"{self.backbone.replace('/', '-')}-{self.side}-{digest[:10]}"
-
-    @property
-    def length(self) -> int:
-        """D: numbers of one image."""
-        return sum(self.stage_channels)
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ def open_features(path: Path) -> Features:
     """The features of a ``rows.f16``, as they are now. Raises InputError where there are none to read."""
     try:
         description = json.loads((path.parent / ABOUT).read_text(encoding="utf-8"))
-        length = sum(description["stage_channels"])
+        length = int(description["length"])
         whole = np.fromfile(path.parent / WHOLE, dtype=np.uint8).astype(bool)
         n_rows = min(len(whole), path.stat().st_size // (2 * length))
         rows: Float16 = np.empty((0, length), np.float16)
@@ -106,7 +100,7 @@ class FeatureStore:
     def read(self) -> Features:
         """What is there now; no rows where nothing was computed yet."""
         if not self.path.exists():
-            return Features(np.empty((0, self.key.length), np.float16), np.empty(0, bool))
+            return Features(np.empty((0, 0), np.float16), np.empty(0, bool))
         return open_features(self.path)
 
     def missing(self, rows: Int64) -> Int64:
@@ -120,17 +114,16 @@ class FeatureStore:
     def write(self, rows: Int64, features: Float16) -> None:
         """Keep the features (n, D) of the images at ``rows`` (n,).
 
-        Raises InputError for features of another length; OSError where they cannot be written (a full disk): what was
-        there before still counts.
+        The first ones decide D. Raises InputError for features of another length; OSError where they cannot be written
+        (a full disk): what was there before still counts.
         """
-        if features.shape != (len(rows), self.key.length):
+        length = self.read().rows.shape[1] or self._begin(features.shape[1])
+        if features.shape != (len(rows), length):
             raise InputError(
-                f"features of {self.key.backbone} are {self.key.length} numbers an image; those of {len(rows)} images "
-                f"came as {features.shape}."
+                f"features of {self.key.backbone} are {length} numbers an image; those of {len(rows)} images came as "
+                f"{features.shape}."
             )
-        if not self.path.exists():
-            self._begin()
-        bytes_of_row = 2 * self.key.length
+        bytes_of_row = 2 * length
         order = np.argsort(rows)
         with self.path.open("r+b") as file:
             for row, values in zip(rows[order].tolist(), np.asarray(features[order], dtype="<f2"), strict=True):
@@ -144,8 +137,10 @@ class FeatureStore:
                 file.seek(row)
                 file.write(b"\x01")
 
-    def _begin(self) -> None:
+    def _begin(self, length: int) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / ABOUT).write_text(json.dumps(asdict(self.key), indent=1), encoding="utf-8")
+        about = {**asdict(self.key), "length": length}
+        (self.folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         (self.folder / WHOLE).touch()
         self.path.touch()  # last: it says that the others are there
+        return length
