@@ -62,7 +62,7 @@ def exact_dynamics(images: int, threads: int) -> float:
     rng = np.random.default_rng(0)
     key = feature_key(NAME, PixelSpec(224))
     model = build_model(FROZEN, 10, Seeds(), CPU)
-    length = sum(model.backbone.stage_channels)
+    stages = model.backbone.stage_channels
     heads = HeadHistory(20)
     for epoch in range(1, 21):
         heads.note(epoch, model)
@@ -70,7 +70,7 @@ def exact_dynamics(images: int, threads: int) -> float:
         store = FeatureStore(Path(folder), key)
         for start in range(0, images, 5_000):
             rows = np.arange(start, min(start + 5_000, images))
-            store.write(rows, rng.random((len(rows), length), dtype=np.float32).astype(np.float16))
+            store.write(rows, rng.random((len(rows), sum(stages)), dtype=np.float32).astype(np.float16), stages)
         features = store.read()
         began = time.perf_counter()
         exact_p_bar(heads, model, features, np.arange(images))

@@ -46,6 +46,7 @@ def made_up_pool(size: int, labelled: int, dimensions: int, classes: int) -> Poo
         labelled_log_p=log_p(labelled),
         labelled_classes=group[:labelled],
         class_counts=np.bincount(group[:labelled], minlength=classes),
+        exact_log_p=log_p(size),
     )
 
 

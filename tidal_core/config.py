@@ -126,7 +126,7 @@ FROZEN = TrainConfig(
 )
 """A head on frozen features of an ImageNet model: seconds per round, and the most accurate with few labels."""
 
-PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "paper": PAPER}
+PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "frozen": FROZEN, "paper": PAPER}
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class ProjectSettings(JsonConfig):
     def train_config(self) -> TrainConfig:
         """What the next round trains with."""
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
-        if self.preset == "paper":
+        if self.preset == "paper" or config.body == "frozen":
             return config
         return dataclasses.replace(config, augmentation=self.augmentation)
 
@@ -205,6 +205,7 @@ class RoundConfig(JsonConfig):
     training_size: int
     fit: Fit | None = None  # None: by a version that did not note it
     grayscale: bool | None = None
+    features: str | None = None  # the folder of the features that it trains on; None where the body trains
     queue_length: int = 5_000  # images ranked for the queue
     threads: int = 1  # torch's; on a CPU one core stays with the web server
     versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record

@@ -5,6 +5,7 @@ $TIDAL_HOME (default: the platform's folder for user data)
     project.duckdb   everything that is known (see ``store``)
     pixels.npy       uint8 memory map at training size
     previews/        images sized for the screen
+    features/        what a frozen body says of each image, where there is one
     checkpoints/     weights, one file per round
     exports/
 """
@@ -67,6 +68,11 @@ class Project:
     def checkpoints(self) -> Path:
         """Weights, one file per round."""
         return self.folder / "checkpoints"
+
+    @property
+    def features(self) -> Path:
+        """What a frozen body says of each image, one folder for each body and kind of squares."""
+        return self.folder / "features"
 
     @property
     def exports(self) -> Path:

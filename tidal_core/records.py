@@ -250,11 +250,22 @@ class TrainProgress:
 
 
 @dataclass(frozen=True)
+class FeatureProgress:
+    """How far the features of images are, which a frozen body gives once."""
+
+    done: int  # images that have them
+    total: int
+    images_per_second: float  # of this run, 0 before its first block
+    seconds_left: float | None  # None before the first block
+
+
+@dataclass(frozen=True)
 class RoundProgress:
     """Where a round is, for people who watch."""
 
     state: RoundState
     training: TrainProgress | None = None  # while TRAINING
+    features: FeatureProgress | None = None  # while TRAINING waits for those of the labelled images
     scored: int = 0  # images, while SCORING
     to_score: int = 0
 
@@ -280,6 +291,7 @@ class PoolScores:
     extra: Mapping[str, Float32] = field(
         default_factory=dict
     )  # by name, what other companions say: "mc_information" (N,), see companions/mc_dropout.py
+    exact_log_p: Float32 | None = None  # (N, C) log of the exact p-bar; None where the body trains
 
 
 @dataclass(frozen=True)
@@ -295,6 +307,7 @@ class PoolView:
     labelled_classes: Int64  # (L,) positions in the class order
     class_counts: Int64  # (C,)
     extra: Mapping[str, Float32] = field(default_factory=dict)  # as in PoolScores
+    exact_log_p: Float32 | None = None  # (N, C), as in PoolScores
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:
@@ -313,6 +326,7 @@ class PoolView:
             labelled_classes=labels,
             class_counts=np.bincount(labels, minlength=n_classes),
             extra={name: values[pool] for name, values in scores.extra.items()},
+            exact_log_p=None if scores.exact_log_p is None else scores.exact_log_p[pool],
         )
 
 
@@ -463,6 +477,24 @@ ESTIMATORS: dict[str, Estimator] = {
             "TiDAL, ICCV 2023, appendix",
             query_end="lowest",
             symbol="P-bar_0",
+        ),
+        Estimator(
+            "exact_entropy",
+            "exact dynamics entropy",
+            "As the dynamics entropy, from the training dynamics computed for this image instead of predicted: known "
+            "only where a round trains on features. Exact entropy chooses the highest.",
+            "TiDAL, ICCV 2023, on frozen features",
+            query_end="highest",
+            most=None,
+        ),
+        Estimator(
+            "exact_margin",
+            "exact dynamics margin",
+            "As the dynamics margin, from the training dynamics computed for this image instead of predicted: known "
+            "only where a round trains on features. Exact margin chooses the lowest.",
+            "TiDAL, ICCV 2023, on frozen features",
+            query_end="lowest",
+            least=-1.0,
         ),
     )
 }

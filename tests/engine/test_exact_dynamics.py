@@ -30,7 +30,7 @@ def made_up(folder: Path, n: int = 60, n_classes: int = 3) -> tuple[FeatureStore
     labels = np.arange(n, dtype=np.int64) % n_classes
     centres = rng.normal(size=(n_classes, sum(STAGES)))
     store = FeatureStore(folder, FeatureKey("efficientnet-lite0", "0" * 64, 32, "crop", False))
-    store.write(np.arange(n), (centres[labels] + rng.normal(size=(n, sum(STAGES)))).astype(np.float16))
+    store.write(np.arange(n), (centres[labels] + rng.normal(size=(n, sum(STAGES)))).astype(np.float16), STAGES)
     return store, labels
 
 

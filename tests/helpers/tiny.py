@@ -13,16 +13,16 @@ COLOURS = np.array([[220, 40, 40], [40, 200, 60], [60, 60, 230]], dtype=np.uint8
 
 
 def tiny_project(
-    n: int = 60, *, name: str = "tiny", test: int = 15, settings: ProjectSettings | None = None
+    n: int = 60, *, name: str = "tiny", test: int = 15, settings: ProjectSettings | None = None, side: int = 8
 ) -> Project:
-    """A project of ``n`` pool and ``test`` test images of 8 pixels, three colours in turn, some noise."""
-    settings = settings or ProjectSettings(title=name, training_size=8, labels_per_round=6, audit_share=0.0)
+    """A project of ``n`` pool and ``test`` test images of ``side`` pixels, three colours in turn, some noise."""
+    settings = settings or ProjectSettings(title=name, training_size=side, labels_per_round=6, audit_share=0.0)
     project = create_project(name, settings, classes=("red", "green", "blue"))
     rng = np.random.default_rng(0)
     known = np.arange(n + test) % 3
-    noise = rng.integers(-30, 30, (n + test, 8, 8, 3))
+    noise = rng.integers(-30, 30, (n + test, side, side, 3))
     pixels = np.clip(COLOURS[known][:, None, None, :] + noise, 0, 255).astype(np.uint8)
-    with PixelStore(project.pixels).writer(PixelSpec(8)) as cache:
+    with PixelStore(project.pixels).writer(PixelSpec(side)) as cache:
         cache.write(0, pixels)
     order = rng.permutation(n)
     project.store.images.add(
@@ -32,9 +32,9 @@ def tiny_project(
                 uri=str(Path(f"/photos/{i}.png")),
                 name=f"{i}.png",
                 sha256=f"{i:064x}",
-                width=8,
-                height=8,
-                bytes=192,
+                width=side,
+                height=side,
+                bytes=3 * side**2,
                 split=Split.POOL if i < n else Split.TEST,
                 known_class=int(known[i]) + 1,
                 status=ImageStatus.READY,

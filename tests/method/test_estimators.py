@@ -44,10 +44,10 @@ def random_log_p(n: int, n_classes: int, seed: int, spread: float = 3.0) -> np.n
 def reference(name: str, log_p: np.ndarray, td_log_p: np.ndarray) -> np.ndarray:
     """The estimators once more, one image at a time, from the definitions."""
     values = []
-    of_module = name.startswith("td_")
+    of_module = name.startswith(("td_", "exact_"))
     for f_row, td_row in zip(np.exp(log_p.astype(np.float64)), np.exp(td_log_p.astype(np.float64)), strict=True):
         row = td_row if of_module else f_row
-        chosen = int(np.argmax(f_row if name in ("td_margin", "td_confidence") else row))
+        chosen = int(np.argmax(f_row if name in ("td_margin", "td_confidence", "exact_margin") else row))
         if "entropy" in name:
             values.append(scipy.stats.entropy(row))
         elif "margin" in name:
@@ -58,7 +58,7 @@ def reference(name: str, log_p: np.ndarray, td_log_p: np.ndarray) -> np.ndarray:
 
 
 def test_every_estimator_has_a_name_and_every_name_an_estimator() -> None:
-    assert list(all_estimators(F_LOG_P, TD)) == list(ESTIMATORS)
+    assert list(all_estimators(F_LOG_P, TD, TD)) == list(ESTIMATORS)
     assert set(COMPARED_ESTIMATORS) <= ESTIMATORS.keys()
 
 
@@ -108,7 +108,7 @@ def test_the_lead_is_of_the_class_that_is_named_and_may_be_negative() -> None:
 def test_the_estimators_agree_with_the_reference(name: str, n_classes: int) -> None:
     log_p, td_log_p = random_log_p(60, n_classes, 4), random_log_p(60, n_classes, 3)
 
-    values = all_estimators(log_p, td_log_p)[name]
+    values = all_estimators(log_p, td_log_p, td_log_p)[name]
 
     np.testing.assert_allclose(values, reference(name, log_p, td_log_p), atol=1e-6, rtol=1e-6)
 
@@ -118,7 +118,7 @@ def test_the_estimators_agree_with_the_reference(name: str, n_classes: int) -> N
 def test_the_precision_of_what_comes_in_is_kept(name: str, dtype: type) -> None:
     log_p, td_log_p = (random_log_p(5, 4, seed).astype(dtype) for seed in (1, 2))
 
-    assert all_estimators(log_p, td_log_p)[name].dtype == dtype
+    assert all_estimators(log_p, td_log_p, td_log_p)[name].dtype == dtype
 
 
 @every_estimator
@@ -126,7 +126,8 @@ def test_permuting_the_pool_permutes_the_scores(name: str) -> None:
     log_p, td_log_p, order = random_log_p(30, 5, 6), random_log_p(30, 5, 5), np.random.default_rng(0).permutation(30)
 
     np.testing.assert_array_equal(
-        all_estimators(log_p, td_log_p)[name][order], all_estimators(log_p[order], td_log_p[order])[name]
+        all_estimators(log_p, td_log_p, td_log_p)[name][order],
+        all_estimators(log_p[order], td_log_p[order], td_log_p[order])[name],
     )
 
 
@@ -135,7 +136,7 @@ def test_what_comes_in_is_not_changed(name: str) -> None:
     log_p, td_log_p = random_log_p(30, 5, 6), random_log_p(30, 5, 5)
     before = log_p.copy(), td_log_p.copy()
 
-    all_estimators(log_p, td_log_p)[name][:] = 7
+    all_estimators(log_p, td_log_p, td_log_p)[name][:] = 7
 
     np.testing.assert_array_equal(log_p, before[0])
     np.testing.assert_array_equal(td_log_p, before[1])
@@ -145,7 +146,7 @@ def test_what_comes_in_is_not_changed(name: str) -> None:
 def test_the_undecided_are_asked_before_the_certain(name: str) -> None:
     certain_and_undecided = log_of(np.array([[0.0, 1.0, 0.0], [0.4, 0.3, 0.3]]))
 
-    values = all_estimators(certain_and_undecided, certain_and_undecided)[name]
+    values = all_estimators(certain_and_undecided, certain_and_undecided, certain_and_undecided)[name]
 
     assert np.argmax(ESTIMATORS[name].urgency(values)) == 1
 
@@ -157,7 +158,7 @@ def test_large_logit_gaps_of_the_network_give_finite_scores(name: str, gap: floa
     logits = torch.tensor([[gap, 0.0, 0.0], [0.0, gap, gap]], dtype=dtype)
     log_p, td_log_p = log_probabilities(logits.flip(1)).numpy(), log_probabilities(logits).numpy()
 
-    values = all_estimators(log_p, td_log_p)[name]
+    values = all_estimators(log_p, td_log_p, td_log_p)[name]
 
     assert np.isfinite(values).all()
     assert values.dtype == np.float32
@@ -168,7 +169,7 @@ def test_large_logit_gaps_of_the_network_give_finite_scores(name: str, gap: floa
 def test_one_hot_rows_are_the_most_certain_and_never_nan(name: str, dtype: type) -> None:
     one_hot = log_of(np.eye(3, dtype=dtype))
 
-    values = all_estimators(one_hot, one_hot)[name]
+    values = all_estimators(one_hot, one_hot, one_hot)[name]
 
     assert values.tolist() == [0.0 if "entropy" in name else 1.0] * 3
 
@@ -178,10 +179,12 @@ def test_half_precision_is_widened_before_it_is_summed(name: str) -> None:
     # A logit gap of 18 is log p = -18, and p = 0 in float16.
     log_p = np.array([[0.0, -18.0], [-0.6931, -0.6931]], np.float16)
 
-    values = all_estimators(log_p, log_p)[name]
+    values = all_estimators(log_p, log_p, log_p)[name]
 
     assert values.dtype == np.float32
-    np.testing.assert_array_equal(values, all_estimators(log_p.astype(np.float32), log_p.astype(np.float32))[name])
+    np.testing.assert_array_equal(
+        values, all_estimators(log_p.astype(np.float32), log_p.astype(np.float32), log_p.astype(np.float32))[name]
+    )
 
 
 def test_between_equal_classes_the_margin_is_zero() -> None:
@@ -228,7 +231,7 @@ def test_shapes_that_do_not_fit_are_named() -> None:
 def test_estimators_stay_within_their_bounds(logits: np.ndarray, dtype: type) -> None:
     log_p = scipy.special.log_softmax(logits, axis=1).astype(dtype)
 
-    for name, values in all_estimators(log_p, log_p[::-1]).items():
+    for name, values in all_estimators(log_p, log_p[::-1], log_p[::-1]).items():
         low, high = ESTIMATORS[name].bounds(log_p.shape[1])
         assert values.min() >= low - 1e-6, name
         assert values.max() <= high + 1e-5, name

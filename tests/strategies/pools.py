@@ -27,18 +27,21 @@ def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: 
         labelled_classes=labelled_classes,
         class_counts=np.bincount(labelled_classes, minlength=classes),
         extra={"mc_information": rng.random(size).astype(np.float32)},
+        exact_log_p=log_softmax(rng, size, classes),
     )
 
 
 def take(pool: PoolView, rows: Int64) -> PoolView:
     """The pool of these rows, in this order."""
     assert pool.td_log_p is not None
+    assert pool.exact_log_p is not None
     return replace(
         pool,
         ids=pool.ids[rows],
         log_p=pool.log_p[rows],
         td_log_p=pool.td_log_p[rows],
         features=pool.features[rows],
+        exact_log_p=pool.exact_log_p[rows],
         extra={name: value[rows] for name, value in pool.extra.items()},
     )
 

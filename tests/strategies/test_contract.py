@@ -122,7 +122,7 @@ def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     pool = make_pool()
     broken = np.full_like(pool.log_p, np.nan)
     pool = replace(pool, log_p=broken, td_log_p=broken, features=np.full_like(pool.features, np.nan))
-    pool = replace(pool, extra={"mc_information": broken[:, 0]})
+    pool = replace(pool, extra={"mc_information": broken[:, 0]}, exact_log_p=broken)
 
     if strategy.needs:
         with pytest.raises(InputError, match="diverged"):
@@ -179,7 +179,7 @@ def test_a_score_that_is_stored_is_ranked_by_the_end_its_estimator_says(name: st
     assert isinstance(strategy, ScoreStrategy)
 
     if strategy.estimator is not None:
-        stored = all_estimators(pool.log_p, pool.td_log_p)[strategy.estimator.name]
+        stored = all_estimators(pool.log_p, pool.td_log_p, pool.exact_log_p)[strategy.estimator.name]
         np.testing.assert_array_equal(strategy.scores(pool), stored)
         assert strategy.query_end == strategy.estimator.query_end
     else:

@@ -8,13 +8,15 @@ TD module only predicts. The images are not augmented, and the head is the one a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tidal_core.engine.features.store import Features
-from tidal_core.engine.model import Model
+from tidal_core.engine.model import Model, read_tensors
 from tidal_core.records import Float32, Int64
 
 KEPT = 20  # epochs at most: a curve needs no more points, and 100,000 images take seconds
@@ -48,6 +50,16 @@ class HeadHistory:
             return {}
         weights, biases = zip(*(self._heads[epoch] for epoch in self.epochs.tolist()), strict=True)
         return {EPOCHS: torch.from_numpy(self.epochs), WEIGHT: torch.stack(weights), BIAS: torch.stack(biases)}
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The heads that lie beside the weights in a round's file; None where there are none. Raises InputError."""
+        tensors, _ = read_tensors(path)
+        if EPOCHS not in tensors:
+            return None
+        history = cls(int(tensors[EPOCHS].max()))
+        history.load_tensors(tensors)
+        return history
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what ``tensors`` gave."""

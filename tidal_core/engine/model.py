@@ -133,8 +133,8 @@ class Model:
             for name, value in own.items():
                 value.copy_(tensors[name])
 
-    def save(self, path: Path) -> None:
-        """Write the weights to ``path``."""
+    def save(self, path: Path, beside: Mapping[str, Tensor] | None = None) -> None:
+        """Write the weights to ``path``, and the tensors ``beside`` them."""
         metadata = {
             "backbone": self.backbone_name,
             "body": "frozen" if self.frozen else "trained",
@@ -142,7 +142,7 @@ class Model:
             "n_classes": str(self.n_classes),
             "channels_last": json.dumps(self.channels_last),
         }
-        write_tensors(path, self.state(), metadata)
+        write_tensors(path, {**self.state(), **(beside or {})}, metadata)
 
     @classmethod
     def load(cls, path: Path, device: torch.device | None = None) -> Self:

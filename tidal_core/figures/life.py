@@ -34,6 +34,7 @@ class LifeInfo(NamedTuple):
     m_bar_predicted: float
     errors: Float64  # (T,), EL2N at each epoch
     window: str  # which epochs p-bar averages
+    role: str  # what the first class is: "label", or "prediction" for an image without a label
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per epoch, one column per class."""
@@ -54,15 +55,22 @@ def life_info(
     predicted_top: int | None = None,
     top: int = 4,
     second_half: bool = False,
+    role: str = "label",
+    window_of_p_bar: ArrayLike | None = None,
 ) -> LifeInfo:
     """The life of one image in one round.
 
-    ``p`` is (T, C), ``classes`` names its columns, ``label`` is a column. ``predicted`` (C,) is the TD module's p-bar,
+    ``p`` is (T, C), ``classes`` names its columns, ``label`` is a column: the image's label or, with the ``role``
+    "prediction", the class that the model predicts. ``window_of_p_bar`` (T,) are the epochs that p-bar averages where
+    they are not all nor the second half of the rows. ``predicted`` (C,) is the TD module's p-bar,
     ``predicted_top`` the class that the classifier predicts (M-bar is its lead; by default p-bar's largest). Shown are
     the label and the ``top`` classes that rose highest, the rest as one curve. Raises InputError without an epoch.
     """
     curves = np.asarray(p, dtype=np.float64)  # (T, C)
-    observed = dynamics.area(curves, second_half=second_half)  # (C,)
+    if window_of_p_bar is not None:
+        observed = dynamics.area(curves[np.asarray(window_of_p_bar, dtype=np.bool_)])  # (C,)
+    else:
+        observed = dynamics.area(curves, second_half=second_half)  # (C,)
     guess = None if predicted is None else np.asarray(predicted, dtype=np.float64)
     height = curves.max(axis=0)  # (C,)
     if guess is not None:
@@ -99,6 +107,7 @@ def life_info(
         m_bar_predicted=m_bar_predicted,
         errors=dynamics.el2n(curves, np.full(len(curves), label)),
         window="the second half of the epochs" if second_half else "all epochs",
+        role=role,
     )
 
 
@@ -121,7 +130,7 @@ def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
         figure.add_scatter(
             x=x,
             y=info.curves[:, column].astype(np.float32),
-            name=palettes.short(style.name) + (" (label)" if is_label else ""),
+            name=palettes.short(style.name) + (f" ({info.role})" if is_label else ""),
             mode=mode,
             legendrank=column,
             fill="tozeroy" if is_label else None,
@@ -143,6 +152,8 @@ def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
 def _mark_events(figure: go.Figure, info: LifeInfo, theme: Theme) -> None:
     """Where the label was first learnt and where it was forgotten, on the label's curve."""
     heights = dict(zip(info.epoch.tolist(), info.curves[:, 0].tolist(), strict=True))
+    if info.role != "label":
+        return
     marks = [
         ("First learnt", [info.first_learnt] if info.first_learnt else [], "star", theme.text),
         ("Forgotten", info.forgotten_at.tolist(), "x", "#ab2f2c"),

@@ -224,9 +224,9 @@ class Desk:
         return self._store.queue.count()
 
     def ranking(self) -> int:
-        """The round whose ranking is being served, 0 before the first."""
+        """The round whose ranking is served; before the first 0, then -1, -2, ... as the first images are replanned."""
         done = self._store.rounds.latest(RoundState.DONE)
-        return done.id if done else 0
+        return done.id if done else -int(self._store.settings.get(queue_plan.FIRST_PLANS) or 0)
 
 
 _desks: dict[int, Desk] = {}

@@ -2,8 +2,9 @@
 
 Entropy is high where a model is unsure, margins and confidences are low. The ``td_`` estimators read p-tilde, the
 training dynamics that the TD module m predicts, in place of the classifier's final prediction p: Equations 2 and 3 of
-TiDAL (ICCV 2023, arXiv 2210.06788), its variants are (26) to (28) of appendix D. What each is called, means, and which
-end of it is queried first: ``records.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of`` their p-bar.
+TiDAL (ICCV 2023, arXiv 2210.06788), its variants are (26) to (28) of appendix D. The ``exact_`` ones read the p-bar
+that is computed for each image where only a head trains (``engine.exact_dynamics``). What each is called, means, and
+which end of it is queried first: ``records.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of`` their p-bar.
 
 All start from log-probabilities, because ``p * log(p)`` is NaN at p = 0 and NaN sorts as the largest: the most certain
 image would be queried. float32 and float64 keep their precision, half precision is widened. Refused: a margin of fewer
@@ -73,8 +74,9 @@ def td_confidence_naive(td_log_p: Floats) -> Floats:
     return confidence(td_log_p)
 
 
-def all_estimators(log_p: Floats, td_log_p: Floats | None) -> dict[str, Floats]:
-    """Every estimator by its name in ``records.ESTIMATORS``; those of the TD module only with ``td_log_p``.
+def all_estimators(log_p: Floats, td_log_p: Floats | None, exact_log_p: Floats | None = None) -> dict[str, Floats]:
+    """Every estimator by its name in ``records.ESTIMATORS``: those of the TD module with ``td_log_p`` (N, C), the exact
+    ones with ``exact_log_p`` (N, C), the logarithm of the exact p-bar.
 
     Raises TooFewClasses for C = 1, since three of them are margins.
     """
@@ -87,6 +89,8 @@ def all_estimators(log_p: Floats, td_log_p: Floats | None) -> dict[str, Floats]:
             "td_confidence": td_confidence(log_p, td_log_p),
             "td_confidence_naive": td_confidence_naive(td_log_p),
         }
+    if exact_log_p is not None:
+        values |= {"exact_entropy": td_entropy(exact_log_p), "exact_margin": td_margin(log_p, exact_log_p)}
     return values
 
 

@@ -18,6 +18,7 @@ from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds import audit
+from tidal_core.rounds.features import in_use
 
 RECORDED_VERSIONS = ("torch", "torchvision", "numpy", "duckdb")
 
@@ -85,6 +86,9 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
     needed = strategies.get(settings.strategy).companions
     train = dataclasses.replace(train, companions=(*train.companions, *sorted(needed - set(train.companions))))
     pixels = cached_spec(project)  # what the round will see; the settings may ask for others already
+    features = in_use(project)
+    if features is not None:
+        train = dataclasses.replace(train, backbone=features.key.backbone)
     config = RoundConfig(
         train=train,
         seeds=Seeds.of(settings.seed, round_id),
@@ -92,6 +96,7 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
         training_size=pixels.size,
         fit=pixels.fit,
         grayscale=pixels.grayscale,
+        features=None if features is None else features.key.name,
         versions=tuple(f"{name} {version(name)}" for name in RECORDED_VERSIONS),
     )
     record = store.rounds.create(

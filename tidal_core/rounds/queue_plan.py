@@ -6,14 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tidal_core.engine.features.store import Features, FeatureStore
 from tidal_core.images.pixels import PixelStore
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, Purpose, QueueItem
 from tidal_core.rounds import audit
+from tidal_core.rounds.features import wanted
 from tidal_core.rounds.seed_batch import covering, thumbnails
+from tidal_core.strategies.distances import unit_length
+from tidal_core.strategies.herding import herd
 
 SEED_BATCH_AT_MOST = 500  # images chosen to cover the collection
 LOOKED_AT_BEYOND_THE_CACHE = 2_000  # images looked at in a pool larger than the pixel cache: seconds of decoding
+HERDED = 10_000  # images looked at where the first ones are chosen by their features: 2 seconds on two cores
+FIRST_PLANS = "first_plans"
+"""The note on how often what is asked before the first round was chosen anew."""
+_FEATURES_KNOWN = "first_plan_features"  # the note on how many images had features at the last time
 SEED_IMAGES = 1_000  # places of the queue before the first ranking, and of a top-up
 
 
@@ -54,11 +62,51 @@ def fill_queue(project: Project) -> int:
     purpose = Purpose.QUERY
     if store.rounds.latest() is None:
         purpose = Purpose.SEED
-        covering_ids = seed_batch(project, pool, rng)
+        store_of_features = wanted(project)
+        features = None if store_of_features is None else store_of_features.read()
+        if features is not None and features.whole.any():
+            covering_ids = _first_by_features(project, features, pool, rng)
+        else:
+            covering_ids = seed_batch(project, pool, rng)
         chosen = np.concatenate([covering_ids, chosen[~np.isin(chosen, covering_ids)]])[:SEED_IMAGES]
     before = store.queue.count()
     store.queue.append(plan_queue(project, chosen, purpose=purpose, behind=waiting))
     return store.queue.count() - before
+
+
+def plan_first_images(project: Project, features: FeatureStore) -> bool:
+    """Choose anew what is asked before the first round, as features arrive; whether that was done.
+
+    It is done when twice as many images have features as at the last time, and once all have them.
+    """
+    store = project.store
+    if store.rounds.latest() is not None or not store.queue.count():
+        return False
+    whole = int(features.read().whole.sum())
+    if whole < min(2 * int(store.settings.get(_FEATURES_KNOWN) or 0), store.images.count()):
+        return False
+    store.settings.set(_FEATURES_KNOWN, str(whole))
+    pool = audit.rankable(project)
+    rng = np.random.default_rng(project.settings.seed)
+    chosen = _first_by_features(project, features.read(), pool, rng)
+    others = rng.permutation(pool[~np.isin(pool, chosen)])
+    store.queue.replace(plan_queue(project, np.concatenate([chosen, others])[:SEED_IMAGES], purpose=Purpose.SEED))
+    store.settings.set(FIRST_PLANS, str(int(store.settings.get(FIRST_PLANS) or 0) + 1))
+    return True
+
+
+def _first_by_features(project: Project, features: Features, pool: Int64, rng: np.random.Generator) -> Int64:
+    """Images of ``pool`` that stand for most others by their features, most first: MaxHerding from nothing."""
+    images, answered = project.store.images, project.store.answers.answered_images()
+    pool = pool[features.has(images.pixel_rows(pool))]
+    if len(pool) > HERDED:
+        pool = np.sort(rng.permutation(pool)[:HERDED])
+    if not len(pool):
+        return pool
+    answered_rows = images.pixel_rows(answered)
+    before = features.last_stage(answered_rows[features.has(answered_rows)])
+    points = unit_length(features.last_stage(images.pixel_rows(pool)))
+    return pool[herd(points, min(len(pool), SEED_BATCH_AT_MOST), rng, unit_length(before))]
 
 
 def seed_batch(project: Project, pool: Int64, rng: np.random.Generator) -> Int64:

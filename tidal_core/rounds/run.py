@@ -6,6 +6,7 @@ the training, from the finished weights after it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -17,11 +18,14 @@ import numpy as np
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.engine.checkpoints import checkpoint_epoch
+from tidal_core.engine.exact_dynamics import HeadHistory
+from tidal_core.engine.features.extract import extract, extractor_of
+from tidal_core.engine.features.store import Features, FeatureStore
 from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
-from tidal_core.errors import Stopped
+from tidal_core.errors import InputError, Stopped
 from tidal_core.images.pixels import round_uses
 from tidal_core.method import dynamics
 from tidal_core.method.estimators import all_estimators
@@ -38,6 +42,8 @@ from tidal_core.records import (
     class_positions,
 )
 from tidal_core.rounds import audit
+from tidal_core.rounds.exact import ExactDynamics, exact_dynamics, module_quality
+from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.store.metrics import Metric
@@ -54,6 +60,7 @@ class _Scored:
     labelled: Int64  # (L,)
     test: audit.Measured  # (T,)
     scores: PoolScores  # (N + L + T, ...)
+    exact: ExactDynamics | None  # (N + L + T, ...); None where the body trained
 
     @property
     def pool_rows(self) -> slice:
@@ -91,6 +98,20 @@ class RoundRun:
         self.labels = class_positions(image_classes, self.class_ids)  # (N,) positions in class_ids
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
+        self.features = self._feature_store()
+
+    def _feature_store(self) -> FeatureStore | None:
+        """The features that the round was claimed with. Raises InputError where they are gone."""
+        name = self.config.features
+        if name is None:
+            return None
+        store = FeatureStore.named(self.project.features, name) or wanted(self.project)
+        if store is None or store.key.name != name:
+            raise InputError(
+                f"the features {name} that round {self.record.id} trains on are gone, and the images are kept in "
+                "another size now; press “Train now” on the Training page to start another round."
+            )
+        return store
 
     def run(self) -> None:
         """Do the rest of the round. Raises Stopped when asked to stop; the round can be resumed then."""
@@ -104,12 +125,12 @@ class RoundRun:
             self._move(RoundState.WAITING, RoundState.TRAINING)
             state = RoundState.TRAINING
         if state is RoundState.TRAINING:
-            model = self._train()
+            model, heads = self._train()
             self._move(RoundState.TRAINING, RoundState.SCORING)
             state = RoundState.SCORING
         else:
-            model = Model.load(self.weights)
-        scored = self._score(model)
+            model, heads = Model.load(self.weights), HeadHistory.read(self.weights)
+        scored = self._score(model, heads)
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
         self._rank(scored)
@@ -125,8 +146,9 @@ class RoundRun:
         self.record = self.store.rounds.move(self.record.id, before, after)
         self.report(RoundProgress(after))
 
-    def _train(self) -> Model:
+    def _train(self) -> tuple[Model, HeadHistory | None]:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
+        self._compute_features()
         paths = self._paths_until_checkpoint()
         config = self.config.train
         model = build_model(config, len(self.class_ids), self.config.seeds)
@@ -137,6 +159,7 @@ class RoundRun:
             rows=self.store.images.pixel_rows(self.image_ids),
             labels=self.labels,
             n_classes=len(self.class_ids),
+            features=None if self.features is None else self.features.path,
         )
         options = TrainOptions(
             checkpoint=self.resume_file,
@@ -152,11 +175,29 @@ class RoundRun:
                 paths.add(record.curves.p, record.curves.class_index)
         result = training.result
         if result is None:
-            raise Stopped(f"Round {self.record.id} was stopped; it resumes when the studio starts again.")
-        model.save(self.weights)
+            raise self._stopped()
+        model.save(self.weights, None if result.heads is None else result.heads.tensors())
         self.store.rounds.set_checkpoint(self.record.id, self.weights.name)
         self._store_paths(paths, result.td_bar)
-        return model
+        return model, result.heads
+
+    def _compute_features(self) -> None:
+        """Those of the labelled images and of the audit's: what the round cannot do without."""
+        if self.features is None:
+            return
+        extract(
+            extractor_of(self.features.key.backbone),
+            self.project.pixels,
+            self.features,
+            self.store.images.pixel_rows(np.union1d(self.image_ids, self.store.answers.answered_images())),
+            progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, features=p)),
+            should_stop=self.should_stop,
+        )
+        if self.should_stop():
+            raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        return Stopped(f"Round {self.record.id} was stopped; it resumes when the studio starts again.")
 
     def _paths_until_checkpoint(self) -> LabelPaths:
         """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
@@ -195,21 +236,45 @@ class RoundRun:
             self.record.id, self.image_ids, self.class_ids[self.labels], td_bar, td_classes, paths.statistics()
         )
 
-    def _score(self, model: Model) -> _Scored:
+    def _score(self, model: Model, heads: HeadHistory | None) -> _Scored:
         pool = audit.rankable(self.project)
         test = audit.measured_on(self.project)
         test = test.where(np.isin(test.class_ids, self.class_ids))
+        features = None if self.features is None else self.features.read()
+        if features is not None:
+            pool, test = self._with_features(features, pool, test)
         ids = np.concatenate([pool, self.image_ids, test.image_ids])
-        self.report(RoundProgress(RoundState.SCORING, None, 0, len(ids)))
+        rows = self.store.images.pixel_rows(ids)
+        self.report(RoundProgress(RoundState.SCORING, to_score=len(ids)))
         scores = score(
             model,
             self.project.pixels,
-            self.store.images.pixel_rows(ids),
-            progress=lambda done, total: self.report(RoundProgress(RoundState.SCORING, None, done, total)),
+            rows,
+            progress=lambda done, total: self.report(RoundProgress(RoundState.SCORING, scored=done, to_score=total)),
             should_stop=self.should_stop,
             threads=self.config.threads,
+            features=None if self.features is None else self.features.path,
         )
-        return _Scored(pool, self.image_ids, test, scores)
+        exact = None
+        if features is not None and heads is not None:
+            classes = scores.log_p.argmax(axis=1)
+            classes[len(pool) :] = [*self.labels, *class_positions(test.class_ids, self.class_ids)]
+            exact = exact_dynamics(self.config.train, heads, model, features, rows, classes)
+            scores = dataclasses.replace(scores, exact_log_p=exact.log_p)
+            self.store.rounds.set_exact_epochs(self.record.id, exact.epochs)
+        return _Scored(pool, self.image_ids, test, scores, exact)
+
+    def _with_features(self, features: Features, pool: Int64, test: audit.Measured) -> tuple[Int64, audit.Measured]:
+        """The images that have features already; the others are for a later round."""
+        images = self.store.images
+        known = features.has(images.pixel_rows(pool))
+        if not known.all():
+            self.store.log.add(
+                f"Round {self.record.id} chooses among {int(known.sum()):,} of {len(pool):,} images: the features of "
+                "the others are still being computed.",
+                round_id=self.record.id,
+            )
+        return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
     def _rank(self, scored: _Scored) -> None:
         """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue."""
@@ -233,17 +298,18 @@ class RoundRun:
 
     def _keep_scores(self, scored: _Scored, ranks: Int64) -> None:
         add, round_id = self.store.scores.add, self.record.id
-        add(round_id, "pool", self._score_rows(scored.scores, scored.pool_rows, scored.pool, ranks))
-        add(round_id, "labelled", self._score_rows(scored.scores, scored.labelled_rows, scored.labelled))
-        test_rows = self._score_rows(scored.scores, scored.test_rows, scored.test.image_ids)
+        add(round_id, "pool", self._score_rows(scored, scored.pool_rows, scored.pool, ranks))
+        add(round_id, "labelled", self._score_rows(scored, scored.labelled_rows, scored.labelled))
+        test_rows = self._score_rows(scored, scored.test_rows, scored.test.image_ids)
         add(round_id, scored.test.part, test_rows)
 
-    def _score_rows(self, scores: PoolScores, rows: slice, ids: Int64, ranks: Int64 | None = None) -> ScoreRows:
+    def _score_rows(self, scored: _Scored, rows: slice, ids: Int64, ranks: Int64 | None = None) -> ScoreRows:
+        scores, exact = scored.scores, scored.exact
         log_p = scores.log_p[rows]
         td_log_p = None if scores.td_log_p is None else scores.td_log_p[rows]
         p = np.exp(log_p)
         td = None if td_log_p is None else np.exp(td_log_p)
-        class_ids = None
+        class_ids, positions = None, None
         if len(self.class_ids) > self.config.train.full_curve_classes and len(ids):
             p, positions = _top_k(p, self.config.train.sparse_top_k)
             class_ids = self.class_ids[positions]
@@ -254,16 +320,31 @@ class RoundRun:
             p=p,
             td=td,
             class_ids=class_ids,
-            estimators=all_estimators(log_p, td_log_p),
+            estimators=all_estimators(
+                log_p, td_log_p, None if scores.exact_log_p is None else scores.exact_log_p[rows]
+            ),
             ranks=ranks,
+            exact=None if exact is None else exact.of(rows, positions),
         )
 
     def _measure(self, scored: _Scored) -> None:
-        """Accuracies on the test images or the audit sample, over all classes and for each."""
+        """Accuracies on the test images or the audit sample, and how well the TD module predicts what is known."""
+        self.store.metrics.add(self._accuracies(scored) + self._module_quality(scored))
+
+    def _module_quality(self, scored: _Scored) -> list[Metric]:
+        scores, pool = scored.scores, scored.pool_rows
+        if scored.exact is None or scores.td_log_p is None or not len(scored.pool):
+            return []
+        return module_quality(
+            self.record.id, scores.log_p[pool], scores.td_log_p[pool], scored.exact.p_bar[pool], self.class_ids
+        )
+
+    def _accuracies(self, scored: _Scored) -> list[Metric]:
+        """Over all classes and for each."""
         test = scored.test
         n = len(test.image_ids)
         if not n:
-            return
+            return []
         predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
         counts = dynamics.confusion(class_positions(test.class_ids, self.class_ids), predicted, len(self.class_ids))
         measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
@@ -272,17 +353,17 @@ class RoundRun:
         ]
         for position, recall in enumerate(dynamics.recalls(counts)):
             measured.append(("recall", int(self.class_ids[position]), recall, int(counts[position].sum())))
-        self.store.metrics.add(
-            [
-                Metric(self.record.id, test.part, class_id, name, value.value, value.low, value.high, images)
-                for name, class_id, value, images in measured
-                if math.isfinite(value.value)
-            ]
-        )
+        return [
+            Metric(self.record.id, test.part, class_id, name, value.value, value.low, value.high, images)
+            for name, class_id, value, images in measured
+            if math.isfinite(value.value)
+        ]
 
     def _tidy(self) -> None:
         self.resume_file.unlink(missing_ok=True)
-        self.store.curves.drop_before(self.record.id - self.project.settings.curve_rounds + 1)
+        first_kept = self.record.id - self.project.settings.curve_rounds + 1
+        self.store.curves.drop_before(first_kept)
+        self.store.scores.drop_exact_curves_before(first_kept)
         _keep_last(self.project.checkpoints, "round-*.safetensors", self.project.settings.curve_rounds)
         self.store.checkpoint()
 

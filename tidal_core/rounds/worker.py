@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalError
 from tidal_core.images.pixels import is_waiting
-from tidal_core.records import RoundProgress, RoundRecord, RoundState
+from tidal_core.records import FeatureProgress, RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
+from tidal_core.rounds.feature_work import FeatureWork
 
 if TYPE_CHECKING:
     from tidal_core.projects import Project
@@ -36,6 +37,8 @@ class Worker:
         self._asked: set[str] = set()
         self._cancelled: set[str] = set()
         self._progress: dict[str, RoundProgress] = {}
+        self._features = FeatureWork()
+        self._feature_progress: dict[str, FeatureProgress] = {}
         self._rounds_expected = threading.Event()
         self._loaded = False  # whether what a round imports was
         self._thread = threading.Thread(target=self._run, name="tidal-worker")
@@ -54,6 +57,7 @@ class Worker:
 
     def wake(self) -> None:
         """Look at once whether a round is due: labels came in, settings changed."""
+        self._features.try_now()
         self._wake.set()
 
     def ask(self, slug: str) -> None:
@@ -79,13 +83,21 @@ class Worker:
         with self._lock:
             return self._progress.get(slug)
 
+    def feature_progress(self, slug: str) -> FeatureProgress | None:
+        """How far the features of the project's images are; None while none are computed."""
+        with self._lock:
+            return self._feature_progress.get(slug)
+
     def expect_rounds(self) -> None:
-        """Images are looked at, so labels may come: load what a round needs in the next quiet moment."""
+        """Images came or are looked at, so labels may come: load what a round needs in the next quiet moment.
+
+        Features of images are computed from then on, too.
+        """
         self._rounds_expected.set()
 
     @property
     def rounds_expected(self) -> bool:
-        """Whether images have been looked at since the start."""
+        """Whether images came or have been looked at since the start."""
         return self._rounds_expected.is_set()
 
     @property
@@ -136,7 +148,7 @@ class Worker:
                 self._asked.discard(project.slug)
             due = round_due(project)
             if not (due.ready or (asked and due.startable)):
-                return False
+                return self.rounds_expected and self._compute_features(project)
             try:
                 record = claim_round(project, started_by="person" if asked else "labels")
             except (RoundStateError, TidalError) as error:
@@ -144,6 +156,24 @@ class Worker:
                 return False
         self._run_round(project, record)
         return True
+
+    def _compute_features(self, project: Project) -> bool:
+        """Some of the features that are missing, until labels come in; whether there were any to compute."""
+
+        def note(progress: FeatureProgress) -> None:
+            with self._lock:
+                self._feature_progress[project.slug] = progress
+
+        more = False
+        try:
+            more = self._features.some(
+                project, progress=note, should_stop=self._stop.is_set, interrupted=self._wake.is_set
+            )
+        finally:
+            if not more:
+                with self._lock:
+                    self._feature_progress.pop(project.slug, None)
+        return more
 
     def _run_round(self, project: Project, record: RoundRecord) -> None:
         from tidal_core.rounds.run import RoundRun  # torch comes in here, in this thread

@@ -158,14 +158,18 @@ class Images:
 
     def pixel_rows(self, image_ids: Int64) -> Int64:
         """Rows of pixels.npy for these images, aligned with them. Raises NotFound for an unknown id."""
-        table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
-        ids = np.asarray(table["id"], dtype=np.int64)
+        ids, rows = self.ids_and_pixel_rows()
         wanted = np.asarray(image_ids, dtype=np.int64)
         positions = np.searchsorted(ids, wanted)
         if wanted.size and (positions.max() >= len(ids) or not np.array_equal(ids[positions], wanted)):
             missing = sorted(set(wanted.tolist()) - set(ids.tolist()))
             raise NotFound(f"There is no image {missing[0]} in this project; reload the page.")
-        return np.asarray(table["pixel_row"], dtype=np.int64)[positions]
+        return rows[positions]
+
+    def ids_and_pixel_rows(self) -> tuple[Int64, Int64]:
+        """Ids of all images, and their rows of pixels.npy, by id."""
+        table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
+        return np.asarray(table["id"], dtype=np.int64), np.asarray(table["pixel_row"], dtype=np.int64)
 
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""

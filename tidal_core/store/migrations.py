@@ -141,4 +141,20 @@ MIGRATIONS: tuple[Migration, ...] = (
             """,
         ),
     ),
+    Migration(
+        "the exact training dynamics of every image",
+        (
+            # Where only a head trains. exact: p-bar, like td. exact_curve: p of each of the round's exact_epochs, one
+            # after the other; null where there are too many points. The last three describe the curve of the label,
+            # or of the predicted class where there is none.
+            "ALTER TABLE scores ADD COLUMN exact_entropy FLOAT",
+            "ALTER TABLE scores ADD COLUMN exact_margin FLOAT",
+            "ALTER TABLE scores ADD COLUMN exact FLOAT[]",
+            "ALTER TABLE scores ADD COLUMN exact_curve FLOAT[]",
+            "ALTER TABLE scores ADD COLUMN exact_mean FLOAT",
+            "ALTER TABLE scores ADD COLUMN exact_variability FLOAT",
+            "ALTER TABLE scores ADD COLUMN exact_correctness FLOAT",
+            "ALTER TABLE rounds ADD COLUMN exact_epochs INTEGER[]",
+        ),
+    ),
 )

@@ -127,6 +127,11 @@ class Rounds:
         with self._db.write() as cursor:
             cursor.execute("UPDATE rounds SET checkpoint = ? WHERE id = ?", [name, round_id])
 
+    def set_exact_epochs(self, round_id: int, epochs: Int64) -> None:
+        """Note the epochs (E,) at which the exact dynamics of the round's images are known."""
+        with self._db.write() as cursor:
+            cursor.execute("UPDATE rounds SET exact_epochs = ? WHERE id = ?", [epochs.tolist(), round_id])
+
     def get(self, round_id: int) -> RoundRecord:
         """One round. Raises NotFound."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM rounds WHERE id = ?", [round_id])

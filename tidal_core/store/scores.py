@@ -11,7 +11,19 @@ import pyarrow as pa
 
 from tidal_core.records import ESTIMATORS, Float32, Int64
 from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
+from tidal_core.store.curves import ImageCurve
 from tidal_core.store.database import Database
+
+
+@dataclass(frozen=True)
+class ExactRows:
+    """The exact dynamics of N images, row-aligned with their scores; C may be K, see ``ScoreRows.class_ids``."""
+
+    p_bar: Float32  # (N, C)
+    curves: Float32 | None  # (N, E, C) p^(t) at the round's exact epochs; None where these are too many points to keep
+    mean: Float32  # (N,) of the label's probability over the epochs; of the predicted class without a label
+    variability: Float32  # (N,) its deviation
+    correctness: Float32  # (N,) share of the epochs at which that class was the likeliest
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class ScoreRows:
     class_ids: Int64 | None  # (N, K) class ids of the places of p and td; None when they are in the round's order
     estimators: dict[str, Float32]  # name of ESTIMATORS -> (N,)
     ranks: Int64 | None = None  # (N,) position in the new ranking from 1, 0 for none; pool only
+    exact: ExactRows | None = None  # where only a head trained
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class ImageScore:
     class_ids: Int64 | None
     rank: int | None
     estimators: dict[str, float]
+    exact: Float32 | None = None  # exact p-bar, like td
 
 
 class Scores:
@@ -65,6 +79,16 @@ class Scores:
         }
         if rows.ranks is not None:
             columns["rank"] = pa.array(rows.ranks.astype(np.int32), mask=rows.ranks == 0)
+        if rows.exact is not None:
+            exact = rows.exact
+            columns |= {
+                "exact": float_lists(exact.p_bar),
+                "exact_mean": exact.mean.astype(np.float32),
+                "exact_variability": exact.variability.astype(np.float32),
+                "exact_correctness": exact.correctness.astype(np.float32),
+            }
+            if exact.curves is not None:
+                columns["exact_curve"] = float_lists(exact.curves.reshape(n, int(np.prod(exact.curves.shape[1:]))))
         columns |= {name: rows.estimators[name].astype(np.float32) for name in ESTIMATORS if name in rows.estimators}
         with self._db.write() as cursor:
             cursor.execute("DELETE FROM scores WHERE round_id = ? AND part = ?", [round_id, part])
@@ -88,7 +112,7 @@ class Scores:
         """One image's scores, oldest round first; of one round when asked."""
         names = ", ".join(ESTIMATORS)
         rows = self._db.rows(
-            f"SELECT round_id, part, predicted, p, td, class_ids, rank, {names} FROM scores "
+            f"SELECT round_id, part, predicted, p, td, class_ids, rank, exact, {names} FROM scores "
             "WHERE image_id = ? AND (?::INTEGER IS NULL OR round_id = ?) ORDER BY round_id",
             [image_id, round_id, round_id],
         )
@@ -101,10 +125,39 @@ class Scores:
                 None if row[4] is None else np.array(row[4], dtype=np.float32),
                 None if row[5] is None else np.array(row[5], dtype=np.int64),
                 row[6],
-                {name: value for name, value in zip(ESTIMATORS, row[7:], strict=True) if value is not None},
+                {name: value for name, value in zip(ESTIMATORS, row[8:], strict=True) if value is not None},
+                None if row[7] is None else np.array(row[7], dtype=np.float32),
             )
             for row in rows
         ]
+
+    def exact_curve(self, round_id: int, image_id: int) -> ImageCurve | None:
+        """One image's p at the round's exact epochs, whether or not it was trained on; None where that is not kept."""
+        row = self._db.row(
+            "SELECT r.exact_epochs, s.exact_curve, s.class_ids FROM scores s JOIN rounds r ON r.id = s.round_id "
+            "WHERE s.round_id = ? AND s.image_id = ? AND s.exact_curve IS NOT NULL",
+            [round_id, image_id],
+        )
+        if row is None:
+            return None
+        epochs = np.array(row[0], dtype=np.int64)
+        p = np.array(row[1], dtype=np.float32).reshape(len(epochs), -1)
+        class_ids = None if row[2] is None else np.tile(np.array(row[2], dtype=np.int64), (len(epochs), 1))
+        return ImageCurve(epochs, p, class_ids)
+
+    def rounds_with_exact_curve(self, image_id: int) -> list[int]:
+        """Rounds whose exact curve of an image is kept, oldest first."""
+        rows = self._db.rows(
+            "SELECT round_id FROM scores WHERE image_id = ? AND exact_curve IS NOT NULL ORDER BY round_id", [image_id]
+        )
+        return [int(row[0]) for row in rows]
+
+    def drop_exact_curves_before(self, round_id: int) -> None:
+        """Drop the exact curves of older rounds; p-bar and what describes the curves stay."""
+        with self._db.write() as cursor:
+            cursor.execute(
+                "UPDATE scores SET exact_curve = NULL WHERE round_id < ? AND exact_curve IS NOT NULL", [round_id]
+            )
 
     def percentile(self, round_id: int, name: str, value: float) -> float:
         """Share of the round's pool whose estimator is below the value, from 0 to 1."""

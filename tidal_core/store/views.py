@@ -31,6 +31,18 @@ class MapRows(NamedTuple):
     statistics: dict[str, Float32]  # confidence, variability, correctness, margin_area, first_learnt, forgetting
 
 
+class ExactMapRows(NamedTuple):
+    """Images that a round scored and what describes their exact curves; arrays are (N,), by image id."""
+
+    image_ids: Int64
+    names: NDArray[np.object_]
+    class_ids: Int64  # the label now, else the class that the round predicted
+    groups: Int64  # positions in GROUPS: labelled before the round, asked since, remaining
+    mean: Float32
+    variability: Float32
+    correctness: Float32
+
+
 class ImageInRound(NamedTuple):
     """One image among those a round trained on."""
 
@@ -83,6 +95,31 @@ class Views:
             np.asarray(table["purpose"], dtype=object),
             np.asarray(table["seq"], dtype=np.int64),
             {name: _floats(table[name]) for name in _STATISTICS},
+        )
+
+    def exact_map(self, round_id: int) -> ExactMapRows:
+        """Every image that a round scored, with what describes its exact curve; no row where the body trained."""
+        table = self._db.arrays(
+            """
+            SELECT s.image_id, i.name, coalesce(l.class_id, s.predicted) AS class_id,
+                   CASE WHEN s.part = 'pool' AND a.image_id IS NULL THEN 2 WHEN s.part = 'pool' THEN 1 ELSE 0
+                   END AS grp, s.exact_mean, s.exact_variability, s.exact_correctness
+            FROM scores s JOIN images i ON i.id = s.image_id
+            LEFT JOIN current_labels l ON l.image_id = s.image_id
+            LEFT JOIN current_answers a ON a.image_id = s.image_id
+            WHERE s.round_id = ? AND s.part IN ('pool', 'labelled', 'audit') AND s.exact_mean IS NOT NULL
+            ORDER BY s.image_id
+            """,
+            [round_id],
+        )
+        return ExactMapRows(
+            np.asarray(table["image_id"], dtype=np.int64),
+            np.asarray(table["name"], dtype=object),
+            np.asarray(table["class_id"], dtype=np.int64),
+            np.asarray(table["grp"], dtype=np.int64),
+            _floats(table["exact_mean"]),
+            _floats(table["exact_variability"]),
+            _floats(table["exact_correctness"]),
         )
 
     def rounds_of_image(self, image_id: int) -> list[ImageInRound]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tidal_core.errors import InputError, TidalError, TooFewClasses
 from tidal_core.records import Direction, Estimator, Float32, Floats, Int64, PoolView
 
-Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information"]
+Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information", "exact_log_p"]
 
 COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
 """Which companion has to be trained beside the classifier for which need."""
@@ -103,10 +103,7 @@ class Strategy(ABC):
         for need in sorted(self.needs):
             values = needed(pool, need)
             if values is None:
-                raise InputError(
-                    f"{self.name} needs {need}, which this pool does not have; "
-                    f"train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
-                )
+                raise InputError(f"{self.name} needs {_IN_WORDS.get(need, need)}; {_remedy(need)}")
             # A class may have the log-probability -inf; distances between infinite features are not numbers.
             not_numbers = ~np.isfinite(values) if "features" in need else np.isnan(values)
             if not_numbers.any():
@@ -157,6 +154,24 @@ def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
     """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
     values = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
     return cast("NDArray[Any] | None", values)
+
+
+_IN_WORDS: dict[Need, str] = {
+    "exact_log_p": "the training dynamics of every image, which only a round on frozen features has"
+}
+
+
+def _remedy(need: Need) -> str:
+    if need == "exact_log_p":
+        return "choose the pretrained model as the training, or another strategy."
+    return f"this pool does not have it; train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
+
+
+def exact_of(pool: PoolView) -> Float32:
+    """The logarithm of the pool's exact p-bar, for strategies that declared that they need it."""
+    if pool.exact_log_p is None:
+        raise InputError(f"The pool has no exact training dynamics; {_remedy('exact_log_p')}")
+    return pool.exact_log_p
 
 
 def td_of(pool: PoolView) -> Float32:

@@ -28,6 +28,8 @@ from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
 from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
 from tidal_core.strategies.entropy import Entropy
+from tidal_core.strategies.exact_entropy import ExactEntropy
+from tidal_core.strategies.exact_margin import ExactMargin
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.prob_cover import ProbCover
@@ -68,6 +70,8 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     TidalConfidenceNaive,
     TidalMarginDiverse,
     TidalBadge,
+    ExactEntropy,
+    ExactMargin,
     Entropy,
     Margin,
     MarginDiverse,

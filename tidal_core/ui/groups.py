@@ -6,11 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from tidal_core.config import RoundConfig
 from tidal_core.figures import groups as figures
-from tidal_core.figures.palettes import ClassStyle, Theme, class_colour
+from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme, class_colour
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
-from tidal_core.store.views import MapRows
+from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.ui import charts, life, looking
 from tidal_core.ui.thumbnails import thumbnails
 
@@ -20,11 +21,24 @@ MAP_HELP = (
     "probability changed much (variability). Top left is easy, right is ambiguous, bottom left is hard or mislabelled. "
     "Click a point to see its image, or use the lasso above the figure to select several. (Swayamdipta et al. 2020)"
 )
+ALL_HELP = (
+    "Each point is an image of the collection. Up: a high probability over the epochs of its label or, without a "
+    "label, of the class predicted now (confidence). Right: that probability changed much (variability). Known for "
+    "every image because in this round only the head of the model trained. Click a point to see its image, or use the "
+    "lasso above the figure to select several."
+)
+SHOWN = {"all": "All images", "labelled": "Labelled images"}
+GROUPS_OF_ALL = (
+    ClassStyle(0, "labelled", GROUP_COLOURS["labelled"]),
+    ClassStyle(1, "asked since", GROUP_COLOURS["asked"]),
+    ClassStyle(2, "not labelled", GROUP_COLOURS["remaining"]),
+)
 BANDS = "Curves of groups"
 BANDS_HELP = (
     "The line is the median probability of the label in each group; the band covers the middle half of its images. "
     "A class that stays low is hard to learn or labelled inconsistently."
 )
+COLOURS_OF_ALL = {"labelled": "Labelled or not", "correctness": "Correct epochs", "class": "Class"}
 COLOURS = {"correctness": "Correct epochs", "class": "Class", "annotator": "Annotator"}
 GROUPS = {
     "class": "By class",
@@ -76,19 +90,29 @@ def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundReco
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map(
-    _rows: MapRows, _group: Int64, members: tuple[ClassStyle, ...], key: str, theme: Theme, by_correctness: bool
+    _rows: MapRows | ExactMapRows,
+    _group: Int64,
+    members: tuple[ClassStyle, ...],
+    key: str,
+    theme: Theme,
+    by_correctness: bool,
 ) -> tuple[figures.MapInfo, go.Figure]:
     """The map's numbers and drawing, kept for the next click on a point: nobody may change them."""
-    found = figures.map_info(
-        _rows.image_ids,
-        list(_rows.names),
-        _rows.statistics["confidence"],
-        _rows.statistics["variability"],
-        _rows.statistics["correctness"],
-        _group,
-        members,
-    )
-    return found, figures.map_figure(found, theme, by="correctness" if by_correctness else "group")
+    if isinstance(_rows, ExactMapRows):
+        values = _rows.mean, _rows.variability, _rows.correctness
+    else:
+        values = tuple(_rows.statistics[name] for name in ("confidence", "variability", "correctness"))
+    info = figures.map_info(_rows.image_ids, list(_rows.names), *values, _group, members)
+    return info, figures.map_figure(info, theme, by="correctness" if by_correctness else "group")
+
+
+def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | None:
+    """The rows of every image; None where the round knows the curves of its labelled images only."""
+    if record is None or RoundConfig.from_json(record.config).train.body != "frozen":
+        return None
+    key = looking.key_of(project, record)
+    rows = looking.exact_map_rows(project, record.id, key, project.store.answers.last_seq())
+    return rows if len(rows.image_ids) else None
 
 
 @st.fragment
@@ -96,18 +120,35 @@ def data_map(project: Project) -> None:
     """The map, and below it whatever is selected there."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         record = _choose_round(project, "map-round", with_curves=False)
+        exact = _exact_rows(project, record)
+        shown = "labelled"
+        if exact is not None:
+            shown = st.segmented_control(
+                "Images", list(SHOWN), default="all", required=True, format_func=SHOWN.__getitem__, key="map-images"
+            )
+        colours = COLOURS if shown == "labelled" else COLOURS_OF_ALL
         by = st.segmented_control(
-            "Colour", list(COLOURS), default="correctness", required=True, format_func=COLOURS.__getitem__, key="map-by"
+            "Colour",
+            list(colours),
+            default=next(iter(colours)),
+            required=True,
+            format_func=colours.__getitem__,
+            key=f"map-by-{shown}",
         )
     if record is None:
         return
-    rows = _rows(project, record)
     styles = looking.class_styles(project)
-    group, members = _by_annotator(rows) if by == "annotator" else _by_class(rows, record, styles)
-    kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{by}"
+    rows: MapRows | ExactMapRows
+    if exact is not None and shown == "all":
+        rows = exact
+        group, members = (exact.groups, list(GROUPS_OF_ALL)) if by == "labelled" else _by_class(exact, record, styles)
+    else:
+        rows = labelled = _rows(project, record)
+        group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
+    kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{shown}|{by}"
     found, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
-    charts.heading(MAP, MAP_HELP, "map", lambda: (found, figure))
-    key = f"map-{project.slug}-{record.id}-{by}"
+    charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (found, figure))
+    key = f"map-{project.slug}-{record.id}-{shown}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
     picked = [int(image_id) for image_id in charts.picked(selection)]
     _selected(project, picked)
@@ -136,7 +177,9 @@ def _selected(project: Project, picked: list[int]) -> None:
     life.show(project, project.store.images.get(chosen))
 
 
-def _by_class(rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]) -> tuple[Int64, list[ClassStyle]]:
+def _by_class(
+    rows: MapRows | ExactMapRows, record: RoundRecord, styles: dict[int, ClassStyle]
+) -> tuple[Int64, list[ClassStyle]]:
     members = looking.styles_of(record, styles)
     return class_positions(rows.class_ids, record.class_ids), members
 

@@ -32,6 +32,14 @@ LIFE_HELP = (
     "At each epoch (one pass over all labels) the model gave this image a probability for each class. The filled area "
     "is the mean probability of its label over the epochs: its training dynamics (p-bar)."
 )
+EXACT_LIFE_HELP = (
+    "Nobody has labelled this image. In this round only the head of the model trained, on features that do not change, "
+    "so its probabilities at each epoch are known for every image. The filled area is of the class predicted now."
+)
+EXACT_AREAS_HELP = (
+    "Solid: the mean probability of each class over the epochs, computed for this image. Pale: what the TD module "
+    "predicts from the image alone. How close the two are over all images is shown on the Progress page."
+)
 AREAS = "Observed and predicted dynamics"
 AREAS_HELP = (
     "Solid: the mean probability of each class over the epochs, as observed. Pale: what the TD module predicts from "
@@ -100,12 +108,17 @@ def show(project: Project, image: ImageRecord) -> None:
                 _growing(project, image, round_id)
             else:
                 _curves(project, life, round_id)
+        elif exact := project.store.scores.rounds_with_exact_curve(image.id):
+            _curves(project, life, exact[-1])
         elif life.trained:
             st.info("The curves of these rounds were deleted to save space; the statistics below are kept.")
         elif life.label is not None:
             st.info("Labelled. Its curves appear once a round has trained on it.")
         else:
-            st.info("Not labelled yet. Curves are recorded only for images that a round trains on.")
+            st.info(
+                "Not labelled yet. With this training, curves are recorded only for images that a round trains on; "
+                "with the pretrained model (Project page, Settings) every image has one."
+            )
         _statistics(life)
     _over_rounds(project, life)
 
@@ -213,8 +226,10 @@ def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo 
     curve = project.store.curves.of_image(round_id, life.image.id)
     record = life.records.get(round_id)
     trained = next((in_round for in_round in life.trained if in_round.round_id == round_id), None)
-    if curve is None or record is None or trained is None:
+    if record is None:
         return None
+    if trained is None or curve is None:
+        return _exact_info(project, life, record)
     order = list(record.class_ids)
     rows = curve.p if curve.class_ids is None else dense(list(curve.p), list(curve.class_ids), order)
     score = next((score for score in life.scores if score.round_id == round_id), None)
@@ -234,14 +249,42 @@ def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo 
     )
 
 
+def _exact_info(project: Project, life: Life, record: RoundRecord) -> figures.LifeInfo | None:
+    """The numbers of an image that the round did not train on; None where its curve is not kept."""
+    curve = project.store.scores.exact_curve(record.id, life.image.id)
+    score = next((score for score in life.scores if score.round_id == record.id), None)
+    if curve is None or score is None:
+        return None
+    order = list(record.class_ids)
+    rows = curve.p if curve.class_ids is None else dense(list(curve.p), list(curve.class_ids), order)
+    shown = life.label if life.label in order else score.predicted
+    second_half = RoundConfig.from_json(record.config).train.td_window == "second-half"
+    return figures.life_info(
+        curve.epochs,
+        rows,
+        styles_of(record, life.styles),
+        order.index(shown),
+        predicted=None if score.td is None else dense([score.td], [score.class_ids], order)[0],
+        predicted_top=order.index(score.predicted),
+        second_half=second_half,
+        role="label" if shown == life.label else "prediction",
+        window_of_p_bar=curve.epochs > curve.epochs[-1] // 2 if second_half else None,
+    )
+
+
 def _curves(project: Project, life: Life, round_id: int) -> None:
     found = _life_info(project, life, round_id)
     if found is None:
         st.info("This round kept no curve of this image.")
         return
     theme = charts.page_theme()
-    charts.chart(LIFE, LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme)))
-    charts.chart(AREAS, AREAS_HELP, "areas", lambda: (found, figures.areas_figure(found, theme)))
+    exact = found.role != "label"
+    charts.chart(
+        LIFE, EXACT_LIFE_HELP if exact else LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme))
+    )
+    charts.chart(
+        AREAS, EXACT_AREAS_HELP if exact else AREAS_HELP, "areas", lambda: (found, figures.areas_figure(found, theme))
+    )
     _areas_in_numbers(found, f"{life.image.id}-{round_id}")
 
 

@@ -17,7 +17,7 @@ from tidal_core.figures.uncertainty import BINS
 from tidal_core.projects import Project
 from tidal_core.records import ESTIMATORS, Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
-from tidal_core.store.views import MapRows
+from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.text import literal
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
@@ -87,6 +87,12 @@ def key_of(project: Project, record: RoundRecord) -> str:
 def map_rows(_project: Project, round_id: int, key: str, answers: int) -> MapRows:
     """The data map's rows; ``answers`` (the last answer) because annotators can change by an undo."""
     return _project.store.views.map(round_id)
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def exact_map_rows(_project: Project, round_id: int, key: str, answers: int) -> ExactMapRows:
+    """The data map's rows of all images; ``answers`` (the last answer) because images are labelled meanwhile."""
+    return _project.store.views.exact_map(round_id)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

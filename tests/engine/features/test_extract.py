@@ -13,14 +13,14 @@ from tests.images.photos import FLOWERS
 from tidal_core.config import PixelSpec
 from tidal_core.engine import pretrained
 from tidal_core.engine.backbones.base import Backbone
-from tidal_core.engine.features.extract import Extractor, ExtractProgress, extract
+from tidal_core.engine.features.extract import Extractor, extract
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.pretrained import build_pretrained, load_embedded
 from tidal_core.engine.published_weights import EFFICIENTNET_LITE0, feature_key
 from tidal_core.errors import InputError
 from tidal_core.images.squares import fit_square
 from tidal_core.method.tidal import pooled
-from tidal_core.records import UInt8
+from tidal_core.records import FeatureProgress, UInt8
 
 NAME = EFFICIENTNET_LITE0.backbone
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ def test_what_is_missing_is_computed_once_in_the_order_asked(
     tmp_path: Path, pixels: Path, extractor: Extractor
 ) -> None:
     store = FeatureStore(tmp_path / "features", feature_key(NAME, PixelSpec(32)))
-    reports: list[ExtractProgress] = []
+    reports: list[FeatureProgress] = []
     rows = np.random.default_rng(1).permutation(150)
 
     assert extract(extractor, pixels, store, rows[:70])

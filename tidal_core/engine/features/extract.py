@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,11 @@ from tidal_core.engine.folding import folded
 from tidal_core.engine.pretrained import build_pretrained
 from tidal_core.engine.published_weights import EMBEDDED, Preprocessing
 from tidal_core.method.tidal import pooled
-from tidal_core.records import Int64, UInt8
+from tidal_core.records import FeatureProgress, Int64, UInt8
 
 BLOCK = 64  # images: what a kill costs, and how long a round that is due waits, is a block's time
 
-Progress = Callable[["ExtractProgress"], None]
-
-
-@dataclass(frozen=True)
-class ExtractProgress:
-    """How far the features of a project are."""
-
-    done: int  # images that have them
-    total: int
-    images_per_second: float  # of this run, 0 before its first block
-    seconds_left: float | None  # None before the first block
+Progress = Callable[[FeatureProgress], None]
 
 
 class Extractor:
@@ -48,6 +38,7 @@ class Extractor:
         self.device, self.threads = device or pick_device(), threads
         self.preprocessing: Preprocessing = EMBEDDED[name].preprocessing
         body = folded(build_pretrained(name))
+        self.stage_channels = tuple(body.stage_channels)
         self._body = body.to(self.device).to(memory_format=torch.channels_last)
         std = torch.tensor(self.preprocessing.std, device=self.device)
         self._scale = (1 / (255 * std)).view(1, 3, 1, 1)
@@ -73,6 +64,12 @@ class Extractor:
         return torch.cat([pooled(stage) for stage in stages], dim=1).half()
 
 
+@cache
+def extractor_of(name: str) -> Extractor:
+    """The extractor of backbone ``name`` on the fastest device, made once a process. Raises InputError."""
+    return Extractor(name)
+
+
 def extract(
     extractor: Extractor,
     pixels: Path,
@@ -93,9 +90,9 @@ def extract(
         if should_stop is not None and should_stop():
             return False
         block = missing[first : first + BLOCK]
-        store.write(block, extractor(source[block]))
+        store.write(block, extractor(source[block]), extractor.stage_channels)
         if progress is not None:
             done = first + len(block)
             speed, n_left = done / max(time.monotonic() - began, 1e-9), len(missing) - done
-            progress(ExtractProgress(len(rows) - n_left, len(rows), speed, n_left / speed))
+            progress(FeatureProgress(len(rows) - n_left, len(rows), speed, n_left / speed))
     return True

@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,7 @@ class Features:
 
     rows: Float16  # (R, D), read from the disk as it is used; rows that are not whole mean nothing
     whole: NDArray[np.bool_]  # (R,)
+    stage_channels: tuple[int, ...] = ()  # how many of the D numbers each stage has, side by side; () before the first
 
     def moments(self, most: int = 20_000) -> tuple[Float32, Float32]:
         """Mean and deviation (D,) float32 of each feature over the pool, labelled or not: at most ``most`` rows of it.
@@ -64,10 +67,20 @@ class Features:
         std = values.std(axis=0)
         return values.mean(axis=0), np.maximum(std, max(float(std.max()) * 1e-3, 1e-6))
 
+    def has(self, rows: Int64) -> NDArray[np.bool_]:
+        """(N,) whether the images at ``rows`` (N,) have features."""
+        inside = (rows >= 0) & (rows < len(self.whole))
+        known = np.zeros(len(rows), bool)
+        known[inside] = self.whole[rows[inside]]
+        return known
+
+    def last_stage(self, rows: Int64) -> Float32:
+        """(N, D of the last stage) float32 of images that have features: what a classifier reads, to compare images."""
+        return self.take(rows)[:, -self.stage_channels[-1] :].astype(np.float32)
+
     def take(self, rows: Int64) -> Float16:
         """Features (N, D) of the images at ``rows`` (N,). Raises InputError where one has none yet."""
-        inside = (rows >= 0) & (rows < len(self.whole))
-        missing = int(len(rows) - self.whole[rows[inside]].sum())
+        missing = int(len(rows) - self.has(rows).sum())
         if missing:
             raise InputError(f"{missing:,} of {len(rows):,} images have no features yet; wait until they are computed.")
         return np.asarray(self.rows[rows])
@@ -77,13 +90,14 @@ def open_features(path: Path) -> Features:
     """The features of a ``rows.f16``, as they are now. Raises InputError where there are none to read."""
     try:
         description = json.loads((path.parent / ABOUT).read_text(encoding="utf-8"))
-        length = int(description["length"])
+        stage_channels = tuple(int(channels) for channels in description["stage_channels"])
+        length = sum(stage_channels)
         whole = np.fromfile(path.parent / WHOLE, dtype=np.uint8).astype(bool)
         n_rows = min(len(whole), path.stat().st_size // (2 * length))
         rows: Float16 = np.empty((0, length), np.float16)
         if n_rows:
             rows = np.memmap(path, dtype="<f2", mode="r", shape=(n_rows, length))
-        return Features(rows, whole[:n_rows])
+        return Features(rows, whole[:n_rows], stage_channels)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the features in {path.parent.name} cannot be read ({error}); delete that folder to compute them again."
@@ -105,19 +119,25 @@ class FeatureStore:
 
     def missing(self, rows: Int64) -> Int64:
         """Those of ``rows`` (N,) that have no features yet, in their order."""
-        whole = self.read().whole
-        known = np.zeros(len(rows), bool)
-        inside = rows < len(whole)
-        known[inside] = whole[rows[inside]]
-        return rows[~known]
+        return rows[~self.read().has(rows)]
 
-    def write(self, rows: Int64, features: Float16) -> None:
-        """Keep the features (n, D) of the images at ``rows`` (n,).
+    @classmethod
+    def named(cls, folder: Path, name: str) -> Self | None:
+        """The store of the folder ``name`` below ``folder``; None where nothing can be read of it."""
+        try:
+            about = json.loads((folder / name / ABOUT).read_text(encoding="utf-8"))
+            key = FeatureKey(**{field.name: about[field.name] for field in fields(FeatureKey)})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return cls(folder, key) if key.name == name else None
 
-        The first ones decide D. Raises InputError for features of another length; OSError where they cannot be written
-        (a full disk): what was there before still counts.
+    def write(self, rows: Int64, features: Float16, stage_channels: Sequence[int]) -> None:
+        """Keep the features (n, D) of the images at ``rows`` (n,): stages of so many channels side by side.
+
+        Raises InputError for features of another length; OSError where they cannot be written (a full disk): what was
+        there before still counts.
         """
-        length = self.read().rows.shape[1] or self._begin(features.shape[1])
+        length = sum(self.read().stage_channels) or self._begin(stage_channels)
         if features.shape != (len(rows), length):
             raise InputError(
                 f"features of {self.key.backbone} are {length} numbers an image; those of {len(rows)} images came as "
@@ -137,10 +157,10 @@ class FeatureStore:
                 file.seek(row)
                 file.write(b"\x01")
 
-    def _begin(self, length: int) -> int:
+    def _begin(self, stage_channels: Sequence[int]) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
-        about = {**asdict(self.key), "length": length}
+        about = {**asdict(self.key), "stage_channels": list(stage_channels)}
         (self.folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         (self.folder / WHOLE).touch()
         self.path.touch()  # last: it says that the others are there
-        return length
+        return sum(stage_channels)

@@ -1,0 +1,36 @@
+"""A project of small coloured squares that trains a head on frozen features."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tests.helpers.tiny import tiny_project
+from tidal_core.config import ProjectSettings
+from tidal_core.projects import Project
+from tidal_core.records import RoundRecord
+from tidal_core.rounds.due import claim_round
+from tidal_core.rounds.feature_work import compute_some
+from tidal_core.rounds.run import RoundRun
+
+SIDE = 32  # pixels: at 8 the pretrained body sees nothing
+SETTINGS = ProjectSettings(
+    title="tiny", training_size=SIDE, labels_per_round=6, audit_share=0.0, preset="frozen", strategy="exact-margin"
+)
+
+
+def frozen_project(n: int = 60, test: int = 15, **changed: object) -> Project:
+    """``tiny_project`` on frozen features, none of them computed yet."""
+    return tiny_project(n, test=test, side=SIDE, settings=dataclasses.replace(SETTINGS, **changed))  # type: ignore[arg-type]
+
+
+def compute_all(project: Project) -> None:
+    """All features that are missing."""
+    while compute_some(project, progress=lambda _: None, should_stop=lambda: False, interrupted=lambda: False):
+        pass
+
+
+def run_round(project: Project) -> RoundRecord:
+    """One round from the labels of now, in this thread."""
+    record = claim_round(project, started_by="person")
+    RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
+    return project.store.rounds.get(record.id)
