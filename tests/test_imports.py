@@ -69,9 +69,9 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
-    "engine.speed_trial", "figures", "labelling", "method.dynamics", "method.estimators", "method.stopping",
-    "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server", "store",
-    "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
+    "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics", "method.estimators",
+    "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server",
+    "store", "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
     "experiments.separation", "export.tables",
 }  # fmt: skip
 

@@ -23,7 +23,13 @@ Figures = dict[str, Any]
 
 HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
     "digits": ([], lambda found: found["labels"] == 20 and found["accuracy"] > 0.5),
-    "frozen": ([], lambda found: min(found["features_per_s"], found["ratio"], found["exact_td_s"]) > 0),
+    "first_labels": ([], lambda found: 0 <= found["accuracy_5"] <= 1 and 0 <= found["accuracy_10"] <= 1),
+    "frozen": (
+        [],
+        lambda found: (
+            min(found["features_per_s"], found["ratio"], found["exact_td_s"]) > 0 and -1 <= found["accuracy_gap"] <= 1
+        ),
+    ),
     "ingest": (
         [],
         lambda found: (

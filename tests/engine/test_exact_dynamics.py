@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tidal_core.config import FROZEN, Seeds, TrainConfig
+from tidal_core.engine.backbones.frozen import SCALE
 from tidal_core.engine.exact_dynamics import KEPT, HeadHistory, exact_curves, exact_p_bar
 from tidal_core.engine.features.store import FeatureKey, Features, FeatureStore
-from tidal_core.engine.model import Model, build_model
+from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import TrainResult, train
@@ -140,6 +141,46 @@ def test_a_frozen_model_survives_its_file(tmp_path: Path) -> None:
     assert again.frozen
     x = torch.from_numpy(features.take(np.arange(5)))
     assert torch.equal(again.eval().forward(x)[0], model.eval().forward(x)[0])
+
+
+def test_a_logit_of_the_head_is_the_scaled_cosine_between_features_and_class(tmp_path: Path) -> None:
+    """Against numpy in float64; neither the length of an image's features nor that of a class's weights counts."""
+    model, _, _, features = trained(tmp_path)
+    x = features.take(np.arange(7)).astype(np.float64)
+    last = ((x - model.mean.numpy()) / model.std.numpy())[:, -1280:]
+    weight = model.backbone.state_dict()["classifier.weight"].numpy().astype(np.float64)
+    cosine = last @ weight.T / np.linalg.norm(last, axis=1)[:, None] / np.linalg.norm(weight, axis=1)
+
+    with torch.inference_mode():
+        logits, stages = model.forward(torch.from_numpy(features.take(np.arange(7))))
+        model.backbone.state_dict()["classifier.weight"].mul_(3)
+        with_longer_weights, _ = model.forward(torch.from_numpy(features.take(np.arange(7))))
+
+    np.testing.assert_allclose(logits, SCALE * cosine, atol=1e-4)
+    np.testing.assert_allclose(with_longer_weights, logits, atol=1e-4)
+    np.testing.assert_allclose(stages[-1], last, atol=1e-4)
+
+
+def test_an_image_of_average_features_is_like_no_class(tmp_path: Path) -> None:
+    model, _, _, _ = trained(tmp_path)
+
+    with torch.inference_mode():
+        logits, _ = model.forward(model.mean[None])
+
+    assert logits.tolist() == [[0, 0, 0]]
+
+
+def test_classes_carried_over_to_a_frozen_model_keep_their_directions(tmp_path: Path) -> None:
+    model, _, _, features = trained(tmp_path)
+    model.save(tmp_path / "weights.safetensors")
+    later = build_model(BRIEF, 4, Seeds(weights=9), CPU)
+
+    load_weights(later, tmp_path / "weights.safetensors", old_class_ids=[5, 6, 7], new_class_ids=[7, 8, 5, 6])
+
+    rows = torch.from_numpy(features.take(np.arange(5)))
+    with torch.inference_mode():
+        old, new = model.eval().forward(rows)[0], later.eval().forward(rows)[0]
+    np.testing.assert_allclose(new[:, [2, 3, 0]], old, atol=1e-5)
 
 
 def test_a_frozen_body_without_features_is_refused(tmp_path: Path) -> None:

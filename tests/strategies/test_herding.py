@@ -1,8 +1,12 @@
 """Herding against the plain loop that its definition is, and what it must do on pools that are easy to judge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests.strategies.pools import make_pool
+from tidal_core import strategies
 from tidal_core.records import Float32, Int64
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
@@ -88,3 +92,41 @@ def test_of_a_large_pool_a_part_is_stood_for_and_all_can_be_chosen(monkeypatch: 
     rows = herd(points, 400, rng, np.empty((0, 8), np.float32))
 
     assert sorted(rows) == list(range(400))
+
+
+def test_td_herding_is_herding_weighted_by_the_lead_of_the_predicted_dynamics() -> None:
+    pool = make_pool(size=60)
+    assert pool.td_log_p is not None
+    p_tilde = np.sort(np.exp(pool.td_log_p.astype(np.float64)), axis=1)
+    points, before = unit_length(pool.features), unit_length(pool.labelled_features)
+
+    rows = strategies.get("td-herding").select(pool, 10, np.random.default_rng(0))
+
+    assert rows.tolist() == plain(points, 10, before, 1 - (p_tilde[:, -1] - p_tilde[:, -2]), 1.0)
+
+
+def test_if_all_dynamics_are_equally_unsettled_td_herding_is_maxherding() -> None:
+    pool = make_pool(size=60)
+    level = replace(pool, td_log_p=np.full_like(pool.log_p, -np.log(5)))
+
+    asked = [strategies.get(name).select(level, 10, np.random.default_rng(0)) for name in ("td-herding", "maxherding")]
+
+    assert asked[0].tolist() == asked[1].tolist()
+
+
+def test_td_herding_passes_by_a_large_group_whose_dynamics_are_settled() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit_length(rng.normal(size=(2, 6)).astype(np.float32))
+    groups = np.repeat([0, 1], [30, 10])
+    settled, unsettled = np.array([0.99, 0.0025, 0.0025, 0.0025, 0.0025]), np.full(5, 0.2)
+    pool = make_pool(size=40, labelled=0)
+    pool = replace(
+        pool,
+        features=(centres[groups] + 0.01 * rng.normal(size=(40, 6))).astype(np.float32),
+        td_log_p=np.log(np.where(groups[:, None] == 0, settled, unsettled)).astype(np.float32),
+    )
+
+    by_number, by_dynamics = (strategies.get(name).select(pool, 1, rng) for name in ("maxherding", "td-herding"))
+
+    assert groups[by_number].tolist() == [0]
+    assert groups[by_dynamics].tolist() == [1]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -88,15 +88,15 @@ class Model:
         return logits, features
 
     def head(self) -> tuple[Tensor, Tensor]:
-        """Weight (C, D) and bias (C,) of the linear layer that classifies."""
-        parameters = dict(self.backbone.named_parameters())
-        weight, bias = (parameters[name] for name in self.backbone.class_rows)
-        return weight, bias
+        """Weight (C, D) and bias (C,) of the linear layer by which a frozen model classifies ``head_input``."""
+        weight = cast(FrozenHead, self.backbone).weight()
+        return weight, weight.new_zeros(len(weight))
 
     def head_input(self, features: Tensor) -> Tensor:
-        """What a frozen model's head reads (B, D) of the features (B, all stages) of images."""
+        """What a frozen model's linear layer reads (B, D) of the features (B, all stages) of images."""
         D = self.backbone.stage_channels[-1]
-        return (features[:, -D:].float() - self.mean[-D:]) / self.std[-D:]
+        standardised = (features[:, -D:].float() - self.mean[-D:]) / self.std[-D:]
+        return cast(FrozenHead, self.backbone).read(standardised)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images (B, H, W, 3) as float32 (B, 3, H, W) with the training images' mean 0 and deviation 1.

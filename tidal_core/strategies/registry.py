@@ -34,6 +34,7 @@ from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.prob_cover import ProbCover
 from tidal_core.strategies.random_choice import RandomChoice
+from tidal_core.strategies.td_herding import TDHerding
 from tidal_core.strategies.tidal_badge import TidalBadge
 from tidal_core.strategies.tidal_confidence import TidalConfidence
 from tidal_core.strategies.tidal_confidence_naive import TidalConfidenceNaive
@@ -72,6 +73,7 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     TidalBadge,
     ExactEntropy,
     ExactMargin,
+    TDHerding,
     Entropy,
     Margin,
     MarginDiverse,
