@@ -67,7 +67,10 @@ class Seeds:
 
 @dataclass(frozen=True)
 class TrainConfig(JsonConfig):
-    """How one round trains. The presets ``quick`` and ``paper`` are below."""
+    """How one round trains. The presets are below.
+
+    A field that is added later has a default that trains as before, and its name in ``checkpoints.LATER``.
+    """
 
     backbone: str = "small"
     body: Body = "trained"  # "frozen": only a head trains, on features that the pretrained body gave once
@@ -94,6 +97,9 @@ class TrainConfig(JsonConfig):
     warm_start: bool = True  # weights carry over from the round before, optimisers never do
     full_curve_classes: int = 100  # up to this many classes every probability of a curve is kept
     sparse_top_k: int = 5  # above it: the label, the prediction and this many of the largest
+    pretrained: bool = False  # a body that trains starts from its published weights, and pixels are normalised for them
+    head_epochs: int = 0  # of ``epochs`` the first, with the body still; where epochs are added, more in proportion
+    layer_decay: float = 1.0  # each stage of the body learns at this part of the next one's rate, from the head on
 
 
 QUICK = TrainConfig()
@@ -126,7 +132,21 @@ FROZEN = TrainConfig(
 )
 """A head on frozen features of an ImageNet model: seconds per round, and the most accurate with few labels."""
 
-PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "paper": PAPER}
+FINE_TUNE = TrainConfig(
+    backbone="efficientnet-lite0",
+    pretrained=True,
+    epochs=40,
+    head_epochs=10,
+    layer_decay=0.5,
+    learning_rate=2e-3,
+    warm_start=False,
+)
+"""An ImageNet model that trains whole: the head alone first, then all of it, slower the nearer to the pixels.
+
+Every round starts from the published weights: what a round with fewer labels has bent stays behind.
+"""
+
+PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "fine-tune": FINE_TUNE, "paper": PAPER}
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class Step:
             logits, features = self.model.forward(batch)
             td_logits = self.td(features) if self.td is not None else None
         for norm in self.norms if alone else ():
-            norm.train()
+            norm.train(self.model.backbone.training)  # not where the body stands still
         return logits, features, td_logits
 
     def undo(self) -> None:

@@ -21,6 +21,7 @@ from tidal_core.ui.runtime import get_studio
 
 PRESET_WORDS = {
     "quick": "Quick: up to a minute per round on a laptop",
+    "fine-tune": "Fine-tune: a whole ImageNet model; for those with a GPU or time",
     "paper": "Paper: ResNet-18, 200 epochs; needs a GPU",
 }
 AUGMENTATION_WORDS = {
