@@ -20,6 +20,7 @@ Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Augmentation = Literal["none", "crop", "flip-crop"]
 Body = Literal["trained", "frozen"]
 TDWindow = Literal["all", "second-half"]
+ClassBalance = Literal["none", "weights"]
 CropFill = Literal["edge", "black"]
 Fit = Literal["crop", "letterbox"]
 SuggestionMode = Literal["after", "always", "never"]
@@ -99,6 +100,7 @@ class TrainConfig(JsonConfig):
     sparse_top_k: int = 5  # above it: the label, the prediction and this many of the largest
     pretrained: bool = False  # a body that trains starts from its published weights, and pixels are normalised for them
     head_epochs: int = 0  # of ``epochs`` the first, with the body still; where epochs are added, more in proportion
+    class_balance: ClassBalance = "none"  # "weights": all classes count the same in the classifier's loss
     layer_decay: float = 1.0  # each stage of the body learns at this part of the next one's rate, from the head on
 
 
@@ -177,6 +179,7 @@ class ProjectSettings(JsonConfig):
     strategy: str = "tidal-entropy"
     preset: str = "quick"
     augmentation: Augmentation = "crop"
+    class_balance: ClassBalance = "none"
     precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
     channels_last: bool = True
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
@@ -199,6 +202,8 @@ class ProjectSettings(JsonConfig):
             )
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+        if self.class_balance not in ("none", "weights"):
+            raise InputError(f"classes cannot be balanced by {self.class_balance!r}; choose none or weights.")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"there is no precision {self.precision!r}; choose float32 or bfloat16.")
 
@@ -212,7 +217,7 @@ class ProjectSettings(JsonConfig):
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
         if self.preset == "paper":
             return config
-        return dataclasses.replace(config, augmentation=self.augmentation)
+        return dataclasses.replace(config, augmentation=self.augmentation, class_balance=self.class_balance)
 
 
 @dataclass(frozen=True)

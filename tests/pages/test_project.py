@@ -95,11 +95,13 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     shown = page()
     shown.number_input[0].set_value(50)
     next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
+    next(s for s in shown.selectbox if s.label == "Classes with few labels").set_value("weights")
     next(b for b in shown.button if b.label == "Save").click()
     shown.run()
     assert not shown.exception
     settings = studio.project("tiny").settings
     assert (settings.labels_per_round, settings.strategy) == (50, "tidal-margin")
+    assert settings.class_balance == "weights"
     assert settings.training_size == 8
 
 

@@ -22,6 +22,7 @@ import torch
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine.batches import AugmentedPixels, Batches, FeatureBatches, PixelBatches, open_pixels
 from tidal_core.engine.checkpoints import CheckpointFile, TrainingState, fingerprint
+from tidal_core.engine.class_weights import image_weights
 from tidal_core.engine.devices import use_threads
 from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.features.store import open_features
@@ -88,7 +89,9 @@ class Training(Iterator[EpochRecord]):
             checkpoint = file.restore() if file is not None else None
             batch_size = checkpoint.batch_size if checkpoint is not None else inputs.config.batch_size
             labels = torch.from_numpy(inputs.images.labels).to(self.device)
-            step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer)
+            weights = image_weights(inputs.config, inputs.images.labels)
+            weights_there = None if weights is None else torch.from_numpy(weights).to(self.device)
+            step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer, weights_there)
             loop = Loop(inputs, batches, step, batch_size=batch_size, note=memory_note)
             for epoch in range(checkpoint.epoch + 1 if checkpoint is not None else 1, inputs.epochs + 1):
                 record = loop.epoch(epoch)
