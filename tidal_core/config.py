@@ -182,6 +182,7 @@ class ProjectSettings(JsonConfig):
     class_balance: ClassBalance = "none"
     precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
     channels_last: bool = True
+    find_fastest: bool = False  # a new project: before its first round a trial sets these two (rounds/fastest.py)
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
     suggestions: SuggestionMode = "after"
     curve_rounds: int = 5  # whole curves are kept for this many of the last rounds

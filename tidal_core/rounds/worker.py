@@ -16,6 +16,7 @@ from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalErro
 from tidal_core.images.pixels import is_waiting
 from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
+from tidal_core.rounds.fastest import settle_speed
 
 if TYPE_CHECKING:
     from tidal_core.projects import Project
@@ -136,6 +137,8 @@ class Worker:
                 self._asked.discard(project.slug)
             due = round_due(project)
             if not (due.ready or (asked and due.startable)):
+                return False
+            if not settle_speed(project, should_stop=self._stop.is_set):
                 return False
             try:
                 record = claim_round(project, started_by="person" if asked else "labels")
