@@ -140,7 +140,7 @@ FINE_TUNE = TrainConfig(
     epochs=40,
     head_epochs=10,
     layer_decay=0.5,
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     warm_start=False,
 )
 """An ImageNet model that trains whole: the head alone first, then all of it, slower the nearer to the pixels.
