@@ -25,13 +25,17 @@ from tidal_core.records import TrainImages
 N_CLASSES = 10
 
 
-def arguments(summary: str, *, backbone: bool = True, precision: bool = False) -> argparse.Namespace:
-    """The options that the engine's benchmarks have in common."""
+PRECISIONS = ("float32", "bfloat16")
+
+
+def arguments(summary: str, *, backbone: bool = True, precision: str = "") -> argparse.Namespace:
+    """The options that the engine's benchmarks have in common; ``precision``: its default, "both" for a comparison."""
     parser = argparse.ArgumentParser(description=summary)
     if backbone:
         parser.add_argument("--backbone", choices=("small", "resnet18"), default="small")
     if precision:
-        parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+        choices = (*PRECISIONS, precision) if precision not in PRECISIONS else PRECISIONS
+        parser.add_argument("--precision", choices=choices, default=precision)
     parser.add_argument("--threads", type=int, default=1, help="torch's, on a CPU")
     parser.add_argument("--pairs", type=int, default=0, help="interleaved pairs (default: what fits in some minutes)")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")

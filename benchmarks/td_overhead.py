@@ -15,7 +15,7 @@ from benchmarks.engine import start as start_training
 
 def main() -> None:
     """Run it and print the figures."""
-    options = arguments(__doc__ or "", precision=True)
+    options = arguments(__doc__ or "", precision="float32")
     batches = 1 if options.quick or options.backbone == "resnet18" else 8
     pairs = options.pairs or (2 if options.quick else 10 if options.backbone == "resnet18" else 40)
     config = configuration(options.backbone, precision=options.precision)

@@ -3,10 +3,14 @@
 ``speedup``: images per second of ``training.train`` over those of a torchvision data set with PIL transforms for each
 image, a DataLoader in the same process, torch.optim and TD brought to the host with every batch, in float32: the same
 model, the same batches and epochs. The median over interleaved pairs of epochs.
+
+``bfloat16_ratio``: images per second of ``training.train`` in bfloat16 over those in float32, from pairs of this run.
+With ``--precision`` only the speedup is measured, of that precision; the usual recipe stays in float32.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,8 +37,9 @@ from benchmarks.engine import (
     start,
 )
 from tidal_core.config import Seeds, TrainConfig
-from tidal_core.engine.devices import use_threads
+from tidal_core.engine.devices import computes_bfloat16, use_threads
 from tidal_core.engine.model import build_model
+from tidal_core.engine.training import Training
 from tidal_core.records import TrainImages
 
 
@@ -90,11 +95,13 @@ def images_side(images: TrainImages) -> int:
 
 def main() -> None:
     """Run it and print the figures."""
-    options = arguments(__doc__ or "")
-    config = configuration(options.backbone)
+    options = arguments(__doc__ or "", precision="both")
+    precision = "float32" if options.precision == "both" else options.precision
+    config = configuration(options.backbone, precision=precision)
     batches = 1 if options.quick or options.backbone == "resnet18" else 8
     pairs = options.pairs or (2 if options.quick else 10 if options.backbone == "resnet18" else 30)
     n = config.batch_size * batches if not options.quick else 16
+    in_16_bits: dict[str, object] = {}
     with folder() as scratch:
         images = made_up_images(Path(scratch), n)
         ours = start(config, images, curves=True, threads=options.threads)
@@ -102,6 +109,8 @@ def main() -> None:
         use_threads(torch.device("cpu"), options.threads)
         next(theirs)
         theirs_s, ours_s = interleaved(lambda: next(theirs), lambda: next(ours), pairs, clock(options.threads))
+        if options.precision == "both":
+            in_16_bits = bfloat16_ratio(options, ours, images, min(pairs, 10))
     ratio, low, high = median_ratio(theirs_s, ours_s)
     say(
         "training",
@@ -111,7 +120,25 @@ def main() -> None:
         images_per_second=[round(n / statistics.median(t), 1) for t in (theirs_s, ours_s)],
         images=n,
         pairs=pairs,
+        **in_16_bits,
     )
+
+
+def bfloat16_ratio(
+    options: argparse.Namespace, in_float32: Training, images: TrainImages, pairs: int
+) -> dict[str, object]:
+    """The figures of the comparison of both precisions."""
+    config = configuration(options.backbone, precision="bfloat16")
+    in_bfloat16 = start(config, images, curves=True, threads=options.threads)
+    times = interleaved(lambda: next(in_float32), lambda: next(in_bfloat16), pairs, clock(options.threads))
+    ratio, low, high = median_ratio(*times)
+    return {
+        "bfloat16_ratio": round(ratio, 2),
+        "bfloat16_quartiles": [round(low, 2), round(high, 2)],
+        "bfloat16_images_per_second": [round(len(images.labels) / statistics.median(t), 1) for t in times],
+        "bfloat16_pairs": pairs,
+        "has_bfloat16": computes_bfloat16(in_float32.device),
+    }
 
 
 if __name__ == "__main__":

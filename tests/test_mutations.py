@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import test_training
+from tests.engine import test_class_weights, test_fine_tuning, test_training
 from tests.method import test_estimators, test_tidal
 from tidal_core.engine import checkpoints, loop, step, training
 from tidal_core.method import estimators, tidal
@@ -105,8 +105,8 @@ ENGINE: list[tuple[str, types.ModuleType, str, str, str, Callable[..., None], tu
         "lambda ignored",
         step,
         "Step",
-        "p_bar, self.config.td_weight)",
-        "p_bar)",
+        "p_bar, self.config.td_weight, weights)",
+        "p_bar, image_weights=weights)",
         test_training.test_lambda_weighs_what_the_module_adds_to_the_loss,
         (),
     ),
@@ -133,7 +133,7 @@ ENGINE: list[tuple[str, types.ModuleType, str, str, str, Callable[..., None], tu
         step,
         "Step",
         "self.tracker.update(index, p)",
-        "self.tracker.update(index, F.one_hot(labels, p.shape[1]).float())",
+        "self.tracker.update(index, nn.functional.one_hot(labels, p.shape[1]).float())",
         test_training.test_p_bar_is_the_softmax_of_the_very_pass_that_trains,
         (),
     ),
@@ -144,6 +144,24 @@ ENGINE: list[tuple[str, types.ModuleType, str, str, str, Callable[..., None], tu
         "p = logits.detach().float().softmax(dim=1)",
         "self.model.eval(); p = self.model.forward(batch)[0].detach().softmax(dim=1); self.model.train()",
         test_training.test_p_bar_is_the_softmax_of_the_very_pass_that_trains,
+        (),
+    ),
+    (
+        "a body that moves in the head's epochs",
+        loop,
+        "Loop",
+        "number <= self.still_epochs",
+        "False",
+        test_fine_tuning.test_the_body_stands_still_in_the_first_epochs_and_moves_after_them,
+        (),
+    ),
+    (
+        "a rare image that counts as any other",
+        step,
+        "Step",
+        "self.image_weights.index_select(0, index) if self.image_weights is not None else None",
+        "None",
+        test_class_weights.test_a_round_weighs_a_rare_image_as_so_many_of_it,
         (),
     ),
     (

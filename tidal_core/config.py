@@ -20,6 +20,7 @@ Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Augmentation = Literal["none", "crop", "flip-crop"]
 Body = Literal["trained", "frozen"]
 TDWindow = Literal["all", "second-half"]
+ClassBalance = Literal["none", "weights"]
 CropFill = Literal["edge", "black"]
 Fit = Literal["crop", "letterbox"]
 SuggestionMode = Literal["after", "always", "never"]
@@ -67,7 +68,10 @@ class Seeds:
 
 @dataclass(frozen=True)
 class TrainConfig(JsonConfig):
-    """How one round trains. The presets ``quick`` and ``paper`` are below."""
+    """How one round trains. The presets are below.
+
+    A field that is added later has a default that trains as before, and its name in ``checkpoints.LATER``.
+    """
 
     backbone: str = "small"
     body: Body = "trained"  # "frozen": only a head trains, on features that the pretrained body gave once
@@ -94,6 +98,10 @@ class TrainConfig(JsonConfig):
     warm_start: bool = True  # weights carry over from the round before, optimisers never do
     full_curve_classes: int = 100  # up to this many classes every probability of a curve is kept
     sparse_top_k: int = 5  # above it: the label, the prediction and this many of the largest
+    pretrained: bool = False  # a body that trains starts from its published weights, and pixels are normalised for them
+    head_epochs: int = 0  # of ``epochs`` the first, with the body still; where epochs are added, more in proportion
+    class_balance: ClassBalance = "none"  # "weights": all classes count the same in the classifier's loss
+    layer_decay: float = 1.0  # each stage of the body learns at this part of the next one's rate, from the head on
 
 
 QUICK = TrainConfig()
@@ -129,7 +137,21 @@ FROZEN = TrainConfig(
 FROZEN_STRATEGY = "maxherding"
 """What asks beside FROZEN: it covers the collection. Four runs told no other apart from it (EXPERIMENTS.md)."""
 
-PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "frozen": FROZEN, "paper": PAPER}
+FINE_TUNE = TrainConfig(
+    backbone="efficientnet-lite0",
+    pretrained=True,
+    epochs=40,
+    head_epochs=10,
+    layer_decay=0.5,
+    learning_rate=1e-3,
+    warm_start=False,
+)
+"""An ImageNet model that trains whole: the head alone first, then all of it, slower the nearer to the pixels.
+
+Every round starts from the published weights: what a round with fewer labels has bent stays behind.
+"""
+
+PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "frozen": FROZEN, "fine-tune": FINE_TUNE, "paper": PAPER}
 
 
 @dataclass(frozen=True)
@@ -160,8 +182,10 @@ class ProjectSettings(JsonConfig):
     strategy: str = "tidal-entropy"
     preset: str = "quick"
     augmentation: Augmentation = "crop"
+    class_balance: ClassBalance = "none"
     precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
     channels_last: bool = True
+    find_fastest: bool = False  # a new project: before its first round a trial sets these two (rounds/fastest.py)
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
     suggestions: SuggestionMode = "after"
     curve_rounds: int = 5  # whole curves are kept for this many of the last rounds
@@ -182,6 +206,8 @@ class ProjectSettings(JsonConfig):
             )
         if self.preset not in PRESETS:
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
+        if self.class_balance not in ("none", "weights"):
+            raise InputError(f"classes cannot be balanced by {self.class_balance!r}; choose none or weights.")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"there is no precision {self.precision!r}; choose float32 or bfloat16.")
 
@@ -195,7 +221,7 @@ class ProjectSettings(JsonConfig):
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
         if self.preset == "paper" or config.body == "frozen":
             return config
-        return dataclasses.replace(config, augmentation=self.augmentation)
+        return dataclasses.replace(config, augmentation=self.augmentation, class_balance=self.class_balance)
 
 
 @dataclass(frozen=True)

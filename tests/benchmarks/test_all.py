@@ -53,7 +53,7 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
     ),
     "structure": ([], lambda found: found["rooms"] > 0),
     "td_overhead": (["--precision", "bfloat16"], lambda found: isinstance(found["overhead_pct"], float)),
-    "training": ([], lambda found: isinstance(found["speedup"], float)),
+    "training": ([], lambda found: min(found["speedup"], found["bfloat16_ratio"]) > 0),
 }  # fmt: skip
 """Options and what its figures must say, of those that need no browser."""
 
@@ -86,6 +86,19 @@ def test_the_quick_run_ends_with_one_line_of_json(
 
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert holds(figures), figures
+
+
+def test_training_is_timed_in_one_precision_where_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", "--quick", "--precision", "bfloat16"])
+
+    importlib.import_module("benchmarks.training").main()
+
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["precision"] == "bfloat16"
+    assert figures["speedup"] > 0
+    assert "bfloat16_ratio" not in figures
 
 
 @pytest.mark.browser

@@ -37,6 +37,26 @@ def test_the_configuration_decides_every_step(name: str) -> None:
     assert torch.allclose(ours, theirs, atol=1e-7)
 
 
+@every_optimizer
+def test_a_parameter_with_a_part_of_the_rate_moves_as_one_with_that_rate(name: str) -> None:
+    start = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    scaled, whole, alone = (nn.Parameter(start.clone()) for _ in range(3))
+    config = brief(optimizer=name)
+    both, reference = build_optimizer(config, [scaled, whole], [0.25, 1.0]), build_optimizer(config, [alone])
+
+    for rate in (0.04, 0.02):
+        set_rate(both, rate)
+        set_rate(reference, 0.25 * rate)
+        for parameter in (scaled, whole, alone):
+            parameter.grad = None
+            (parameter**2).sum().backward()
+        both.step()
+        reference.step()
+
+    assert torch.allclose(scaled, alone, atol=1e-7)
+    assert not torch.allclose(scaled, whole, atol=1e-3)
+
+
 def test_a_parameter_without_gradient_stays() -> None:
     parameter = nn.Parameter(torch.ones(3))
 

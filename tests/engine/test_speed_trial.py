@@ -1,17 +1,20 @@
 """The trial that proposes precision and layout."""
 
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.gates import held_at_start
 from tests.helpers.training import brief
-from tidal_core.config import ProjectSettings
-from tidal_core.engine.speed_trial import Speeds, Trial, measure_speeds
-from tidal_core.errors import InputError, TidalError
+from tidal_core.config import FROZEN, ProjectSettings
+from tidal_core.engine import devices, speed_trial
+from tidal_core.engine.speed_trial import QUICK_TURNS, Speeds, Step, Trial, Way, measure_speeds, quick_speeds, race
+from tidal_core.errors import InputError, Stopped, TidalError
 
 WAYS = {"float32", "float32, channels last", "bfloat16", "bfloat16, channels last"}
 
@@ -32,6 +35,80 @@ def test_only_what_is_much_faster_is_worth_a_change() -> None:
     assert faster.worth_changing_to("float32") == "bfloat16"
     assert faster.times("bfloat16", "float32") == 2.2
     assert faster.worth_changing_to("bfloat16") is None, "in use already"
+
+
+class Track:
+    """A clock that only the steps of made-up ways move on: the first of each ``slow_start`` times as far."""
+
+    def __init__(self, seconds: dict[Way, float], slow_start: float = 1.0) -> None:
+        self.seconds, self.slow_start, self.now = seconds, slow_start, 0.0
+        self.steps: list[Way] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def starts(self) -> dict[Way, Callable[[], Step]]:
+        return {way: functools.partial(self._start, way) for way in self.seconds}
+
+    def _start(self, way: Way) -> Step:
+        def step() -> None:
+            self.now += self.seconds[way] * (self.slow_start if way not in self.steps else 1)
+            self.steps.append(way)
+
+        return step
+
+
+FAST, SLOW, PLAIN = ("bfloat16", True), ("bfloat16", False), ("float32", True)
+
+
+def test_a_race_takes_turns_and_does_not_count_the_first_steps() -> None:
+    track = Track({PLAIN: 0.2, FAST: 0.1}, slow_start=2)
+
+    assert race(track.starts(), track.clock, 100.0) == pytest.approx({PLAIN: 0.2, FAST: 0.1})
+    assert track.steps == [PLAIN, FAST] * (QUICK_TURNS + 1)
+
+
+def test_a_race_ends_in_time_whatever_the_network() -> None:
+    track = Track({PLAIN: 0.5, FAST: 0.2, SLOW: 0.5})
+
+    assert race(track.starts(), track.clock, 2.5) == pytest.approx({PLAIN: 0.5, FAST: 0.2})
+    assert track.now <= 2.5
+
+
+def test_a_network_that_is_too_slow_to_compare_stays_as_it_is() -> None:
+    track = Track({PLAIN: 2.0, FAST: 1.0})
+
+    assert race(track.starts(), track.clock, 2.5) == {}
+    assert track.steps == [PLAIN]
+    assert Speeds("cpu", {}).worth_changing_to("float32") is None
+
+
+def test_a_race_stops_before_the_next_step_when_asked() -> None:
+    track = Track({PLAIN: 0.2, FAST: 0.1})
+    with pytest.raises(Stopped):
+        race(track.starts(), track.clock, 100.0, lambda: len(track.steps) == 3)
+
+    assert len(track.steps) == 3
+
+
+@pytest.mark.parametrize(("able", "expected"), [(True, WAYS), (False, {"float32", "float32, channels last"})])
+def test_a_short_trial_trains_only_ways_that_the_device_has_instructions_for(
+    monkeypatch: pytest.MonkeyPatch, able: bool, expected: set[str]
+) -> None:
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda _: able)
+    monkeypatch.setattr(speed_trial, "QUICK_SECONDS", 1e9)
+
+    assert set(quick_speeds(brief(), 8, 3).images_per_second) == expected
+
+
+def test_a_short_trial_of_a_frozen_body_computes_its_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed_trial, "QUICK_SECONDS", 1e9)
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda _: True)
+    able = quick_speeds(FROZEN, 8, 3)
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda _: False)
+
+    assert set(able.images_per_second) == {"float32, channels last", "bfloat16, channels last"}
+    assert quick_speeds(FROZEN, 8, 3).images_per_second == {}
 
 
 def test_a_trial_in_a_process_of_its_own_says_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """One run: what it keeps, how it goes on, that it can be repeated."""
 
 import itertools
+import json
 import os
 import re
 import resource
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from tests.experiments.made import TINY, WARM, make_dataset
+from tidal_core.engine.checkpoints import LATER
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
 from tidal_core.experiments.protocol import Arm, Protocol, start_of
@@ -179,6 +181,21 @@ def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"started with other settings \(protocol\)"):
         list(play(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
+
+
+def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path: Path) -> None:
+    whole = list(play(make_run(tmp_path / "whole")))
+    run = make_run(tmp_path / "older")
+    next(iter(play(run)))
+    header, *rounds = run.file.read_text().splitlines()
+    older = json.loads(header)
+    for name in LATER:
+        del older["protocol"]["train"][name]
+    run.file.write_text("\n".join([json.dumps(older), *rounds]) + "\n")
+
+    rest = list(play(run))
+
+    assert lasting(rest) == lasting(whole)[1:]
 
 
 def test_to_stop_leaves_the_round_to_be_done_again(tmp_path: Path) -> None:

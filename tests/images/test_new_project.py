@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists
 from tidal_core.images.new_project import new_project, suit
 from tidal_core.projects import open_project, project_slugs
@@ -28,6 +29,15 @@ def test_its_settings_suit_the_images_and_nothing_is_imported_yet(photos: Path) 
     assert [record.name for record in made.store.classes.all()] == ["rose", "daisy"]
     assert made.store.images.count() == 0
     made.close()
+
+
+def test_it_will_find_the_fastest_way_to_compute_and_a_project_of_before_will_not(photos: Path) -> None:
+    made = new_project("flowers", None)
+    assert made.settings.find_fastest
+    suit(made, str(photos))
+    assert made.settings.find_fastest
+    made.close()
+    assert not ProjectSettings.from_json("{}").find_fastest
 
 
 def test_a_size_that_was_chosen_stands(photos: Path) -> None:

@@ -11,11 +11,13 @@ from tests.helpers.finished import finish_round
 from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.tiny import tiny_project
 from tests.helpers.training import brief
+from tidal_core.config import PRESETS
 from tidal_core.engine.speed_trial import WAYS, Speeds, Trial, way_name
 from tidal_core.images.jobs import ImportJob, Job
 from tidal_core.records import ImportProblem, ImportReport
 from tidal_core.server.studio import Studio
 from tidal_core.ui import import_view
+from tidal_core.ui.project_parts import PRESET_WORDS
 
 PAGE = Path(__file__).parents[2] / "pages/project.py"
 
@@ -43,6 +45,10 @@ def photos(tmp_path: Path) -> Path:
             Image.new("RGB", (40 + i, 30), colour).save(folder / name / f"{i}.png")
     (folder / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff not a photo")
     return folder
+
+
+def test_every_training_that_can_be_chosen_has_words() -> None:
+    assert list(PRESET_WORDS) == list(PRESETS)
 
 
 def test_the_demo_is_made_when_it_is_opened_for_the_first_time(studio: Studio) -> None:
@@ -89,11 +95,13 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     shown = page()
     shown.number_input[0].set_value(50)
     next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
+    next(s for s in shown.selectbox if s.label == "Classes with few labels").set_value("weights")
     next(b for b in shown.button if b.label == "Save").click()
     shown.run()
     assert not shown.exception
     settings = studio.project("tiny").settings
     assert (settings.labels_per_round, settings.strategy) == (50, "tidal-margin")
+    assert settings.class_balance == "weights"
     assert settings.training_size == 8
 
 

@@ -6,7 +6,9 @@ alone (``epoch_generator``), so that a round resumed after epoch 12 draws in epo
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,10 @@ from tidal_core.records import TrainImages
 OPTIMIZER = "optimizer."
 FORMAT = "2"  # how the tensors are named; a file of another format is not resumed
 
+LATER = ("pretrained", "head_epochs", "layer_decay", "class_balance")
+"""Settings that came after ``FORMAT``: at their default they train as before, and a checkpoint does not know them."""
+_DEFAULTS = TrainConfig()
+
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
     """The source of one kind of chance in one epoch, on the CPU."""
@@ -33,8 +39,15 @@ def epoch_generator(seed: int, epoch: int) -> Generator:
 
 
 def fingerprint(config: TrainConfig, images: TrainImages, seeds: Seeds) -> str:
-    """Equal for two trainings that must end with the same weights when they start from the same."""
-    digest = hashlib.sha256(f"{config.to_json()} {seeds} {images.n_classes}".encode())
+    """Equal for two trainings that must end with the same weights when they start from the same.
+
+    A round that an earlier version began has the mark that it had there, so that an upgrade goes on with it.
+    """
+    values = dataclasses.asdict(config)
+    for name in LATER:
+        if values[name] == getattr(_DEFAULTS, name):
+            del values[name]
+    digest = hashlib.sha256(f"{json.dumps(values, sort_keys=True)} {seeds} {images.n_classes}".encode())
     digest.update(images.rows.tobytes())
     digest.update(images.labels.tobytes())
     return digest.hexdigest()

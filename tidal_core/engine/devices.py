@@ -15,6 +15,16 @@ def pick_device() -> torch.device:
     return torch.device("cpu")
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16; others imitate it, many times slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last: ARM's
+    return True
+
+
 def use_threads(device: torch.device, threads: int) -> None:
     """On the CPU compute with this many threads; elsewhere the setting is left alone.
 

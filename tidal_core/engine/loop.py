@@ -18,7 +18,7 @@ from torch import Tensor
 from tidal_core.engine.batches import Batches
 from tidal_core.engine.checkpoints import epoch_generator
 from tidal_core.engine.curve_recorder import CurveRecorder
-from tidal_core.engine.schedule import batches_of, learning_rate
+from tidal_core.engine.schedule import batches_of, learning_rate, still_epochs
 from tidal_core.engine.step import Step
 from tidal_core.engine.torch_internals import is_out_of_memory
 from tidal_core.engine.train_inputs import TrainInputs
@@ -75,6 +75,7 @@ class Loop:
     ) -> None:
         self.inputs, self.batches, self.step, self.batch_size = inputs, batches, step, batch_size
         self.epochs = inputs.epochs
+        self.still_epochs = still_epochs(inputs.config, inputs.n_images)
         self.notes = [] if note is None else [note]  # for the record of the epoch under way
         self.began, self.images_done, self.reported = time.monotonic(), 0, 0.0
 
@@ -82,6 +83,7 @@ class Loop:
         """One epoch; None if it was asked to stop."""
         inputs = self.inputs
         self._start_window(number)
+        inputs.model.hold_body(number <= self.still_epochs)
         epoch = EpochUnderWay(inputs, number, self.batch_size)
         while (index := epoch.index) is not None:
             if inputs.options.asked_to_stop():

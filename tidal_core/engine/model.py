@@ -24,6 +24,7 @@ from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone, ini
 from tidal_core.engine.backbones.frozen import FrozenHead
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
+from tidal_core.engine.pretrained import start_pretrained
 from tidal_core.errors import InputError
 from tidal_core.files import atomic
 from tidal_core.records import class_positions
@@ -74,6 +75,12 @@ class Model:
         for module in self.modules().values():
             module.train(mode)
         return self
+
+    def hold_body(self, still: bool) -> None:
+        """Let head and companions train alone: the body stands still, its norms in evaluation mode; or all of it."""
+        self.backbone.train(not still)
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(not still or name in self.backbone.class_rows)
 
     def eval(self) -> Self:
         """Switch to evaluation mode."""
@@ -165,8 +172,14 @@ class Model:
         n_classes: int,
         seeds: Seeds,
         body: Body = "trained",
+        *,
+        pretrained: bool = False,
     ) -> Self:
-        """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's."""
+        """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's.
+
+        With ``pretrained`` a body that trains has its published weights and normalises as they want; the rows of the
+        classes are fresh. Raises InputError where there are none, or their file is missing or another.
+        """
         generator = Generator().manual_seed(seeds.weights)
         if body == "frozen":
             backbone: Backbone = FrozenHead(BACKBONES[backbone_name].stage_channels, n_classes)
@@ -177,18 +190,22 @@ class Model:
             name: build_companion(name, backbone.stage_channels, n_classes, Generator().manual_seed(seeds.weights))
             for name in companion_names
         }
-        return cls(backbone_name, backbone, companions, n_classes)
+        model = cls(backbone_name, backbone, companions, n_classes)
+        if pretrained and not model.frozen:
+            preprocessing = start_pretrained(backbone, backbone_name)
+            model.mean, model.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+        return model
 
 
 def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch.device | None = None) -> Model:
-    """The model of a round with fresh weights, on ``device`` (default: the fastest).
+    """The model of a round as it starts, on ``device`` (default: the fastest): fresh or published weights.
 
     ``n_classes`` is the number of classes of the round, at least 1. The same seeds give the same weights on every
     device, and the same backbone with and without companions.
     """
     if n_classes < 1:
         raise InputError(f"a model needs at least one class and got {n_classes}; add a class on the Project page.")
-    model = Model.build(config.backbone, config.companions, n_classes, seeds, config.body)
+    model = Model.build(config.backbone, config.companions, n_classes, seeds, config.body, pretrained=config.pretrained)
     model.channels_last = config.channels_last
     return model.to(device or pick_device())
 

@@ -7,22 +7,33 @@ two seconds of one core. The worker does that while nobody waits (``rounds/worke
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from tidal_core.config import TrainConfig
 
+SCALE = "scale"  # key of a parameter group: its part of the learning rate
 
-def build_optimizer(config: TrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Moves ``parameters`` by their gradients; parameters without a gradient stay."""
+
+def build_optimizer(
+    config: TrainConfig, parameters: list[nn.Parameter], scales: Sequence[float] | None = None
+) -> torch.optim.Optimizer:
+    """Moves ``parameters`` by their gradients; parameters without a gradient stay.
+
+    ``scales``: for each parameter the part of the learning rate that it moves by (default: all of it).
+    """
+    by_scale: dict[float, list[nn.Parameter]] = defaultdict(list)
+    for parameter, scale in zip(parameters, scales or [1.0] * len(parameters), strict=True):
+        by_scale[scale].append(parameter)
+    groups = [{"params": members, SCALE: scale} for scale, members in by_scale.items()]
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+        return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(groups, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
 
 
 def load_torchs_optimizers() -> None:
@@ -31,9 +42,9 @@ def load_torchs_optimizers() -> None:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Make the next steps at this learning rate."""
+    """Make the next steps at this learning rate, each parameter at its part of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(SCALE, 1.0)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tidal_core.engine.backbones import BACKBONES, Backbone
 from tidal_core.engine.backbones.efficientnet_lite import STAGES
-from tidal_core.engine.published_weights import EMBEDDED, PretrainedWeights
+from tidal_core.engine.published_weights import EMBEDDED, Preprocessing, PretrainedWeights
 from tidal_core.errors import InputError
 
 
@@ -74,6 +74,16 @@ def build_pretrained(name: str) -> Backbone:
     backbone = BACKBONES[name](len(tensors[BACKBONES[name].class_rows[0]]))
     backbone.load_state_dict(tensors)
     return backbone.eval()
+
+
+def start_pretrained(backbone: Backbone, name: str) -> Preprocessing:
+    """Give ``backbone`` the embedded weights of ``name`` but for the classes, and say how they see pixels.
+
+    Raises InputError as ``load_embedded``.
+    """
+    tensors = {key: value for key, value in load_embedded(name).items() if key not in backbone.class_rows}
+    backbone.load_state_dict({**backbone.state_dict(), **tensors})
+    return EMBEDDED[name].preprocessing
 
 
 _PLACES = [(stage, number) for stage, (blocks, *_) in enumerate(STAGES) for number in range(blocks)]

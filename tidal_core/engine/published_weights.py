@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidal_core.config import PixelSpec
+from tidal_core.config import PixelSpec, Precision
 from tidal_core.engine.features.store import FeatureKey
 from tidal_core.errors import InputError
 
@@ -49,8 +49,8 @@ EMBEDDED: dict[str, PretrainedWeights] = {EFFICIENTNET_LITE0.backbone: EFFICIENT
 """Weights that need no download, by the name of their backbone."""
 
 
-def feature_key(backbone: str, pixels: PixelSpec) -> FeatureKey:
+def feature_key(backbone: str, pixels: PixelSpec, precision: Precision = "float32") -> FeatureKey:
     """What features of ``backbone`` are of, for squares like ``pixels``. Raises InputError where it has no weights."""
     if backbone not in EMBEDDED:
         raise InputError(f"there are no pretrained weights for {backbone!r}; choose one of {', '.join(EMBEDDED)}.")
-    return FeatureKey(backbone, EMBEDDED[backbone].sha256, pixels.size, pixels.fit, pixels.grayscale)
+    return FeatureKey(backbone, EMBEDDED[backbone].sha256, pixels.size, pixels.fit, pixels.grayscale, precision)

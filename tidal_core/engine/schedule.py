@@ -12,6 +12,11 @@ def planned_epochs(config: TrainConfig, n_images: int) -> int:
     return max(config.epochs, math.ceil(config.min_steps / batches_of(n_images, config.batch_size)))
 
 
+def still_epochs(config: TrainConfig, n_images: int) -> int:
+    """How many of the first epochs of a round train the head alone: the configured part of all of them."""
+    return math.ceil(planned_epochs(config, n_images) * config.head_epochs / config.epochs)
+
+
 def batches_of(n_images: int, batch_size: int) -> int:
     """Batches of an epoch."""
     return math.ceil(n_images / batch_size)

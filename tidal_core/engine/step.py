@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from tidal_core.config import TrainConfig
 from tidal_core.engine.companions import Companion
 from tidal_core.engine.model import Model
 from tidal_core.engine.optimizers import set_rate
-from tidal_core.method.tidal import TDTracker, tidal_loss
+from tidal_core.method.tidal import TDTracker, classification_loss, tidal_loss
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,11 @@ class Step:
         labels: Tensor,
         tracker: TDTracker | None,
         optimizer: torch.optim.Optimizer,
+        image_weights: Tensor | None = None,
     ) -> None:
         self.config, self.model, self.labels = config, model, labels  # labels (N,) on the device
         self.tracker, self.optimizer = tracker, optimizer
+        self.image_weights = image_weights  # (N,) on the device; None: all alike
         self.td = model.companions.get("td")
         self.others = [module for module in model.companions.values() if isinstance(module, Companion)]
         self.norms = [m for m in model.backbone.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -51,6 +52,7 @@ class Step:
         device = self.model.device
         index = index.to(device, non_blocking=True)
         labels = self.labels.index_select(0, index)  # (B,)
+        weights = self.image_weights.index_select(0, index) if self.image_weights is not None else None  # (B,)
         logits, features, td_logits = self._forward(batch)
         p = logits.detach().float().softmax(dim=1)  # (B, C)
         p_bar = None
@@ -58,9 +60,9 @@ class Step:
             p_bar = self.tracker.update(index, p)  # (B, C)
             self._counted = index, p
         if td_logits is not None and p_bar is not None:
-            loss, class_loss, td_loss = tidal_loss(logits, labels, td_logits, p_bar, self.config.td_weight)
+            loss, class_loss, td_loss = tidal_loss(logits, labels, td_logits, p_bar, self.config.td_weight, weights)
         else:
-            loss = class_loss = F.cross_entropy(logits.float(), labels)
+            loss = class_loss = classification_loss(logits, labels, weights)
             td_loss = torch.zeros_like(loss)
         for companion in self.others:
             loss = loss + companion.loss(features, labels, masks)
@@ -81,7 +83,7 @@ class Step:
             logits, features = self.model.forward(batch)
             td_logits = self.td(features) if self.td is not None else None
         for norm in self.norms if alone else ():
-            norm.train()
+            norm.train(self.model.backbone.training)  # not where the body stands still
         return logits, features, td_logits
 
     def undo(self) -> None:

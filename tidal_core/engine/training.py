@@ -22,9 +22,11 @@ import torch
 from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine.batches import AugmentedPixels, Batches, FeatureBatches, PixelBatches, open_pixels
 from tidal_core.engine.checkpoints import CheckpointFile, TrainingState, fingerprint
+from tidal_core.engine.class_weights import image_weights
 from tidal_core.engine.devices import use_threads
 from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.features.store import open_features
+from tidal_core.engine.layer_rates import rate_scales
 from tidal_core.engine.loop import Loop
 from tidal_core.engine.memory import check_memory
 from tidal_core.engine.model import Model
@@ -87,7 +89,9 @@ class Training(Iterator[EpochRecord]):
             checkpoint = file.restore() if file is not None else None
             batch_size = checkpoint.batch_size if checkpoint is not None else inputs.config.batch_size
             labels = torch.from_numpy(inputs.images.labels).to(self.device)
-            step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer)
+            weights = image_weights(inputs.config, inputs.images.labels)
+            weights_there = None if weights is None else torch.from_numpy(weights).to(self.device)
+            step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer, weights_there)
             loop = Loop(inputs, batches, step, batch_size=batch_size, note=memory_note)
             for epoch in range(checkpoint.epoch + 1 if checkpoint is not None else 1, inputs.epochs + 1):
                 record = loop.epoch(epoch)
@@ -101,12 +105,13 @@ class Training(Iterator[EpochRecord]):
             td_bar = None if state.tracker is None else state.tracker.mean().numpy()
             self.result = TrainResult(td_bar, inputs.epochs, loop.batch_size, state.heads)
         finally:
+            inputs.model.hold_body(False)
             inputs.model.eval()
             batches.close()
 
 
 def open_batches(inputs: TrainInputs) -> Batches:
-    """What the loop trains on; the model takes its mean and deviation.
+    """What the loop trains on; the model takes its mean and deviation, unless published weights have theirs.
 
     The images' pixels, augmented; or, where the body is frozen, the features that it gave of them once.
     """
@@ -114,6 +119,8 @@ def open_batches(inputs: TrainInputs) -> Batches:
     if model.frozen:
         return _open_features(inputs)
     pixels = PixelBatches(open_pixels(images.pixels), images.rows, model.device, inputs.options.place)
+    if config.pretrained:  # as its weights want them, whatever these images are like
+        return AugmentedPixels(pixels, config)
     try:
         mean, std = pixels.moments()
     except BaseException:
@@ -138,12 +145,13 @@ def start(inputs: TrainInputs) -> TrainingState:
     config, model = inputs.config, inputs.model
     model.channels_last = config.channels_last
     model.backbone.to(memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
+    scales = rate_scales(model, config.layer_decay)  # before compiling, which would compile for the look at it
     if config.compile:
         model.backbone.compile()
     model.train()
     tracker = TDTracker(inputs.n_images, model.n_classes, model.device) if inputs.tracks_dynamics else None
     heads = HeadHistory(inputs.epochs) if model.frozen else None
-    return TrainingState(model, build_optimizer(config, model.parameters()), tracker, heads)
+    return TrainingState(model, build_optimizer(config, model.parameters(), scales), tracker, heads)
 
 
 def checkpoint_file(inputs: TrainInputs, state: TrainingState) -> CheckpointFile | None:

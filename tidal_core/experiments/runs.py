@@ -116,7 +116,8 @@ class _State:
             about = {**run.header(), **_machine(self.device)}
             run.file.write_text(json.dumps(about) + "\n", encoding="utf-8")
             return
-        changed = sorted(key for key, value in run.header().items() if lines.header.get(key) != _plain(value))
+        before = _of_this_version(lines.header)
+        changed = sorted(key for key, value in run.header().items() if before.get(key) != _plain(value))
         if changed:
             raise InputError(
                 f"{run.file.name} was started with other settings ({', '.join(changed)}); choose another name for "
@@ -313,6 +314,14 @@ def _blind_view(rows: Int64, classes: int) -> PoolView:
         labelled_classes=np.empty(0, np.int64),
         class_counts=np.zeros(classes, np.int64),
     )
+
+
+def _of_this_version(header: dict[str, Any]) -> dict[str, Any]:
+    """A run's header, its protocol with the settings that came later, at their defaults: they change nothing."""
+    try:
+        return {**header, "protocol": _plain(asdict(Protocol.from_dict(header["protocol"])))}
+    except (InputError, KeyError):  # of a later version, or damaged: as it stands it is another one
+        return header
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ def new_project(
     """
     title = " ".join(name.split())
     settings = suggest_settings(source, title, options) if source else ProjectSettings(title=title)
+    settings = dataclasses.replace(settings, find_fastest=True)
     if size is not None:
         settings = dataclasses.replace(settings, training_size=size)
     return create(name, settings, classes)
@@ -35,4 +36,6 @@ def new_project(
 
 def suit(project: Project, source: str) -> None:
     """Settings for images whose source was named after the project was made; before their import. Raises InputError."""
-    project.store.settings.save(suggest_settings(source, project.title))
+    find_fastest = project.settings.find_fastest
+    suited = suggest_settings(source, project.title)
+    project.store.settings.save(dataclasses.replace(suited, find_fastest=find_fastest))

@@ -119,19 +119,38 @@ class TidalLoss(NamedTuple):
     """The loss of one batch, scalars, and its two parts before weighting."""
 
     total: Tensor
-    class_loss: Tensor  # mean cross-entropy of f
+    class_loss: Tensor  # mean cross-entropy of f, of weighted images if they have weights
     td_loss: Tensor  # mean KL(p-bar || p-tilde)
 
 
-def tidal_loss(logits: Tensor, labels: Tensor, td_logits: Tensor, p_bar: Tensor, weight: float = 1.0) -> TidalLoss:
+def tidal_loss(
+    logits: Tensor,
+    labels: Tensor,
+    td_logits: Tensor,
+    p_bar: Tensor,
+    weight: float = 1.0,
+    image_weights: Tensor | None = None,
+) -> TidalLoss:
     """Mean cross-entropy of f plus ``weight`` (lambda) times the mean KL(p-bar || softmax(m)).
 
     logits and td_logits (B, C), labels (B,) int64, p_bar (B, C) rows that sum to 1. p-bar is a target: it gets no
-    gradient. f's body gets the gradient of both parts.
+    gradient. f's body gets the gradient of both parts. ``image_weights``: see ``classification_loss``; every image's
+    dynamics count alike.
     """
-    class_loss = F.cross_entropy(logits.float(), labels)
+    class_loss = classification_loss(logits, labels, image_weights)
     td_loss = td_divergence(p_bar, td_logits)
     return TidalLoss(class_loss + weight * td_loss, class_loss, td_loss)
+
+
+def classification_loss(logits: Tensor, labels: Tensor, image_weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of logits (B, C), a scalar; each image counts by its weight (B,), which is 1 without them.
+
+    The sum is divided by B, not by the weights that happen to be in the batch: over an epoch every image then counts
+    for exactly its weight, however the batches fell.
+    """
+    if image_weights is None:
+        return F.cross_entropy(logits.float(), labels)
+    return (F.cross_entropy(logits.float(), labels, reduction="none") * image_weights).mean()
 
 
 def td_divergence(p_bar: Tensor, td_logits: Tensor) -> Tensor:

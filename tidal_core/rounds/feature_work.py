@@ -66,7 +66,7 @@ def compute_some(
         if store.key != getattr(wanted(project), "key", None):
             return True
         extract(
-            extractor_of(store.key.backbone),
+            extractor_of(store.key.backbone, store.key.precision),
             project.pixels,
             store,
             missing[: AT_ONCE if project.store.rounds.latest() is not None else AT_ONCE_AT_FIRST],

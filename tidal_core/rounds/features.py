@@ -26,7 +26,7 @@ def wanted(project: Project) -> FeatureStore | None:
     config = project.settings.train_config()
     if config.body != "frozen":
         return None
-    return FeatureStore(project.features, feature_key(config.backbone, cached_spec(project)))
+    return FeatureStore(project.features, feature_key(config.backbone, cached_spec(project), config.precision))
 
 
 def in_use(project: Project) -> FeatureStore | None:

@@ -186,7 +186,7 @@ class RoundRun:
         if self.features is None:
             return
         extract(
-            extractor_of(self.features.key.backbone),
+            extractor_of(self.features.key.backbone, self.features.key.precision),
             self.project.pixels,
             self.features,
             self.store.images.pixel_rows(np.union1d(self.image_ids, self.store.answers.answered_images())),

@@ -16,6 +16,7 @@ from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalErro
 from tidal_core.images.pixels import is_waiting
 from tidal_core.records import FeatureProgress, RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
+from tidal_core.rounds.fastest import settle_speed
 from tidal_core.rounds.feature_work import FeatureWork
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ class Worker:
             due = round_due(project)
             if not (due.ready or (asked and due.startable)):
                 return self.rounds_expected and self._compute_features(project)
+            if not settle_speed(project, should_stop=self._stop.is_set):
+                return False
             try:
                 record = claim_round(project, started_by="person" if asked else "labels")
             except (RoundStateError, TidalError) as error:

@@ -101,7 +101,8 @@ def _map(
     if isinstance(_rows, ExactMapRows):
         values = _rows.mean, _rows.variability, _rows.correctness
     else:
-        values = tuple(_rows.statistics[name] for name in ("confidence", "variability", "correctness"))
+        statistics = _rows.statistics
+        values = statistics["confidence"], statistics["variability"], statistics["correctness"]
     info = figures.map_info(_rows.image_ids, list(_rows.names), *values, _group, members)
     return info, figures.map_figure(info, theme, by="correctness" if by_correctness else "group")
 

@@ -11,7 +11,7 @@ from typing import cast
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.config import Augmentation, Fit, SuggestionMode
+from tidal_core.config import Augmentation, ClassBalance, Fit, SuggestionMode
 from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.projects import Project
@@ -21,12 +21,17 @@ from tidal_core.ui.runtime import get_studio
 
 PRESET_WORDS = {
     "quick": "Quick: up to a minute per round on a laptop",
+    "fine-tune": "Fine-tune: a whole ImageNet model; for those with a GPU or time",
     "paper": "Paper: ResNet-18, 200 epochs; needs a GPU",
 }
 AUGMENTATION_WORDS = {
     "crop": "Shift images a little",
     "flip-crop": "Shift and mirror images (not for letters and digits)",
     "none": "Leave images as they are",
+}
+BALANCE_WORDS = {
+    "none": "Every label counts the same",
+    "weights": "Every class counts the same, however few labels it has",
 }
 FIT_WORDS = {
     "crop": "Crop to a square",
@@ -104,6 +109,9 @@ def settings_form(project: Project) -> None:
         )
         preset = choice("Training", PRESET_WORDS, now.preset)
         augmentation = choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation)
+        balance = choice(
+            "Classes with few labels", BALANCE_WORDS, now.class_balance, help="The training Paper ignores this."
+        )
         suggestions = choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions)
         audit = st.slider(
             "Share of images picked at random, only to measure accuracy",
@@ -137,6 +145,7 @@ def settings_form(project: Project) -> None:
                     strategy=strategy,
                     preset=preset,
                     augmentation=cast("Augmentation", augmentation),
+                    class_balance=cast("ClassBalance", balance),
                     suggestions=cast("SuggestionMode", suggestions),
                     audit_share=float(audit),
                     training_size=int(size),

@@ -8,6 +8,7 @@ import streamlit as st
 
 from tidal_core.engine.speed_trial import WAYS, WORTH, Trial, way_name
 from tidal_core.projects import Project
+from tidal_core.rounds.fastest import DEVICES
 from tidal_core.ui.forms import attempt
 from tidal_core.ui.runtime import get_studio
 
@@ -26,6 +27,8 @@ def speed_settings(project: Project) -> None:
     key = f"speed-{project.slug}-{settings.preset}-{settings.training_size}"
     trial: Trial | None = st.session_state.get(key)
     with st.expander("Speed of training", expanded=trial is not None):
+        if settings.find_fastest and settings.preset != "paper":
+            st.write("Before its first round this project finds its fastest setting by itself, in seconds.")
         st.write(
             f"Rounds train with {WORDS[now]}. Graphics cards are often faster with 16 bits, processors "
             "mostly slower; results differ slightly. A trial of the training chosen above finds the fastest on this "
@@ -57,7 +60,6 @@ def _result(project: Project, trial: Trial, now: str) -> None:
     found = attempt(trial.result)
     if found is None:
         return
-    device = {"cpu": "the processor", "cuda": "the graphics card", "mps": "the graphics processor"}
     speeds = found.images_per_second
     st.dataframe(
         {
@@ -71,7 +73,7 @@ def _result(project: Project, trial: Trial, now: str) -> None:
     best = found.worth_changing_to(now)
     if best is None:
         st.caption(
-            f"On {device.get(found.device, found.device)} no setting is at least {WORTH:g} times as fast as now."
+            f"On {DEVICES.get(found.device, found.device)} no setting is at least {WORTH:g} times as fast as now."
         )
         return
     if st.button(
@@ -80,7 +82,9 @@ def _result(project: Project, trial: Trial, now: str) -> None:
         type="primary",
     ):
         precision, channels_last = next(way for way in WAYS if way_name(*way) == best)
-        changed = dataclasses.replace(project.settings, precision=precision, channels_last=channels_last)
+        changed = dataclasses.replace(
+            project.settings, precision=precision, channels_last=channels_last, find_fastest=False
+        )
         if attempt(lambda: get_studio().change_settings(project, changed)) is not None:
             st.rerun()
 

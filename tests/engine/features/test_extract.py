@@ -24,6 +24,8 @@ from tidal_core.records import FeatureProgress, UInt8
 
 NAME = EFFICIENTNET_LITE0.backbone
 CPU = torch.device("cpu")
+FOLDER_BEFORE_PRECISIONS = "06c17df69e"
+"""The end of the folder's name for features in 32 bits, as the first version with features named it."""
 DAISY = 985  # of ImageNet's 1,000 classes
 
 
@@ -67,6 +69,20 @@ def test_the_features_are_the_pooled_stages_of_the_unfolded_network(body: Backbo
     assert features.dtype == np.float16
     assert features.shape == (11, sum(body.stage_channels))
     np.testing.assert_allclose(features, stages, rtol=2e-2, atol=2e-2)
+
+
+def test_sixteen_bits_give_nearly_the_same_features_and_a_folder_of_their_own(extractor: Extractor) -> None:
+    images = squares(6, 48)
+    exact = extractor(images).astype(np.float64)
+
+    rough = Extractor(NAME, device=CPU, precision="bfloat16")(images).astype(np.float64)
+
+    cosine = (exact * rough).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
+    assert (cosine > 0.99).all()
+    assert not np.array_equal(exact, rough)
+    keys = [feature_key(NAME, PixelSpec(48)), feature_key(NAME, PixelSpec(48), "bfloat16")]
+    assert len({key.name for key in keys}) == 2
+    assert keys[0].name == f"{NAME}-48-{FOLDER_BEFORE_PRECISIONS}"
 
 
 def test_an_image_alone_has_the_features_it_has_in_company(extractor: Extractor) -> None:

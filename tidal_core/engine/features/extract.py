@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tidal_core.config import Precision
 from tidal_core.engine.batches import open_pixels
 from tidal_core.engine.devices import pick_device, use_threads
 from tidal_core.engine.features.store import FeatureStore, Float16
@@ -33,13 +34,21 @@ Progress = Callable[[FeatureProgress], None]
 class Extractor:
     """A pretrained body, ready to compute: uint8 squares (n, S, S, 3) to float16 features (n, D)."""
 
-    def __init__(self, name: str, *, device: torch.device | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        device: torch.device | None = None,
+        threads: int = 1,
+        precision: Precision = "float32",
+    ) -> None:
         """Raises InputError where the weights of ``name`` are not to be had."""
         self.device, self.threads = device or pick_device(), threads
         self.preprocessing: Preprocessing = EMBEDDED[name].preprocessing
         body = folded(build_pretrained(name))
         self.stage_channels = tuple(body.stage_channels)
-        self._body = body.to(self.device).to(memory_format=torch.channels_last)
+        self._kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self._body = body.to(self.device, self._kind).to(memory_format=torch.channels_last)
         std = torch.tensor(self.preprocessing.std, device=self.device)
         self._scale = (1 / (255 * std)).view(1, 3, 1, 1)
         self._shift = (torch.tensor(self.preprocessing.mean, device=self.device) / std).view(1, 3, 1, 1)
@@ -60,14 +69,14 @@ class Extractor:
     def _batch(self, images: Tensor) -> Tensor:
         # (B, S, S, 3) as pixels lie in the file is (B, 3, S, S) channels last without a copy.
         x = torch.mul(images.permute(0, 3, 1, 2), self._scale).sub_(self._shift)
-        _, stages = self._body(x)
-        return torch.cat([pooled(stage) for stage in stages], dim=1).half()
+        _, stages = self._body(x.to(self._kind))
+        return torch.cat([pooled(stage.float()) for stage in stages], dim=1).half()
 
 
 @cache
-def extractor_of(name: str) -> Extractor:
-    """The extractor of backbone ``name`` on the fastest device, made once a process. Raises InputError."""
-    return Extractor(name)
+def extractor_of(backbone: str, precision: Precision) -> Extractor:
+    """The extractor of a backbone on the fastest device, made once a process. Raises InputError."""
+    return Extractor(backbone, precision=precision)
 
 
 def extract(

@@ -23,6 +23,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tidal_core.config import Precision
 from tidal_core.errors import InputError
 from tidal_core.records import Float32, Int64
 
@@ -40,11 +41,15 @@ class FeatureKey:
     side: int  # pixels of the squares
     fit: str
     grayscale: bool
+    precision: Precision = "float32"  # that the body computes with
 
     @property
     def name(self) -> str:
         """A folder name: readable, and different for different features."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        values = asdict(self)
+        if self.precision == "float32":  # features of a version that knew no other keep their folder
+            del values["precision"]
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.backbone.replace('/', '-')}-{self.side}-{digest[:10]}"
 
 
