@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from tidal_core.config import Body, Seeds, TrainConfig
-from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone, initialise
+from tidal_core.engine.backbones import Backbone, build_backbone, initialise, stage_channels
 from tidal_core.engine.backbones.frozen import FrozenHead
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
@@ -138,6 +138,7 @@ class Model:
         metadata = {
             "backbone": self.backbone_name,
             "body": "frozen" if self.frozen else "trained",
+            "stage_channels": json.dumps(self.backbone.stage_channels),  # so that a head opens without its body
             "companions": json.dumps(list(self.companions)),
             "n_classes": str(self.n_classes),
             "channels_last": json.dumps(self.channels_last),
@@ -152,7 +153,9 @@ class Model:
             raise InputError(f"{path} does not hold the weights of a model; choose a file that a round has saved.")
         companions = tuple(json.loads(metadata["companions"]))
         body: Body = "frozen" if metadata.get("body") == "frozen" else "trained"
-        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body)
+        # A file of an earlier version has no channels, and a body that states its own.
+        channels = json.loads(metadata.get("stage_channels", "null"))
+        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body, channels)
         model.load_state(tensors)
         model.channels_last = json.loads(metadata["channels_last"])
         return model.to(device or pick_device())
@@ -165,11 +168,15 @@ class Model:
         n_classes: int,
         seeds: Seeds,
         body: Body = "trained",
+        channels: Sequence[int] | None = None,
     ) -> Self:
-        """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's."""
+        """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's.
+
+        ``channels``: of the stages of a frozen body, default those that ``backbone_name`` has now.
+        """
         generator = Generator().manual_seed(seeds.weights)
         if body == "frozen":
-            backbone: Backbone = FrozenHead(BACKBONES[backbone_name].stage_channels, n_classes)
+            backbone: Backbone = FrozenHead(channels or stage_channels(backbone_name), n_classes)
             initialise(backbone, generator)
         else:
             backbone = build_backbone(backbone_name, n_classes, generator)
