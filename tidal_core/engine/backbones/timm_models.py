@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tidal_core.engine.backbones.base import Backbone
 from tidal_core.engine.backbones.torchvision_models import resized
 from tidal_core.engine.preprocessing import Interpolation, Preprocessing
-from tidal_core.engine.published_weights import TIMM, describe
+from tidal_core.engine.published_weights import DEFAULT, TIMM, describe
 from tidal_core.errors import InputError
 
 STAGES = 4  # of which the last is the pooled vector
@@ -109,5 +109,5 @@ def _create(name: str, weights: Path | None) -> Any:
     file = {"file": str(weights)} if weights is not None else None
     body = timm.create_model(model, pretrained=weights is not None, pretrained_cfg_overlay=file, num_classes=0)
     if not hasattr(body, "forward_intermediates") or not hasattr(body, "feature_info"):
-        raise InputError(f"{name} does not give out what its layers compute; choose another model of timm.")
+        raise InputError(f"{name} does not give out what its layers compute; choose another, such as {DEFAULT}.")
     return body
