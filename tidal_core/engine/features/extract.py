@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from tidal_core.config import Precision
+from tidal_core.engine.backbones.torchvision_models import resized
 from tidal_core.engine.batches import open_pixels
 from tidal_core.engine.devices import pick_device, use_threads
+from tidal_core.engine.downloads import DownloadProgress
 from tidal_core.engine.features.store import FeatureStore, Float16
 from tidal_core.engine.folding import folded
-from tidal_core.engine.pretrained import build_pretrained
-from tidal_core.engine.published_weights import EMBEDDED, Preprocessing
+from tidal_core.engine.preprocessing import Preprocessing
+from tidal_core.engine.pretrained import build_pretrained, preprocessing_of
 from tidal_core.method.tidal import pooled
 from tidal_core.records import FeatureProgress, Int64, UInt8
 
@@ -41,11 +43,15 @@ class Extractor:
         device: torch.device | None = None,
         threads: int = 1,
         precision: Precision = "float32",
+        download: DownloadProgress | None = None,
     ) -> None:
-        """Raises InputError where the weights of ``name`` are not to be had."""
+        """``download`` hears of the weights if they are fetched: bytes so far, bytes in all.
+
+        Raises InputError where the weights of ``name`` are not to be had.
+        """
         self.device, self.threads = device or pick_device(), threads
-        self.preprocessing: Preprocessing = EMBEDDED[name].preprocessing
-        body = folded(build_pretrained(name))
+        self.preprocessing: Preprocessing = preprocessing_of(name)
+        body = folded(build_pretrained(name, progress=download))
         self.stage_channels = tuple(body.stage_channels)
         self._kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self._body = body.to(self.device, self._kind).to(memory_format=torch.channels_last)
@@ -68,7 +74,11 @@ class Extractor:
 
     def _batch(self, images: Tensor) -> Tensor:
         # (B, S, S, 3) as pixels lie in the file is (B, 3, S, S) channels last without a copy.
-        x = torch.mul(images.permute(0, 3, 1, 2), self._scale).sub_(self._shift)
+        x = images.permute(0, 3, 1, 2)
+        if self.preprocessing.resizes:
+            # Bicubic curves leave the range of pixels at sharp edges.
+            x = resized(x.float(), self.preprocessing.side, self.preprocessing.interpolation).clamp(0, 255)
+        x = torch.mul(x, self._scale).sub_(self._shift)
         _, stages = self._body(x.to(self._kind))
         return torch.cat([pooled(stage.float()) for stage in stages], dim=1).half()
 
