@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core.ui import looking, progress_view
+from tidal_core.ui import looking, progress_view, trust_view
 from tidal_core.ui.runtime import current_project
 
 project = current_project()
@@ -27,5 +27,7 @@ else:
     progress_view.advice(project, done, found)
     if found is not None:
         progress_view.classes(project, done[-1], found.part)
-    progress_view.quality(project, done)
+        trust_view.calibration(project, done[-1], found.part)
+    trust_view.quality(project, done)
+    trust_view.pool_quality(project, done)
 looking.watch(project, seen)

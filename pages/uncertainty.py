@@ -60,6 +60,7 @@ else:
     left, right = st.columns(2, gap="large")
     with left:
         pool_view.scatter(project, newest, table)
+        pool_view.exact(project, newest, table)
     with right:
         pool_view.agreement(project, table, known)
         pool_view.by_class(project, newest, table, estimator)

@@ -154,6 +154,12 @@ Every round starts from the published weights: what a round with fewer labels ha
 PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "frozen": FROZEN, "fine-tune": FINE_TUNE, "paper": PAPER}
 
 
+PRETRAINED_PRESETS = ("frozen", "fine-tune")
+"""Trainings that begin with a network that knows photos; which one: ``ProjectSettings.backbone``."""
+
+PRETRAINED_FROM = 48  # pixels of the shortest side: smaller images hold too little for a network that knows photos
+
+
 @dataclass(frozen=True)
 class PixelSpec(JsonConfig):
     """What the squares of a project's pixel cache are."""
@@ -181,6 +187,7 @@ class ProjectSettings(JsonConfig):
     rounds_enabled: bool = True  # off: labels are kept, nothing trains
     strategy: str = "tidal-entropy"
     preset: str = "quick"
+    backbone: str = "efficientnet-lite0"  # of the trainings in PRETRAINED_PRESETS
     augmentation: Augmentation = "crop"
     class_balance: ClassBalance = "none"
     precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
@@ -219,6 +226,8 @@ class ProjectSettings(JsonConfig):
     def train_config(self) -> TrainConfig:
         """What the next round trains with."""
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
+        if self.preset in PRETRAINED_PRESETS:
+            config = dataclasses.replace(config, backbone=self.backbone)
         if self.preset == "paper" or config.body == "frozen":
             return config
         return dataclasses.replace(config, augmentation=self.augmentation, class_balance=self.class_balance)

@@ -74,7 +74,9 @@ def test_a_pretrained_model_has_the_published_body_a_fresh_head_and_the_pixels_t
 
 
 def test_a_network_without_published_weights_is_refused_with_those_that_have_some() -> None:
-    with pytest.raises(InputError, match="no embedded weights for 'small'; choose one of efficientnet-lite0"):
+    with pytest.raises(
+        InputError, match="no pretrained weights for 'small'; choose another, such as efficientnet-lite0"
+    ):
         build_model(brief(pretrained=True), 3, Seeds(), CPU)
 
 

@@ -93,6 +93,14 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     observed, final_of = rng.dirichlet(np.ones(10), 20), np.eye(10)[[3] * 20]
     of_round = stopping.quality(observed, 0.7 * observed + 0.03, final_of)
     quality = progress.quality_info([1, 2, 3], [of_round] * 3)
+    of_pool = progress.pool_quality_info([1, 2], [300, 280], [0.3, 0.2], [0.5, 0.4], [0.7, np.nan])
+    exact = uncertainty.scatter_info(
+        np.arange(50), rng.uniform(-0.5, 1, 50), rng.uniform(-0.5, 1, 50), np.arange(50) < 5,
+        names=("predicted margin", "exact margin"),
+    )  # fmt: skip
+    unlabelled = life_figures.life_info(
+        np.arange(1, 41), curves()[:, 0], CLASSES, 3, role="prediction", window_of_p_bar=np.arange(40) > 20
+    )
     per_class, confusions = progress.per_class_info(CLASSES, matrix), progress.confusion_info(CLASSES, matrix)
     return {
         "round": (live, lambda theme: training.round_figure(live, theme)),
@@ -111,6 +119,9 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
         "per class": (per_class, lambda theme: progress.per_class_figure(per_class, theme)),
         "confusion": (confusions, lambda theme: progress.confusion_figure(confusions, theme)),
         "quality": (quality, lambda theme: progress.quality_figure(quality, theme)),
+        "pool quality": (of_pool, lambda theme: progress.pool_quality_figure(of_pool, theme)),
+        "exact": (exact, lambda theme: uncertainty.exact_figure(exact, theme)),
+        "life without a label": (unlabelled, lambda theme: life_figures.life_figure(unlabelled, theme)),
         **theory_figures(),
         **experiments_figures(),
     }

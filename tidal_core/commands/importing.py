@@ -25,6 +25,15 @@ class LabelSource(StrEnum):
     ANSWERS = "answers"
 
 
+class Training(StrEnum):
+    """What a new project trains with, as in ``config.PRESETS``."""
+
+    FROZEN = "frozen"
+    QUICK = "quick"
+    FINE_TUNE = "fine-tune"
+    PAPER = "paper"
+
+
 def import_(
     source: Annotated[
         str, typer.Argument(help="A folder of images, an archive, a table, or an address such as s3://bucket/photos.")
@@ -43,6 +52,15 @@ def import_(
             help="New projects only: width and height in pixels of the images that the model sees.",
             min=8,
             max=512,
+            show_default="chosen to suit the images",
+        ),
+    ] = None,
+    model: Annotated[
+        Training | None,
+        typer.Option(
+            help="New projects only: what trains. frozen: a pretrained model that knows photos already. quick: a small "
+            "network that learns from nothing. fine-tune: a whole pretrained network. paper: ResNet-18 as in the "
+            "paper; needs a GPU.",
             show_default="chosen to suit the images",
         ),
     ] = None,
@@ -68,7 +86,7 @@ def import_(
     from tidal_core.images.importers import guessed_columns
     from tidal_core.images.importers.base import Columns, ImportOptions
     from tidal_core.images.ingest import LabelUse, ingest
-    from tidal_core.images.new_project import new_project
+    from tidal_core.images.new_project import new_project, reason_of
     from tidal_core.images.reports import keep_problems, report_in_words
     from tidal_core.projects import open_project, project_slugs, slugify
     from tidal_core.server.owner_client import owner_of
@@ -83,7 +101,8 @@ def import_(
             escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
         )
     if is_new:
-        project = new_project(name, source, size=size, options=options)
+        project = new_project(name, source, size=size, preset=None if model is None else model.value, options=options)
+        out.print(escape(f"{reason_of(project)} Change it on the Project page, or with --model."), soft_wrap=True)
     else:
         try:
             project = open_project(slug)

@@ -95,9 +95,16 @@ class Model:
         return logits, features
 
     def head(self) -> tuple[Tensor, Tensor]:
-        """Weight (C, D) and bias (C,) of the linear layer by which a frozen model classifies ``head_input``."""
-        weight = cast(FrozenHead, self.backbone).weight()
-        return weight, weight.new_zeros(len(weight))
+        """Weight (C, D) and bias (C,) of the linear layer that classifies: of ``head_input`` where the body is frozen.
+
+        There the rows are the directions of the classes at their scale, and the bias is 0.
+        """
+        if isinstance(self.backbone, FrozenHead):
+            weight = self.backbone.weight()
+            return weight, weight.new_zeros(len(weight))
+        parameters = dict(self.backbone.named_parameters())
+        weight, bias = (parameters[name] for name in self.backbone.class_rows)
+        return weight, bias
 
     def head_input(self, features: Tensor) -> Tensor:
         """What a frozen model's linear layer reads (B, D) of the features (B, all stages) of images."""

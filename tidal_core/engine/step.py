@@ -79,7 +79,9 @@ class Step:
         alone = len(batch) == 1  # one image has no deviation to divide by: use the running one
         for norm in self.norms if alone else ():
             norm.eval()
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        # Of a frozen body the precision is that of computing its features; its head is small and trains in float32.
+        half = self.config.precision == "bfloat16" and not self.model.frozen
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=half):
             logits, features = self.model.forward(batch)
             td_logits = self.td(features) if self.td is not None else None
         for norm in self.norms if alone else ():

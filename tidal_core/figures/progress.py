@@ -326,3 +326,60 @@ def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
     figure.update_yaxes(rangemode="tozero", nticks=6)
     figure.update_xaxes(tickformat=",d", dtick=1 if len(info.round) <= 12 else None)
     return figure
+
+
+class PoolQualityInfo(NamedTuple):
+    """How well each round predicts the exact dynamics of its whole pool; arrays are (R,)."""
+
+    round: Int64
+    images: Int64
+    module: Float64  # mean KL(exact || predicted by the TD module), nats
+    final: Float64  # mean KL(exact || final prediction), nats
+    correlation: Float64  # Spearman's of the margins, predicted by the module and exact; NaN where there is none
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """One row per round."""
+        return {
+            "round": self.round.tolist(),
+            "images": self.images.tolist(),
+            "divergence of the TD module": self.module.tolist(),
+            "divergence of the final prediction": self.final.tolist(),
+            "rank correlation of the margins": self.correlation.tolist(),
+        }
+
+
+def pool_quality_info(
+    rounds: ArrayLike, images: ArrayLike, module: ArrayLike, final: ArrayLike, correlation: ArrayLike
+) -> PoolQualityInfo:
+    """Each (R,), oldest round first."""
+    return PoolQualityInfo(
+        np.asarray(rounds, dtype=np.int64),
+        np.asarray(images, dtype=np.int64),
+        np.asarray(module, dtype=np.float64),
+        np.asarray(final, dtype=np.float64),
+        np.asarray(correlation, dtype=np.float64),
+    )
+
+
+def pool_quality_figure(info: PoolQualityInfo, theme: Theme) -> go.Figure:
+    """Divergence from the exact dynamics over the rounds, of the TD module and of the final prediction."""
+    figure = palettes.base_figure(theme, x="Round", y="Divergence (nats)", height=320)
+    for name, values, colour, symbol in (
+        ("TD module", info.module, DYNAMICS, "circle"),
+        ("Final prediction", info.final, FINAL, "diamond"),
+    ):
+        figure.add_scatter(
+            x=info.round,
+            y=values,
+            customdata=np.stack([info.images, info.correlation], axis=1),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"color": colour, "size": 9, "symbol": symbol},
+            hovertemplate=f"{name}, round %{{x}}<br>divergence %{{y:.2f}} on %{{customdata[0]:,.0f}} images"
+            + ("<br>rank correlation %{customdata[1]:.2f}" if name == "TD module" else "")
+            + "<extra></extra>",
+        )
+    figure.update_yaxes(rangemode="tozero", nticks=6)
+    figure.update_xaxes(tickformat=",d", dtick=1 if len(info.round) <= 12 else None)
+    return figure

@@ -100,37 +100,39 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
 
 
 class ScatterInfo(NamedTuple):
-    """Prediction entropy against dynamics entropy of pool images (N,), and which were queried."""
+    """Two scores of pool images (N,), and which were queried."""
 
     image: Int64
-    prediction: Float64  # entropy of the final prediction
-    dynamics: Float64  # entropy of the training dynamics
+    x: Float64
+    y: Float64
     queried: Bools
     correlation: float  # Spearman's, over the whole pool; NaN when one of them does not vary
     pool: int  # images behind the correlation; more than N when only a part is drawn
+    names: tuple[str, str]  # of the two scores
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per image drawn."""
         return {
             "image": self.image.tolist(),
-            "prediction entropy": self.prediction.tolist(),
-            "dynamics entropy": self.dynamics.tolist(),
+            self.names[0]: self.x.tolist(),
+            self.names[1]: self.y.tolist(),
             "asked": self.queried.tolist(),
         }
 
 
 def scatter_info(
     image: ArrayLike,
-    prediction: ArrayLike,
-    dynamics: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
     queried: ArrayLike,
     *,
+    names: tuple[str, str] = ("prediction entropy", "dynamics entropy"),
     most: int = 6_000,
     seed: int = 0,
 ) -> ScatterInfo:
-    """Both entropies of the pool (N,); all queried images and a random part of the others, at most ``most`` in all."""
+    """Both scores of the pool (N,); all queried images and a random part of the others, at most ``most`` in all."""
     ids = np.asarray(image, dtype=np.int64)
-    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(dynamics, dtype=np.float64)
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     marked = np.asarray(queried, dtype=np.bool_)
     correlation = rank_correlation(x, y)
     keep = np.flatnonzero(marked)[:most]
@@ -139,16 +141,25 @@ def scatter_info(
     if len(others) > room:
         others = np.random.default_rng(seed).choice(others, room, replace=False)
     drawn = np.sort(np.concatenate([keep, others]))
-    return ScatterInfo(ids[drawn], x[drawn], y[drawn], marked[drawn], correlation, len(ids))
+    return ScatterInfo(ids[drawn], x[drawn], y[drawn], marked[drawn], correlation, len(ids), names)
 
 
 def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
     """Each image of the pool; above the diagonal its dynamics are less settled than its final prediction."""
-    figure = palettes.base_figure(theme, x="Prediction entropy", y="Dynamics entropy", height=430)
-    top = float(max(info.prediction.max(initial=0.1), info.dynamics.max(initial=0.1))) * 1.04
+    top = float(max(info.x.max(initial=0.1), info.y.max(initial=0.1))) * 1.04
+    return _scatter(info, theme, ("Prediction entropy", "Dynamics entropy"), -0.02 * top, top)
+
+
+def exact_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
+    """Each image of the pool: the margin that the module predicts, and the exact one; equal on the diagonal."""
+    return _scatter(info, theme, ("Margin predicted by the TD module", "Exact margin"), -1.02, 1.02)
+
+
+def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: float, high: float) -> go.Figure:
+    figure = palettes.base_figure(theme, x=titles[0], y=titles[1], height=430)
     figure.add_scatter(
-        x=[0, top],
-        y=[0, top],
+        x=[low, high],
+        y=[low, high],
         mode="lines",
         line={"color": theme.grid, "width": 1.5},
         hoverinfo="skip",
@@ -157,18 +168,18 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
     for name, images, size in (("remaining", ~info.queried, 5), ("asked", info.queried, 8)):
         if images.any():
             figure.add_scattergl(
-                x=info.prediction[images].astype(np.float32),
-                y=info.dynamics[images].astype(np.float32),
+                x=info.x[images].astype(np.float32),
+                y=info.y[images].astype(np.float32),
                 customdata=info.image[images].astype(np.int32),
                 name=name.capitalize(),
                 mode="markers",
                 marker={"color": GROUP_COLOURS[name], "size": size, "opacity": 0.75},
-                hovertemplate=f"image %{{customdata}}, {name}<br>prediction %{{x:.2f}}, dynamics %{{y:.2f}}"
+                hovertemplate=f"image %{{customdata}}, {name}<br>{info.names[0]} %{{x:.2f}}, {info.names[1]} %{{y:.2f}}"
                 "<extra></extra>",
             )
     figure.update_layout(dragmode="pan")
-    figure.update_xaxes(range=[-0.02 * top, top], nticks=6)
-    figure.update_yaxes(range=[-0.02 * top, top], nticks=6)
+    figure.update_xaxes(range=[low, high], nticks=6)
+    figure.update_yaxes(range=[low, high], nticks=6)
     return figure
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import median
 
 from tidal_core import strategies
-from tidal_core.config import RoundConfig, Seeds
+from tidal_core.config import RoundConfig, Seeds, TrainConfig
 from tidal_core.errors import TidalError
 from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
@@ -110,6 +111,22 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
     )
     store.log.add(f"Round {record.id} started with {len(labels.image_ids)} labels.", round_id=record.id)
     return record
+
+
+def usual_seconds(project: Project, last: int = 5) -> float | None:
+    """How long a round takes: the median of the last finished ones that trained as the next will; None without one."""
+    now = project.settings.train_config()
+    took = [
+        (record.finished_at - record.started_at).total_seconds()
+        for record in project.store.rounds.all()
+        if record.state is RoundState.DONE and record.started_at is not None and record.finished_at is not None
+        if _trains_as(RoundConfig.from_json(record.config).train, now)
+    ]
+    return median(took[-last:]) if took else None
+
+
+def _trains_as(config: TrainConfig, other: TrainConfig) -> bool:
+    return (config.backbone, config.body, config.epochs) == (other.backbone, other.body, other.epochs)
 
 
 def end_round(project: Project, round_id: int, after: RoundState, error: str | None = None) -> None:

@@ -16,7 +16,7 @@ from tidal_core.errors import TidalError
 from tidal_core.images.pixels import round_uses
 from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress
-from tidal_core.rounds.features import missing_rows, wanted
+from tidal_core.rounds.features import SPEED, missing_rows, wanted
 from tidal_core.rounds.queue_plan import plan_first_images
 
 logger = logging.getLogger(__name__)
@@ -50,13 +50,14 @@ def compute_some(
     total = project.store.images.count()
     before = total - len(missing)
 
-    began_with = [False]  # a block
+    last = FeatureProgress(0, total, 0.0, None)
 
     def stop() -> bool:
-        return should_stop() or (began_with[0] and interrupted())
+        return should_stop() or (last.images_per_second > 0 and interrupted())
 
     def tell(step: FeatureProgress) -> None:
-        began_with[0] = True
+        nonlocal last
+        last = step
         n_left = len(missing) - step.done
         speed = step.images_per_second
         progress(FeatureProgress(before + step.done, total, speed, n_left / speed if speed else None))
@@ -73,6 +74,8 @@ def compute_some(
             progress=tell,
             should_stop=stop,
         )
+    if last.images_per_second:
+        project.store.settings.set(SPEED, f"{last.images_per_second:.3g}")
     plan_first_images(project, store)
     return True
 

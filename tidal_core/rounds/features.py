@@ -18,6 +18,8 @@ from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress, Int64, RoundState
 from tidal_core.rounds import audit
 
+SPEED = "features_per_second"
+"""The note on how many images a second got their features here, the last time."""
 ASKED_SOON = 1_000  # images of the queue whose features come before those of the rest
 
 
@@ -41,6 +43,12 @@ def in_use(project: Project) -> FeatureStore | None:
         return new
     # Images that were added or labelled since may lack old features; squares of the old size may be gone.
     return old if not len(old.missing(_needed_first(project))) else new
+
+
+def seconds_for_all(project: Project) -> float | None:
+    """How long the features of all images take here; None until some were computed."""
+    speed = float(project.store.settings.get(SPEED) or 0)
+    return project.store.images.count() / speed if speed else None
 
 
 def progress_of(project: Project) -> FeatureProgress | None:

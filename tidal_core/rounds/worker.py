@@ -168,6 +168,8 @@ class Worker:
                 self._feature_progress[project.slug] = progress
 
         more = False
+        if not settle_speed(project, should_stop=self._stop.is_set):
+            return False
         try:
             more = self._features.some(
                 project, progress=note, should_stop=self._stop.is_set, interrupted=self._wake.is_set

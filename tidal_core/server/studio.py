@@ -13,8 +13,9 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tidal_core import projects
-from tidal_core.config import ProjectSettings
+from tidal_core import projects, strategies
+from tidal_core.config import PRETRAINED_PRESETS, ProjectSettings
+from tidal_core.engine.published_weights import feature_key
 from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.ownership import Owner, announce, withdraw
@@ -133,6 +134,8 @@ class Studio:
                     "on the Project page."
                 )
 
+            self.worker.expect_rounds()  # its images will be looked at: by a person, and by the model
+
             def when_done() -> None:
                 fill_queue(project)
                 self.worker.wake()
@@ -160,6 +163,7 @@ class Studio:
         Returns whether that began. Raises InputError, with nothing kept, when an import into the project is in the way.
         """
         with self._lock:
+            check_training(settings)
             before, job = project.settings, self._running_job(project)
             other_pixels = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
             if other_pixels and job is not None and not (job.can_begin_anew and job.stop()):
@@ -229,6 +233,17 @@ class Studio:
                     withdraw(project.folder, self.owner)
                 project.close()
             self._open.clear()
+
+
+def check_training(settings: ProjectSettings) -> None:
+    """Refuse a training that cannot be: a model that is not known, a strategy that needs what it does not give."""
+    if settings.preset in PRETRAINED_PRESETS:
+        feature_key(settings.backbone, settings.pixels)
+    if settings.preset != "frozen" and "exact_log_p" in strategies.of_round(settings.strategy).needs:
+        raise InputError(
+            f"{settings.strategy} needs the training dynamics of every image, which only the pretrained model has; "
+            "choose it as the training, or another strategy."
+        )
 
 
 def make_demo() -> Project:

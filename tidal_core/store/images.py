@@ -101,6 +101,10 @@ class Images:
         """How many images, of one split or of both."""
         return int(self._db.value("SELECT count(*) FROM images WHERE ?::TEXT IS NULL OR split = ?", [split, split]))
 
+    def median_side(self) -> float:
+        """The median of the images' shortest sides in pixels; 0 without images."""
+        return float(self._db.value("SELECT coalesce(median(least(width, height)), 0) FROM images"))
+
     def count_through(self, image_id: int) -> int:
         """How many images have this id or a smaller one."""
         return int(self._db.value("SELECT count(*) FROM images WHERE id <= ?", [image_id]))

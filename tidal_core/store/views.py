@@ -244,10 +244,18 @@ class Views:
         truth = "i.known_class" if part == "test" else "l.class_id"
         join = "" if part == "test" else "JOIN current_labels l ON l.image_id = s.image_id"
         return f"""
-            SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence
+            SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
             FROM scores s JOIN images i ON i.id = s.image_id {join}
             WHERE s.round_id = ? AND s.part = ? AND {truth} IS NOT NULL
         """
+
+    def held_out(self, round_id: int, part: str) -> tuple[list[Any], list[Any], Int64]:
+        """Stored p, class ids (or None) and the known class of the images that a round was measured on."""
+        rows = self._db.rows(
+            f"SELECT p, class_ids, truth FROM ({self._checked(part)}) ORDER BY image_id", [round_id, part]
+        )
+        p, class_ids, truth = ([row[place] for row in rows] for place in range(3))
+        return p, class_ids, np.array(truth, dtype=np.int64)
 
     def changed_share(self, round_id: int, before: int) -> float | None:
         """Share of the pool images of both rounds whose predicted class changed; None without common images."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from tidal_core.figures import uncertainty as figures
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, ImageRecord, RoundRecord, class_positions
+from tidal_core.records import ESTIMATORS, Bools, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
 from tidal_core.ui.thumbnails import thumbnails
 
@@ -21,6 +22,12 @@ SCATTER_HELP = (
     "Each point is an unlabelled image. Right: the final prediction is uncertain. Up: the training dynamics that the "
     "TD module predicts are uncertain. Images far above the line look settled at the end but are not: only training "
     "dynamics find them. Click a point to see the image."
+)
+EXACT = "Predicted against exact dynamics"
+EXACT_HELP = (
+    "Each point is an unlabelled image. Right: the margin that the TD module predicts for its training dynamics. Up: "
+    "the margin of its exact dynamics, known because only the head of the model trained. On the line the module is "
+    "right. Click a point to see the image."
 )
 AGREEMENT = "Do the scores choose the same images?"
 AGREEMENT_HELP = (
@@ -74,19 +81,48 @@ def scatter(project: Project, record: RoundRecord, table: dict[str, Any]) -> Non
     """Snapshot entropy against dynamics entropy."""
     if not has(table, "td_entropy"):
         return
-    ranks = np.ma.filled(np.ma.asarray(table["rank"]), 0)
-    asked = np.isin(table["image_id"], project.store.views.asked(record.id))
-    asked |= (ranks > 0) & (ranks <= project.settings.labels_per_round)
-    info = figures.scatter_info(table["image_id"], table["entropy"], table["td_entropy"], asked)
+    info = figures.scatter_info(
+        table["image_id"], table["entropy"], table["td_entropy"], _asked(project, record, table)
+    )
     figure = figures.scatter_figure(info, charts.page_theme())
     charts.heading(SCATTER, SCATTER_HELP, "scatter", lambda: (info, figure))
-    selection = charts.draw(figure, SCATTER, f"scatter-{project.slug}-{record.id}", select=True)
+    _draw_scatter(figure, info, SCATTER, f"scatter-{project.slug}-{record.id}")
+
+
+def exact(project: Project, record: RoundRecord, table: dict[str, Any]) -> None:
+    """The module's margin against the exact one, where that is known."""
+    if len(table["image_id"]) == 0 or not has(table, "exact_margin") or not has(table, "td_margin"):
+        return
+    info = figures.scatter_info(
+        table["image_id"],
+        table["td_margin"],
+        table["exact_margin"],
+        _asked(project, record, table),
+        names=("predicted margin", "exact margin"),
+    )
+    figure = figures.exact_figure(info, charts.page_theme())
+    charts.heading(EXACT, EXACT_HELP, "exact", lambda: (info, figure))
+    _draw_scatter(figure, info, EXACT, f"exact-{project.slug}-{record.id}")
+
+
+def _asked(project: Project, record: RoundRecord, table: dict[str, Any]) -> Bools:
+    """(N,) whether each image of the pool was asked out of this round's ranking, or is in its next batch."""
+    ranks = np.ma.filled(np.ma.asarray(table["rank"]), 0)
+    answered = np.isin(table["image_id"], project.store.views.asked(record.id))
+    asked: Bools = answered | ((ranks > 0) & (ranks <= project.settings.labels_per_round))
+    return asked
+
+
+def _draw_scatter(figure: go.Figure, info: figures.ScatterInfo, title: str, key: str) -> None:
+    """A scatter of the pool, its correlation, and the image that is clicked."""
+    selection = charts.draw(figure, title, key, select=True)
     if not np.isnan(info.correlation):
         drawn = "" if len(info.image) == info.pool else f"; {len(info.image):,} of them are drawn"
         st.caption(f"Rank correlation {info.correlation:.2f} over {info.pool:,} images{drawn}.")
     picked = charts.picked(selection)
-    if picked and st.session_state.get("scatter-opened") != picked[0]:
-        st.session_state["scatter-opened"] = picked[0]
+    opened = f"{title}-opened"
+    if picked and st.session_state.get(opened) != picked[0]:
+        st.session_state[opened] = picked[0]
         open_life(int(picked[0]))
 
 

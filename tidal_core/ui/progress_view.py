@@ -30,12 +30,6 @@ CONFUSIONS_HELP = (
     "Rows: the label. Columns: the predicted class. Numbers count the images kept to measure accuracy. Click a cell to "
     "see its images."
 )
-QUALITY = "How well are training dynamics predicted?"
-QUALITY_HELP = (
-    "For the images that a round chose: the training dynamics observed once the model trained on them, compared with "
-    "two guesses made when they were chosen, by the TD module and by the final prediction. Divergence "
-    "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean."
-)
 FORECAST_HELP = (
     "A curve error = floor + scale x labels^-exponent is fitted to the rounds and continued; its 80 % band comes from "
     "200 fits to resampled accuracies. No number is shown while it is too uncertain."
@@ -208,42 +202,3 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
     st.markdown("**Label and predicted class:**" if truth == said else "**Label → predicted class:**")
     st.text(f"{names[truth]} → {names[said]}: {len(images)} images, most certain first")
     open_life(thumbnails(project, images, f"cell-{truth}-{said}"))
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> stopping.Quality | None:
-    found = _project.store.views.foresight(round_id)
-    if len(found.observed) < 3:
-        return None
-    orders = {record.id: record.class_ids for record in _project.store.rounds.all()}
-    observed_of = [orders[int(number)] for number in found.observed_rounds]
-    observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
-    asked_ids = [ids or order for ids in found.predicted_classes]
-    return stopping.quality(
-        stopping.dense(found.observed, observed_ids, order),
-        stopping.dense(found.predicted, asked_ids, order),
-        stopping.dense(found.snapshot, asked_ids, order),
-    )
-
-
-def quality(project: Project, done: list[RoundRecord]) -> None:
-    """How well each round foresaw the dynamics of what it asked."""
-    found = [
-        (record, _quality(project, record.id, looking.key_of(project, record), done[-1].id, record.class_ids))
-        for record in done
-    ]
-    usable = [(one.id, value) for one, value in found if value is not None]
-    if not usable:
-        charts.heading(QUALITY, QUALITY_HELP, "quality")
-        st.caption(
-            "Not available yet: label at least three images that a round chose, and let the next round train on them."
-        )
-        return
-    info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
-    theme = charts.page_theme()
-    charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
-    better = int((info.module[:, 0] < info.final[:, 0]).sum())
-    st.caption(
-        f"The TD module predicted the training dynamics better than the final prediction in {better} of {len(usable)} "
-        "rounds."
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core import projects
-from tidal_core.records import RoundProgress, RoundState
+from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal, seconds_in_words
@@ -56,12 +56,26 @@ def round_status() -> None:
         share, text = progress_of(worker.progress(project.slug))
         st.progress(share, text=text)
         return
+    looking = worker.feature_progress(project.slug)
+    if looking is not None:
+        share, text = features_in_words(looking)
+        st.progress(min(share, 1.0), text=text)
     latest = project.store.rounds.latest()
     if latest is not None and latest.state is RoundState.FAILED:
         st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
     st.caption(round_due(project).sentence)
+
+
+def features_in_words(progress: FeatureProgress) -> tuple[float, str]:
+    """Share done from 0 to 1 and a line for people, while the pretrained model looks at images."""
+    share = progress.done / max(progress.total, 1)
+    text = f"The pretrained model has looked at {progress.done:,} of {progress.total:,} images"
+    if progress.seconds_left is None:
+        return share, text
+    left = seconds_in_words(max(progress.seconds_left, 0))
+    return share, f"{text}, {progress.images_per_second:,.0f} a second, about {left} left"
 
 
 def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
@@ -72,6 +86,8 @@ def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
         t = progress.training
         done = (t.epoch - 1 + t.batch / max(t.batches, 1)) / max(t.epochs, 1)
         return min(done, 1.0), f"Epoch {t.epoch} of {t.epochs}, about {seconds_in_words(max(t.seconds_left, 0))} left"
+    if progress.features is not None:
+        return features_in_words(progress.features)
     if progress.to_score:
         return min(
             progress.scored / progress.to_score, 1.0

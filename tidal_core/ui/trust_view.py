@@ -1,0 +1,157 @@
+"""Can it be believed: what the TD module predicts against what is observed, and probabilities against what is right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+
+from tidal_core.figures import progress as figures
+from tidal_core.method import stopping
+from tidal_core.method.calibration import calibration_error, fitted_temperature
+from tidal_core.method.estimators import log_of
+from tidal_core.projects import Project
+from tidal_core.records import Float64, Int64, RoundRecord, class_positions
+from tidal_core.store.metrics import Metric
+from tidal_core.text import literal
+from tidal_core.ui import charts, looking
+
+QUALITY = "How well are training dynamics predicted?"
+QUALITY_HELP = (
+    "For the images that a round chose: the training dynamics observed once the model trained on them, compared with "
+    "two guesses made when they were chosen, by the TD module and by the final prediction. Divergence "
+    "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean."
+)
+POOL_QUALITY = "How well is the whole pool predicted?"
+POOL_QUALITY_HELP = (
+    "In these rounds only the head of the model trained, so the training dynamics of every image are known, also of "
+    "those that nobody has labelled. Divergence (Kullback-Leibler, in nats) of two guesses from them, the TD module's "
+    "and the final prediction; 0 is a perfect guess. Hover for the rank correlation of the module's margins with the "
+    "exact ones: 1 means that it would choose the same images."
+)
+CALIBRATION = "Can the probabilities be believed?"
+CALIBRATION_HELP = (
+    "Of all images that the model gives 80 %, eight in ten should be right. The calibration error is how far the two "
+    "are apart on average, on images that it never trained on: 0 % is perfect. (Naeini et al. 2015)"
+)
+LEAST_CALIBRATED = 20
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> stopping.Quality | None:
+    found = _project.store.views.foresight(round_id)
+    if len(found.observed) < 3:
+        return None
+    orders = {record.id: record.class_ids for record in _project.store.rounds.all()}
+    observed_of = [orders[int(number)] for number in found.observed_rounds]
+    observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
+    asked_ids = [ids or order for ids in found.predicted_classes]
+    return stopping.quality(
+        stopping.dense(found.observed, observed_ids, order),
+        stopping.dense(found.predicted, asked_ids, order),
+        stopping.dense(found.snapshot, asked_ids, order),
+    )
+
+
+def quality(project: Project, done: list[RoundRecord]) -> None:
+    """How well each round foresaw the dynamics of what it asked."""
+    found = [
+        (record, _quality(project, record.id, looking.key_of(project, record), done[-1].id, record.class_ids))
+        for record in done
+    ]
+    usable = [(one.id, value) for one, value in found if value is not None]
+    if not usable:
+        charts.heading(QUALITY, QUALITY_HELP, "quality")
+        st.caption(
+            "Not available yet: label at least three images that a round chose, and let the next round train on them."
+        )
+        return
+    info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
+    theme = charts.page_theme()
+    charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
+    better = int((info.module[:, 0] < info.final[:, 0]).sum())
+    st.caption(
+        f"The TD module predicted the training dynamics better than the final prediction in {better} of {len(usable)} "
+        "rounds."
+    )
+
+
+def pool_quality(project: Project, done: list[RoundRecord]) -> None:
+    """How well each round's TD module predicts the exact dynamics of all images, over the rounds and by class."""
+    metrics = {name: _of_pool(project, name) for name in ("td_divergence", "final_divergence", "td_margin_correlation")}
+    rounds = [record.id for record in done if record.id in metrics["td_divergence"]]
+    if not rounds:
+        return
+    info = figures.pool_quality_info(
+        rounds,
+        [metrics["td_divergence"][number].n for number in rounds],
+        *([getattr(metrics[name].get(number), "value", math.nan) for number in rounds] for name in metrics),
+    )
+    theme = charts.page_theme()
+    charts.chart(
+        POOL_QUALITY, POOL_QUALITY_HELP, "pool-quality", lambda: (info, figures.pool_quality_figure(info, theme))
+    )
+    styles = looking.class_styles(project)
+    by_class = {
+        metric.class_id: metric
+        for metric in project.store.metrics.of_round(rounds[-1])
+        if metric.split == "pool" and metric.name == "td_divergence" and metric.class_id in styles
+    }
+    if by_class:
+        worst = max(by_class.values(), key=lambda metric: metric.value)
+        best = min(by_class.values(), key=lambda metric: metric.value)
+        st.caption(
+            f"In round {rounds[-1]} by predicted class: closest for {literal(styles[best.class_id or 0].name)} "
+            f"({best.value:.2f}, {best.n:,} images), farthest for {literal(styles[worst.class_id or 0].name)} "
+            f"({worst.value:.2f}, {worst.n:,} images)."
+        )
+
+
+def _of_pool(project: Project, name: str) -> dict[int, Metric]:
+    return {metric.round_id: metric for metric in project.store.metrics.series(name, "pool")}
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _held_out(_project: Project, round_id: int, part: str, key: str, answers: int) -> tuple[Float64, Int64]:
+    """log p (N, C) and label positions (N,) of the images that a round was measured on; dense over its classes."""
+    record = _project.store.rounds.get(round_id)
+    order = list(record.class_ids)
+    p, class_ids, labels = _project.store.views.held_out(round_id, part)
+    positions = class_positions(labels, record.class_ids)
+    rows = stopping.dense(p, class_ids, order)[positions >= 0]
+    return log_of(rows).astype(np.float64), positions[positions >= 0]
+
+
+def calibration(project: Project, record: RoundRecord, part: str) -> None:
+    """Whether the probabilities that the pages show mean what they say."""
+    log_p, labels = _held_out(
+        project, record.id, part, looking.key_of(project, record), project.store.answers.last_seq()
+    )
+    charts.heading(CALIBRATION, CALIBRATION_HELP, "calibration")
+    if len(labels) < LEAST_CALIBRATED:
+        st.caption(
+            f"Not available yet: {len(labels):,} images measure accuracy; probabilities are judged from "
+            f"{LEAST_CALIBRATED} images on."
+        )
+        return
+    error = calibration_error(log_p, labels)
+    temperature = fitted_temperature(log_p, labels)
+    confidence = float(np.exp(log_p.max(axis=1)).mean())
+    right = float((log_p.argmax(axis=1) == labels).mean())
+    says = "too sure" if confidence > right else "not sure enough"
+    with st.container(horizontal=True):
+        st.metric("Calibration error", f"{error:.0%}", help=CALIBRATION_HELP, width=180)
+        st.metric("It says, on average", f"{confidence:.0%}", width=170)
+        st.metric("It is right", f"{right:.0%}", width=140)
+        st.metric(
+            "Temperature that fits",
+            f"{temperature:.2f}",
+            help="What the model's outputs would have to be divided by for its probabilities to fit best: above 1 it "
+            "is too sure, below 1 not sure enough. It changes no prediction.",
+            width=190,
+        )
+    st.caption(
+        f"Over {len(labels):,} images the model is {says} by {100 * abs(confidence - right):.0f} points. By chance the "
+        "error is about 7 % even for a perfectly calibrated model with so few images."
+    )
