@@ -1,9 +1,12 @@
 """Frozen features of a pretrained body: how fast they come, exact dynamics from them, and how good the head is.
 
-    python -m benchmarks.frozen [--parts speed,accuracy] [--quick]
+    python -m benchmarks.frozen [--parts speed,rounds,accuracy] [--quick]
 
 ``features_per_s``: photos of 224 pixels to features, one thread. ``ratio``: to a bare forward pass of the same folded
 network over tensors that are ready, in turns. ``exact_td_s``: the heads of 20 epochs over 100,000 images, 10 classes.
+
+``round_seconds_40``: a round of 40 labels, pool 350, five classes, from its claim to the new ranking by the
+default strategy, median of five. ``round_seconds``: 1,000 labels, pool 50,000, ten classes, median of three.
 
 ``accuracy_gap``: held-out accuracy of the studio's head minus that of scikit-learn's logistic regression with
 cross-validated C (10 values, at most 5 folds; C = 1 where a class has one label) on the same standardised features,
@@ -28,8 +31,9 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from benchmarks.engine import say
 from benchmarks.first_labels import FIRST_SEED, HELD_OUT, last_features, trained_scores
+from benchmarks.frozen_round import round_seconds
 from benchmarks.known_features import KnownFeatures, cifar10, flowers
-from tidal_core.config import FROZEN, PixelSpec, Seeds
+from tidal_core.config import FROZEN, FROZEN_STRATEGY, PixelSpec, Seeds
 from tidal_core.engine.exact_dynamics import HeadHistory, exact_p_bar
 from tidal_core.engine.features.extract import Extractor, extract
 from tidal_core.engine.features.store import FeatureStore, open_features
@@ -149,7 +153,7 @@ def accuracy(runs: int, *, quick: bool) -> dict[str, object]:
 def main() -> None:
     """Measure and print one JSON line last."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="speed,accuracy", help="what to measure, with commas between")
+    parser.add_argument("--parts", default="speed,rounds,accuracy", help="what to measure, with commas between")
     parser.add_argument("--quick", action="store_true", help="a few small images")
     options = parser.parse_args()
     quick, parts = options.quick, options.parts.split(",")
@@ -158,6 +162,12 @@ def main() -> None:
         speed, ratio = extraction(16, 64, 1) if quick else extraction(64, 224, 5)
         seconds = exact_dynamics(2_000 if quick else 100_000, threads=2)
         figures |= {"features_per_s": round(speed, 1), "ratio": round(ratio, 2), "exact_td_s": round(seconds, 2)}
+    if "rounds" in parts:
+        small = round_seconds(40, 60 if quick else 310, FROZEN_STRATEGY, rounds=1 if quick else 5, classes=5)
+        figures["round_seconds_40"] = round(statistics.median(small), 2)
+        if not quick:
+            large = round_seconds(1_000, 50_000, FROZEN_STRATEGY, rounds=3)
+            figures["round_seconds"] = round(statistics.median(large), 1)
     if "accuracy" in parts:
         figures |= accuracy(1 if quick else 10, quick=quick)
     say("frozen", options, **figures)

@@ -43,7 +43,7 @@ def flowers(folder: Path, side: int = 224, of_each: int | None = None) -> KnownF
     squares, labels = [], []
     for position, of_class in enumerate(sorted(path for path in photos.iterdir() if path.is_dir())):
         for path in sorted(of_class.glob("*.jpg"))[:of_each]:
-            squares.append(square_of(path.read_bytes(), path.name, side))
+            squares.append(square_of(path.read_bytes(), path.name, side, "stretch"))
             labels.append(position)
     n = len(labels)
     return _computed(folder, "flowers", np.stack(squares), np.array(labels), np.zeros(n, np.int64))

@@ -49,7 +49,7 @@ def test_a_folder_becomes_a_project(
     project = open_project("my-flowers")
     assert [record.name for record in project.store.classes.all()] == ["daisy", "rose"]
     assert project.settings.title == "My flowers"
-    assert project.settings.training_size == 64
+    assert project.settings.preset == "frozen"
     assert "broken[b].jpg" in (project.folder / "imports" / "import-001.csv").read_text()
     project.close()
 

@@ -22,7 +22,7 @@ Body = Literal["trained", "frozen"]
 TDWindow = Literal["all", "second-half"]
 ClassBalance = Literal["none", "weights"]
 CropFill = Literal["edge", "black"]
-Fit = Literal["crop", "letterbox"]
+Fit = Literal["crop", "letterbox", "stretch"]
 SuggestionMode = Literal["after", "always", "never"]
 
 
@@ -126,9 +126,10 @@ PAPER = TrainConfig(
 FROZEN = TrainConfig(
     backbone="efficientnet-lite0",
     body="frozen",
-    epochs=60,
-    min_steps=160,
-    learning_rate=3e-3,
+    epochs=40,
+    min_steps=80,
+    learning_rate=5e-3,
+    td_window="all",  # the head is nearly at its end after half the epochs: the second half would say what the end says
     augmentation="none",
     warm_start=False,
 )
@@ -205,8 +206,8 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
         if not 8 <= self.training_size <= 512:
             raise InputError(f"the training size is {self.training_size} pixels; choose from 8 to 512.")
-        if self.fit not in ("crop", "letterbox"):
-            raise InputError(f"images cannot be made square by {self.fit!r}; choose crop or letterbox.")
+        if self.fit not in ("crop", "letterbox", "stretch"):
+            raise InputError(f"images cannot be made square by {self.fit!r}; choose crop, letterbox or stretch.")
         if not 0 < self.pixel_cache_gb <= 100_000:
             raise InputError(
                 f"the pixel cache limit is {self.pixel_cache_gb:g} GB; choose a number above 0, at most 100,000."

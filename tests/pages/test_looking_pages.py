@@ -52,7 +52,7 @@ def test_while_the_first_round_runs_a_page_says_so(quiet: Studio, page: str) -> 
 def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> None:
     project = made_up(quiet)
     round_id = start_round(project)
-    project.store.epochs.add(round_id, an_epoch(1))
+    project.store.epochs.add(round_id, [an_epoch(1)])
 
     shown = open_page("training")
 

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from tests.helpers.tiny import label_next
+from tidal_core.engine.checkpoints import checkpoint_epoch
 from tidal_core.engine.model import write_tensors
 from tidal_core.engine.training import Training, train
+from tidal_core.errors import Stopped
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, RoundState, TrainImages
-from tidal_core.rounds import run
+from tidal_core.rounds import epoch_log, run
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.run import RoundRun
 
@@ -58,3 +60,26 @@ def test_a_round_whose_checkpoint_is_of_an_earlier_version_starts_from_its_first
     assert project.store.rounds.get(record.id).state is RoundState.DONE
     assert epochs == list(range(1, len(epochs) + 1))
     assert any("starts from its first epoch" in line.message for line in project.store.log.last())
+
+
+def test_epochs_that_wait_are_stored_before_a_checkpoint_says_that_they_were(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(epoch_log, "SECONDS", 1e9)  # nothing is stored for the time that has passed
+    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    label_next(project, 12)
+    record = claim_round(project, started_by="person")
+    seen: list[tuple[int, int]] = []
+
+    def look() -> bool:
+        stored = [epoch.record.epoch for epoch in project.store.epochs.of(record.id)]
+        checkpoint = project.checkpoints / f"round-{record.id:04d}.resume"
+        seen.append((checkpoint_epoch(checkpoint), max(stored, default=0)))
+        return len(seen) > 12
+
+    with pytest.raises(Stopped):
+        RoundRun(project, record, report=lambda _: None, should_stop=look).run()
+
+    assert max(in_checkpoint for in_checkpoint, _ in seen) > 1
+    assert all(stored >= in_checkpoint for in_checkpoint, stored in seen)
+    assert seen[-1][1] == len(project.store.epochs.of(record.id)), "what waited is stored when the round is stopped"

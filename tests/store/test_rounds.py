@@ -72,7 +72,7 @@ def test_epochs_and_curves_come_back_as_they_went_in(store: Store) -> None:
     new_round(store)
     p = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4]], dtype=np.float32)
     for number in (1, 2):
-        store.epochs.add(1, epoch(number))
+        store.epochs.add(1, [epoch(number)])
         store.curves.add(1, number, np.array([2, 5]), Curves(p * number), np.array([3, 1, 2]))
     assert [stored.record for stored in store.epochs.of(1)] == [epoch(1), epoch(2)]
     curve = store.curves.of_image(1, 5)
@@ -94,7 +94,7 @@ def test_sparse_curves_are_kept_by_class_id(store: Store) -> None:
 def test_a_resumed_round_forgets_the_epochs_it_will_repeat(store: Store) -> None:
     new_round(store)
     for number in (1, 2, 3):
-        store.epochs.add(1, epoch(number))
+        store.epochs.add(1, [epoch(number)])
     store.epochs.forget_after(1, 1)
     assert [stored.record.epoch for stored in store.epochs.of(1)] == [1]
 

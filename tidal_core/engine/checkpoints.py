@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,9 +90,20 @@ def checkpoint_epoch(path: Path) -> int:
 class CheckpointFile:
     """The file that a training is written to at epoch boundaries, and resumed from."""
 
-    def __init__(self, path: Path, mark: str, state: TrainingState, *, every_seconds: float) -> None:
-        """``mark`` is the training's ``fingerprint``; ``every_seconds``: see ``TrainOptions.checkpoint_seconds``."""
-        self.path, self.mark, self.state, self.every_seconds = path, mark, state, every_seconds
+    def __init__(
+        self,
+        path: Path,
+        mark: str,
+        state: TrainingState,
+        *,
+        every_seconds: float,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        """``mark`` is the training's ``fingerprint``; ``every_seconds``: see ``TrainOptions.checkpoint_seconds``.
+
+        ``before`` is called before each writing.
+        """
+        self.path, self.mark, self.state, self.every_seconds, self.before = path, mark, state, every_seconds, before
         self._written, self._pause = time.monotonic(), every_seconds
 
     def restore(self) -> Checkpoint | None:
@@ -130,6 +142,8 @@ class CheckpointFile:
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write everything that the rest of the round depends on."""
+        if self.before is not None:
+            self.before()
         tensors = self.state.model.state()
         tensors |= {OPTIMIZER + name: value for name, value in optimizer_tensors(self.state.optimizer).items()}
         if self.state.tracker is not None:

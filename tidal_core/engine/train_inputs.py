@@ -31,6 +31,9 @@ class TrainOptions:
     """Seconds between two checkpoints, and at least ten times what the last one took to write; one is always written
     after the last epoch. 0: after each epoch."""
 
+    before_checkpoint: Callable[[], None] | None = None
+    """Called before a checkpoint is written: whoever keeps records back stores them now, they will not come again."""
+
     curves: bool = True
     """Record p^(t) of every image."""
 

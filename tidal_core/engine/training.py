@@ -160,4 +160,6 @@ def checkpoint_file(inputs: TrainInputs, state: TrainingState) -> CheckpointFile
     if options.checkpoint is None:
         return None
     mark = fingerprint(inputs.config, inputs.images, inputs.seeds)
-    return CheckpointFile(options.checkpoint, mark, state, every_seconds=options.checkpoint_seconds)
+    return CheckpointFile(
+        options.checkpoint, mark, state, every_seconds=options.checkpoint_seconds, before=options.before_checkpoint
+    )

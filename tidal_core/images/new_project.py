@@ -63,7 +63,7 @@ def with_training(settings: ProjectSettings, preset: str, side: float) -> Projec
     pretrained = preset in PRETRAINED_PRESETS
     suited = training_for(max(side, PRETRAINED_FROM) if pretrained else 0)
     if pretrained != (settings.preset in PRETRAINED_PRESETS):
-        settings = dataclasses.replace(settings, training_size=suited.training_size)
+        settings = dataclasses.replace(settings, training_size=suited.training_size, fit=suited.fit)
     if "frozen" in (preset, settings.preset):
         of_preset = suited if preset == "frozen" else ProjectSettings()
         settings = dataclasses.replace(

@@ -30,7 +30,8 @@ def fit_square(image: Image.Image, size: int, fit: Fit = "crop", grayscale: bool
     """An RGB image as one square (size, size, 3), with three equal channels where ``grayscale`` is asked.
 
     ``crop``: the shortest side becomes ``size``, the longer side is cut evenly at both ends. ``letterbox``: the longest
-    side becomes ``size``, the rest is black. Images smaller than that are enlarged.
+    side becomes ``size``, the rest is black. ``stretch``: both sides become ``size``. Images smaller than that are
+    enlarged.
     """
     square = fitted(image, size, fit)
     return np.asarray(Image.fromarray(square).convert("L").convert("RGB")) if grayscale else square
@@ -45,6 +46,8 @@ def fitted(image: Image.Image, size: int, fit: Fit) -> UInt8:
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
         return np.asarray(image.resize((size, size), resample, box=box, reducing_gap=REDUCING_GAP))
+    if fit == "stretch":
+        return np.asarray(image.resize((size, size), resample, reducing_gap=REDUCING_GAP))
     scale = size / max(width, height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     small = image.resize(inner, resample, reducing_gap=REDUCING_GAP)

@@ -63,6 +63,7 @@ def training_for(side: float, *, title: str = "", grayscale: bool = False, mirro
     return ProjectSettings(
         title=title,
         training_size=next(size for from_side, size in PHOTO_SIZES if side >= from_side),
+        fit="stretch",  # what stands at the edge of a photo counts, too (EXPERIMENTS.md)
         grayscale=grayscale,
         augmentation="flip-crop" if mirrored else "crop",
         preset="frozen",

@@ -42,6 +42,7 @@ from tidal_core.records import (
     class_positions,
 )
 from tidal_core.rounds import audit
+from tidal_core.rounds.epoch_log import EpochLog
 from tidal_core.rounds.exact import ExactDynamics, exact_dynamics, module_quality
 from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
@@ -161,8 +162,10 @@ class RoundRun:
             n_classes=len(self.class_ids),
             features=None if self.features is None else self.features.path,
         )
+        epochs = EpochLog(self.store, self.record.id, self.image_ids, self.class_ids)
         options = TrainOptions(
             checkpoint=self.resume_file,
+            before_checkpoint=epochs.flush,
             checkpoint_seconds=CHECKPOINT_SECONDS,
             progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, p)),
             should_stop=self.should_stop,
@@ -170,9 +173,10 @@ class RoundRun:
         )
         training = train(config, images, model, self.config.seeds, options)
         for record in training:
-            self.store.epochs.add(self.record.id, record, self.image_ids, self.class_ids)
+            epochs.add(record)
             if record.curves is not None:
                 paths.add(record.curves.p, record.curves.class_index)
+        epochs.flush()
         result = training.result
         if result is None:
             raise self._stopped()

@@ -26,9 +26,13 @@ def first_row(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[obje
 
 def insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:
     """Append columns to a table, inside the caller's transaction. Names come from this package, never from people."""
-    arrow = pa.table(dict(columns))
-    cursor.register("insert_source", arrow)
-    names = ", ".join(columns)
+    insert_table(cursor, table, pa.table(dict(columns)))
+
+
+def insert_table(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Append rows to a table as ``insert`` does."""
+    cursor.register("insert_source", rows)
+    names = ", ".join(rows.column_names)
     cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM insert_source")
     cursor.unregister("insert_source")
 

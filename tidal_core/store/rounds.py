@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tidal_core.errors import NotFound, RoundStateError
 from tidal_core.records import ACTIVE_STATES, ROUND_MOVES, EpochRecord, Float32, Int64, RoundRecord, RoundState
-from tidal_core.store.columns import first_row, float_lists, insert, int_lists, utc_now
+from tidal_core.store.columns import first_row, float_lists, insert, insert_table, int_lists, utc_now
 from tidal_core.store.curves import curve_columns
 from tidal_core.store.database import Database
 
@@ -214,34 +214,40 @@ class Epochs:
         self._db = database
 
     def add(
-        self, round_id: int, record: EpochRecord, image_ids: Int64 | None = None, class_order: Int64 | None = None
+        self,
+        round_id: int,
+        records: Sequence[EpochRecord],
+        image_ids: Int64 | None = None,
+        class_order: Int64 | None = None,
     ) -> None:
-        """Store one epoch and, where the record has them, its curves, in one transaction; a sign of life as well.
+        """Store epochs and, where the records have them, their curves, in one transaction; a sign of life as well.
 
         ``image_ids`` (N,) says which image each row of the curves is, ``class_order`` (C,) what its positions mean.
         """
+        if not records:
+            return
         now = utc_now()
+        columns = {name: [getattr(record, name) for record in records] for name in _EPOCH_COLUMNS.split(", ")}
         with self._db.write() as cursor:
-            cursor.execute(
-                "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    round_id,
-                    record.epoch,
-                    record.epochs,
-                    record.loss,
-                    record.class_loss,
-                    record.td_loss,
-                    record.train_accuracy,
-                    record.learning_rate,
-                    record.seconds,
-                    record.images_per_second,
-                    record.batch_size,
-                    record.note,
-                    now,
-                ],
+            insert(
+                cursor,
+                "epochs",
+                {
+                    **columns,
+                    "round_id": np.full(len(records), round_id, dtype=np.int32),
+                    "td_loss": pa.array(columns["td_loss"], pa.float64()),
+                    "note": pa.array(columns["note"], pa.string()),
+                    "finished_at": pa.array([now] * len(records), pa.timestamp("us")),
+                },
             )
-            if record.curves is not None and image_ids is not None and class_order is not None:
-                insert(cursor, "curves", curve_columns(round_id, record.epoch, image_ids, record.curves, class_order))
+            if image_ids is not None and class_order is not None:
+                curves = [
+                    pa.table(curve_columns(round_id, record.epoch, image_ids, record.curves, class_order))
+                    for record in records
+                    if record.curves is not None
+                ]
+                if curves:
+                    insert_table(cursor, "curves", pa.concat_tables(curves))
             cursor.execute("UPDATE rounds SET heartbeat_at = ? WHERE id = ?", [now, round_id])
 
     def of(self, round_id: int) -> list[StoredEpoch]:

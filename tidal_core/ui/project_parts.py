@@ -43,6 +43,7 @@ BALANCE_WORDS = {
 FIT_WORDS = {
     "crop": "Crop to a square",
     "letterbox": "Keep the whole image, with black bars",
+    "stretch": "Keep the whole image, stretched to a square",
 }
 SUGGESTION_WORDS = {
     "after": "after my answer",
@@ -206,7 +207,7 @@ def settings_form(project: Project) -> None:
                     suggestions=cast("SuggestionMode", suggestions),
                     audit_share=float(audit),
                     training_size=chosen(int(size), "training_size"),
-                    fit=cast("Fit", fit),
+                    fit=chosen(cast("Fit", fit), "fit"),
                     grayscale=grayscale,
                     pixel_cache_gb=float(cache_gb),
                 )

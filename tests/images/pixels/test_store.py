@@ -159,10 +159,20 @@ def test_letterbox_keeps_everything_between_black_bars() -> None:
     assert square[20:].max() == 0
 
 
+def test_stretch_keeps_everything_and_no_bars() -> None:
+    wide = np.zeros((10, 30, 3), dtype=np.uint8)
+    wide[:, :15] = 255
+
+    square = fit_square(Image.fromarray(wide), 10, "stretch")
+
+    assert square[:, :4].min() == 255
+    assert square[:, 6:].max() == 0
+
+
 def test_an_image_of_training_size_is_kept_exactly() -> None:
     pixels = picture(16, 16)
 
-    for fit in ("crop", "letterbox"):
+    for fit in ("crop", "letterbox", "stretch"):
         assert np.array_equal(square_of(encoded(pixels), "a.png", 16, fit), pixels)  # type: ignore[arg-type]
 
 

@@ -104,6 +104,8 @@ def extract(
     ``should_stop`` is asked before each block. Raises OSError on a full disk and InputError where pixels are missing.
     """
     began, missing = time.monotonic(), store.missing(rows)
+    if not len(missing):
+        return True
     source = open_pixels(pixels)
     for first in range(0, len(missing), BLOCK):
         if should_stop is not None and should_stop():

@@ -21,6 +21,7 @@ _MEASURED_ON = {
 _FITS = {
     "crop": "the shortest side becomes {size} pixels, the longer side is cut evenly at both ends",
     "letterbox": "the longest side becomes {size} pixels, the rest is black",
+    "stretch": "both sides become {size} pixels, nothing is cut off",
 }
 
 
