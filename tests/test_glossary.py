@@ -11,7 +11,8 @@ TERMS = re.findall(r"^- \*\*(.+?)\*\*: ", (ROOT / "docs/glossary.md").read_text(
 WORDS = (
     "Project", "Image", "Class", "Label", "Answer", "Skip", "Flag", "Undo", "Round", "Epoch", "Query", "Batch",
     "Audit sample", "Test image", "Training dynamics", "Unsettled", "Snapshot", "Final prediction", "Suggestion",
-    "Strategy", "Run", "Features", "Pretrained model", "Exact dynamics", "Calibration error", "Configuration", "Experiment", "Checkpoint", "Pixel cache", "Preview", "Annotator", "Sheet",
+    "Strategy", "Features", "Pretrained model", "Exact dynamics", "Calibration error", "Run",
+    "Configuration", "Experiment", "Checkpoint", "Pixel cache", "Preview", "Annotator", "Sheet",
 )  # fmt: skip
 
 

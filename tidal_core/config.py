@@ -152,7 +152,7 @@ FINE_TUNE = TrainConfig(
 Every round starts from the published weights: what a round with fewer labels has bent stays behind.
 """
 
-PRESETS: dict[str, TrainConfig] = {"quick": QUICK, "frozen": FROZEN, "fine-tune": FINE_TUNE, "paper": PAPER}
+PRESETS: dict[str, TrainConfig] = {"frozen": FROZEN, "quick": QUICK, "fine-tune": FINE_TUNE, "paper": PAPER}
 
 
 PRETRAINED_PRESETS = ("frozen", "fine-tune")
@@ -229,9 +229,12 @@ class ProjectSettings(JsonConfig):
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
         if self.preset in PRETRAINED_PRESETS:
             config = dataclasses.replace(config, backbone=self.backbone)
-        if self.preset == "paper" or config.body == "frozen":
+        if self.preset == "paper":
             return config
-        return dataclasses.replace(config, augmentation=self.augmentation, class_balance=self.class_balance)
+        config = dataclasses.replace(config, class_balance=self.class_balance)
+        if config.body == "frozen":  # features are computed once, of the image as it is
+            return config
+        return dataclasses.replace(config, augmentation=self.augmentation)
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,7 @@ class FeatureProgress:
     total: int
     images_per_second: float  # of this run, 0 before its first block
     seconds_left: float | None  # None before the first block
+    download: tuple[int, int | None] | None = None  # bytes of the body's weights so far, in all, while they are fetched
 
 
 @dataclass(frozen=True)

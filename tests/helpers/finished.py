@@ -40,7 +40,7 @@ def finish_round(project: Project, strategy: str = "tidal-entropy") -> int:
     order = np.argsort(top, kind="stable")
     ranks = np.zeros(len(pool), dtype=np.int64)
     ranks[order] = np.arange(1, len(pool) + 1)
-    scores = all_estimators(np.log(p), np.log(p))
+    scores = all_estimators(np.log(p), np.log(p), np.log(p))
     store.scores.add(record.id, "pool", ScoreRows(pool, class_ids[pool % C], p, p, None, scores, ranks))
     store.queue.replace(queue_plan.plan_queue(project, pool[order], round_id=record.id))
     states = [RoundState.WAITING, RoundState.TRAINING, RoundState.SCORING, RoundState.RANKING, RoundState.DONE]

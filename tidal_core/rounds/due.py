@@ -13,8 +13,9 @@ from importlib.metadata import version
 from statistics import median
 
 from tidal_core import strategies
-from tidal_core.config import RoundConfig, Seeds, TrainConfig
-from tidal_core.errors import TidalError
+from tidal_core.config import PRETRAINED_PRESETS, ProjectSettings, RoundConfig, Seeds, TrainConfig
+from tidal_core.engine.published_weights import feature_key
+from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
@@ -111,6 +112,17 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
     )
     store.log.add(f"Round {record.id} started with {len(labels.image_ids)} labels.", round_id=record.id)
     return record
+
+
+def check_training(settings: ProjectSettings) -> None:
+    """Raises InputError for a training that cannot be: an unknown model, a strategy that asks for what it lacks."""
+    if settings.preset in PRETRAINED_PRESETS:
+        feature_key(settings.backbone, settings.pixels)
+    if settings.preset != "frozen" and "exact_log_p" in strategies.of_round(settings.strategy).needs:
+        raise InputError(
+            f"{settings.strategy} needs the training dynamics of every image, which only the pretrained model has; "
+            "choose another training on the Project page (Pretrained), or another strategy."
+        )
 
 
 def usual_seconds(project: Project, last: int = 5) -> float | None:

@@ -6,13 +6,15 @@ block.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 import time
 from collections.abc import Callable
 
 from tidal_core.engine.features.store import FeatureStore
-from tidal_core.errors import TidalError
+from tidal_core.engine.published_weights import DEFAULT
+from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import round_uses
 from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress
@@ -63,11 +65,16 @@ def compute_some(
         progress(FeatureProgress(before + step.done, total, speed, n_left / speed if speed else None))
 
     progress(FeatureProgress(before, total, 0.0, None))
+    extractor = extractor_of(
+        store.key.backbone,
+        store.key.precision,
+        lambda done, size: progress(FeatureProgress(before, total, 0.0, None, (done, size))),
+    )
     with round_uses(project.folder):  # the squares stay what the key says
         if store.key != getattr(wanted(project), "key", None):
             return True
         extract(
-            extractor_of(store.key.backbone, store.key.precision),
+            extractor,
             project.pixels,
             store,
             missing[: AT_ONCE if project.store.rounds.latest() is not None else AT_ONCE_AT_FIRST],
@@ -101,12 +108,25 @@ class FeatureWork:
         try:
             return compute_some(project, progress=progress, should_stop=should_stop, interrupted=interrupted)
         except (TidalError, OSError) as error:
+            if isinstance(error, InputError) and self._go_on_with_ours(project, error):
+                return True
             self._next_try[project.slug] = time.monotonic() + TRY_AGAIN_SECONDS
             if self._said.get(project.slug) != str(error):
                 self._said[project.slug] = str(error)
                 project.store.log.add(f"Features of the images cannot be computed: {error}", level="warning")
                 logger.warning("Features of %s cannot be computed: %s", project.slug, error)
             return False
+
+    def _go_on_with_ours(self, project: Project, error: InputError) -> bool:
+        """Where another model is not to be had (no network), the one that is installed takes its place."""
+        settings = project.settings
+        if settings.backbone == DEFAULT:
+            return False
+        project.store.settings.save(dataclasses.replace(settings, backbone=DEFAULT))
+        project.store.log.add(
+            f"{settings.backbone} cannot be used, so the project goes on with {DEFAULT}: {error}", level="warning"
+        )
+        return True
 
     def try_now(self) -> None:
         """Do not wait until the next try: settings or images have changed."""

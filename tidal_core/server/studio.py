@@ -13,13 +13,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tidal_core import projects, strategies
-from tidal_core.config import PRETRAINED_PRESETS, ProjectSettings
-from tidal_core.engine.published_weights import feature_key
+from tidal_core import projects
+from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
+from tidal_core.rounds.due import check_training
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
 
@@ -233,17 +233,6 @@ class Studio:
                     withdraw(project.folder, self.owner)
                 project.close()
             self._open.clear()
-
-
-def check_training(settings: ProjectSettings) -> None:
-    """Refuse a training that cannot be: a model that is not known, a strategy that needs what it does not give."""
-    if settings.preset in PRETRAINED_PRESETS:
-        feature_key(settings.backbone, settings.pixels)
-    if settings.preset != "frozen" and "exact_log_p" in strategies.of_round(settings.strategy).needs:
-        raise InputError(
-            f"{settings.strategy} needs the training dynamics of every image, which only the pretrained model has; "
-            "choose it as the training, or another strategy."
-        )
 
 
 def make_demo() -> Project:

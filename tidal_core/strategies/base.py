@@ -163,7 +163,7 @@ _IN_WORDS: dict[Need, str] = {
 
 def _remedy(need: Need) -> str:
     if need == "exact_log_p":
-        return "choose the pretrained model as the training, or another strategy."
+        return "choose another training on the Project page (Pretrained), or another strategy."
     return f"this pool does not have it; train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
 
 

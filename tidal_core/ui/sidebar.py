@@ -70,6 +70,10 @@ def round_status() -> None:
 
 def features_in_words(progress: FeatureProgress) -> tuple[float, str]:
     """Share done from 0 to 1 and a line for people, while the pretrained model looks at images."""
+    if progress.download is not None:
+        done, size = progress.download
+        of = f" of {size / 1e6:,.0f}" if size else ""
+        return done / size if size else 0.0, f"Downloading the pretrained model, {done / 1e6:,.0f}{of} MB"
     share = progress.done / max(progress.total, 1)
     text = f"The pretrained model has looked at {progress.done:,} of {progress.total:,} images"
     if progress.seconds_left is None:

@@ -7,9 +7,9 @@ convolutions: the features are the same to rounding, in two thirds of the time.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +83,28 @@ class Extractor:
         return torch.cat([pooled(stage.float()) for stage in stages], dim=1).half()
 
 
-@cache
-def extractor_of(backbone: str, precision: Precision) -> Extractor:
-    """The extractor of a backbone on the fastest device, made once a process. Raises InputError."""
-    return Extractor(backbone, precision=precision)
+_extractors: dict[tuple[str, Precision], Extractor] = {}
+_making = threading.Lock()
+
+
+def extractor_of(backbone: str, precision: Precision, download: DownloadProgress | None = None) -> Extractor:
+    """The extractor of a backbone on the fastest device; the last one made is kept. Raises InputError.
+
+    ``download`` hears of the weights if they are fetched: bytes so far, bytes in all.
+    """
+    with _making:
+        key = backbone, precision
+        if key not in _extractors:
+            made = Extractor(backbone, precision=precision, download=download)
+            _extractors.clear()
+            _extractors[key] = made
+        return _extractors[key]
+
+
+def forget_extractors() -> None:
+    """Make them anew when they are asked for next."""
+    with _making:
+        _extractors.clear()
 
 
 def extract(
