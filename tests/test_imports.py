@@ -34,7 +34,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
-        TABLES | {"torch", "torchvision", "typer", "msgspec", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"},
+        TABLES
+        | {"torch", "torchvision", "typer", "msgspec", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"}
+        | {"filelock"},
     ),
     "figures": ({"method", "experiments"}, {"plotly", "numpy", "scipy"}),
     "ui": (

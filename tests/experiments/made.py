@@ -11,6 +11,7 @@ from tidal_core.records import Int64
 
 TINY = PRESETS["quick"].changed(first=6, per_round=4, rounds=3, subset=20, validation=5, test_limit=12)
 TINY = replace(TINY, train=replace(TINY.train, epochs=1, batch_size=8))
+FROZEN = TINY.changed(enlarge_to=32, train=replace(PRESETS["frozen"].train, epochs=4, min_steps=0, batch_size=8))
 WARM = replace(TINY, train=replace(TINY.train, warm_start=True))
 
 
@@ -22,7 +23,9 @@ def make_dataset(folder: Path, size: int = 80, classes: int = 3) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "pixels.npy", pixels)
     rows = np.arange(size)
-    return Dataset("made", folder / "pixels.npy", labels, rows[20:], rows[:20], tuple("abcdefgh"[:classes]))
+    return Dataset(
+        "made", folder / "pixels.npy", labels, rows[20:], rows[:20], tuple("abcdefgh"[:classes]), folder / "features"
+    )
 
 
-__all__ = ["TINY", "WARM", "Protocol", "make_dataset"]
+__all__ = ["FROZEN", "TINY", "WARM", "Protocol", "make_dataset"]

@@ -187,6 +187,15 @@ def test_an_experiment_without_a_round_says_so(studio: Studio) -> None:
     assert "The first round is not finished yet." in texts(open_page())
 
 
+def test_before_the_first_round_the_page_says_how_far_the_features_are(studio: Studio) -> None:
+    experiment = made_up(home(), {"random": [[]]})
+    said = "Features of digits at 64 pixels: 64 of 1,797 images, 200 images/s, 9 s left"
+    with owning(experiment.folder):
+        assert "Loading the images and the network." in texts(open_page())
+        (experiment.folder / "log.txt").write_text(said + "\n")
+        assert said in texts(open_page())
+
+
 def test_while_it_plays_it_can_be_stopped_and_not_started_again(studio: Studio) -> None:
     experiment = made_up(home(), {"random": RANDOM[:1], "margin": [[0.3]]})
     with owning(experiment.folder):
@@ -233,6 +242,32 @@ def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[st
     assert protocol == replace(
         quick, train=replace(quick.train, warm_start=True), tail="step", stale=True, audit_share=0.25
     )
+
+
+def test_the_form_enlarges_images_for_the_pretrained_model_only(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.toggle(key="exp-more-choices").set_value(True).run()
+    page.selectbox(key="exp-preset").select("quick").run()
+    assert "Enlarge small images to, pixels" not in [number.label for number in page.number_input]
+    page.selectbox(key="exp-preset").select("frozen").run()
+    assert page.number_input(key="exp-enlarge").value == 64
+    page.number_input(key="exp-enlarge").set_value(96)
+    page.button(key="exp-start").click().run()
+
+    assert not page.exception
+    assert Experiment(home() / "experiments" / "digits-frozen").spec.protocol == PRESETS["frozen"].changed(
+        enlarge_to=96
+    )
+
+
+def test_the_form_refuses_exact_dynamics_where_the_body_trains(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.selectbox(key="exp-preset").select("quick").run()
+    page.text_input(key="exp-more").input("exact-margin").run()
+    page.button(key="exp-start").click().run()
+
+    assert "exact-margin needs the exact training dynamics" in texts(page)
+    assert started == []
 
 
 def test_what_was_begun_last_is_what_is_shown(studio: Studio, started: list[list[str]]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tidal_core.config import TDWindow
 from tidal_core.engine.features.store import Features
 from tidal_core.engine.model import Model, read_tensors
 from tidal_core.records import Float32, Int64
@@ -43,6 +44,10 @@ class HeadHistory:
     def epochs(self) -> Int64:
         """(E,) epochs whose heads are here, from 1, in their order."""
         return np.array(sorted(self._heads), dtype=np.int64)
+
+    def first_epoch(self, window: TDWindow) -> int:
+        """The first epoch of the window that p-bar is the mean over, as for the TD module (``loop``)."""
+        return int(self.epochs[-1]) // 2 + 1 if window == "second-half" else 1
 
     def tensors(self) -> dict[str, Tensor]:
         """For a checkpoint."""

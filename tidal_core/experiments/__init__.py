@@ -1,6 +1,7 @@
 """Comparing strategies where the labels are known: the same training, scoring and asking as in the studio.
 
-``datasets`` prepares images, ``protocol`` says how a comparison goes, ``runs`` plays one run of one arm, ``running``
+``datasets`` prepares images, ``frozen`` their features for protocols whose body does not train, ``protocol`` says how a
+comparison goes, ``runs`` plays one run of one arm, ``running``
 plays many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
 
 May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits), and of

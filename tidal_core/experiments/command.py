@@ -28,7 +28,10 @@ def experiment(
     ] = DEFAULT_ARMS,
     preset: Annotated[
         str,
-        Option(help="human: budgets of one person. paper: as published, takes hours. quick: seconds, to try it."),
+        Option(
+            help="human: budgets of one person. frozen: the same on stored features of a pretrained model, seconds a "
+            "run; also for exact-margin and exact-entropy. paper: as published, takes hours. quick: seconds, to try it."
+        ),
     ] = "human",
     imbalance: Annotated[
         str,
@@ -50,6 +53,15 @@ def experiment(
         Option(
             min=0,
             help="Number of random images that a strategy chooses from in each round; 0: all.",
+            show_default=BY_PRESET,
+        ),
+    ] = None,
+    enlarge_to: Annotated[
+        int | None,
+        Option(
+            min=0,
+            help="Enlarge smaller images to this many pixels before the pretrained model sees them (preset frozen "
+            "only); 0: do not.",
             show_default=BY_PRESET,
         ),
     ] = None,
@@ -100,6 +112,7 @@ def experiment(
         rounds=rounds,
         subset=subset,
         threads=threads,
+        enlarge_to=enlarge_to,
         tail=tail,
         stale=stale,
         audit_share=audit_share,

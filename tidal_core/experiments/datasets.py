@@ -60,6 +60,7 @@ class Dataset:
     pool_rows: Int64  # what may be asked
     test_rows: Int64
     class_names: tuple[str, ...]
+    features: Path  # folder of its frozen features, see ``frozen``
 
     @property
     def n_classes(self) -> int:
@@ -94,7 +95,7 @@ def load(name: str, cache: Path, data: Path | None = None, *, download: bool = F
     test = np.load(folder / "test.npy")
     pool = np.setdiff1d(np.flatnonzero(labels >= 0), test)
     pixels = Path(about["pixels"]) if "pixels" in about else folder / "pixels.npy"
-    return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]))
+    return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]), folder / "features")
 
 
 def _folder(name: str, cache: Path) -> Path:

@@ -80,15 +80,15 @@ def experiments(home: Path) -> list[Experiment]:
 def begin(home: Path, name: str, spec: Spec) -> Experiment:
     """The experiment of this name, made or extended: arms, imbalance ratios and runs may be added later.
 
-    Raises InputError for a name that is no folder's, for an unknown arm, and when it was begun with another data set or
-    protocol.
+    Raises InputError for a name that is no folder's, for an arm that is unknown or cannot be trained so, and when it
+    was begun with another data set or protocol.
     """
     if not name.strip(".") or set(name) & set("/\\"):
         raise InputError(
             f"{name!r} cannot be the name of an experiment, because its folder gets that name; leave out / and \\."
         )
     for arm in spec.arms:
-        Arm.parse(arm)
+        Arm.parse(arm).check(spec.protocol)
     if not spec.arms or spec.runs < 1 or not spec.imbalances:
         raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
     if min(spec.imbalances) < 1:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tidal_core import strategies
+from tidal_core.config import FROZEN as FROZEN_TRAIN
 from tidal_core.config import PAPER as PAPER_TRAIN
 from tidal_core.config import QUICK as QUICK_TRAIN
 from tidal_core.config import JsonConfig, Seeds, TrainConfig
@@ -23,6 +24,8 @@ from tidal_core.errors import InputError
 from tidal_core.records import Int64
 
 Tail = Literal["exponential", "step"]
+
+LEAST_SIDE, MOST_SIDE = 16, 512  # pixels that images can be enlarged to
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Protocol(JsonConfig):
     stale: bool = False  # the studio's delay: a batch is answered from the ranking before the last
     audit_share: float = 0.0  # of each batch, labels that go to the audit sample and are not trained on
     threads: int = 1
+    enlarge_to: int = 0  # pixels of a side: smaller images are enlarged before their frozen features; 0 for as they are
 
     def __post_init__(self) -> None:
         if min(self.first, self.per_round, self.rounds, self.threads) < 1:
@@ -50,6 +54,16 @@ class Protocol(JsonConfig):
         if not 0 <= self.audit_share <= 0.5:
             raise InputError(
                 f"the share of labels that only measure accuracy is {self.audit_share:g}; choose a share from 0 to 0.5."
+            )
+        if self.enlarge_to and self.train.body != "frozen":
+            raise InputError(
+                f"images are enlarged (to {self.enlarge_to} pixels) for frozen features only; choose frozen as the "
+                "preset, or 0 pixels."
+            )
+        if self.enlarge_to and not LEAST_SIDE <= self.enlarge_to <= MOST_SIDE:
+            raise InputError(
+                f"images cannot be enlarged to {self.enlarge_to} pixels; choose from {LEAST_SIDE} to {MOST_SIDE}, or 0 "
+                "for their own size."
             )
 
     @property
@@ -73,6 +87,18 @@ PRESETS: dict[str, Protocol] = {
         subset=2_000,
         validation=100,
         test_limit=2_000,
+    ),
+    # What the studio trains photos with: a head on features of an ImageNet model, which are computed once for all runs.
+    # The first budgets are the smallest at which accuracy means something. At 64 pixels CIFAR-10's images take minutes.
+    "frozen": Protocol(
+        FROZEN_TRAIN,
+        first=10,
+        per_round=10,
+        rounds=10,
+        subset=2_000,
+        validation=100,
+        test_limit=2_000,
+        enlarge_to=64,
     ),
     # TiDAL (ICCV 2023): a round of 200 epochs with ResNet-18; needs a GPU.
     "paper": Protocol(PAPER_TRAIN, first=1_000, per_round=1_000, rounds=10, subset=10_000, validation=1_000),
@@ -130,6 +156,14 @@ class Arm:
     def companions(self) -> tuple[str, ...]:
         """What is trained beside the classifier that asks."""
         return tuple(sorted(strategies.get(self.strategy).companions | ({"td"} if self.td else set())))
+
+    def check(self, protocol: Protocol) -> None:
+        """Raises InputError where the protocol's training cannot give what the strategy needs."""
+        if "exact_log_p" in strategies.get(self.strategy).needs and protocol.train.body != "frozen":
+            raise InputError(
+                f"{self.name} needs the exact training dynamics of every image, which only a training on frozen "
+                "features has; choose frozen as the preset, or leave this strategy out."
+            )
 
     def train_config(self, protocol: Protocol, *, asks: bool = True) -> TrainConfig:
         """How its classifier that asks, or the plain one, is trained."""

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
+from tidal_core.experiments.frozen import Say, compute_features
 from tidal_core.experiments.protocol import Arm
 from tidal_core.experiments.runs import Run, play
 from tidal_core.ownership import owner_of, owning
-
-Say = Callable[[str], None]
 
 _LOOK_SECONDS = 0.2  # between two looks at whether the process that is played for is still there
 
@@ -42,12 +41,15 @@ def finished_rounds(run: Run) -> int:
 def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
     """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; returns how many.
 
+    The features that the runs train on, if they do, are computed first: once, for all of them.
     The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
     A run that cannot be played holds up no other: InputError names it after all are done.
     """
     with owning(experiment.folder):
         started: set[str] = set()
         failed: list[str] = []
+        if _unfinished(experiment, dataset):
+            compute_features(dataset, experiment.spec.protocol, say=say)
         while unfinished := [run for run in _unfinished(experiment, dataset) if run.stem not in started]:
             started |= {run.stem for run in unfinished}
             if jobs == 1 or len(unfinished) < 2:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,18 @@ from tidal_core import strategies
 from tidal_core.config import TrainConfig
 from tidal_core.engine.companions import COMPANIONS
 from tidal_core.engine.devices import pick_device
+from tidal_core.engine.exact_dynamics import HeadHistory, exact_p_bar
 from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, read
+from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
-from tidal_core.records import Int64, PoolScores, PoolView, TrainImages
+from tidal_core.method.estimators import log_of
+from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
 
 TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
@@ -64,6 +67,7 @@ class Run:
 
     def header(self) -> dict[str, Any]:
         """What decides how the rounds come out; a file with another one is not gone on with."""
+        features = features_of(self.dataset, self.protocol)
         return {
             "dataset": self.dataset.name,
             "data": self.dataset.fingerprint(),
@@ -71,13 +75,15 @@ class Run:
             "arm": self.arm.name,
             "imbalance": self.imbalance,
             "run": self.number,
+            "features": None if features is None else features.key.name,
         }
 
 
 def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
     """Play what is left of a run; one line a round, after it is in the file.
 
-    Ends early when ``should_stop`` says so. Raises InputError when the file was begun with other settings.
+    Ends early when ``should_stop`` says so. Raises InputError when the file was begun with other settings, and for
+    an arm that cannot be trained so.
     """
     missing = [name for name in run.arm.companions if name not in COMPANIONS]
     if missing:
@@ -85,6 +91,11 @@ def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator
             f"{run.arm.name} needs the extra model head {missing[0]!r}, which this version cannot train; compare "
             "another strategy."
         )
+    run.arm.check(run.protocol)
+    try:
+        compute_features(run.dataset, run.protocol, should_stop=should_stop)
+    except Stopped:
+        return
     run.folder.mkdir(parents=True, exist_ok=True)
     state = _State(run)
     for number in range(len(state.rounds) + 1, run.protocol.rounds + 1):
@@ -95,12 +106,21 @@ def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator
     state.tidy()
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What a round's training leaves."""
+
+    model: Model
+    heads: HeadHistory | None  # the classifier at some of the epochs; None where the body trained, too
+
+
 class _State:
     """A run under way."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.device = run, pick_device()
         data, protocol = run.dataset, run.protocol
+        self.features = features_of(data, protocol)  # all computed; None where the body trains
         self.start = start_of(data.labels, data.pool_rows, protocol, run.imbalance, run.number)
         self.test = data.test_rows
         if protocol.test_limit and protocol.test_limit < len(self.test):
@@ -136,11 +156,11 @@ class _State:
         seconds: dict[str, float] = {}
         _forget_peak(self.device)
         began = time.perf_counter()
-        model = self._train(number, "asks", run.arm.train_config(protocol), should_stop)
-        judged = model
-        if model is not None and run.arm.plain:
+        asks = self._train(number, "asks", run.arm.train_config(protocol), should_stop)
+        judged = asks
+        if asks is not None and run.arm.plain:
             judged = self._train(number, "plain", run.arm.train_config(protocol, asks=False), should_stop)
-        if model is None or judged is None:
+        if asks is None or judged is None:
             return None
         seconds["train"] = time.perf_counter() - began
         began = time.perf_counter()
@@ -149,11 +169,11 @@ class _State:
             "labels": len(self.spent),
             "trained_on": len(self.trained),
             "trained_classes": self._counts(self.trained),
-            **self._tested(judged, self.test, ""),
-            **self._tested(judged, self.start.validation, "validation_"),
+            **self._tested(judged.model, self.test, ""),
+            **self._tested(judged.model, self.start.validation, "validation_"),
         }
         seconds["test"] = time.perf_counter() - began
-        line |= self._ask(model, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
+        line |= self._ask(asks, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
         line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
         line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
         if self.machine is not None:
@@ -179,14 +199,14 @@ class _State:
 
     def _train(
         self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
-    ) -> Model | None:
+    ) -> _Trained | None:
         run, data = self.run, self.run.dataset
         seeds = seeds_of(run.arm, run.number, number)
         model = build_model(config, data.n_classes, seeds, self.device)
         weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
         if config.warm_start and number > 1:
             load_weights(model, weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors"))
-        images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes)
+        images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes, self._feature_file)
         options = TrainOptions(
             checkpoint=run.folder / f"{run.stem}.{role}{number}.checkpoint",
             checkpoint_seconds=60,
@@ -201,7 +221,11 @@ class _State:
             return None
         if config.warm_start and number < run.protocol.rounds:
             model.save(weights)
-        return model
+        return _Trained(model, training.result.heads)
+
+    @property
+    def _feature_file(self) -> Path | None:
+        return None if self.features is None else self.features.path
 
     def _tested(self, model: Model, rows: Int64, prefix: str) -> dict[str, Any]:
         """Accuracy, and the recall of each class (None where it has no image)."""
@@ -220,9 +244,15 @@ class _State:
         }
 
     def _score(self, model: Model, rows: Int64) -> PoolScores:
-        return score(model, self.run.dataset.pixels, rows, threads=self.run.protocol.threads)
+        return score(
+            model,
+            self.run.dataset.pixels,
+            rows,
+            threads=self.run.protocol.threads,
+            features=self._feature_file,
+        )
 
-    def _ask(self, model: Model, number: int, seconds: dict[str, float]) -> dict[str, Any]:
+    def _ask(self, trained: _Trained, number: int, seconds: dict[str, float]) -> dict[str, Any]:
         """Rank what is not yet asked; with ``stale`` the batch before this ranking's is the one that is answered."""
         run, protocol = self.run, self.run.protocol
         began = time.perf_counter()
@@ -233,7 +263,7 @@ class _State:
         wanted = min(protocol.per_round, len(free))
         rows = self._subset(free, wanted, number)
         strategy = strategies.get(run.arm.strategy)
-        pool = self._view(model, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
+        pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
         draws = np.random.default_rng(seeds_of(run.arm, run.number, number).selection)
@@ -259,10 +289,19 @@ class _State:
         position[draws.permutation(len(position))] = np.arange(len(position))
         return np.sort(free[np.argsort(position[free])[:limit]])
 
-    def _view(self, model: Model, rows: Int64) -> PoolView:
+    def _view(self, trained: _Trained, rows: Int64) -> PoolView:
         data = self.run.dataset
-        scores = self._score(model, np.concatenate([rows, self.trained]))
-        return PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
+        scores = self._score(trained.model, np.concatenate([rows, self.trained]))
+        view = PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
+        return replace(view, exact_log_p=self._exact_log_p(trained, rows))
+
+    def _exact_log_p(self, trained: _Trained, rows: Int64) -> Float32 | None:
+        """(N, C) log of the exact p-bar of the images at ``rows``, over the window that the TD module learns."""
+        if self.features is None or trained.heads is None:
+            return None
+        first_epoch = trained.heads.first_epoch(self.run.protocol.train.td_window)
+        p_bar = exact_p_bar(trained.heads, trained.model, self.features.read(), rows, first_epoch)
+        return log_of(p_bar).astype(np.float32)
 
     def _random_batch(self) -> tuple[Int64, Int64]:
         protocol = self.run.protocol

@@ -57,6 +57,11 @@ def fitted(image: Image.Image, size: int, fit: Fit) -> UInt8:
     return square
 
 
+def squares_at(squares: UInt8, size: int) -> UInt8:
+    """Squares (n, S, S, 3) at another size (n, size, size, 3), as if they were the images."""
+    return np.stack([fit_square(Image.fromarray(square), size) for square in squares])
+
+
 def square_of(data: bytes, name: str, size: int, fit: Fit = "crop", grayscale: bool = False) -> UInt8:
     """One file's bytes as the square that the cache keeps (size, size, 3). Raises ImageUnreadable."""
     image, _ = open_image(data, name, at_least=decoded_side(size))

@@ -13,7 +13,7 @@ from tidal_core.errors import TidalError
 from tidal_core.experiments import owner
 from tidal_core.experiments.datasets import available, keep_project
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
-from tidal_core.experiments.protocol import PRESETS, Protocol, Tail
+from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
 from tidal_core.projects import home, project_slugs, slugify
 from tidal_core.text import literal
 from tidal_core.ui.runtime import get_studio
@@ -39,7 +39,8 @@ def start_form() -> None:
         dataset = left.selectbox("Images with known labels", names, key="exp-data")
         preset = left.selectbox(
             "Preset", list(PRESETS), key="exp-preset",
-            help="quick: a first try. human: as people label, minutes a run. paper: as published, hours on a GPU.",
+            help="quick: a first try. human: as people label, minutes a run. frozen: the same on stored features of a "
+            "pretrained model, seconds a run. paper: as published, hours on a GPU.",
         )  # fmt: skip
         arms = right.multiselect(
             "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms",
@@ -93,8 +94,17 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
         "Share of audit images", 0.0, 0.5, 0.0, 0.05, key="exp-audit",
         help="This share of images is picked at random, only to measure accuracy, as in the studio.",
     )  # fmt: skip
+    enlarge_to = protocol.enlarge_to
+    if protocol.train.body == "frozen":
+        enlarge_to = int(left.number_input(
+            "Enlarge small images to, pixels", 0, MOST_SIDE, enlarge_to, 16, key="exp-enlarge",
+            help="Before the pretrained model sees them; 0: as they are. Twice as many pixels take four times as long, "
+            "once for each data set.",
+        ))  # fmt: skip
     train = dataclasses.replace(protocol.train, warm_start=bool(warm))
-    return dataclasses.replace(protocol, train=train, tail=tail, stale=stale, audit_share=float(audit))
+    return dataclasses.replace(
+        protocol, train=train, tail=tail, stale=stale, audit_share=float(audit), enlarge_to=enlarge_to
+    )
 
 
 def ways_of_asking() -> None:

@@ -70,7 +70,7 @@ def progress(experiment: Experiment) -> None:
     if running or done < total:
         st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not running now"))
         said = last_words(experiment)
-        if running and not done:
+        if running and not said:
             said = "Loading the images and the network."
         if said:
             st.caption(literal(said) if running else f"Last message: {literal(said)}")

@@ -25,6 +25,7 @@ from tidal_core.engine.features.store import FeatureStore, Float16
 from tidal_core.engine.folding import folded
 from tidal_core.engine.preprocessing import Preprocessing
 from tidal_core.engine.pretrained import build_pretrained, preprocessing_of
+from tidal_core.images.squares import squares_at
 from tidal_core.method.tidal import pooled
 from tidal_core.records import FeatureProgress, Int64, UInt8
 
@@ -113,12 +114,14 @@ def extract(
     store: FeatureStore,
     rows: Int64,
     *,
+    side: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> bool:
     """Compute the features of ``rows`` (N,) that have none yet, in their order, by blocks; True once all have them.
 
-    ``pixels``: the project's pixel store. What is done stays done: a later call goes on where this one ended.
+    ``pixels``: the project's pixel store. ``side``: pixels that its squares are brought to first, as an import would
+    have; None for as they are. What is done stays done: a later call goes on where this one ended.
     ``should_stop`` is asked before each block. Raises OSError on a full disk and InputError where pixels are missing.
     """
     began, missing = time.monotonic(), store.missing(rows)
@@ -129,7 +132,8 @@ def extract(
         if should_stop is not None and should_stop():
             return False
         block = missing[first : first + BLOCK]
-        store.write(block, extractor(source[block]), extractor.stage_channels)
+        squares = source[block] if side in (None, source.side) else squares_at(source[block], side)
+        store.write(block, extractor(squares), extractor.stage_channels)
         if progress is not None:
             done = first + len(block)
             speed, n_left = done / max(time.monotonic() - began, 1e-9), len(missing) - done
