@@ -60,8 +60,7 @@ def exact_dynamics(
     That is its label, or the class that the model predicts, a position in the round's order.
     """
     epochs, n = heads.epochs, len(rows)
-    from_epoch = int(epochs[-1]) // 2 + 1 if config.td_window == "second-half" else 1
-    in_window = epochs >= from_epoch
+    in_window = epochs >= heads.first_epoch(config.td_window)
     kept = np.empty((n, len(epochs), model.n_classes), np.float32) if n * len(epochs) <= MOST_POINTS else None
     p_bar = np.empty((n, model.n_classes), np.float32)
     mean, variability, correctness = (np.empty(n, np.float32) for _ in range(3))
