@@ -156,9 +156,9 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
     config = RoundConfig.from_json(record.config)
     pixels = _pixels(project, config)
     body = _body(record.id, config, pixels)
-    frozen = body is not None and body.frozen
-    # The file of a frozen model has the mean and deviation of its features.
-    mean, std = (body.preprocessing.mean, body.preprocessing.std) if frozen else _normalisation(weights)
+    mean, std = _normalisation(weights)
+    if body is not None and body.frozen:  # the file has the mean and deviation of its features
+        mean, std = body.preprocessing.mean, body.preprocessing.std
     return ModelFacts(
         title=project.title,
         round_id=record.id,
