@@ -26,19 +26,28 @@ _BACKBONE = {
 _OPTIMIZER = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
+def backbone_in_words(name: str) -> str:
+    """A network with its article; one of another library by its name."""
+    return _BACKBONE.get(name, name)
+
+
 def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[str]:
     """What a round does, a sentence per line; ``chooses_by`` is its strategy's ``in_words``."""
-    train = config.train
+    train, network = config.train, backbone_in_words(config.train.backbone)
+    learner = f"a classifier on the frozen features of {network}," if train.body == "frozen" else network
+    start = "published weights, which know photos" if train.pretrained else "new weights"
     lines = [
-        f"Trains {_BACKBONE.get(train.backbone, train.backbone)} on {labels:,} labelled images of "
-        f"{config.training_size} by {config.training_size} pixels; {_AUGMENTATION[train.augmentation]}.",
+        f"Trains {learner} on {labels:,} labelled images of {config.training_size} by {config.training_size} pixels; "
+        f"{_AUGMENTATION[train.augmentation]}.",
         f"Goes through them at least {train.epochs} times, {train.batch_size} at a time, in at least "
         f"{train.min_steps:,} steps."
         if train.min_steps
         else f"Goes through them {train.epochs} times, {train.batch_size} at a time.",
         f"Learns with {_OPTIMIZER[train.optimizer]} at a rate of {train.learning_rate:g}, {_SCHEDULE[train.schedule]}.",
-        "Starts from the weights of the last round." if train.warm_start else "Starts from new weights.",
+        "Starts from the weights of the last round." if train.warm_start else f"Starts from {start}.",
     ]
+    if train.head_epochs:
+        lines.append(f"The first {train.head_epochs} of {train.epochs} times only the layer that classifies learns.")
     if "td" in train.companions:
         window = "the second half of the epochs" if train.td_window == "second-half" else "all epochs"
         lines.append(

@@ -8,6 +8,7 @@ import pytest
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
 from tidal_core.records import Float32, Int64
+from tidal_core.strategies import herding
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
 
@@ -130,3 +131,16 @@ def test_td_herding_passes_by_a_large_group_whose_dynamics_are_settled() -> None
 
     assert groups[by_number].tolist() == [0]
     assert groups[by_dynamics].tolist() == [1]
+
+
+def test_of_a_pool_that_is_too_large_a_random_part_is_chosen_among(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(herding, "CHOSEN_AMONG", 50)
+    points = unit_length(np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32))
+    weights = np.where(np.arange(400) < 200, 1.0, 0.0).astype(np.float32)
+
+    rows = herd(points, 40, np.random.default_rng(1), points[:0], weights)
+    again = herd(points, 40, np.random.default_rng(1), points[:0], weights)
+
+    assert len(set(rows.tolist())) == 40
+    np.testing.assert_array_equal(rows, again)
+    assert len(herd(points, 120, np.random.default_rng(1), points[:0])) == 120, "as many as are wanted"

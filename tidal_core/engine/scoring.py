@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tidal_core.config import Precision
 from tidal_core.engine.backbones import Backbone
 from tidal_core.engine.batches import FeatureBatches, PixelBatches, open_pixels
 from tidal_core.engine.companions import Companion
@@ -148,11 +149,15 @@ def _for_scoring(model: Model) -> Backbone:
 class SquareScorer:
     """Scores squares that are in no pixel file: new images. The network is folded once."""
 
-    def __init__(self, model: Model, *, threads: int = 1) -> None:
+    def __init__(self, model: Model, *, threads: int = 1, precision: Precision = "float32") -> None:
+        """``precision``: what the features of a frozen body are computed with, as those that the model trained on."""
         use_threads(model.device, threads)
         self._model = model.eval()
         self._backbone = _for_scoring(model)
-        self._extractor = Extractor(model.backbone_name, device=model.device, threads=threads) if model.frozen else None
+        self._extractor = None
+        if model.frozen:
+            name, device = model.backbone_name, model.device
+            self._extractor = Extractor(name, device=device, threads=threads, precision=precision)
 
     def __call__(self, squares: UInt8) -> tuple[Float32, Float32 | None]:
         """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""

@@ -93,7 +93,7 @@ def predict(
     if target.is_dir() or (target.exists() and not overwrite):
         raise InputError(f"{target} already exists; choose another name (--out), or replace it with --overwrite.")
     model = Model.load(facts.weights)
-    scorer = SquareScorer(model)
+    scorer = SquareScorer(model, precision=facts.body.precision if facts.body is not None else "float32")
     block = max(8, _BLOCK_BYTES // (facts.pixels.size**2 * 3))
     problems: list[ImportProblem] = []
     done, stopped = 0, False

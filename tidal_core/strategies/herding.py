@@ -19,8 +19,8 @@ import numpy as np
 from tidal_core.records import Float32, Int64
 from tidal_core.strategies.distances import blocks, nearest
 
-STAND_FOR = 4_000  # images that a choice is to stand for at most: a random part of a larger pool
-NUMBERS = 160_000_000  # of the kernel at most, 640 MB: the part shrinks for pools above 40,000
+CHOSEN_AMONG = 16_000  # images at most: a random part of a larger pool, which has others like any that is left out
+STAND_FOR = 4_000  # images that a choice is to stand for at most: the kernel then has 64 million numbers, 256 MB
 
 
 def herd(
@@ -35,13 +35,17 @@ def herd(
 
     ``chosen_before`` (M, D): images that stand for others already. ``weights`` (N,), not negative: how much each image
     needs someone to stand for it (default: all the same). Rows of unit length are expected of both. ``sigma`` is the
-    kernel's width in the same distance. Time N T D for T images that are stood for, memory 4 N T bytes.
+    kernel's width in the same distance. Time N T D for T images that are stood for, memory 4 N T bytes; of more than
+    ``CHOSEN_AMONG`` images a random part, n at least, is chosen among.
     """
+    if len(points) > max(CHOSEN_AMONG, n):
+        part = np.sort(rng.choice(len(points), max(CHOSEN_AMONG, n), replace=False))
+        some_weights = None if weights is None else weights[part]
+        return part[herd(points[part], n, rng, chosen_before, some_weights, sigma)]
     size = len(points)
     target_rows = np.arange(size)
-    most = min(STAND_FOR, max(1, NUMBERS // size))
-    if size > most:
-        target_rows = np.sort(rng.choice(size, most, replace=False))
+    if size > STAND_FOR:
+        target_rows = np.sort(rng.choice(size, STAND_FOR, replace=False))
     targets = points[target_rows]
     kernel = np.empty((size, len(target_rows)), np.float32)  # (N, T)
     for rows, squared in blocks(points, targets):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.helpers.frozen import compute_all
 from tests.helpers.tiny import label_next
 from tests.images.photos import encoded, picture
 from tidal_core.config import ProjectSettings
@@ -63,7 +64,8 @@ def photo_project(folder: Path, **settings: object) -> Project:
 
 
 def finish_real_round(project: Project, labels: int = 12) -> int:
-    """Label images and train, score and rank as the worker does; the round's id."""
+    """Compute wanted features, label images and train, score and rank as the worker does; the round's id."""
+    compute_all(project)
     label_next(project, labels)
     record = claim_round(project, started_by="person")
     RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()

@@ -11,18 +11,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models import get_model
 
 from tests.export.model.conftest import Exported
 from tests.export.model.photos import finish_real_round, photo_project, studio_says
+from tests.helpers.frozen import compute_all, frozen_project, run_round
+from tests.helpers.tiny import label_next
 from tidal_core.config import Seeds
-from tidal_core.engine.model import Model
+from tidal_core.engine.backbones.torchvision_models import resized
+from tidal_core.engine.model import Model, read_tensors
+from tidal_core.engine.preprocessing import Interpolation, Preprocessing
 from tidal_core.engine.scoring import score
+from tidal_core.engine.torchvision_facts import TORCHVISION
+from tidal_core.errors import InputError
 from tidal_core.export import model as model_room
 from tidal_core.export.model import export_model
+from tidal_core.export.model.deployed import Resize
+from tidal_core.images.pixels import PixelStore
+from tidal_core.rounds.queue_plan import fill_queue
 
 FORMATS = ("onnx", "torch", "safetensors")
 PHOTOS = 41
+MOBILENET = "torchvision/mobilenet_v3_small"
+PIXEL_MOMENTS = ("pixel_mean", "pixel_std")
 
 # What predict.py must do without: the guard fails when it, or what it imports, asks for one of these.
 FORBIDDEN = {
@@ -53,8 +66,8 @@ def run_predict(folder: Path, paths: list[str], forbidden: tuple[str, ...]) -> s
     )
 
 
-def compare(folder: Path, expected: dict[str, np.ndarray], forbidden: tuple[str, ...]) -> None:
-    """Predictions of predict.py and the studio's, image by image."""
+def compare(folder: Path, expected: dict[str, np.ndarray], forbidden: tuple[str, ...], *, within: float = 1e-4) -> None:
+    """Predictions of predict.py and the studio's, image by image; probabilities may differ by ``within``."""
     classes = [entry["name"] for entry in json.loads((folder / "classes.json").read_text())]
     ended = run_predict(folder, list(expected), forbidden)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -63,7 +76,20 @@ def compare(folder: Path, expected: dict[str, np.ndarray], forbidden: tuple[str,
     for path, label, probability in lines:
         p = expected[path]
         assert label == classes[int(p.argmax())], path
-        assert abs(float(probability) - p.max()) < 1e-4, path
+        assert abs(float(probability) - p.max()) < within, path
+
+
+def random_weights(torch_home: Path, name: str) -> None:
+    """A network with random weights that tells images apart, kept where torch keeps those that it has fetched."""
+    path = torch_home / "hub/checkpoints" / TORCHVISION[name].file
+    path.parent.mkdir(parents=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = get_model(TORCHVISION[name].model, weights=None).train()
+        for layer in (layer for layer in net.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
+            layer.momentum = 1.0  # its statistics become those of the next images
+        net(torch.randn(8, 3, 64, 64))
+        torch.save(net.state_dict(), path)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -72,7 +98,78 @@ def test_predictions_are_the_studios_image_by_image(exported: Exported, name: st
     compare(exported.folders[name], exported.expected, FORBIDDEN[name])
 
 
-def test_the_photos_are_told_apart_so_that_the_comparison_means_something(exported: Exported) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_frozen_round_goes_out_with_its_body(exported_frozen: Exported, name: str) -> None:
+    # The studio keeps features in float16, which its head reads; an exported model has them in float32.
+    compare(exported_frozen.folders[name], exported_frozen.expected, FORBIDDEN[name], within=5e-4)
+
+
+@pytest.mark.parametrize("name", ["torch", "safetensors"])
+def test_a_fine_tuned_round_goes_out_whole(exported_fine_tuned: Exported, name: str) -> None:
+    compare(exported_fine_tuned.folders[name], exported_fine_tuned.expected, FORBIDDEN[name])
+
+
+def test_the_card_and_the_settings_tell_the_body_its_licence_and_the_size(
+    exported_frozen: Exported, exported_fine_tuned: Exported
+) -> None:
+    folder = exported_frozen.folders["onnx"]
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "Its body is an EfficientNet-Lite0, pretrained on ImageNet-1k, and frozen" in card
+    assert "Licence of the pretrained weights: Apache 2.0." in card
+    assert "Trains a classifier on the frozen features of an EfficientNet-Lite0, on 12 labelled images" in card
+    assert f"`model.onnx` ({(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB) is the whole model" in card
+    settings = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
+    assert (settings["size"], settings["mean"], settings["std"]) == (32, [127 / 255] * 3, [128 / 255] * 3)
+    assert settings["resizing"] == "none: the network takes the squares at their size"
+    whole = (exported_fine_tuned.folders["safetensors"] / "README.md").read_text(encoding="utf-8")
+    assert "It began as an EfficientNet-Lite0, pretrained on ImageNet-1k; all of it was trained further" in whole
+    assert "Starts from published weights" in whole
+
+
+def test_a_frozen_body_of_another_library_goes_out_with_its_resizing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    random_weights(tmp_path / "torch", MOBILENET)
+    project = frozen_project(12, 3, backbone=MOBILENET)
+    compute_all(project)
+    fill_queue(project)
+    label_next(project, 6)
+    run_round(project)
+    table = project.store.exports.predictions(1).to_pylist()
+    expected = np.array([row["p"] for row in sorted(table, key=lambda row: row["image_id"])])
+
+    folder, facts = export_model(project, tmp_path / "out", "torch")
+
+    assert facts.preprocessing()["resizing"] == "inside the model: to 224 by 224 pixels, bilinear with antialiasing"
+    model = torch.export.load(folder / "model.pt2").module()
+    p = model(torch.from_numpy(PixelStore(project.pixels)[np.arange(15)])).detach().numpy()
+    np.testing.assert_allclose(p, expected, atol=1e-3)
+    assert set(p.argmax(axis=1)) == {0, 1, 2}
+    with pytest.raises(InputError, match=r"small, resnet18, efficientnet-lite0 and not for 'torchvision/.* onnx or to"):
+        export_model(project, tmp_path / "other", "safetensors")
+    assert not (tmp_path / "other").exists()
+    project.close()
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [8, 96, 224, 300])
+def test_squares_are_resized_inside_a_model_as_for_the_studios_features(
+    size: int, interpolation: Interpolation
+) -> None:
+    x = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).round() * 255
+    expected = resized(x, 224, interpolation).clamp(0, 255)
+
+    x = Resize(size, Preprocessing(224, (0.5,) * 3, (0.5,) * 3, interpolation, resizes=True))(x)
+
+    torch.testing.assert_close(x, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("training", ["exported", "exported_frozen"])
+def test_the_photos_are_told_apart_so_that_the_comparison_means_something(
+    training: str, request: pytest.FixtureRequest
+) -> None:
+    exported: Exported = request.getfixturevalue(training)
     p = np.array(list(exported.expected.values()))
     assert set(p.argmax(axis=1)) == {0, 1}
     assert np.ptp(p[:, 0]) > 0.2
@@ -132,8 +229,18 @@ def test_any_number_of_images_goes_through_onnx_at_once(exported: Exported, n: i
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_studio_reads_the_safetensors_file_too(exported: Exported) -> None:
+@pytest.mark.parametrize("training", ["exported", "exported_frozen", "exported_fine_tuned"])
+def test_the_studio_reads_the_safetensors_file_too(training: str, request: pytest.FixtureRequest) -> None:
+    exported: Exported = request.getfixturevalue(training)
+
     assert Model.load(exported.folders["safetensors"] / "model.safetensors").n_classes == 2
+
+
+def test_a_frozen_file_holds_neither_the_module_nor_the_heads_of_all_epochs(exported_frozen: Exported) -> None:
+    tensors, _ = read_tensors(exported_frozen.folders["safetensors"] / "model.safetensors")
+
+    assert {name.partition(".")[0] for name in tensors} == {*("body", "backbone", "mean", "std"), *PIXEL_MOMENTS}
+    assert not [name for name in tensors if name.startswith("body.classifier")]
 
 
 def test_the_script_goes_on_after_a_file_that_is_no_image(exported: Exported, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@
     predict.py           python predict.py IMAGE...
     README.md            the model card
 
-The model takes raw pixels: normalisation and softmax are inside. What must be traced is traced in a process of its own
-(``__main__.py`` says why).
+The model takes raw pixels: normalisation, softmax, and a frozen body with the resizing that its weights want, are
+inside. What must be traced is traced in a process of its own (``__main__.py`` says why).
 
 Add here: a format as a file of its own, and a line in ``FORMATS``.
 """
@@ -70,7 +70,7 @@ def export_model(
             "preprocessing.json": _json(facts.preprocessing()),
             "preprocessing.py": preprocessing_source(),
             "predict.py": model_format.predict,
-            "README.md": model_card(facts, model_format),
+            "README.md": model_card(facts, model_format, (beside / model_format.file).stat().st_size),
         }
         for file, text in files.items():
             (beside / file).write_text(text, encoding="utf-8")

@@ -9,9 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 import tidal_core
 from tidal_core import strategies
 from tidal_core.export.model.base import ModelFormat
-from tidal_core.export.model.facts import ClassFacts, ModelFacts
+from tidal_core.export.model.facts import BodyFacts, ClassFacts, ModelFacts
 from tidal_core.store.metrics import Metric
-from tidal_core.text import config_in_words, literal
+from tidal_core.text import backbone_in_words, config_in_words, literal
 
 _MEASURED_ON = {
     "test": "test images whose class is known and that no round trains on",
@@ -25,16 +25,17 @@ _FITS = {
 }
 
 
-def model_card(facts: ModelFacts, model_format: ModelFormat) -> str:
-    """The text of README.md."""
+def model_card(facts: ModelFacts, model_format: ModelFormat, n_bytes: int) -> str:
+    """The text of README.md. ``n_bytes``: of the file with the weights."""
     sections = [
         _front_matter(facts, model_format),
         f"# {literal(facts.title)}\n\n"
         f"Says which of {len(facts.classes)} classes an image belongs to. The model of round {facts.round_id}"
         f"{_date(facts)}, trained with TiDAL Studio on {facts.labels:,} labelled images of {facts.images:,}.",
-        _use(model_format),
+        _use(model_format, n_bytes),
         _accuracy(facts),
         "## Labels per class\n\n" + _class_table(facts),
+        *([] if facts.body is None else [_body(facts.body)]),
         _training(facts),
         _limits(facts),
     ]
@@ -71,7 +72,7 @@ def _front_matter(facts: ModelFacts, model_format: ModelFormat) -> str:
     return "\n".join(("---", *lines, "---"))
 
 
-def _use(model_format: ModelFormat) -> str:
+def _use(model_format: ModelFormat, n_bytes: int) -> str:
     return f"""## Use
 
 ```sh
@@ -79,9 +80,10 @@ python -m pip install {model_format.runs_with.replace(",", "").replace(" and ", 
 python predict.py photo.jpg other.png   # file, class, probability; separated by tabs
 ```
 
-`{model_format.file}` takes any number of images at once: `pixels`, uint8 (images, size, size, 3), as `square` in
-`preprocessing.py` makes them of files. It gives probabilities, float32 (images, classes), in the order of
-`classes.json`; normalisation and softmax are inside. In Python, with `model` as in `predict.py`:
+`{model_format.file}` ({n_bytes / 1e6:,.1f} MB) is the whole model. It takes any number of images at once: `pixels`,
+uint8 (images, size, size, 3), as `square` in `preprocessing.py` makes them of files. It gives probabilities, float32
+(images, classes), in the order of `classes.json`; normalisation and softmax are inside. In Python, with `model` as in
+`predict.py`:
 
 ```python
 pixels = numpy.stack([square(path) for path in paths])
@@ -113,6 +115,26 @@ def _class_table(facts: ModelFacts) -> str:
 def _class_name(class_facts: ClassFacts) -> str:
     since = f" (since then merged into {literal(class_facts.merged_into)})" if class_facts.merged_into else ""
     return literal(class_facts.name) + since
+
+
+def _body(body: BodyFacts) -> str:
+    pretrained = f"pretrained on {body.trained_on}" if body.trained_on else "pretrained"
+    network = f"{literal(backbone_in_words(body.name))}, {pretrained}"
+    lines = [
+        f"Its body is {network}, and frozen: its weights are as they were published. Trained here is a head on its "
+        "features alone, a direction for each class that images are compared with (a cosine classifier)."
+        if body.frozen
+        else f"It began as {network}; all of it was trained further on the images here.",
+        f"Licence of the pretrained weights: {body.licence}."
+        if body.licence
+        else "Licence of the pretrained weights: as their publisher says.",
+    ]
+    if body.frozen and body.precision == "bfloat16":
+        lines.append(
+            "The studio computed the features with 16 bits (bfloat16), and this model computes with 32: probabilities "
+            "differ slightly from the studio's (by 0.02 at most in a test with 80 photos of flowers)."
+        )
+    return "## The pretrained network\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _training(facts: ModelFacts) -> str:

@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 
-from tidal_core.config import PixelSpec, RoundConfig
+from tidal_core.config import PixelSpec, Precision, RoundConfig
+from tidal_core.engine.preprocessing import Preprocessing
+from tidal_core.engine.published_weights import EMBEDDED, describe, feature_key
 from tidal_core.errors import InputError
 from tidal_core.images.pixels import cached_spec
 from tidal_core.images.squares import REDUCING_GAP
@@ -33,6 +35,18 @@ class ClassFacts:
 
 
 @dataclass(frozen=True)
+class BodyFacts:
+    """The pretrained network that a model is built on."""
+
+    name: str  # of the backbone
+    frozen: bool  # whether its weights are as published, or where training began
+    trained_on: str  # empty where that is not known
+    licence: str  # of its weights; empty where that is not known
+    preprocessing: Preprocessing
+    precision: Precision  # that the studio computes its features with, where it is frozen
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """One round's model."""
 
@@ -43,6 +57,7 @@ class ModelFacts:
     config: RoundConfig
     pixels: PixelSpec  # the squares that the model sees
     weights: Path  # the round's own file
+    body: BodyFacts | None  # None where all weights are the project's own
     mean: tuple[float, ...]  # of the channels, pixels as 0..1
     std: tuple[float, ...]
     classes: tuple[ClassFacts, ...]  # in the order of the model's output
@@ -62,10 +77,17 @@ class ModelFacts:
             "mode": "RGB; transparency over white, the first frame, 16 bits brought to 8; colour profiles not applied",
             "input": {"name": "pixels", "dtype": "uint8", "shape": ["images", size, size, 3]},
             "output": {"name": "probabilities", "dtype": "float32", "shape": ["images", len(self.classes)]},
+            "resizing": self._resizing(),
             "normalisation": "inside the model: (pixels / 255 - mean) / std",
             "mean": self.mean,
             "std": self.std,
         }
+
+    def _resizing(self) -> str:
+        if self.body is None or not self.body.frozen or not self.body.preprocessing.resizes:
+            return "none: the network takes the squares at their size"
+        side, interpolation = self.body.preprocessing.side, self.body.preprocessing.interpolation
+        return f"inside the model: to {side} by {side} pixels, {interpolation} with antialiasing"
 
 
 def weights_of(project: Project, record: RoundRecord) -> Path | None:
@@ -131,16 +153,21 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
                 class_records[target_id].name if target_id is not None else None,
             )
         )
-    mean, std = _normalisation(weights)
     config = RoundConfig.from_json(record.config)
+    pixels = _pixels(project, config)
+    body = _body(record.id, config, pixels)
+    mean, std = _normalisation(weights)
+    if body is not None and body.frozen:  # the file has the mean and deviation of its features
+        mean, std = body.preprocessing.mean, body.preprocessing.std
     return ModelFacts(
         title=project.title,
         round_id=record.id,
         finished_at=record.finished_at,
         strategy=record.strategy,
         config=config,
-        pixels=_pixels(project, config),
+        pixels=pixels,
         weights=weights,
+        body=body,
         mean=mean,
         std=std,
         classes=tuple(classes),
@@ -156,6 +183,35 @@ def _pixels(project: Project, config: RoundConfig) -> PixelSpec:
     now = cached_spec(project)
     grayscale = now.grayscale if config.grayscale is None else config.grayscale
     return PixelSpec(config.training_size, config.fit or now.fit, grayscale)
+
+
+def _body(round_id: int, config: RoundConfig, pixels: PixelSpec) -> BodyFacts | None:
+    """The pretrained network; None where there was none. Raises InputError where it is not the round's any more."""
+    train = config.train
+    if train.body != "frozen" and not train.pretrained:
+        return None
+    from tidal_core.engine.pretrained import preprocessing_of  # torch comes in here
+
+    precision = train.precision
+    if config.features is not None:
+        # Features of earlier settings serve until new ones are complete: the precision of the settings may be another.
+        precisions: tuple[Precision, ...] = get_args(Precision)
+        keys = {feature_key(train.backbone, pixels, kind).name: kind for kind in precisions}
+        if config.features not in keys:
+            raise InputError(
+                f"round {round_id} was trained on features of other weights of {train.backbone} than those that are "
+                "installed now; press “Train now” on the Training page to train on these."
+            )
+        precision = keys[config.features]
+    licence = EMBEDDED[train.backbone].licence if train.backbone in EMBEDDED else ""
+    return BodyFacts(
+        train.backbone,
+        train.body == "frozen",
+        describe(train.backbone).trained_on,
+        licence,
+        preprocessing_of(train.backbone),
+        precision,
+    )
 
 
 def _normalisation(weights: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

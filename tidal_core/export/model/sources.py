@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from inspect import getsource
+from types import ModuleType
 
 from tidal_core.images import reading, squares
 
-NETWORKS = ("small", "resnet18")
+NETWORKS = ("small", "resnet18", "efficientnet-lite0")
 """Backbones whose code can go out (``model_source``)."""
 
 
@@ -30,23 +32,32 @@ def preprocessing_source() -> str:
     )
 
 
-def model_source(name: str) -> str:
-    """The text of model.py for the backbone ``name``, one of NETWORKS."""
-    from tidal_core.engine.backbones import small  # torch comes in here
+def model_source(name: str, *, frozen: bool) -> str:
+    """The text of model.py for the backbone ``name``, one of NETWORKS: trained whole, or the body of a trained head."""
+    from tidal_core.engine.backbones import efficientnet_lite, small  # torch comes in here
+    from tidal_core.engine.backbones import frozen as frozen_head
     from tidal_core.export.model import plain
 
-    parts: dict[str, tuple[type, ...]] = {
-        "small": (small.Block, small.Stem, small.Small),
-        "resnet18": (plain.BasicBlock, plain.ResNet18),
-    }
-    network = parts[name][-1].__name__
-    return "\n\n\n".join(
-        (
-            _MODEL_HEAD.strip(),
-            *(getsource(part).strip() for part in parts[name]),
-            _CLASSIFIER.replace("NETWORK", network).strip() + "\n",
-        )
-    )
+    module, network = {
+        "small": (small, small.Small.__name__),
+        "resnet18": (plain, plain.ResNet18.__name__),
+        "efficientnet-lite0": (efficientnet_lite, efficientnet_lite.EfficientNetLite0.__name__),
+    }[name]
+    parts = [_below_imports(module)]
+    if frozen:
+        parts.append(_below_imports(frozen_head))
+    classifier = _ON_FROZEN_BODY if frozen else _CLASSIFIER
+    text = "\n\n\n".join((*parts, classifier.replace("NETWORK", network).strip() + "\n"))
+    imports = "\n".join(line for word, line in _IMPORTS.items() if word in text)
+    return f"{_MODEL_HEAD.replace('IMPORTS', imports).strip()}\n\n\n{text}"
+
+
+def _below_imports(module: ModuleType) -> str:
+    """The source of a module from the end of its imports on."""
+    source = getsource(module)
+    imports = (node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom))
+    end = max(node.end_lineno or 0 for node in imports)
+    return "\n".join(source.splitlines()[end:]).strip()
 
 
 _PREPROCESSING_HEAD = '''
@@ -85,12 +96,18 @@ def square(path: str | Path) -> np.ndarray:
     return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"]).copy()  # torch warns of what is read-only
 '''
 
+_IMPORTS = {  # of the standard library, by a word that needs it
+    "Sequence": "from collections.abc import Sequence",
+    "Path": "from pathlib import Path",
+    "NamedTuple": "from typing import NamedTuple",
+}
+
 _MODEL_HEAD = '''
 """The network of model.safetensors, as TiDAL Studio trained it. Needs torch and safetensors."""
 
 from __future__ import annotations
 
-from pathlib import Path
+IMPORTS
 
 import torch
 import torch.nn.functional as F
@@ -125,6 +142,43 @@ def load(path: str | Path) -> Classifier:
     """The trained classifier in evaluation mode."""
     tensors = load_file(path)
     model = Classifier(len(tensors[f"backbone.{NETWORK.class_rows[0]}"]))
+    model.load_state_dict(tensors)
+    return model.eval()
+'''
+
+_ON_FROZEN_BODY = '''
+class Classifier(nn.Module):
+    """Pixels of 0 to 255 (B, S, S, 3) to probabilities (B, C): a body as it was published, and a head on its features.
+
+    ``pixel_mean`` and ``pixel_std`` are of pixels in 0 to 1, ``mean`` and ``std`` of the features.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.body = NETWORK(1)
+        self.body.classifier = nn.Identity()
+        channels = self.body.stage_channels
+        self.backbone = FrozenHead(channels, n_classes)
+        self.register_buffer("pixel_mean", torch.zeros(3))
+        self.register_buffer("pixel_std", torch.ones(3))
+        self.register_buffer("mean", torch.zeros(sum(channels)))
+        self.register_buffer("std", torch.ones(sum(channels)))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head reads (B, D): the means of all stages of the body, side by side."""
+        x = (pixels.float() / 255 - self.pixel_mean) / self.pixel_std  # (B, S, S, 3)
+        _, stages = self.body(x.permute(0, 3, 1, 2))
+        return torch.cat([*(pooled(stage) for stage in stages[:-1]), stages[-1]], dim=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits, _ = self.backbone((self.features(pixels) - self.mean) / self.std)
+        return logits.softmax(dim=1)
+
+
+def load(path: str | Path) -> Classifier:
+    """The classifier in evaluation mode."""
+    tensors = load_file(path)
+    model = Classifier(len(tensors[f"backbone.{FrozenHead.class_rows[0]}"]))
     model.load_state_dict(tensors)
     return model.eval()
 '''
