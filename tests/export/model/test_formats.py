@@ -152,6 +152,27 @@ def test_a_frozen_body_of_another_library_goes_out_with_its_resizing(
     project.close()
 
 
+TRACE = """
+import torch
+from tidal_core.engine.backbones.torchvision_models import as_map
+class Stage(torch.nn.Module):
+    def forward(self, x):
+        return as_map(x, {family!r})
+images = {{"x": {{0: torch.export.Dim("images")}}}}
+traced = torch.export.export(Stage(), (torch.zeros(4, {shape}),), dynamic_shapes=images).module()
+print(tuple(traced(torch.zeros(7, {shape})).shape))
+"""
+
+
+@pytest.mark.parametrize(("family", "shape"), [("vit", "10, 6"), ("swin", "3, 3, 6")])
+def test_what_a_transformer_shows_can_be_traced_for_any_number_of_images(family: str, shape: str) -> None:
+    ended = subprocess.run(  # in a process of its own, because tracing changes settings
+        [sys.executable, "-c", TRACE.format(family=family, shape=shape)], capture_output=True, text=True, check=False
+    )
+
+    assert ended.stdout == "(7, 6, 3, 3)\n", ended.stderr
+
+
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [8, 96, 224, 300])
 def test_squares_are_resized_inside_a_model_as_for_the_studios_features(

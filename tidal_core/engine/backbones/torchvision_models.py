@@ -105,7 +105,8 @@ def as_map(stage: Tensor, family: str) -> Tensor:
         return stage.permute(0, 3, 1, 2)
     if family == "vit":  # (B, 1 + H W, channels), the first token stands for the class
         side = int((stage.shape[1] - 1) ** 0.5)
-        return stage[:, 1:].transpose(1, 2).reshape(len(stage), -1, side, side)
+        # Not len(): it would fix the number of images when a model is traced for export.
+        return stage[:, 1:].transpose(1, 2).reshape(stage.shape[0], -1, side, side)
     return stage
 
 
