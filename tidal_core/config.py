@@ -128,6 +128,7 @@ FROZEN = TrainConfig(
     body="frozen",
     epochs=40,
     min_steps=80,
+    batch_size=128,
     learning_rate=5e-3,
     td_window="all",  # the head is nearly at its end after half the epochs: the second half would say what the end says
     augmentation="none",

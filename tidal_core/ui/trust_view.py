@@ -92,6 +92,10 @@ def pool_quality(project: Project, done: list[RoundRecord]) -> None:
     charts.chart(
         POOL_QUALITY, POOL_QUALITY_HELP, "pool-quality", lambda: (info, figures.pool_quality_figure(info, theme))
     )
+    better = int((info.module < info.final).sum())
+    st.caption(
+        f"The TD module was closer to the exact dynamics than the final prediction in {better} of {len(rounds)} rounds."
+    )
     styles = looking.class_styles(project)
     by_class = {
         metric.class_id: metric
