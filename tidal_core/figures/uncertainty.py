@@ -152,7 +152,8 @@ def scatter_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
 
 def exact_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
     """Each image of the pool: the margin that the module predicts, and the exact one; equal on the diagonal."""
-    return _scatter(info, theme, ("Margin predicted by the TD module", "Exact margin"), -1.02, 1.02)
+    least = float(min(info.x.min(initial=0.0), info.y.min(initial=0.0)))
+    return _scatter(info, theme, ("Margin predicted by the TD module", "Exact margin"), least - 0.03, 1.02)
 
 
 def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: float, high: float) -> go.Figure:
