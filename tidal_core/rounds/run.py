@@ -7,10 +7,8 @@ the training, from the finished weights after it.
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +25,10 @@ from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError, Stopped
 from tidal_core.images.pixels import round_uses
-from tidal_core.method import dynamics
-from tidal_core.method.estimators import all_estimators
 from tidal_core.projects import Project
 from tidal_core.records import (
     Float32,
     Int64,
-    PoolScores,
     PoolView,
     RoundProgress,
     RoundRecord,
@@ -43,40 +38,13 @@ from tidal_core.records import (
 )
 from tidal_core.rounds import audit
 from tidal_core.rounds.epoch_log import EpochLog
-from tidal_core.rounds.exact import ExactDynamics, exact_dynamics, module_quality
+from tidal_core.rounds.exact import exact_dynamics
 from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
-from tidal_core.store.metrics import Metric
-from tidal_core.store.scores import ScoreRows
+from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
 
 CHECKPOINT_SECONDS = 2.0  # between two checkpoints of a training, at least: what a kill can cost
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Images that a trained round scores, by id, and their scores: row-aligned with the three one after another."""
-
-    pool: Int64  # (N,)
-    labelled: Int64  # (L,)
-    test: audit.Measured  # (T,)
-    scores: PoolScores  # (N + L + T, ...)
-    exact: ExactDynamics | None  # (N + L + T, ...); None where the body trained
-
-    @property
-    def pool_rows(self) -> slice:
-        """Rows of the pool in ``scores``."""
-        return slice(len(self.pool))
-
-    @property
-    def labelled_rows(self) -> slice:
-        """Rows of the labelled images in ``scores``."""
-        return slice(len(self.pool), len(self.pool) + len(self.labelled))
-
-    @property
-    def test_rows(self) -> slice:
-        """Rows of the test images in ``scores``."""
-        return slice(len(self.pool) + len(self.labelled), None)
 
 
 class RoundRun:
@@ -135,7 +103,7 @@ class RoundRun:
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
         self._rank(scored)
-        self._measure(scored)
+        self.store.metrics.add(metrics_of(self.record.id, scored, self.class_ids))
         self._move(RoundState.RANKING, RoundState.DONE)
         self._tidy()
         self.store.log.add(
@@ -234,13 +202,13 @@ class RoundRun:
             return
         td_classes = None
         if len(self.class_ids) > self.config.train.full_curve_classes:
-            td_bar, positions = _top_k(td_bar, self.config.train.sparse_top_k)
+            td_bar, positions = top_k(td_bar, self.config.train.sparse_top_k)
             td_classes = self.class_ids[positions]
         self.store.rounds.finish_images(
             self.record.id, self.image_ids, self.class_ids[self.labels], td_bar, td_classes, paths.statistics()
         )
 
-    def _score(self, model: Model, heads: HeadHistory | None) -> _Scored:
+    def _score(self, model: Model, heads: HeadHistory | None) -> Scored:
         pool = audit.rankable(self.project)
         test = audit.measured_on(self.project)
         test = test.where(np.isin(test.class_ids, self.class_ids))
@@ -266,7 +234,7 @@ class RoundRun:
             exact = exact_dynamics(self.config.train, heads, model, features, rows, classes)
             scores = dataclasses.replace(scores, exact_log_p=exact.log_p)
             self.store.rounds.set_exact_epochs(self.record.id, exact.epochs)
-        return _Scored(pool, self.image_ids, test, scores, exact)
+        return Scored(pool, self.image_ids, test, scores, exact)
 
     def _with_features(self, features: Features, pool: Int64, test: audit.Measured) -> tuple[Int64, audit.Measured]:
         """The images that have features already; the others are for a later round."""
@@ -280,7 +248,7 @@ class RoundRun:
             )
         return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
-    def _rank(self, scored: _Scored) -> None:
+    def _rank(self, scored: Scored) -> None:
         """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue."""
         view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
@@ -300,68 +268,14 @@ class RoundRun:
             )
         )
 
-    def _keep_scores(self, scored: _Scored, ranks: Int64) -> None:
-        add, round_id = self.store.scores.add, self.record.id
-        add(round_id, "pool", self._score_rows(scored, scored.pool_rows, scored.pool, ranks))
-        add(round_id, "labelled", self._score_rows(scored, scored.labelled_rows, scored.labelled))
-        test_rows = self._score_rows(scored, scored.test_rows, scored.test.image_ids)
-        add(round_id, scored.test.part, test_rows)
-
-    def _score_rows(self, scored: _Scored, rows: slice, ids: Int64, ranks: Int64 | None = None) -> ScoreRows:
-        scores, exact = scored.scores, scored.exact
-        log_p = scores.log_p[rows]
-        td_log_p = None if scores.td_log_p is None else scores.td_log_p[rows]
-        p = np.exp(log_p)
-        td = None if td_log_p is None else np.exp(td_log_p)
-        class_ids, positions = None, None
-        if len(self.class_ids) > self.config.train.full_curve_classes and len(ids):
-            p, positions = _top_k(p, self.config.train.sparse_top_k)
-            class_ids = self.class_ids[positions]
-            td = None if td is None else np.take_along_axis(td, positions, axis=1)
-        return ScoreRows(
-            image_ids=ids,
-            predicted=self.class_ids[log_p.argmax(axis=1)] if len(ids) else np.empty(0, np.int64),
-            p=p,
-            td=td,
-            class_ids=class_ids,
-            estimators=all_estimators(
-                log_p, td_log_p, None if scores.exact_log_p is None else scores.exact_log_p[rows]
-            ),
-            ranks=ranks,
-            exact=None if exact is None else exact.of(rows, positions),
-        )
-
-    def _measure(self, scored: _Scored) -> None:
-        """Accuracies on the test images or the audit sample, and how well the TD module predicts what is known."""
-        self.store.metrics.add(self._accuracies(scored) + self._module_quality(scored))
-
-    def _module_quality(self, scored: _Scored) -> list[Metric]:
-        scores, pool = scored.scores, scored.pool_rows
-        if scored.exact is None or scores.td_log_p is None or not len(scored.pool):
-            return []
-        return module_quality(
-            self.record.id, scores.log_p[pool], scores.td_log_p[pool], scored.exact.p_bar[pool], self.class_ids
-        )
-
-    def _accuracies(self, scored: _Scored) -> list[Metric]:
-        """Over all classes and for each."""
-        test = scored.test
-        n = len(test.image_ids)
-        if not n:
-            return []
-        predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
-        counts = dynamics.confusion(class_positions(test.class_ids, self.class_ids), predicted, len(self.class_ids))
-        measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
-            ("accuracy", None, dynamics.accuracy(counts), n),
-            ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),
-        ]
-        for position, recall in enumerate(dynamics.recalls(counts)):
-            measured.append(("recall", int(self.class_ids[position]), recall, int(counts[position].sum())))
-        return [
-            Metric(self.record.id, test.part, class_id, name, value.value, value.low, value.high, images)
-            for name, class_id, value, images in measured
-            if math.isfinite(value.value)
-        ]
+    def _keep_scores(self, scored: Scored, ranks: Int64) -> None:
+        add, train = self.store.scores.add, self.config.train
+        for part, rows, ranked in (
+            ("pool", scored.pool_rows, ranks),
+            ("labelled", scored.labelled_rows, None),
+            (scored.test.part, scored.test_rows, None),
+        ):
+            add(self.record.id, part, score_rows(scored, rows, self.class_ids, train, ranked))
 
     def _tidy(self) -> None:
         self.resume_file.unlink(missing_ok=True)
@@ -370,15 +284,6 @@ class RoundRun:
         self.store.scores.drop_exact_curves_before(first_kept)
         _keep_last(self.project.checkpoints, "round-*.safetensors", self.project.settings.curve_rounds)
         self.store.checkpoint()
-
-
-def _top_k(p: Float32, k: int) -> tuple[Float32, Int64]:
-    """The k largest of each row (N, k), largest first, and their positions (N, k)."""
-    k = min(k, p.shape[1])
-    positions = np.argpartition(-p, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(p, positions, axis=1), axis=1, kind="stable")
-    positions = np.take_along_axis(positions, order, axis=1)
-    return np.take_along_axis(p, positions, axis=1), positions
 
 
 def _keep_last(folder: Path, pattern: str, n: int) -> None:
