@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from tests.helpers.tiny import label_next
 from tidal_core.config import PixelSpec, RoundConfig
 from tidal_core.engine import pretrained
 from tidal_core.engine.features import extract
-from tidal_core.engine.features.store import FeatureKey
+from tidal_core.engine.features.store import FeatureKey, FeatureStore
 from tidal_core.engine.model import read_tensors
 from tidal_core.errors import InputError
 from tidal_core.images.pixels import PixelStore, note_spec
@@ -359,6 +360,39 @@ def test_what_cannot_be_computed_is_said_once_and_the_round_says_why(monkeypatch
         run_round(project)
     pretrained.checked_file.cache_clear()
     extract.forget_extractors()
+    project.close()
+
+
+def test_a_round_on_a_full_disk_fails_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = frozen_project()
+    fill_queue(project)
+    label_next(project, 6)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(FeatureStore, "write", full)
+    with pytest.raises(InputError, match=r"cannot be written .*No space left on device.*make room on the disk"):
+        run_round(project)
+    project.close()
+
+
+@pytest.mark.parametrize("damaged", ["about.json", "rows.f16", "whole.u8"])
+def test_damaged_features_are_computed_again(damaged: str) -> None:
+    project = frozen_project()
+    compute_all(project)
+    store = wanted(project)
+    assert store is not None
+    before = np.array(store.read().rows)
+    (store.folder / damaged).write_bytes(b"{")
+
+    compute_all(project)
+
+    np.testing.assert_array_equal(store.read().rows, before)
+    assert store.read().whole.all()
+    fill_queue(project)
+    label_next(project, 6)
+    assert run_round(project).state is RoundState.DONE
     project.close()
 
 

@@ -157,14 +157,20 @@ class RoundRun:
         """Those of the labelled images and of the audit's: what the round cannot do without."""
         if self.features is None:
             return
-        extract(
-            extractor_of(self.features.key.backbone, self.features.key.precision),
-            self.project.pixels,
-            self.features,
-            self.store.images.pixel_rows(np.union1d(self.image_ids, self.store.answers.answered_images())),
-            progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, features=p)),
-            should_stop=self.should_stop,
-        )
+        try:
+            extract(
+                extractor_of(self.features.key.backbone, self.features.key.precision),
+                self.project.pixels,
+                self.features,
+                self.store.images.pixel_rows(np.union1d(self.image_ids, self.store.answers.answered_images())),
+                progress=lambda p: self.report(RoundProgress(RoundState.TRAINING, features=p)),
+                should_stop=self.should_stop,
+            )
+        except OSError as error:
+            raise InputError(
+                f"the features of the labelled images cannot be written to {self.project.features} "
+                f"({error.strerror or error}); make room on the disk, then press “Train now” on the Training page."
+            ) from error
         if self.should_stop():
             raise self._stopped()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -28,6 +29,8 @@ from tidal_core.errors import InputError
 from tidal_core.records import Float32, Int64
 
 Float16 = NDArray[np.float16]
+
+logger = logging.getLogger(__name__)
 
 ROWS, WHOLE, ABOUT = "rows.f16", "whole.u8", "about.json"
 
@@ -117,10 +120,13 @@ class FeatureStore:
         self.path = self.folder / ROWS
 
     def read(self) -> Features:
-        """What is there now; no rows where nothing was computed yet."""
-        if not self.path.exists():
-            return Features(np.empty((0, 0), np.float16), np.empty(0, bool))
-        return open_features(self.path)
+        """What is there now; no rows where nothing was computed yet, or what was is damaged: it is computed again."""
+        if self.path.exists():
+            try:
+                return open_features(self.path)
+            except InputError as error:
+                logger.warning("%s; they are computed again", error)
+        return Features(np.empty((0, 0), np.float16), np.empty(0, bool))
 
     def missing(self, rows: Int64) -> Int64:
         """Those of ``rows`` (N,) that have no features yet, in their order."""
@@ -150,6 +156,10 @@ class FeatureStore:
             )
         bytes_of_row = 2 * length
         order = np.argsort(rows)
+        # A file that was cut off grows again below: what it lost must not count as whole then.
+        rows_there = self.path.stat().st_size // bytes_of_row
+        if (self.folder / WHOLE).stat().st_size > rows_there:
+            os.truncate(self.folder / WHOLE, rows_there)
         with self.path.open("r+b") as file:
             for row, values in zip(rows[order].tolist(), np.asarray(features[order], dtype="<f2"), strict=True):
                 file.seek(row * bytes_of_row)
@@ -166,6 +176,6 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         about = {**asdict(self.key), "stage_channels": list(stage_channels)}
         (self.folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (self.folder / WHOLE).touch()
-        self.path.touch()  # last: it says that the others are there
+        (self.folder / WHOLE).write_bytes(b"")
+        self.path.write_bytes(b"")  # last: it says that the others are there
         return sum(stage_channels)
