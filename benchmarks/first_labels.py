@@ -49,7 +49,7 @@ def trained_scores(known: KnownFeatures, config: TrainConfig, labelled: Int64, r
     return score(model, nowhere, rows, features=known.path)
 
 
-def play(known: KnownFeatures, pool: Int64, held_out: Int64, strategy: str, seed: int, most: int = MOST) -> Float64:
+def simulate(known: KnownFeatures, pool: Int64, held_out: Int64, strategy: str, seed: int, most: int = MOST) -> Float64:
     """Accuracy on ``held_out`` with 5, 10, ... ``most`` labels of ``pool``."""
     asked_by = strategies.get(strategy)
     config = dataclasses.replace(FROZEN, companions=tuple(sorted({*FROZEN.companions, *asked_by.companions})))
@@ -89,7 +89,7 @@ def main() -> None:
         curves = []
         for run in range(runs):
             drawn = np.random.default_rng(FIRST_SEED + run).permutation(len(known.labels))
-            curves.append(play(known, drawn[held_out:], drawn[:held_out], options.strategy, FIRST_SEED + run, most))
+            curves.append(simulate(known, drawn[held_out:], drawn[:held_out], options.strategy, FIRST_SEED + run, most))
     accuracy = np.stack(curves)  # (runs, rounds)
     figures = {f"accuracy_{n}": round(float(accuracy[:, n // BATCH - 1].mean()), 3) for n in AT if n <= most}
     spread = accuracy.std(axis=0, ddof=1) / runs**0.5 if runs > 1 else np.zeros(accuracy.shape[1])

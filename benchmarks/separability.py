@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tidal_core.experiments import datasets
-from tidal_core.experiments.motivating import CONFIG, play
+from tidal_core.experiments.motivating import CONFIG, measure
 from tidal_core.experiments.separation import PUBLISHED, Separation
 
 SHARED = Path(os.environ.get("TIDAL_SHARED_DATA") or Path(__file__).parents[2] / "shared/data")
@@ -49,7 +49,7 @@ def main() -> None:
             parts = ",".join(str(options.data / f"{part}.parquet") for part in ("train", "test"))
             dataset = datasets.load(f"parquet:{parts}", Path(scratch))
         for seed in range(options.seeds):
-            run = play(dataset, config=config, per_class=per_class, seed=seed, threads=torch.get_num_threads())
+            run = measure(dataset, config=config, per_class=per_class, seed=seed, threads=torch.get_num_threads())
             while True:
                 try:
                     record = next(run)

@@ -1,4 +1,4 @@
-"""The figures of an experiment as PNG files: ``python -m tests.browser.experiment_pictures NAME [--arms A,B]``.
+"""The figures of an experiment as PNG files: ``python -m tests.browser.experiment_pictures NAME``.
 
 Drawn by the same code and in the same Chromium as the Experiments page, for documents.
 """
@@ -13,19 +13,19 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.driver import launch
 from tidal_core.experiments.files import Experiment
-from tidal_core.experiments.protocol import Arm
+from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.results import load
 from tidal_core.figures.experiments import curves_figure, curves_info
 from tidal_core.figures.palettes import LIGHT
 from tidal_core.projects import home
 
 
-def figures_of(name: str, arms: list[str]) -> dict[str, go.Figure]:
-    """Accuracy, and accuracy relative to random, at the first imbalance ratio; some arms (or all) in colour."""
+def figures_of(name: str, configurations: list[str]) -> dict[str, go.Figure]:
+    """Accuracy, and accuracy relative to random, at the first imbalance ratio; some configurations in colour."""
     results = load(Experiment(home() / "experiments" / name))
     values = results.setting(results.imbalances[0])
-    titles = {arm: Arm.parse(arm).title for arm in values}
-    behind = set(values).difference(arms) if arms else set()
+    titles = {configuration: Configuration.parse(configuration).title for configuration in values}
+    behind = set(values).difference(configurations) if configurations else set()
     found = {
         kind: curves_figure(
             curves_info(results.labels, values, titles, is_relative=kind == "relative", behind=behind), LIGHT
@@ -41,15 +41,15 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
-    parser.add_argument("--arms", default="", help="in colour, with commas; all others are grey")
+    parser.add_argument("--configurations", default="", help="in colour, with commas; all others are grey")
     parser.add_argument("--to", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
-    arms = [name for name in given.arms.split(",") if name]
+    configurations = [name for name in given.configurations.split(",") if name]
     with sync_playwright() as playwright:
         browser = launch(playwright, webgl=False)
         page = browser.new_page(viewport={"width": 1000, "height": 520})
-        for kind, figure in figures_of(given.name, arms).items():
+        for kind, figure in figures_of(given.name, configurations).items():
             page.set_content(figure.to_html(include_plotlyjs=True, config={"staticPlot": True}))
             page.wait_for_selector(".scatterlayer .trace", state="attached")
             page.wait_for_timeout(500)

@@ -18,8 +18,8 @@ from tidal_core.engine.model import Model, build_model
 from tidal_core.engine.scoring import score
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
-from tidal_core.experiments.protocol import Arm
-from tidal_core.experiments.runs import Run, play
+from tidal_core.experiments.protocol import Configuration
+from tidal_core.experiments.runs import Run, execute
 from tidal_core.records import TrainImages
 
 CPU = torch.device("cpu")
@@ -159,9 +159,9 @@ def test_its_gradient_stops_at_the_features() -> None:
 
 
 def test_a_comparison_can_ask_by_bald(tmp_path: Path) -> None:
-    run = Run(make_dataset(tmp_path), TINY, Arm.parse("bald"), 1.0, 0, tmp_path / "runs")
+    run = Run(make_dataset(tmp_path), TINY, Configuration.parse("bald"), 1.0, 0, tmp_path / "runs")
 
-    assert [len(line["asked"]) for line in play(run)] == [4, 4, 0]
+    assert [len(line["asked"]) for line in execute(run)] == [4, 4, 0]
 
 
 def test_an_unknown_companion_is_named() -> None:

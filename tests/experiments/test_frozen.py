@@ -20,17 +20,17 @@ from tidal_core.engine.features.store import FeatureStore
 from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.files import Spec, begin, experiments, read
 from tidal_core.experiments.frozen import compute_features, features_of
-from tidal_core.experiments.protocol import Arm, Protocol
-from tidal_core.experiments.running import play_all, runs_of
-from tidal_core.experiments.runs import TIMES, Run, _State, play, repeat
+from tidal_core.experiments.protocol import Configuration, Protocol
+from tidal_core.experiments.running import execute_all, runs_of
+from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
 from tidal_core.images.squares import squares_at
 from tidal_core.method.estimators import td_margin
 
 WARM_FROZEN = replace(FROZEN, train=replace(FROZEN.train, warm_start=True))
 
 
-def make_run(folder: Path, arm: str = "exact-margin", protocol: Protocol = FROZEN) -> Run:
-    return Run(make_dataset(folder), protocol, Arm.parse(arm), 1.0, 0, folder / "runs")
+def make_run(folder: Path, configuration: str = "exact-margin", protocol: Protocol = FROZEN) -> Run:
+    return Run(make_dataset(folder), protocol, Configuration.parse(configuration), 1.0, 0, folder / "runs")
 
 
 def lasting(lines: list[dict]) -> list[dict]:
@@ -69,11 +69,11 @@ def test_features_are_computed_once_for_all_runs_and_said(tmp_path: Path) -> Non
     experiment = begin(tmp_path, "first", Spec("made", FROZEN, ("random", "exact-entropy"), runs=1))
     dataset, said = make_dataset(tmp_path), list[str]()
 
-    play_all(experiment, dataset, say=said.append)
+    execute_all(experiment, dataset, say=said.append)
     store = features_of(dataset, FROZEN)
     assert store is not None
     written = store.path.stat().st_mtime_ns
-    play_all(begin(tmp_path, "first", Spec("made", FROZEN, ("margin",), runs=1)), dataset, say=said.append)
+    execute_all(begin(tmp_path, "first", Spec("made", FROZEN, ("margin",), runs=1)), dataset, say=said.append)
 
     assert "Features of made at 32 pixels: 80 of 80 images" in said[1]
     assert len([line for line in said if line.startswith("Features")]) == 2, "the first block and the last"
@@ -88,7 +88,7 @@ def test_the_exact_dynamics_are_those_of_the_epochs_and_decide_what_is_asked(tmp
     run.folder.mkdir()
     state = _State(run)
     free = np.setdiff1d(state.start.pool, state.start.first)
-    trained = state._train(1, "asks", run.arm.train_config(run.protocol), None)
+    trained = state._train(1, "asks", run.configuration.train_config(run.protocol), None)
     assert trained is not None
     assert trained.heads is not None
     assert state.features is not None
@@ -99,7 +99,7 @@ def test_the_exact_dynamics_are_those_of_the_epochs_and_decide_what_is_asked(tmp
     assert trained.heads.epochs.tolist() == [1, 2, 3, 4]
     assert view.exact_log_p is not None
     np.testing.assert_allclose(np.exp(view.exact_log_p), curves.mean(axis=1), atol=1e-5)
-    first = next(iter(play(make_run(tmp_path / "played", protocol=run.protocol))))
+    first = next(iter(execute(make_run(tmp_path / "executed", protocol=run.protocol))))
     least = free[np.argsort(td_margin(view.log_p, view.exact_log_p))[:4]]
     assert set(first["asked"]) == set(least.tolist())
 
@@ -108,38 +108,39 @@ def test_a_body_that_trains_has_no_exact_dynamics_and_is_refused_before_anything
     with pytest.raises(InputError, match=r"exact-margin needs the exact training dynamics.*frozen as the preset"):
         begin(tmp_path, "first", Spec("made", TINY, ("random", "exact-margin")))
     with pytest.raises(InputError, match="exact-entropy needs the exact"):
-        list(play(make_run(tmp_path / "run", "exact-entropy", TINY)))
+        list(execute(make_run(tmp_path / "run", "exact-entropy", TINY)))
 
     assert experiments(tmp_path) == []
     assert not (tmp_path / "run" / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("arm", "protocol"), [("tidal-margin/plain", FROZEN), ("exact-margin", FROZEN), ("exact-margin+td", WARM_FROZEN)]
+    ("configuration", "protocol"),
+    [("tidal-margin/plain", FROZEN), ("exact-margin", FROZEN), ("exact-margin+td", WARM_FROZEN)],
 )
 def test_a_frozen_run_that_was_killed_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, arm: str, protocol: Protocol
+    tmp_path: Path, configuration: str, protocol: Protocol
 ) -> None:
-    whole = list(play(make_run(tmp_path / "whole", arm, protocol)))
-    run = make_run(tmp_path / "killed", arm, protocol)
-    next(iter(play(run)))
+    whole = list(execute(make_run(tmp_path / "whole", configuration, protocol)))
+    run = make_run(tmp_path / "killed", configuration, protocol)
+    next(iter(execute(run)))
 
-    assert lasting(list(play(run))) == lasting(whole[1:])
+    assert lasting(list(execute(run))) == lasting(whole[1:])
     assert repeat(run, tmp_path / "again") == []
 
 
 def test_a_run_does_not_go_on_with_features_of_other_weights(tmp_path: Path) -> None:
     run = make_run(tmp_path, "random")
-    next(iter(play(run)))
+    next(iter(execute(run)))
     header, *rounds = run.file.read_text().splitlines()
     run.file.write_text("\n".join([json.dumps({**json.loads(header), "features": "others"}), *rounds]) + "\n")
 
     with pytest.raises(InputError, match=r"started with other settings \(features\)"):
-        list(play(run))
+        list(execute(run))
 
 
 def test_a_run_is_sent_to_another_process_as_paths(tmp_path: Path) -> None:
-    whole = list(play(make_run(tmp_path / "whole")))
+    whole = list(execute(make_run(tmp_path / "whole")))
     run = make_run(tmp_path / "sent")
     compute_features(run.dataset, run.protocol)
     store = features_of(run.dataset, run.protocol)
@@ -148,7 +149,7 @@ def test_a_run_is_sent_to_another_process_as_paths(tmp_path: Path) -> None:
     sent = pickle.dumps(run)
 
     assert len(sent) < store.path.stat().st_size / 20
-    assert lasting(list(play(pickle.loads(sent)))) == lasting(whole)
+    assert lasting(list(execute(pickle.loads(sent)))) == lasting(whole)
 
 
 def test_who_waits_for_features_goes_on_where_the_process_that_computed_them_was_killed(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_who_waits_for_features_can_be_stopped(tmp_path: Path) -> None:
         other.submit(lock.acquire).result()
         with pytest.raises(Stopped, match="features of made are not complete"):
             compute_features(run.dataset, FROZEN, should_stop=lambda: True)
-        assert list(play(run, should_stop=lambda: True)) == []
+        assert list(execute(run, should_stop=lambda: True)) == []
         other.submit(lock.release).result()
 
     assert not run.folder.exists()

@@ -12,7 +12,7 @@ from tests.experiments.made import make_dataset
 from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
-from tidal_core.experiments.motivating import CONFIG, auroc, play, training_rows
+from tidal_core.experiments.motivating import CONFIG, auroc, measure, training_rows
 from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
 from tidal_core.ownership import owning
 
@@ -20,7 +20,7 @@ TINY = replace(CONFIG, epochs=2, batch_size=8)
 
 
 def result(folder: Path, **options: object) -> Separation | None:
-    run = play(make_dataset(folder, size=120, classes=4), config=TINY, ratio=5, **options)  # type: ignore[arg-type]
+    run = measure(make_dataset(folder, size=120, classes=4), config=TINY, ratio=5, **options)  # type: ignore[arg-type]
     while True:
         try:
             next(run)
@@ -77,7 +77,7 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
 def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path)
     with pytest.raises(InputError, match="needs at least one image"):
-        next(play(replace(dataset, class_names=(*dataset.class_names, "empty")), config=TINY))
+        next(measure(replace(dataset, class_names=(*dataset.class_names, "empty")), config=TINY))
 
 
 def test_its_state_is_known_while_a_process_works_on_it(tmp_path: Path) -> None:

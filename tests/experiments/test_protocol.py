@@ -7,7 +7,7 @@ import pytest
 
 from tests.experiments.made import TINY
 from tidal_core.errors import InputError
-from tidal_core.experiments.protocol import PRESETS, Arm, Protocol, keep_tail, seeds_of, start_of
+from tidal_core.experiments.protocol import PRESETS, Configuration, Protocol, keep_tail, seeds_of, start_of
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -39,27 +39,27 @@ def test_the_human_preset_starts_every_round_from_fresh_weights() -> None:
     ],
 )
 def test_an_arm_says_what_is_trained_beside_its_classifier(text: str, companions: tuple, name: str) -> None:
-    arm = Arm.parse(text)
+    configuration = Configuration.parse(text)
 
-    assert arm.companions == companions
-    assert arm.name == name
-    assert Arm.parse(arm.name) == arm
-    assert arm.train_config(TINY, asks=False).companions == ()
+    assert configuration.companions == companions
+    assert configuration.name == name
+    assert Configuration.parse(configuration.name) == configuration
+    assert configuration.train_config(TINY, asks=False).companions == ()
 
 
 @pytest.mark.parametrize("text", ["guess", "random/plain", "entropy+ld", "a b", ""])
 def test_what_is_no_arm_is_refused(text: str) -> None:
     with pytest.raises(InputError):
-        Arm.parse(text)
+        Configuration.parse(text)
 
 
 def test_arms_of_a_run_share_weights_and_nothing_else() -> None:
-    one, other = seeds_of(Arm.parse("random"), 0, 1), seeds_of(Arm.parse("margin"), 0, 1)
+    one, other = seeds_of(Configuration.parse("random"), 0, 1), seeds_of(Configuration.parse("margin"), 0, 1)
 
     assert one.weights == other.weights
     assert len({one.order, other.order, one.augmentation, other.augmentation, one.selection, other.selection}) == 6
-    assert seeds_of(Arm.parse("random"), 1, 1).weights != one.weights
-    assert seeds_of(Arm.parse("random"), 0, 2).weights != one.weights
+    assert seeds_of(Configuration.parse("random"), 1, 1).weights != one.weights
+    assert seeds_of(Configuration.parse("random"), 0, 2).weights != one.weights
 
 
 def test_an_exponential_tail_keeps_a_tenth_of_the_last_class() -> None:

@@ -17,13 +17,19 @@ from tidal_core.experiments.results import load
 
 
 def made_up(home: Path, accuracies: dict[str, list[list[float]]], imbalance: float = 1.0) -> Experiment:
-    """An experiment whose runs came to these accuracies: by arm, by run, by round."""
+    """An experiment whose runs came to these accuracies: by configuration, by run, by round."""
     spec = Spec("made", TINY, tuple(accuracies), (imbalance,), max(map(len, accuracies.values())))
     experiment = begin(home, "made-up", spec)
     (experiment.folder / "runs").mkdir(exist_ok=True)
-    for arm, runs in accuracies.items():
+    for configuration, runs in accuracies.items():
         for number, rounds in enumerate(runs):
-            header = {"arm": arm, "imbalance": imbalance, "run": number, "device": "cpu", "hardware": "made up"}
+            header = {
+                "configuration": configuration,
+                "imbalance": imbalance,
+                "run": number,
+                "device": "cpu",
+                "hardware": "made up",
+            }
             header |= {"cores": 2, "versions": {"torch": "2"}}
             lines = [
                 {
@@ -39,7 +45,7 @@ def made_up(home: Path, accuracies: dict[str, list[list[float]]], imbalance: flo
                 for place, value in enumerate(rounds)
             ]
             text = "".join(json.dumps(line) + "\n" for line in (header, *lines))
-            (experiment.folder / "runs" / f"{arm}--ir{imbalance:g}--run{number}.jsonl").write_text(text)
+            (experiment.folder / "runs" / f"{configuration}--ir{imbalance:g}--run{number}.jsonl").write_text(text)
     return experiment
 
 
@@ -66,7 +72,7 @@ def test_a_summary_says_how_much_better_than_random_and_by_which_test(tmp_path: 
     assert better["final"][0] == pytest.approx(0.805)
     assert better["gain"][0] > 0.1
     assert better["comparisons"] == 3
-    # at 10 labels the arm has 0.655, more than random ever; at 6 both have 0.2
+    # at 10 labels the configuration has 0.655, more than random ever; at 6 both have 0.2
     np.testing.assert_allclose(better["ratio"], [1, np.nan, np.nan])
 
 
@@ -84,11 +90,11 @@ def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
 
 
 def test_the_points_hold_what_the_tests_and_the_label_efficiency_rest_on(tmp_path: Path) -> None:
-    arm = [[0.2, 0.5, 0.5], [0.2, 0.6, 0.7], [0.9, 0.9]]
+    configuration = [[0.2, 0.5, 0.5], [0.2, 0.6, 0.7], [0.9, 0.9]]
 
-    table = points(load(made_up(tmp_path, {"random": RANDOM, "margin": arm})))
+    table = points(load(made_up(tmp_path, {"random": RANDOM, "margin": configuration})))
 
-    own = [place for place, name in enumerate(table["arm"]) if name == "margin"]
+    own = [place for place, name in enumerate(table["configuration"]) if name == "margin"]
     assert [table["runs"][place] for place in own] == [3, 3, 2]
     assert [table["pairs"][place] for place in own] == [3, 3, 2]
     assert {table["comparisons"][place] for place in own} == {3}

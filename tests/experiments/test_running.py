@@ -14,43 +14,43 @@ from tests.helpers.gates import WAIT_SECONDS, held_at_start
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments, rounds_done
 from tidal_core.experiments.owner import start, stop
-from tidal_core.experiments.running import finished_rounds, play_all, runs_of
+from tidal_core.experiments.running import execute_all, finished_rounds, runs_of
 from tidal_core.experiments.runs import TIMES
 from tidal_core.ownership import owner_of, owning
 
 SPEC = Spec("made", TINY, ("random", "margin"), (1.0,), 2)
 
 
-def test_all_runs_are_played_and_nothing_twice(tmp_path: Path) -> None:
+def test_all_runs_are_executed_and_nothing_twice(tmp_path: Path) -> None:
     experiment, dataset, said = begin(tmp_path, "first", SPEC), make_dataset(tmp_path), list[str]()
 
-    assert play_all(experiment, dataset, say=said.append) == 4
+    assert execute_all(experiment, dataset, say=said.append) == 4
     assert rounds_done(experiment) == (12, 12)
-    assert play_all(experiment, dataset, say=said.append) == 0
+    assert execute_all(experiment, dataset, say=said.append) == 0
     assert len(said) == 12
     assert said[0].startswith("random, run 1, round 1 of 3: ")
-    assert "margin, run 1, " in said[3], "all arms of a run before the next run"
+    assert "margin, run 1, " in said[3], "all configurations of a run before the next run"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_that_cannot_be_played_holds_up_no_other(tmp_path: Path, jobs: int) -> None:
+def test_a_run_that_cannot_be_executed_holds_up_no_other(tmp_path: Path, jobs: int) -> None:
     protocol = TINY.changed(first=20, rounds=2)
     spec = Spec("made", protocol, ("random", "margin"), (100.0, 1.0), 1)
     experiment = begin(tmp_path, "first", spec)
 
     with pytest.raises(InputError, match=r"2 of 4 runs failed. The first: random, imbalance 100, run 1: .*pool has"):
-        play_all(experiment, make_dataset(tmp_path), jobs=jobs)
+        execute_all(experiment, make_dataset(tmp_path), jobs=jobs)
 
     assert rounds_done(experiment) == (4, 8)
 
 
-def test_what_is_added_while_it_plays_is_played_too(tmp_path: Path) -> None:
+def test_what_is_added_while_it_works_is_executed_too(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", replace(SPEC, runs=1))
 
     def add(said: str) -> None:
-        begin(tmp_path, "first", replace(SPEC, arms=("entropy",), runs=1))
+        begin(tmp_path, "first", replace(SPEC, configurations=("entropy",), runs=1))
 
-    assert play_all(experiment, make_dataset(tmp_path), say=add) == 3
+    assert execute_all(experiment, make_dataset(tmp_path), say=add) == 3
     assert rounds_done(experiment) == (9, 9)
 
 
@@ -59,8 +59,8 @@ def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -
     alone, beside = begin(tmp_path, "alone", spec), begin(tmp_path, "beside", spec)
     dataset = make_dataset(tmp_path)
 
-    play_all(alone, dataset, say=lambda _: None)
-    play_all(beside, dataset, jobs=2)
+    execute_all(alone, dataset, say=lambda _: None)
+    execute_all(beside, dataset, jobs=2)
 
     for one, other in zip(runs_of(alone, dataset), runs_of(beside, dataset), strict=True):
         assert finished_rounds(other) == 3
@@ -69,17 +69,17 @@ def test_runs_in_processes_beside_each_other_come_out_the_same(tmp_path: Path) -
                 assert a[key] == b[key], key
 
 
-def test_when_it_is_killed_the_processes_that_play_for_it_stop_and_the_next_goes_on(tmp_path: Path) -> None:
+def test_when_it_is_killed_the_processes_that_work_for_it_stop_and_the_next_goes_on(tmp_path: Path) -> None:
     spec = Spec("made", TINY, ("random", "margin"), (1.0,), 1)
     alone, killed = begin(tmp_path, "alone", spec), begin(tmp_path, "killed", spec)
     dataset = make_dataset(tmp_path)
-    play_all(alone, dataset, say=lambda _: None)
+    execute_all(alone, dataset, say=lambda _: None)
     # Killed by the first player that has ended a round. Both stand still after theirs: nobody but its end ends them.
     code = (
         "import os, pathlib, psutil, signal, sys, threading\n"
         "from tests.experiments.made import make_dataset\n"
         "from tidal_core.experiments.files import Experiment\n"
-        "from tidal_core.experiments.running import play_all\n"
+        "from tidal_core.experiments.running import execute_all\n"
         "folder, owner = pathlib.Path(sys.argv[1]), os.getpid()\n"
         "def kill(said):\n"
         "    players = [str(one.pid) for one in psutil.Process(owner).children(recursive=True)]\n"
@@ -88,7 +88,7 @@ def test_when_it_is_killed_the_processes_that_play_for_it_stop_and_the_next_goes
         "    beside.rename(folder / 'players')\n"
         "    os.kill(owner, signal.SIGKILL)\n"
         "    threading.Event().wait()\n"
-        "play_all(Experiment(folder), make_dataset(folder.parents[1]), jobs=2, say=kill)"
+        "execute_all(Experiment(folder), make_dataset(folder.parents[1]), jobs=2, say=kill)"
     )
     subprocess.run([sys.executable, "-c", code, str(killed.folder)], check=False, stderr=subprocess.DEVNULL)
     pids = [int(pid) for pid in (killed.folder / "players").read_text().split()]
@@ -98,14 +98,14 @@ def test_when_it_is_killed_the_processes_that_play_for_it_stop_and_the_next_goes
     assert not alive, "they stay, for nobody"
     assert 1 <= rounds_done(killed)[0] <= 2
 
-    play_all(killed, dataset, say=lambda _: None)
+    execute_all(killed, dataset, say=lambda _: None)
 
     for one, other in zip(runs_of(alone, dataset), runs_of(killed, dataset), strict=True):
         for a, b in zip(*(map(json.loads, run.file.read_text().splitlines()) for run in (one, other)), strict=True):
             assert {k: v for k, v in a.items() if k not in TIMES} == {k: v for k, v in b.items() if k not in TIMES}
 
 
-def test_arms_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Path) -> None:
+def test_configurations_and_runs_can_be_added_and_the_protocol_cannot_change(tmp_path: Path) -> None:
     begin(tmp_path, "first", SPEC)
     more = begin(tmp_path, "first", Spec("made", TINY, ("badge",), (10.0,), 1))
 
@@ -122,7 +122,7 @@ def test_a_name_that_is_no_folders_is_refused(tmp_path: Path, name: str) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_an_unknown_configuration_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no strategy 'guess'"):
         begin(tmp_path, "first", Spec("made", TINY, ("guess",)))
     with pytest.raises(InputError, match="at least one"):
@@ -133,7 +133,7 @@ def test_an_unknown_arm_is_refused_before_anything_is_written(tmp_path: Path) ->
     assert experiments(tmp_path) == []
 
 
-def test_two_cannot_play_the_same_experiment(tmp_path: Path) -> None:
+def test_two_cannot_execute_the_same_experiment(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", SPEC)
     code = (
         "import sys, pathlib; from tidal_core.ownership import owning\n"

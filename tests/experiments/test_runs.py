@@ -17,12 +17,12 @@ from tests.experiments.made import TINY, WARM, make_dataset
 from tidal_core.engine.checkpoints import LATER
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
-from tidal_core.experiments.protocol import Arm, Protocol, start_of
-from tidal_core.experiments.runs import TIMES, Run, _State, play, repeat
+from tidal_core.experiments.protocol import Configuration, Protocol, start_of
+from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
 
 
-def make_run(folder: Path, arm: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
-    return Run(make_dataset(folder), protocol, Arm.parse(arm), 1.0, number, folder / "runs")
+def make_run(folder: Path, configuration: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
+    return Run(make_dataset(folder), protocol, Configuration.parse(configuration), 1.0, number, folder / "runs")
 
 
 def lasting(lines: list[dict]) -> list[dict]:
@@ -31,7 +31,7 @@ def lasting(lines: list[dict]) -> list[dict]:
 
 def test_a_run_asks_new_images_every_round_and_keeps_what_it_was(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    lines = list(play(run))
+    lines = list(execute(run))
 
     assert [line["labels"] for line in lines] == [6, 10, 14]
     assert [len(line["asked"]) for line in lines] == [4, 4, 0]
@@ -49,17 +49,19 @@ def test_a_run_asks_new_images_every_round_and_keeps_what_it_was(tmp_path: Path)
         assert line["peak_gb"] > 0
 
 
-@pytest.mark.parametrize("arm", ["tidal-entropy/plain", "random+td"])
+@pytest.mark.parametrize("configuration", ["tidal-entropy/plain", "random+td"])
 @pytest.mark.parametrize("warm", [False, True])
-def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path, arm: str, warm: bool) -> None:
+def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, configuration: str, warm: bool
+) -> None:
     protocol = WARM if warm else TINY
-    whole = list(play(make_run(tmp_path / "whole", arm, protocol)))
-    run = make_run(tmp_path / "killed", arm, protocol)
-    next(iter(play(run)))
+    whole = list(execute(make_run(tmp_path / "whole", configuration, protocol)))
+    run = make_run(tmp_path / "killed", configuration, protocol)
+    next(iter(execute(run)))
     with run.file.open("a") as file:
         file.write('{"round": 2, "lab')  # killed while it wrote
 
-    rest = list(play(run))
+    rest = list(execute(run))
 
     assert [line["round"] for line in rest] == [2, 3]
     kept = read(run.file)
@@ -70,7 +72,7 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path
 
 def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    first = next(iter(play(run)))
+    first = next(iter(execute(run)))
     with run.file.open("a") as file:
         file.write('{"round": 2, "lab')
 
@@ -81,7 +83,7 @@ def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", killed_while_writing)
         patch.setattr("tidal_core.experiments.runs._forget_peak", lambda device: None)
-        list(play(run, should_stop=lambda: True))
+        list(execute(run, should_stop=lambda: True))
 
     kept = read(run.file)
     assert kept is not None
@@ -90,10 +92,10 @@ def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypat
 
 def test_a_round_that_was_played_elsewhere_says_where(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    next(iter(play(run)))
+    next(iter(execute(run)))
     run.file.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "0.1"', run.file.read_text()))
 
-    rest = list(play(run))
+    rest = list(execute(run))
 
     assert [line["machine"]["versions"]["torch"] for line in rest] == [torch.__version__] * 2
     kept = read(run.file)
@@ -109,27 +111,27 @@ def test_peak_memory_is_the_rounds_own_and_not_what_the_process_needed_before(tm
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     del before
 
-    first = next(iter(play(run)))
+    first = next(iter(execute(run)))
 
     assert first["peak_gb"] < peak - 0.5
 
 
-def test_a_system_without_the_module_resource_can_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_the_module_resource_can_execute_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
 
-    assert next(iter(play(make_run(tmp_path))))["peak_gb"] > 0
+    assert next(iter(execute(make_run(tmp_path))))["peak_gb"] > 0
 
 
 def test_a_finished_run_is_repeated_bit_for_bit(tmp_path: Path) -> None:
     run = make_run(tmp_path, "badge")
-    list(play(run))
+    list(execute(run))
 
     assert repeat(run, tmp_path / "again") == []
 
 
 def test_a_repetition_that_differs_says_where(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    list(play(run))
+    list(execute(run))
     text = run.file.read_text().replace('"round": 2, "labels": 10', '"round": 2, "labels": 11')
     run.file.write_text(text)
 
@@ -138,13 +140,16 @@ def test_a_repetition_that_differs_says_where(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_not_played_again(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    list(play(run))
+    list(execute(run))
 
-    assert list(play(run)) == []
+    assert list(execute(run)) == []
 
 
 def test_all_arms_of_a_run_start_from_the_same_images(tmp_path: Path) -> None:
-    first = [next(iter(play(make_run(tmp_path / arm, arm))))["trained_classes"] for arm in ("random", "coreset")]
+    first = [
+        next(iter(execute(make_run(tmp_path / configuration, configuration))))["trained_classes"]
+        for configuration in ("random", "coreset")
+    ]
 
     assert first[0] == first[1]
 
@@ -157,7 +162,7 @@ def test_neither_test_nor_validation_labels_decide_what_is_asked(tmp_path: Path)
     labels[looked_at] = (labels[looked_at] + 1) % 3
     blind = replace(run, dataset=replace(run.dataset, labels=labels), folder=tmp_path / "blind")
 
-    lines, others = list(play(run)), list(play(blind))
+    lines, others = list(execute(run)), list(execute(blind))
 
     assert [line["asked"] for line in lines] == [line["asked"] for line in others]
     assert [line["accuracy"] for line in lines] != [line["accuracy"] for line in others]
@@ -165,7 +170,7 @@ def test_neither_test_nor_validation_labels_decide_what_is_asked(tmp_path: Path)
 
 def test_arms_of_a_run_score_the_same_part_of_the_pool(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    one, other = (_State(make_run(tmp_path, arm)) for arm in ("random", "margin"))
+    one, other = (_State(make_run(tmp_path, configuration)) for configuration in ("random", "margin"))
     free = np.setdiff1d(one.start.pool, one.start.first)
     asked = one._subset(free, 4, 1)[:2]
 
@@ -177,23 +182,23 @@ def test_arms_of_a_run_score_the_same_part_of_the_pool(tmp_path: Path) -> None:
 
 
 def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
-    list(play(make_run(tmp_path)))
+    list(execute(make_run(tmp_path)))
 
     with pytest.raises(InputError, match=r"started with other settings \(protocol\)"):
-        list(play(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
+        list(execute(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
 
 
 def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path: Path) -> None:
-    whole = list(play(make_run(tmp_path / "whole")))
+    whole = list(execute(make_run(tmp_path / "whole")))
     run = make_run(tmp_path / "older")
-    next(iter(play(run)))
+    next(iter(execute(run)))
     header, *rounds = run.file.read_text().splitlines()
     older = json.loads(header)
     for name in LATER:
         del older["protocol"]["train"][name]
     run.file.write_text("\n".join([json.dumps(older), *rounds]) + "\n")
 
-    rest = list(play(run))
+    rest = list(execute(run))
 
     assert lasting(rest) == lasting(whole)[1:]
 
@@ -201,14 +206,14 @@ def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path: Path) -> None:
 def test_to_stop_leaves_the_round_to_be_done_again(tmp_path: Path) -> None:
     run = make_run(tmp_path)
 
-    assert list(play(run, should_stop=lambda: True)) == []
-    assert len(list(play(run))) == 3
+    assert list(execute(run, should_stop=lambda: True)) == []
+    assert len(list(execute(run))) == 3
 
 
 def test_the_studios_delay_answers_each_batch_from_the_ranking_before(tmp_path: Path) -> None:
-    prompt = list(play(make_run(tmp_path / "prompt", protocol=replace(TINY, rounds=4))))
+    prompt = list(execute(make_run(tmp_path / "prompt", protocol=replace(TINY, rounds=4))))
     run = make_run(tmp_path / "stale", protocol=replace(TINY, rounds=4, stale=True, audit_share=0.25))
-    stale = list(play(run))
+    stale = list(execute(run))
 
     assert len(prompt[0]["asked"]) == 4
     assert [len(line["asked"]) for line in stale] == [3, 3, 3, 0]
@@ -223,7 +228,7 @@ def test_the_studios_delay_answers_each_batch_from_the_ranking_before(tmp_path: 
 @pytest.mark.parametrize("stale", [False, True])
 def test_small_batches_keep_the_audit_share_together(tmp_path: Path, stale: bool) -> None:
     protocol = replace(TINY, per_round=3, rounds=6, stale=stale, audit_share=0.4)
-    lines = list(play(make_run(tmp_path, "random", protocol=protocol)))
+    lines = list(execute(make_run(tmp_path, "random", protocol=protocol)))
 
     assert [len(line["audited"]) for line in lines] == [1, 1, 1, 1, 2, 0]  # of 15 labels, 6
 
@@ -231,7 +236,7 @@ def test_small_batches_keep_the_audit_share_together(tmp_path: Path, stale: bool
 @pytest.mark.parametrize("number", [0, 1, 3, 4])
 def test_what_waits_to_be_audited_is_not_asked(tmp_path: Path, number: int) -> None:
     protocol = replace(TINY, rounds=4, per_round=8, stale=True, audit_share=0.5)
-    lines = list(play(make_run(tmp_path, protocol=protocol, number=number)))
+    lines = list(execute(make_run(tmp_path, protocol=protocol, number=number)))
 
     everything = [row for line in lines for row in line["asked"] + line["audited"]]
     assert len(set(everything)) == len(everything)
@@ -239,21 +244,21 @@ def test_what_waits_to_be_audited_is_not_asked(tmp_path: Path, number: int) -> N
 
 def test_a_stale_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     protocol = replace(TINY, stale=True, audit_share=0.25)
-    whole = list(play(make_run(tmp_path / "whole", protocol=protocol)))
+    whole = list(execute(make_run(tmp_path / "whole", protocol=protocol)))
     run = make_run(tmp_path / "killed", protocol=protocol)
-    next(iter(play(run)))
+    next(iter(execute(run)))
 
-    assert lasting(list(play(run))) == lasting(whole[1:])
+    assert lasting(list(execute(run))) == lasting(whole[1:])
 
 
 @pytest.mark.parametrize("stop", [1, 2, 5, 6, 8])
 def test_a_run_that_was_stopped_at_any_batch_goes_on_as_if_nothing_had_happened(tmp_path: Path, stop: int) -> None:
     protocol = replace(WARM, rounds=2, stale=True, audit_share=0.25)
-    whole = list(play(make_run(tmp_path / "whole", "random+td", protocol)))
+    whole = list(execute(make_run(tmp_path / "whole", "random+td", protocol)))
     run, asked = make_run(tmp_path / "stopped", "random+td", protocol), itertools.count(1)
-    list(play(run, should_stop=lambda: next(asked) >= stop))
+    list(execute(run, should_stop=lambda: next(asked) >= stop))
 
-    list(play(run))
+    list(execute(run))
 
     kept = read(run.file)
     assert kept is not None
@@ -264,7 +269,7 @@ def test_an_arm_that_cannot_be_trained_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("tidal_core.experiments.runs.COMPANIONS", {})
 
     with pytest.raises(InputError, match="needs the extra model head 'td'"):
-        list(play(make_run(tmp_path, "tidal-entropy")))
+        list(execute(make_run(tmp_path, "tidal-entropy")))
 
 
 def test_repeating_what_was_never_played_is_refused(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ def test_the_area_is_the_mean_height_of_the_curve() -> None:
 
 
 def test_label_efficiency_worked_by_hand() -> None:
-    arm, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.6, 0.8, 0.9])
+    configuration, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.6, 0.8, 0.9])
 
-    found = st.label_efficiency(LABELS, arm, random)
+    found = st.label_efficiency(LABELS, configuration, random)
 
-    # 0.7 lies half way between 0.6 at 40 and 0.8 at 60: random needs 50 labels for what the arm has at 40
+    # 0.7 lies half way between 0.6 at 40 and 0.8 at 60: random needs 50 labels for what the configuration has at 40
     np.testing.assert_allclose(found.ratio, [1, 50 / 40, 1, NAN])
     np.testing.assert_allclose(found.saved, [0, 10, 0, NAN])
 
@@ -79,42 +79,51 @@ def test_only_runs_that_both_have_are_compared_as_far_as_one_has_come() -> None:
 
 
 def test_the_sentence_for_an_audience() -> None:
-    arm, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.55, 0.6, 0.8])
+    configuration, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.55, 0.6, 0.8])
 
-    assert st.same_accuracy(LABELS, arm, random) == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
-    assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, arm))
-    assert "the same number of labels" in str(st.same_accuracy(LABELS, arm, arm))
-    assert st.same_accuracy(LABELS, arm + 1, random) is None
+    assert (
+        st.same_accuracy(LABELS, configuration, random)
+        == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
+    )
+    assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, configuration))
+    assert "the same number of labels" in str(st.same_accuracy(LABELS, configuration, configuration))
+    assert st.same_accuracy(LABELS, configuration + 1, random) is None
 
 
 def test_the_strongest_arm_is_judged_where_the_other_ends_and_not_where_both_begin() -> None:
-    arm, random = np.array([0.5, 0.9, 0.9, 0.9]), np.array([0.5, 0.6, 0.7, 0.8])
+    configuration, random = np.array([0.5, 0.9, 0.9, 0.9]), np.array([0.5, 0.6, 0.7, 0.8])
 
     # 0.8 lies three quarters of the way from 0.5 with 20 labels to 0.9 with 40
-    assert st.same_accuracy(LABELS, arm, random) == "The same accuracy, 80.0%, with 45 fewer labels (35 instead of 80)."
+    assert (
+        st.same_accuracy(LABELS, configuration, random)
+        == "The same accuracy, 80.0%, with 45 fewer labels (35 instead of 80)."
+    )
 
 
 def test_the_audience_hears_whether_it_may_be_chance() -> None:
     rng = np.random.default_rng(0)
     random = 0.5 + 0.1 * rng.random((6, 4))
-    arm = random + 0.03 + 0.001 * rng.random((6, 4))
-    gain = 100 * (np.trapezoid(arm, LABELS) - np.trapezoid(random, LABELS)) / 60
+    configuration = random + 0.03 + 0.001 * rng.random((6, 4))
+    gain = 100 * (np.trapezoid(configuration, LABELS) - np.trapezoid(random, LABELS)) / 60
     low, high = stats.t.interval(0.95, 5, gain.mean(), stats.sem(gain))
 
-    said = st.beyond_chance(LABELS, arm, random)
+    said = st.beyond_chance(LABELS, configuration, random)
 
     assert said.startswith("More than chance: ")
     assert f"95 % interval {low:+.1f} to {high:+.1f}, from 6 runs" in said
-    assert st.beyond_chance(LABELS, arm, arm[::-1]).startswith("This may be chance: ")
-    assert "One run is not enough" in st.beyond_chance(LABELS, arm[:1], random[:1])
-    assert "no runs in common" in st.beyond_chance(LABELS, arm[:0], random[:0])
+    assert st.beyond_chance(LABELS, configuration, configuration[::-1]).startswith("This may be chance: ")
+    assert "One run is not enough" in st.beyond_chance(LABELS, configuration[:1], random[:1])
+    assert "no runs in common" in st.beyond_chance(LABELS, configuration[:0], random[:0])
 
 
 def test_the_best_of_many_must_lead_by_more_than_the_only_one() -> None:
     rng = np.random.default_rng(3)
     random = 0.5 + 0.1 * rng.random((5, 4))
-    arms = [random + 0.02 * rng.standard_normal((5, 1)) for _ in range(40)]  # none is better
-    best = max(arms, key=lambda arm: float((arm - random).mean() / (arm - random).std()))
+    configurations = [random + 0.02 * rng.standard_normal((5, 1)) for _ in range(40)]  # none is better
+    best = max(
+        configurations,
+        key=lambda configuration: float((configuration - random).mean() / (configuration - random).std()),
+    )
     gain = 100 * (np.trapezoid(best, LABELS) - np.trapezoid(random, LABELS)) / 60
     low, high = stats.t.interval(1 - 0.05 / 40, 4, gain.mean(), stats.sem(gain))
 
@@ -174,7 +183,7 @@ def test_the_win_matrix_counts_for_the_row() -> None:
 
     found = st.win_matrix([better, better])
 
-    assert found.arms == ("good", "bad")
+    assert found.configurations == ("good", "bad")
     assert found.points == 8
     np.testing.assert_array_equal(found.matrix, [[NAN, 1], [0, NAN]])
 

@@ -127,7 +127,7 @@ def test_every_table_can_be_saved(studio: Studio) -> None:
 
 def published(folder: Path, labels: list[int]) -> None:
     lines = ["dataset,imbalance_ratio,strategy,n_labeled,relative_improvement_pct,ci95"]
-    lines += [f"MADE,1,{arm},{one},1.5,0.5" for arm in ("margin", "cal") for one in labels]
+    lines += [f"MADE,1,{configuration},{one},1.5,0.5" for configuration in ("margin", "cal") for one in labels]
     (folder / "published").mkdir(parents=True)
     (folder / "published" / "tidal_relative_improvement.csv").write_text("\n".join(lines) + "\n")
 
@@ -221,7 +221,7 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
     assert not page.exception
     assert started == [["experiment-resume", "digits-quick"]]
     spec = Experiment(home() / "experiments" / "digits-quick").spec
-    assert spec.arms == ("random", "margin", "tidal-margin", "random+td", "tidal-entropy/plain")
+    assert spec.configurations == ("random", "margin", "tidal-margin", "random+td", "tidal-entropy/plain")
     assert spec.protocol.rounds == 3
 
 

@@ -19,19 +19,19 @@ from tidal_core.experiments.results import DATABASE, load, merged
 from tidal_core.store import experiments as store
 from tidal_core.store.database import Database
 
-ARMS = {"random": RANDOM, "margin": BETTER}
+CONFIGURATIONS = {"random": RANDOM, "margin": BETTER}
 
 
 def count(experiment: Experiment) -> tuple[int, int]:
     """Runs and rounds in the file, as a program of one's own would ask."""
     with duckdb.connect(str(experiment.folder.parent / DATABASE), read_only=True) as connection:
-        found = connection.execute("SELECT count(DISTINCT (arm, run)), count(*) FROM results").fetchone()
+        found = connection.execute("SELECT count(DISTINCT (configuration, run)), count(*) FROM results").fetchone()
     assert found is not None
     return found
 
 
 def test_merging_again_changes_nothing(tmp_path: Path) -> None:
-    experiment = made_up(tmp_path, ARMS)
+    experiment = made_up(tmp_path, CONFIGURATIONS)
 
     first = merged(experiment)
     assert merged(experiment) == first
@@ -42,7 +42,7 @@ def test_merging_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_file_holds_comes_back_as_it_was(tmp_path: Path) -> None:
-    experiment = made_up(tmp_path, ARMS)
+    experiment = made_up(tmp_path, CONFIGURATIONS)
 
     kept = [
         [json.loads(line) for line in file.read_text().splitlines()]
@@ -68,7 +68,7 @@ def test_a_round_that_was_added_is_taken_in_and_one_cut_off_waits(tmp_path: Path
     assert load(experiment).labels.tolist() == [6, 10, 14, 18]
 
 
-@pytest.mark.parametrize("text", ["", '{"arm": "ran'])
+@pytest.mark.parametrize("text", ["", '{"configuration": "ran'])
 def test_a_run_killed_before_its_first_line_is_no_run_yet(tmp_path: Path, text: str) -> None:
     experiment = made_up(tmp_path, {"random": RANDOM})
     (experiment.folder / "runs" / "random--ir1--run9.jsonl").write_text(text)
@@ -77,7 +77,7 @@ def test_a_run_killed_before_its_first_line_is_no_run_yet(tmp_path: Path, text: 
 
 
 def test_a_file_that_is_gone_takes_its_rounds_along(tmp_path: Path) -> None:
-    experiment = made_up(tmp_path, ARMS)
+    experiment = made_up(tmp_path, CONFIGURATIONS)
     merged(experiment)
     next((experiment.folder / "runs").glob("margin*")).unlink()
 
@@ -95,7 +95,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 
 
 def test_the_database_can_be_deleted_and_is_made_anew(tmp_path: Path) -> None:
-    experiment = made_up(tmp_path, ARMS)
+    experiment = made_up(tmp_path, CONFIGURATIONS)
     before = merged(experiment)
     (experiment.folder.parent / DATABASE).unlink()
 
@@ -103,7 +103,7 @@ def test_the_database_can_be_deleted_and_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_threads_that_look_at_once_take_turns(tmp_path: Path) -> None:
-    experiment, found = made_up(tmp_path, ARMS), list[int]()
+    experiment, found = made_up(tmp_path, CONFIGURATIONS), list[int]()
     threads = [threading.Thread(target=lambda: found.append(len(merged(experiment)))) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -174,3 +174,28 @@ def test_another_process_is_waited_for_and_named_when_it_does_not_let_go(
         monkeypatch.setattr(store, "Database", lets_go_when_asked)
         assert len(merged(experiment)) == 3
         assert other.stdin.closed, "it was never refused"
+
+
+def test_an_experiment_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    experiment = made_up(tmp_path, CONFIGURATIONS)
+    expected = [(run.header, run.rounds) for run in merged(experiment)]
+    database = experiment.folder.parent / DATABASE
+    database.unlink()
+    # As the version before this one wrote them: a configuration was an "arm".
+    for file in (experiment.folder / "runs").iterdir():
+        file.write_text(file.read_text(encoding="utf-8").replace('"configuration":', '"arm":', 1), encoding="utf-8")
+    spec = experiment.folder / "spec.json"
+    spec.write_text(spec.read_text(encoding="utf-8").replace('"configurations":', '"arms":'), encoding="utf-8")
+    old = Database(database, store.MIGRATIONS[:1])
+    with old.write() as cursor:
+        cursor.execute(
+            "INSERT INTO files VALUES (?, 'gone.jsonl', 1, 1, 'made', 'margin', 1.0, 0, ?)",
+            ["another", json.dumps({"arm": "margin", "run": 0})],
+        )
+    old.close()
+
+    assert experiment.spec.configurations == tuple(CONFIGURATIONS)
+    assert [(run.header, run.rounds) for run in merged(experiment)] == expected
+    with duckdb.connect(str(database), read_only=True) as connection:
+        kept = connection.execute("SELECT configuration, header FROM files WHERE experiment = 'another'").fetchone()
+    assert kept == ("margin", '{"configuration": "margin", "run": 0}')

@@ -12,8 +12,8 @@ from tests.strategies import test_contract
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
 from tidal_core.errors import InputError
-from tidal_core.experiments.protocol import Arm
-from tidal_core.experiments.runs import Run, play
+from tidal_core.experiments.protocol import Configuration
+from tidal_core.experiments.runs import Run, execute
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import Strategy, registry
 
@@ -128,10 +128,10 @@ def test_an_installed_package_is_found_and_compared_like_any_other(
     strategies.reload()
     try:
         assert strategies.names()[-1] == "last-first"
-        arm = Arm.parse("last-first+td")
-        assert arm.title == "Last first, with a TD module"
+        configuration = Configuration.parse("last-first+td")
+        assert configuration.title == "Last first, with a TD module"
         dataset = make_dataset(tmp_path)
-        first_round, *_ = play(Run(dataset, TINY, Arm.parse("last-first"), 1.0, 0, tmp_path / "runs"))
+        first_round, *_ = execute(Run(dataset, TINY, Configuration.parse("last-first"), 1.0, 0, tmp_path / "runs"))
         assert len(first_round["asked"]) == TINY.per_round
     finally:
         monkeypatch.undo()

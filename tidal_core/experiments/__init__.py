@@ -1,8 +1,8 @@
 """Comparing strategies where the labels are known: the same training, scoring and asking as in the studio.
 
 ``datasets`` prepares images, ``frozen`` their features for protocols whose body does not train, ``protocol`` says how a
-comparison goes, ``runs`` plays one run of one arm, ``running``
-plays many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
+comparison goes, ``runs`` executes one run of one configuration, ``running``
+executes many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
 
 May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits), and of
 ``rounds`` the law of the audit sample (``audit``) alone. Never labelling, figures or Streamlit. Add here: a protocol in

@@ -126,24 +126,24 @@ def experiment(
         spec = Spec(dataset, protocol, _names(strategies), _numbers(imbalance), runs)
         comparison = begin(home(), name, spec)
         try:
-            _play(comparison, data, download, jobs, check)
-        except InputError:  # what could be played is reported all the same
+            _execute(comparison, data, download, jobs, check)
+        except InputError:  # what could be executed is reported all the same
             write(load(comparison), comparison.folder)
             raise
     for file in write(load(comparison), comparison.folder):
         typer.echo(str(file))
 
 
-def _play(comparison: Experiment, data: Path | None, download: bool, jobs: int, check: bool) -> None:
+def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: int, check: bool) -> None:
     import tempfile
 
     from tidal_core.experiments import datasets
-    from tidal_core.experiments.running import finished_rounds, play_all, runs_of
+    from tidal_core.experiments.running import execute_all, finished_rounds, runs_of
     from tidal_core.experiments.runs import repeat
 
     prepared = datasets.load(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
     if not check:
-        n_runs = play_all(comparison, prepared, jobs=jobs, say=typer.echo)
+        n_runs = execute_all(comparison, prepared, jobs=jobs, say=typer.echo)
         typer.echo(f"{n_runs} runs finished.")
         return
     run = next((run for run in runs_of(comparison, prepared) if finished_rounds(run)), None)
@@ -186,7 +186,7 @@ def resume(
         os.nice(10)
     comparison = Experiment(home() / "experiments" / name)
     try:
-        _play(comparison, data, download=False, jobs=jobs, check=False)
+        _execute(comparison, data, download=False, jobs=jobs, check=False)
     finally:
         write(load(comparison), comparison.folder)
 
@@ -216,7 +216,7 @@ def separability(
             time_left = f", {epoch_progress.seconds_left:,.0f} s left"
             note(folder, epoch_progress.epoch - 1, epoch_progress.epochs, status + time_left)
 
-        run = motivating.play(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed, progress=look)
+        run = motivating.measure(prepared, config=config, per_class=per_class, ratio=ratio, seed=seed, progress=look)
         while True:
             try:
                 record = next(run)

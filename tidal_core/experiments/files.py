@@ -1,8 +1,8 @@
-"""What an experiment is on disk. No torch: pages read it while another process plays.
+"""What an experiment is on disk. No torch: pages read it while another process executes runs.
 
 experiments/<name>/spec.json     what is compared
-experiments/<name>/runs/*.jsonl  a file per run, written by whoever plays it: a header, then a line per round
-experiments/<name>/owner.json    who plays it now, see ``ownership``; owner.lock is what proves it
+experiments/<name>/runs/*.jsonl  a file per run, written by whoever executes it: a header, then a line per round
+experiments/<name>/owner.json    who executes it now, see ``ownership``; owner.lock is what proves it
 experiments/experiments.duckdb   all of it in one file, merged from the runs' files whenever one looks
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from tidal_core import files, json_checks
 from tidal_core.errors import InputError
-from tidal_core.experiments.protocol import Arm, Protocol
+from tidal_core.experiments.protocol import Configuration, Protocol
 from tidal_core.ownership import owner_of
 
 
@@ -25,7 +25,7 @@ class Spec:
 
     dataset: str
     protocol: Protocol
-    arms: tuple[str, ...]
+    configurations: tuple[str, ...]
     imbalances: tuple[float, ...] = (1.0,)
     runs: int = 5
 
@@ -35,8 +35,11 @@ class Spec:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Spec:
-        """What ``to_json`` wrote. Raises InputError for anything else."""
-        return json_checks.decode(text, cls, unknown="refuse")
+        """What ``to_json`` wrote, of this version or an earlier one. Raises InputError for anything else."""
+        values = json_checks.decode(text, dict[str, Any])
+        if "arms" in values:  # what earlier versions called them
+            values["configurations"] = values.pop("arms")
+        return json_checks.convert(values, cls, unknown="refuse")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Experiment:
 
     @property
     def owner(self) -> int | None:
-        """The process that plays it now; None when nobody does."""
+        """The process that executes it now; None when nobody does."""
         return owner_of(self.folder)
 
 
@@ -78,18 +81,18 @@ def experiments(home: Path) -> list[Experiment]:
 
 
 def begin(home: Path, name: str, spec: Spec) -> Experiment:
-    """The experiment of this name, made or extended: arms, imbalance ratios and runs may be added later.
+    """The experiment of this name, made or extended: configurations, imbalance ratios and runs may be added later.
 
-    Raises InputError for a name that is no folder's, for an arm that is unknown or cannot be trained so, and when it
+    Raises InputError for a name that is no folder's, for a configuration that is unknown or not trainable, and when it
     was begun with another data set or protocol.
     """
     if not name.strip(".") or set(name) & set("/\\"):
         raise InputError(
             f"{name!r} cannot be the name of an experiment, because its folder gets that name; leave out / and \\."
         )
-    for arm in spec.arms:
-        Arm.parse(arm).check(spec.protocol)
-    if not spec.arms or spec.runs < 1 or not spec.imbalances:
+    for configuration in spec.configurations:
+        Configuration.parse(configuration).check(spec.protocol)
+    if not spec.configurations or spec.runs < 1 or not spec.imbalances:
         raise InputError("An experiment needs at least one strategy, one imbalance ratio and one run.")
     if min(spec.imbalances) < 1:
         raise InputError(
@@ -108,7 +111,7 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
         spec = Spec(
             spec.dataset,
             spec.protocol,
-            tuple(dict.fromkeys(before.arms + spec.arms)),
+            tuple(dict.fromkeys(before.configurations + spec.configurations)),
             tuple(dict.fromkeys(before.imbalances + spec.imbalances)),
             max(before.runs, spec.runs),
         )
@@ -120,14 +123,14 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
 def rounds_done(experiment: Experiment) -> tuple[int, int]:
     """Rounds that are finished, and all that the specification asks for."""
     spec = experiment.spec
-    total = len(spec.arms) * len(spec.imbalances) * spec.runs * spec.protocol.rounds
+    total = len(spec.configurations) * len(spec.imbalances) * spec.runs * spec.protocol.rounds
     runs = (experiment.folder / "runs").glob("*.jsonl")
     lines = sum(max(0, file.read_bytes().count(b"\n") - 1) for file in runs)
     return min(lines, total), total
 
 
 def last_words(experiment: Experiment) -> str:
-    """The last line that the process which plays it said; empty where it said nothing."""
+    """The last line that the process which executes it said; empty where it said nothing."""
     log = experiment.folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1].strip()[:300] if lines else ""
@@ -168,4 +171,7 @@ def read(file: Path) -> Lines | None:
                 f"{file} is damaged in line {number} ({error}); delete the file from that line on: the run is "
                 "repeated from there."
             ) from error
-    return Lines(decoded[0], decoded[1:])
+    header = decoded[0]
+    if isinstance(header, dict) and "arm" in header:  # what earlier versions called it
+        header["configuration"] = header.pop("arm")
+    return Lines(header, decoded[1:])

@@ -79,7 +79,7 @@ def training_rows(dataset: Dataset, per_class: int, ratio: float, seed: int) -> 
     return order[keep_tail(labels, ratio, "step")]
 
 
-def play(
+def measure(
     dataset: Dataset,
     *,
     config: TrainConfig = CONFIG,

@@ -1,8 +1,8 @@
-"""How a comparison goes: presets, arms, seeds, imbalance. Explicit values only; no torch, so that pages can show them.
+"""How a comparison goes: presets, configurations, seeds, imbalance. Values only; no torch: pages show them.
 
 Seeds are apart for each source of chance. The first labelled set, the weights and the scored subset depend on the run
-alone, so that all arms of a run start alike and comparisons are paired; the order of batches, augmentation and the
-strategy's own draws depend on the arm as well.
+alone, so that all configurations of a run start alike and are paired; the order of batches, augmentation and the
+strategy's own draws depend on the configuration as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEAST_SIDE, MOST_SIDE = 16, 512  # pixels that images can be enlarged to
 
 @dataclass(frozen=True)
 class Protocol(JsonConfig):
-    """Everything that decides how a run of an arm comes out, beside data, arm, run and imbalance ratio."""
+    """Everything that decides how a run comes out, beside data, configuration, number and imbalance ratio."""
 
     train: TrainConfig
     first: int  # labels of the first round, drawn at random
@@ -116,7 +116,7 @@ PRESETS: dict[str, Protocol] = {
 
 
 @dataclass(frozen=True)
-class Arm:
+class Configuration:
     """What is compared: a strategy, with or without the TD module, judged by its own classifier or by a plain one.
 
     ``entropy``: a plain classifier. ``random+td``: asks at random, the TD module is trained along.
@@ -128,16 +128,16 @@ class Arm:
     plain: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Arm:
-        """The arm of this name. Raises InputError for a strategy that is not there or cannot be trained for."""
+    def parse(cls, text: str) -> Configuration:
+        """The configuration of this name. Raises InputError for a strategy that is not there or not trainable so."""
         match = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
         if match is None:
             raise InputError(f"{text!r} is not a configuration; write STRATEGY, STRATEGY+td or STRATEGY/plain.")
         strategy = strategies.get(match[1])
-        arm = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
-        if arm.plain and not arm.td:
+        configuration = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
+        if configuration.plain and not configuration.td:
             raise InputError(f"{text!r}: {strategy.name} trains a plain classifier already; leave out /plain.")
-        return arm
+        return configuration
 
     @property
     def name(self) -> str:
@@ -175,19 +175,19 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8]) >> 2
 
 
-def seeds_of(arm: Arm, run: int, round_number: int) -> Seeds:
-    """Weights by run and round; order, augmentation and selection by arm too."""
+def seeds_of(configuration: Configuration, run: int, round_number: int) -> Seeds:
+    """Weights by run and round; order, augmentation and selection by configuration too."""
     return Seeds(
         weights=seed_of("weights", run, round_number),
-        order=seed_of("order", arm.name, run, round_number),
-        augmentation=seed_of("augmentation", arm.name, run, round_number),
-        selection=seed_of("selection", arm.name, run, round_number),
+        order=seed_of("order", configuration.name, run, round_number),
+        augmentation=seed_of("augmentation", configuration.name, run, round_number),
+        selection=seed_of("selection", configuration.name, run, round_number),
     )
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins: rows of the pixel file, the same for all its arms."""
+    """Where a run begins: rows of the pixel file, the same for all its configurations."""
 
     pool: Int64  # what may be asked, the first set included
     validation: Int64

@@ -25,22 +25,25 @@ BASELINE = "random"
 
 
 def points(results: Results) -> dict[str, list[Any]]:
-    """A row per arm, imbalance ratio and number of labels, as columns."""
+    """A row per configuration, imbalance ratio and number of labels, as columns."""
     rows: list[dict[str, Any]] = []
     for imbalance in results.imbalances:
         setting = results.setting(imbalance)
         baseline = setting.get(BASELINE)
-        for arm, values in setting.items():
-            accuracy_band, balanced_band = band(values), band(results.values(arm, imbalance, "balanced_accuracy"))
+        for configuration, values in setting.items():
+            accuracy_band, balanced_band = (
+                band(values),
+                band(results.values(configuration, imbalance, "balanced_accuracy")),
+            )
             against = band(relative(values, baseline)) if baseline is not None else None
-            tests = paired_tests(values, baseline) if baseline is not None and arm != BASELINE else None
+            tests = paired_tests(values, baseline) if baseline is not None and configuration != BASELINE else None
             needs = _efficiency(results.labels, values, baseline) if baseline is not None else None
             for position, labels in enumerate(results.labels.tolist()):
                 if accuracy_band.n[position] == 0:
                     continue
                 rows.append(
                     {
-                        "arm": arm,
+                        "configuration": configuration,
                         "imbalance": imbalance,
                         "labels": labels,
                         "runs": int(accuracy_band.n[position]),
@@ -58,7 +61,7 @@ def points(results: Results) -> dict[str, list[Any]]:
                         "comparisons": tests.comparisons if tests else 0,
                     }
                 )
-    names = rows[0] if rows else ("arm", "imbalance", "labels")
+    names = rows[0] if rows else ("configuration", "imbalance", "labels")
     return {name: [row[name] for row in rows] for name in names}
 
 
@@ -66,7 +69,7 @@ def rounds_table(results: Results) -> dict[str, list[Any]]:
     """A row per run and round as it was measured, as columns."""
     rows = [
         {
-            "arm": arm,
+            "configuration": configuration,
             "imbalance": imbalance,
             "run": number,
             "round": line["round"],
@@ -82,31 +85,31 @@ def rounds_table(results: Results) -> dict[str, list[Any]]:
             "asked": line["asked"],
             "asked_classes": line.get("asked_classes", []),  # how many of each class
         }
-        for (arm, imbalance), runs in results.rounds.items()
+        for (configuration, imbalance), runs in results.rounds.items()
         for number, rounds in enumerate(runs)
         for line in rounds
     ]
-    names = rows[0] if rows else ("arm", "imbalance", "run", "round")
+    names = rows[0] if rows else ("configuration", "imbalance", "run", "round")
     return {name: [row[name] for row in rows] for name in names}
 
 
 def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
-    """A row per arm: accuracy at the end, area under the curve, labels saved, tests against random."""
+    """A row per configuration: accuracy at the end, area under the curve, labels saved, tests against random."""
     setting = results.setting(imbalance)
     baseline = setting.get(BASELINE)
     rows = []
-    for arm, values in setting.items():
+    for configuration, values in setting.items():
         areas = area_under(results.labels, values)
         row: dict[str, Any] = {
-            "arm": arm,
-            "runs": results.finished(arm, imbalance),
+            "configuration": configuration,
+            "runs": results.finished(configuration, imbalance),
             "final": _at(band(values), -1),
             "area": _at(band(areas[:, None]), 0),
-            "even": _at(band(results.values(arm, imbalance, "balanced_accuracy")), -1),
-            "train_s": results.seconds(arm, imbalance, "train"),
-            "choose_s": results.seconds(arm, imbalance, "choose"),
+            "even": _at(band(results.values(configuration, imbalance, "balanced_accuracy")), -1),
+            "train_s": results.seconds(configuration, imbalance, "train"),
+            "choose_s": results.seconds(configuration, imbalance, "choose"),
         }
-        if baseline is not None and arm != BASELINE:
+        if baseline is not None and configuration != BASELINE:
             tests = paired_tests(values, baseline)
             pairs = min(len(areas), len(baseline))
             gain = areas[:pairs] - area_under(results.labels, baseline)[:pairs]
@@ -122,7 +125,7 @@ def summary(results: Results, imbalance: float) -> list[dict[str, Any]]:
 
 
 def _efficiency(labels: Int64, values: Float64, baseline: Float64) -> Float64:
-    """Labels that random needs as a multiple of the arm's own, from the runs that both have: (P,)."""
+    """Labels that random needs as a multiple of the configuration's own, from the runs that both have: (P,)."""
     ratios = np.full(len(labels), np.nan)
     own, random = paired_runs(values, baseline)
     if len(own):
@@ -145,7 +148,8 @@ def markdown(results: Results) -> str:
         for row in summary(results, imbalance):
             compared = "gain" in row
             lines.append(
-                f"| {literal(row['arm'])} | {row['runs']} | {_percent(row['final'])} | {_percent(row['even'])} "
+                f"| {literal(row['configuration'])} | {row['runs']} | {_percent(row['final'])} "
+                f"| {_percent(row['even'])} "
                 f"| {_percent(row['area'])} | {_percent(row['gain'], '+') if compared else ''} "
                 f"| {_times(row['ratio']) if compared else ''} "
                 f"| {_tests(row) if compared else ''} | {row['train_s']:.1f} |"
@@ -158,10 +162,10 @@ def markdown(results: Results) -> str:
             f"labels times imbalance ratios, up to {wins.points}) at which the row is better with a paired p < 0.05, "
             "not adjusted.",
             "",
-            "| | " + " | ".join(map(literal, wins.arms)) + " |",
-            "|---" * (len(wins.arms) + 1) + "|",
+            "| | " + " | ".join(map(literal, wins.configurations)) + " |",
+            "|---" * (len(wins.configurations) + 1) + "|",
         ]
-        for name, row in zip(wins.arms, wins.matrix, strict=True):
+        for name, row in zip(wins.configurations, wins.matrix, strict=True):
             cells = ["" if np.isnan(value) else f"{value:.2f}" for value in row]
             lines.append(f"| {literal(name)} | " + " | ".join(cells) + " |")
         lines.append("")

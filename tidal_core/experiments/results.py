@@ -1,4 +1,4 @@
-"""What the runs of an experiment came to: arrays per arm and imbalance ratio.
+"""What the runs of an experiment came to: arrays per configuration and imbalance ratio.
 
 Runs append to a file each; whoever looks merges what is new into ``experiments.duckdb`` and reads it from there.
 """
@@ -28,14 +28,14 @@ class Results:
     name: str
     dataset: str
     labels: Int64  # (P,) of each round
-    arms: tuple[str, ...]  # in the order of the specification, those that have at least one round
+    configurations: tuple[str, ...]  # in the order of the specification, those that have at least one round
     imbalances: tuple[float, ...]
     rounds: Mapping[tuple[str, float], tuple[tuple[dict[str, Any], ...], ...]]  # by run, by round
-    machines: tuple[Mapping[str, Any], ...]  # on which rounds were played, in the order of the runs
+    machines: tuple[Mapping[str, Any], ...]  # on which rounds were executed, in the order of the runs
 
-    def values(self, arm: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
-        """(R, P), NaN where a run has not come that far; runs keep their number, so that rows pair between arms."""
-        runs = self.rounds.get((arm, imbalance), ())
+    def values(self, configuration: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
+        """(R, P), NaN where a run has not come that far; runs keep their number: rows pair between configurations."""
+        runs = self.rounds.get((configuration, imbalance), ())
         measured = np.full((len(runs), len(self.labels)), np.nan)
         for row, rounds in enumerate(runs):
             for position, line in enumerate(rounds):
@@ -43,18 +43,22 @@ class Results:
         return measured
 
     def setting(self, imbalance: float, metric: Metric = "accuracy") -> dict[str, Float64]:
-        """Every arm's values at one imbalance ratio."""
-        return {arm: self.values(arm, imbalance, metric) for arm in self.arms if (arm, imbalance) in self.rounds}
+        """Every configuration's values at one imbalance ratio."""
+        return {
+            configuration: self.values(configuration, imbalance, metric)
+            for configuration in self.configurations
+            if (configuration, imbalance) in self.rounds
+        }
 
-    def finished(self, arm: str, imbalance: float) -> int:
+    def finished(self, configuration: str, imbalance: float) -> int:
         """Runs that have all their rounds."""
-        return sum(len(rounds) == len(self.labels) for rounds in self.rounds.get((arm, imbalance), ()))
+        return sum(len(rounds) == len(self.labels) for rounds in self.rounds.get((configuration, imbalance), ()))
 
-    def seconds(self, arm: str, imbalance: float, part: str) -> float:
+    def seconds(self, configuration: str, imbalance: float, part: str) -> float:
         """Median seconds a round for "train", "score", "choose" or "test"; NaN where it was not done."""
         durations = [
             line["seconds"][part]
-            for rounds in self.rounds.get((arm, imbalance), ())
+            for rounds in self.rounds.get((configuration, imbalance), ())
             for line in rounds
             if part in line["seconds"]
         ]
@@ -95,7 +99,7 @@ def load(experiment: Experiment) -> Results:
             machine = {key: machine_source.get(key) for key in ("device", "hardware", "cores", "versions")}
             if machine not in machines:
                 machines.append(machine)
-        runs = runs_by_setting.setdefault((header["arm"], header["imbalance"]), [])
+        runs = runs_by_setting.setdefault((header["configuration"], header["imbalance"]), [])
         number = header["run"]
         runs.extend([()] * (number + 1 - len(runs)))
         runs[number] = rounds
@@ -110,7 +114,7 @@ def load(experiment: Experiment) -> Results:
         experiment.name,
         spec.dataset,
         check_same_labels(labels) if labels else np.empty(0, np.int64),
-        tuple(arm for arm in spec.arms if any(key[0] == arm for key in begun)),
+        tuple(configuration for configuration in spec.configurations if any(key[0] == configuration for key in begun)),
         tuple(ratio for ratio in spec.imbalances if any(key[1] == ratio for key in begun)),
         begun,
         tuple(machines),

@@ -1,6 +1,6 @@
 """Plays the runs of an experiment that are not finished, as many processes at once as wanted.
 
-Runs are played run number by run number, so that all arms have the same number of runs whenever one looks.
+Runs are executed run number by run number, so that all configurations have the same number of runs whenever one looks.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
 from tidal_core.experiments.frozen import Say, compute_features
-from tidal_core.experiments.protocol import Arm
-from tidal_core.experiments.runs import Run, play
+from tidal_core.experiments.protocol import Configuration
+from tidal_core.experiments.runs import Run, execute
 from tidal_core.ownership import owner_of, owning
 
-_LOOK_SECONDS = 0.2  # between two looks at whether the process that is played for is still there
+_LOOK_SECONDS = 0.2  # between two looks at whether the process that it works for is still there
 
 
 def runs_of(experiment: Experiment, dataset: Dataset) -> list[Run]:
-    """All its runs, finished or not, in the order to play them."""
+    """All its runs, finished or not, in the order to execute them."""
     spec = experiment.spec
     return [
-        Run(dataset, spec.protocol, Arm.parse(arm), imbalance, number, experiment.folder / "runs")
+        Run(dataset, spec.protocol, Configuration.parse(configuration), imbalance, number, experiment.folder / "runs")
         for number in range(spec.runs)
         for imbalance in spec.imbalances
-        for arm in spec.arms
+        for configuration in spec.configurations
     ]
 
 
@@ -38,12 +38,12 @@ def finished_rounds(run: Run) -> int:
     return len(lines.rounds) if lines else 0
 
 
-def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
+def execute_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Say = print) -> int:
     """Play every run that is not finished, ``jobs`` at once, also those that are added meanwhile; returns how many.
 
     The features that the runs train on, if they do, are computed first: once, for all of them.
-    The processes that play for this one stop when it is killed: whoever goes on must not find them still writing.
-    A run that cannot be played holds up no other: InputError names it after all are done.
+    The processes that work for this one stop when it is killed: whoever goes on must not find them still writing.
+    A run that cannot be executed holds up no other: InputError names it after all are done.
     """
     with owning(experiment.folder):
         started: set[str] = set()
@@ -53,7 +53,7 @@ def play_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say: Sa
         while unfinished := [run for run in _unfinished(experiment, dataset) if run.stem not in started]:
             started |= {run.stem for run in unfinished}
             if jobs == 1 or len(unfinished) < 2:
-                failures = [_play(run, say) for run in unfinished]
+                failures = [_execute(run, say) for run in unfinished]
             else:
                 from joblib import Parallel, delayed
 
@@ -71,7 +71,7 @@ def _unfinished(experiment: Experiment, dataset: Dataset) -> list[Run]:
 
 
 def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
-    """As ``_play``, in a process of its own, for as long as ``owner`` holds the experiment."""
+    """As ``_execute``, in a process of its own, for as long as ``owner`` holds the experiment."""
 
     ended = False
 
@@ -80,13 +80,13 @@ def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
         ended = ended or owner_of(experiment.folder) != owner
         return ended
 
-    return _play(run, say, forsaken)
+    return _execute(run, say, forsaken)
 
 
 def _end_with(owner: int) -> None:
-    """In a process that plays: end when ``owner``, which started it, is gone, whatever is under way.
+    """In a process that executes runs: end when ``owner``, which started it, is gone, whatever is under way.
 
-    Also one that was given nothing to play yet: joblib would keep it, and its memory, for minutes.
+    Also one that was given nothing to execute yet: joblib would keep it, and its memory, for minutes.
     """
 
     def watch() -> None:
@@ -97,12 +97,12 @@ def _end_with(owner: int) -> None:
     threading.Thread(target=watch, name="tidal-owner-watch", daemon=True).start()
 
 
-def _play(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> str:
-    """Why it could not be played to its end; empty when it was, or was stopped."""
+def _execute(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> str:
+    """Why it could not be executed to its end; empty when it was, or was stopped."""
     tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
-    which = f"{run.arm.name}, {tail}run {run.number + 1}"
+    which = f"{run.configuration.name}, {tail}run {run.number + 1}"
     try:
-        for line in play(run, should_stop=should_stop):
+        for line in execute(run, should_stop=should_stop):
             took = sum(line["seconds"].values())
             say(
                 f"{which}, round {line['round']} of {run.protocol.rounds}: "

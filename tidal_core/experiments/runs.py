@@ -1,4 +1,4 @@
-"""One run of one arm: train, test, ask, round after round, each kept as a line of a file as soon as it is done.
+"""One run of one configuration: train, test, ask, round after round, each kept as a line of a file when it is done.
 
 The file goes on where it ends: a run that was killed repeats the round it was in, from its training's checkpoint, and
 comes out as if nothing had happened. On a CPU a run is the same bit for bit each time, whatever runs beside it. The
@@ -35,7 +35,7 @@ from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, read
 from tidal_core.experiments.frozen import compute_features, features_of
-from tidal_core.experiments.protocol import Arm, Protocol, seed_of, seeds_of, start_of
+from tidal_core.experiments.protocol import Configuration, Protocol, seed_of, seeds_of, start_of
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
@@ -45,11 +45,11 @@ TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that dif
 
 @dataclass(frozen=True)
 class Run:
-    """Which run: everything that is needed to play it, on this machine or another."""
+    """Which run: everything that is needed to execute it, on this machine or another."""
 
     dataset: Dataset
     protocol: Protocol
-    arm: Arm
+    configuration: Configuration
     imbalance: float
     number: int
     folder: Path
@@ -57,8 +57,8 @@ class Run:
     @property
     def stem(self) -> str:
         """Its file's name without the ending."""
-        arm = self.arm.name.replace("/", "-by-").replace("+", "-with-")
-        return f"{arm}--ir{self.imbalance:g}--run{self.number}"
+        configuration = self.configuration.name.replace("/", "-by-").replace("+", "-with-")
+        return f"{configuration}--ir{self.imbalance:g}--run{self.number}"
 
     @property
     def file(self) -> Path:
@@ -72,26 +72,26 @@ class Run:
             "dataset": self.dataset.name,
             "data": self.dataset.fingerprint(),
             "protocol": asdict(self.protocol),
-            "arm": self.arm.name,
+            "configuration": self.configuration.name,
             "imbalance": self.imbalance,
             "run": self.number,
             "features": None if features is None else features.key.name,
         }
 
 
-def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
-    """Play what is left of a run; one line a round, after it is in the file.
+def execute(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator[dict[str, Any]]:
+    """Execute what is left of a run; one line a round, after it is in the file.
 
     Ends early when ``should_stop`` says so. Raises InputError when the file was begun with other settings, and for
-    an arm that cannot be trained so.
+    a configuration that cannot be trained so.
     """
-    missing = [name for name in run.arm.companions if name not in COMPANIONS]
+    missing = [name for name in run.configuration.companions if name not in COMPANIONS]
     if missing:
         raise InputError(
-            f"{run.arm.name} needs the extra model head {missing[0]!r}, which this version cannot train; compare "
-            "another strategy."
+            f"{run.configuration.name} needs the extra model head {missing[0]!r}, which this version cannot train; "
+            "compare another strategy."
         )
-    run.arm.check(run.protocol)
+    run.configuration.check(run.protocol)
     try:
         compute_features(run.dataset, run.protocol, should_stop=should_stop)
     except Stopped:
@@ -99,7 +99,7 @@ def play(run: Run, *, should_stop: Callable[[], bool] | None = None) -> Iterator
     run.folder.mkdir(parents=True, exist_ok=True)
     state = _State(run)
     for number in range(len(state.rounds) + 1, run.protocol.rounds + 1):
-        line = state.play(number, should_stop)
+        line = state.round(number, should_stop)
         if line is None:
             return
         yield line
@@ -150,16 +150,16 @@ class _State:
         for line in lines.rounds:
             self._take(line)
 
-    def play(self, number: int, should_stop: Callable[[], bool] | None) -> dict[str, Any] | None:
+    def round(self, number: int, should_stop: Callable[[], bool] | None) -> dict[str, Any] | None:
         """One round; None if it was stopped."""
         run, protocol = self.run, self.run.protocol
         seconds: dict[str, float] = {}
         _forget_peak(self.device)
         began = time.perf_counter()
-        asks = self._train(number, "asks", run.arm.train_config(protocol), should_stop)
+        asks = self._train(number, "asks", run.configuration.train_config(protocol), should_stop)
         judged = asks
-        if asks is not None and run.arm.plain:
-            judged = self._train(number, "plain", run.arm.train_config(protocol, asks=False), should_stop)
+        if asks is not None and run.configuration.plain:
+            judged = self._train(number, "plain", run.configuration.train_config(protocol, asks=False), should_stop)
         if asks is None or judged is None:
             return None
         seconds["train"] = time.perf_counter() - began
@@ -201,7 +201,7 @@ class _State:
         self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
     ) -> _Trained | None:
         run, data = self.run, self.run.dataset
-        seeds = seeds_of(run.arm, run.number, number)
+        seeds = seeds_of(run.configuration, run.number, number)
         model = build_model(config, data.n_classes, seeds, self.device)
         weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
         if config.warm_start and number > 1:
@@ -262,11 +262,11 @@ class _State:
         free = np.setdiff1d(self.start.pool, taken)
         wanted = min(protocol.per_round, len(free))
         rows = self._subset(free, wanted, number)
-        strategy = strategies.get(run.arm.strategy)
+        strategy = strategies.get(run.configuration.strategy)
         pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
-        draws = np.random.default_rng(seeds_of(run.arm, run.number, number).selection)
+        draws = np.random.default_rng(seeds_of(run.configuration, run.number, number).selection)
         audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
         ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
@@ -280,7 +280,7 @@ class _State:
         return line
 
     def _subset(self, free: Int64, wanted: int, number: int) -> Int64:
-        """The free rows that are scored: the first in an order of all images that the arms of a run share."""
+        """The free rows that are scored: the first in an order of all images that the configurations of a run share."""
         limit = max(self.run.protocol.subset, wanted)
         if not self.run.protocol.subset or limit >= len(free):
             return free
@@ -332,9 +332,9 @@ def repeat(run: Run, scratch: Path) -> list[str]:
     before = read(run.file)
     if before is None:
         raise InputError(f"There is no file {run.file.name}; only a run that was started can be repeated.")
-    again = Run(run.dataset, run.protocol, run.arm, run.imbalance, run.number, scratch)
+    again = Run(run.dataset, run.protocol, run.configuration, run.imbalance, run.number, scratch)
     differences = []
-    for old, new in zip(before.rounds, play(again), strict=False):
+    for old, new in zip(before.rounds, execute(again), strict=False):
         names = sorted(key for key in old | new if key not in TIMES and old.get(key) != new.get(key))
         differences += [f"round {old['round']}: {name}" for name in names]
     return differences
@@ -379,7 +379,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
 
 
 def _forget_peak(device: torch.device) -> None:
-    """Let the peak begin anew: a process plays many rounds, of other arms, too. Only CUDA and Linux can."""
+    """Let the peak begin anew: a process executes rounds of other configurations, too. Only CUDA and Linux can."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with suppress(OSError):

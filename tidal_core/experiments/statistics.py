@@ -1,6 +1,6 @@
-"""How to compare arms: intervals, areas, label efficiency, paired tests, a win matrix. Pure functions of arrays.
+"""How to compare configurations: intervals, areas, label efficiency, paired tests, a win matrix. Pure functions.
 
-Accuracies of an arm are (R, P): R runs at P numbers of labels; NaN where a run has not come that far. Row r of two arms
+Accuracies are (R, P): R runs at P numbers of labels; NaN where a run has not come that far. Row r of two configurations
 is the same run: the same first labels and weights, so that differences are taken run by run.
 """
 
@@ -69,9 +69,9 @@ def paired_runs(values: Float64, baseline: Float64) -> tuple[Float64, Float64]:
 
 
 class Efficiency(NamedTuple):
-    """How many labels a baseline, random asking, needs for what an arm reaches."""
+    """How many labels a baseline, random asking, needs for what a configuration reaches."""
 
-    ratio: Float64  # (P,) n_random(acc) / n_arm(acc); above 1 the arm saves labels; NaN where random never gets there
+    ratio: Float64  # (P,) n_random(acc) / n(acc); above 1 it saves labels; NaN where random never gets there
     saved: Float64  # (P,) n_random(acc) - n_arm(acc) labels
 
 
@@ -101,7 +101,7 @@ def labels_for(labels: Int64, mean: Float64, accuracy: float) -> float:
 
 
 class Tests(NamedTuple):
-    """Paired t-tests of an arm against a baseline."""
+    """Paired t-tests of a configuration against a baseline."""
 
     difference: Float64  # (P,) mean over the runs that both have
     p: Float64  # (P,) two-sided; NaN with fewer than two runs
@@ -145,9 +145,9 @@ def holm(p: Float64) -> Float64:
 
 
 class Wins(NamedTuple):
-    """Row against column: the share of points at which the row's arm is significantly better than the column's."""
+    """Row against column: the share of points at which the row is significantly better than the column."""
 
-    arms: tuple[str, ...]
+    configurations: tuple[str, ...]
     matrix: Float64  # (A, A), 0 to 1; NaN where the two were at no point compared by two runs
     points: int  # at which the two that have the most in common were compared, over all settings
 
@@ -157,18 +157,18 @@ def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -
 
     A win is a mean difference above 0 with a paired p below ``level``, not adjusted: the matrix is a summary, no test.
     """
-    arms = tuple(dict.fromkeys(arm for setting in settings for arm in setting))
-    wins, compared = np.zeros((2, len(arms), len(arms)))
+    configurations = tuple(dict.fromkeys(configuration for setting in settings for configuration in setting))
+    wins, compared = np.zeros((2, len(configurations), len(configurations)))
     for setting in settings:
-        for i, row in enumerate(arms):
-            for j, column in enumerate(arms[:i]):
+        for i, row in enumerate(configurations):
+            for j, column in enumerate(configurations[:i]):
                 if row in setting and column in setting:
                     tests = paired_tests(setting[row], setting[column])
                     wins[i, j] += int(((tests.p < level) & (tests.difference > 0)).sum())
                     wins[j, i] += int(((tests.p < level) & (tests.difference < 0)).sum())
                     compared[[i, j], [j, i]] += tests.comparisons
     matrix = np.divide(wins, compared, out=np.full_like(wins, np.nan), where=compared > 0)
-    return Wins(arms, matrix, int(compared.max(initial=0)))
+    return Wins(configurations, matrix, int(compared.max(initial=0)))
 
 
 def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | None:
@@ -193,7 +193,7 @@ def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates:
     """Whether a difference is more than chance, for an audience: the mean one over all labels, with its interval.
 
     Of ``paired_runs``: two (R, P). One comparison for the whole curve, so that no number of labels is picked. Where the
-    arm is one of several that could have been picked, the interval holds for all ``candidates`` at once (Bonferroni).
+    configuration is one of several that could have been picked, it holds for all ``candidates`` at once (Bonferroni).
     """
     runs = len(values)
     if runs < 2:
@@ -210,7 +210,7 @@ def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates:
 
 
 def check_same_labels(labels: Sequence[Int64]) -> Int64:
-    """The numbers of labels that all arms share; InputError where they differ."""
+    """The numbers of labels that all configurations share; InputError where they differ."""
     if not labels:
         raise InputError("There is nothing to compare yet; finish a round first.")
     longest = max(labels, key=len)

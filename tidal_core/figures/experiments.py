@@ -188,17 +188,21 @@ class WinsInfo(NamedTuple):
         """One row per configuration; a column for each of its opponents."""
         columns = {
             f"beats {self.titles[configuration]}": self.wins.matrix[:, j].tolist()
-            for j, configuration in enumerate(self.wins.arms)
+            for j, configuration in enumerate(self.wins.configurations)
         }
-        return {"configuration": [self.titles[configuration] for configuration in self.wins.arms], **columns}
+        return {"configuration": [self.titles[configuration] for configuration in self.wins.configurations], **columns}
 
 
 def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
     """The win matrix as shades; the row's configuration is the one that wins."""
     figure = base_figure(
-        theme, x="Compared with", y="Better configuration", height=110 + 34 * len(info.wins.arms), legend=False
+        theme,
+        x="Compared with",
+        y="Better configuration",
+        height=110 + 34 * len(info.wins.configurations),
+        legend=False,
     )
-    names = [short(info.titles[configuration]) for configuration in info.wins.arms]
+    names = [short(info.titles[configuration]) for configuration in info.wins.configurations]
     matrix = info.wins.matrix.astype(np.float32)
     np.fill_diagonal(matrix, np.nan)
     figure.add_heatmap(

@@ -49,6 +49,20 @@ MIGRATIONS = (
             """,
         ),
     ),
+    Migration(
+        "configurations by their name",
+        (
+            "DROP VIEW results",
+            "ALTER TABLE files RENAME COLUMN arm TO configuration",
+            """UPDATE files SET header = replace(header, '"arm":', '"configuration":')""",
+            """
+            CREATE VIEW results AS
+            SELECT f.experiment, f.dataset, f.configuration, f.imbalance, f.run,
+                   r.* EXCLUDE (experiment, file, line)
+            FROM rounds r JOIN files f USING (experiment, file)
+            """,
+        ),
+    ),
 )
 
 # Threads of one process would share the file unasked and meet in each other's transactions.
@@ -110,7 +124,7 @@ class Runs:
                 cursor.execute(f"DELETE FROM {table} WHERE experiment = ? AND file = ?", [experiment, file])
             cursor.execute(
                 "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [experiment, file, *stamp, str(header.get("dataset", "")), header["arm"], header["imbalance"],
+                [experiment, file, *stamp, str(header.get("dataset", "")), header["configuration"], header["imbalance"],
                  header["run"], json.dumps(header)],
             )  # fmt: skip
             if lines:

@@ -59,7 +59,7 @@ class Foresight(NamedTuple):
     observed: list[Any]  # p-bar lists
     observed_classes: list[Any]  # class ids or None
     predicted: list[Any]  # the module's, when it was asked
-    snapshot: list[Any]  # the classifier's, when it was asked
+    final: list[Any]  # the classifier's final prediction of the round that asked
     predicted_classes: list[Any]
     observed_rounds: Int64  # the round that trained on it first
 

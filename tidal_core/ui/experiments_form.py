@@ -31,7 +31,7 @@ def data_folder() -> Path | None:
 
 
 def start_form() -> None:
-    """Begin an experiment, or add arms and runs to one."""
+    """Begin an experiment, or add configurations and runs to one."""
     with st.expander("Start an experiment", icon=":material/play_arrow:", expanded=not experiments(home())):
         names = available(home() / "experiments" / "data", data_folder())
         names += [f"project:{slug}" for slug in project_slugs()]
@@ -42,8 +42,8 @@ def start_form() -> None:
             help="quick: a first try. human: as people label, minutes a run. frozen: the same on stored features of a "
             "pretrained model, seconds a run. paper: as published, hours on a GPU.",
         )  # fmt: skip
-        arms = right.multiselect(
-            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-arms",
+        configurations = right.multiselect(
+            "Compare", list(strategies.names()), default=["random", "margin", "tidal-margin"], key="exp-configurations",
             format_func=lambda name: f"{strategies.get(name).title} ({name})",
         )  # fmt: skip
         more = right.text_input(
@@ -61,12 +61,19 @@ def start_form() -> None:
         name = st.text_input("Name", slugify(f"{dataset} {preset}"), key=f"exp-name-{dataset}-{preset}")
         if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
             changed = protocol.changed(first=first, per_round=step, rounds=rounds)
-            all_arms = tuple(dict.fromkeys([*arms, *(arm.strip() for arm in more.split(",") if arm.strip())]))
+            all_configurations = tuple(
+                dict.fromkeys(
+                    [
+                        *configurations,
+                        *(configuration.strip() for configuration in more.split(",") if configuration.strip()),
+                    ]
+                )
+            )
             try:
-                spec = Spec(str(dataset), changed, all_arms, (ratio,), runs)
+                spec = Spec(str(dataset), changed, all_configurations, (ratio,), runs)
                 _keep_labels(str(dataset))
                 begun = begin(home(), slugify(name), spec)
-                play(begun)
+                start_runs(begun)
                 st.session_state["exp-shown"] = begun.name
             except TidalError as error:
                 st.error(literal(str(error)), icon=":material/error:")
@@ -135,7 +142,7 @@ def _keep_labels(dataset: str) -> None:
         keep_project(get_studio().project(slug), cache)
 
 
-def play(experiment: Experiment) -> None:
+def start_runs(experiment: Experiment) -> None:
     """Play in a process of its own, at low priority: it lives on without the studio."""
     if experiment.owner is None:
         (experiment.folder / "log.txt").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from tidal_core import strategies
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments import owner, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
-from tidal_core.experiments.protocol import Arm
+from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.results import Metric, Results, load
 from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
@@ -20,7 +20,7 @@ from tidal_core.projects import home
 from tidal_core.records import Float64
 from tidal_core.text import literal
 from tidal_core.ui import charts
-from tidal_core.ui.experiments_form import data_folder, play
+from tidal_core.ui.experiments_form import data_folder, start_runs
 
 VARIANTS = (
     "random",
@@ -57,7 +57,7 @@ def choose() -> Experiment | None:
         ):
             st.toast("Stopped. Finished rounds are kept; press “Go on” to continue.")
         if st.button("Go on", icon=":material/play_arrow:", key="exp-go-on", disabled=running or finished):
-            play(experiment)
+            start_runs(experiment)
     return experiment
 
 
@@ -99,10 +99,10 @@ def compare(experiment: Experiment) -> None:
         only_variants = st.toggle("Variants of TiDAL only", key="exp-variants", help="As in figure 13 of the paper.")
     values = results.setting(ratio, metric)
     if only_variants:
-        values = {arm: one for arm, one in values.items() if arm in VARIANTS}
+        values = {configuration: one for configuration, one in values.items() if configuration in VARIANTS}
     pair = side_by_side(results, values, METRICS[metric])
     _curves(experiment, results, values, ratio, METRICS[metric], pair)
-    titles = _titles(results.arms)
+    titles = _titles(results.configurations)
     wins = figures.WinsInfo(
         win_matrix([results.setting(imbalance, metric) for imbalance in results.imbalances]), titles
     )
@@ -119,10 +119,15 @@ def compare(experiment: Experiment) -> None:
     _tables(experiment, results)
 
 
-def _titles(arms: Iterable[str]) -> dict[str, str]:
+def _titles(configurations: Iterable[str]) -> dict[str, str]:
     """What people call them; the name of one whose strategy is not installed any more."""
     known = strategies.names()
-    return {arm: Arm.parse(arm).title if re.split(r"[+/]", arm)[0] in known else arm for arm in arms}
+    return {
+        configuration: Configuration.parse(configuration).title
+        if re.split(r"[+/]", configuration)[0] in known
+        else configuration
+        for configuration in configurations
+    }
 
 
 def _curves(
@@ -160,47 +165,61 @@ def _curves(
 
 
 def _behind(experiment: Experiment, titles: dict[str, str], pair: tuple[str, ...]) -> set[str]:
-    """The arms that are drawn in grey, where there are too many for a colour each."""
+    """The configurations that are drawn in grey, where there are too many for a colour each."""
     if len(titles) <= figures.MOST_COLOURS:
         return set()
     usual = dict.fromkeys(("random", *pair, "margin", "tidal-entropy", "tidal-margin"))
     picked = st.multiselect(
-        "In colour", list(titles), [arm for arm in usual if arm in titles], format_func=titles.__getitem__,
+        "In colour", list(titles), [name for name in usual if name in titles], format_func=titles.__getitem__,
         max_selections=figures.MOST_COLOURS, key=f"exp-colour-{experiment.name}-{'-'.join(pair)}",
         help="Shown with their intervals. The others are grey lines; point at one for its name.",
     )  # fmt: skip
     return set(titles).difference(picked) if picked else set()
 
 
-def _published(experiment: Experiment, arms: tuple[str, ...], ratio: float) -> tuple[dict[str, figures.Published], int]:
+def _published(
+    experiment: Experiment, configurations: tuple[str, ...], ratio: float
+) -> tuple[dict[str, figures.Published], int]:
     """Published curves as far as the experiment goes, or else the labels at which they begin (0: there are none)."""
     folder, spec = data_folder(), experiment.spec
     file = folder / "published" / "tidal_relative_improvement.csv" if folder else None
     if file is None or not file.exists():
         return {}, 0
-    found = {arm: one for arm, one in figures.read_published(file, spec.dataset, ratio).items() if arm in arms}
-    cut = {arm: one for arm, whole in found.items() if len((one := whole.until(spec.protocol.last_labels)).labels) > 1}
+    found = {
+        configuration: one
+        for configuration, one in figures.read_published(file, spec.dataset, ratio).items()
+        if configuration in configurations
+    }
+    cut = {
+        configuration: one
+        for configuration, whole in found.items()
+        if len((one := whole.until(spec.protocol.last_labels)).labels) > 1
+    }
     return cut, 0 if cut or not found else min(int(curve.labels[0]) for curve in found.values())
 
 
 def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
-    """Two arms for an audience: one sentence, two numbers. The arms that were chosen."""
+    """Two configurations for an audience: one sentence, two numbers. The configurations that were chosen."""
     if len(setting) < 2:
         return ()
     names = list(setting)
-    ended = {arm: float(np.nan_to_num(band(setting[arm]).mean[-1], nan=-1.0)) for arm in names if arm != "random"}
+    ended = {
+        configuration: float(np.nan_to_num(band(setting[configuration]).mean[-1], nan=-1.0))
+        for configuration in names
+        if configuration != "random"
+    }
     best = max(ended, key=ended.__getitem__)
     one, two = st.columns(2, gap="large")
     titles = _titles(names)
-    arm = str(one.selectbox("This configuration", names, names.index(best), titles.__getitem__, key="exp-one",
+    configuration = str(one.selectbox("This configuration", names, names.index(best), titles.__getitem__, key="exp-one",
                             help="First: the one with the best final mean; of many, some lead by chance."))  # fmt: skip
     start = names.index("random") if "random" in names else 0
     other = str(two.selectbox("Against", names, start, titles.__getitem__, key="exp-two"))
-    for column, name in ((one, arm), (two, other)):
+    for column, name in ((one, configuration), (two, other)):
         found = band(setting[name])
         if not found.n.any():
             column.caption(f"{literal(titles[name])} has no such measurement.")
-            return arm, other
+            return configuration, other
         known = int((found.n > 0).sum()) - 1
         column.metric(
             f"{literal(titles[name])}, {results.labels[known]:,} labels",
@@ -209,15 +228,15 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
             chart_data=[float(value) for value in found.mean[: known + 1]],
             chart_type="line",
         )
-    if arm == other:
-        return (arm,)
-    pair = paired_runs(setting[arm], setting[other])
+    if configuration == other:
+        return (configuration,)
+    pair = paired_runs(setting[configuration], setting[other])
     labels = results.labels[: pair[0].shape[1]]
     if len(pair[0]):
         means = (values.mean(axis=0) for values in pair)
         st.markdown(f"**{same_accuracy(labels, *means) or 'No accuracy was reached by both yet.'}**")
     st.caption(beyond_chance(labels, *pair, candidates=len(names) - 1))
-    return arm, other
+    return configuration, other
 
 
 def _tables(experiment: Experiment, results: Results) -> None:

@@ -50,7 +50,7 @@ def _quality(_project: Project, round_id: int, key: str, after: int, order: tupl
     return stopping.quality(
         stopping.dense(found.observed, observed_ids, order),
         stopping.dense(found.predicted, asked_ids, order),
-        stopping.dense(found.snapshot, asked_ids, order),
+        stopping.dense(found.final, asked_ids, order),
     )
 
 
