@@ -44,10 +44,10 @@ def main() -> None:
     separations: list[Separation] = []
     with tempfile.TemporaryDirectory() as scratch:
         if options.quick:
-            dataset = datasets.load("digits", Path(scratch))
+            dataset = datasets.prepare("digits", Path(scratch))
         else:
             parts = ",".join(str(options.data / f"{part}.parquet") for part in ("train", "test"))
-            dataset = datasets.load(f"parquet:{parts}", Path(scratch))
+            dataset = datasets.prepare(f"parquet:{parts}", Path(scratch))
         for seed in range(options.seeds):
             run = measure(dataset, config=config, per_class=per_class, seed=seed, threads=torch.get_num_threads())
             while True:

@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser.driver import launch
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.protocol import Configuration
-from tidal_core.experiments.results import load
+from tidal_core.experiments.results import read_results
 from tidal_core.figures.experiments import curves_figure, curves_info
 from tidal_core.figures.palettes import LIGHT
 from tidal_core.projects import home
@@ -22,7 +22,7 @@ from tidal_core.projects import home
 
 def figures_of(name: str, configurations: list[str]) -> dict[str, go.Figure]:
     """Accuracy, and accuracy relative to random, at the first imbalance ratio; some configurations in colour."""
-    results = load(Experiment(home() / "experiments" / name))
+    results = read_results(Experiment(home() / "experiments" / name))
     values = results.setting(results.imbalances[0])
     titles = {configuration: Configuration.parse(configuration).title for configuration in values}
     behind = set(values).difference(configurations) if configurations else set()

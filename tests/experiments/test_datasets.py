@@ -27,9 +27,9 @@ def write_parquet(path: Path, labels: list[int], side: tuple[int, int] = (6, 6),
 
 
 def test_the_digits_come_along_and_are_prepared_once(tmp_path: Path) -> None:
-    first = datasets.load("digits", tmp_path)
+    first = datasets.prepare("digits", tmp_path)
     changed = (tmp_path / "digits" / "pixels.npy").stat().st_mtime_ns
-    again = datasets.load("digits", tmp_path)
+    again = datasets.prepare("digits", tmp_path)
 
     assert (tmp_path / "digits" / "pixels.npy").stat().st_mtime_ns == changed
     assert np.load(first.pixels).shape == (1797, 8, 8, 3)
@@ -43,7 +43,7 @@ def test_parquet_files_keep_their_own_test_part(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", [0, 1, 2, 1])
     write_parquet(tmp_path / "b.parquet", [2, 0], side=(9, 12))
 
-    found = datasets.load(f"parquet:{tmp_path}/a.parquet,{tmp_path}/b.parquet", tmp_path / "cache")
+    found = datasets.prepare(f"parquet:{tmp_path}/a.parquet,{tmp_path}/b.parquet", tmp_path / "cache")
 
     assert found.labels.tolist() == [0, 1, 2, 1, 2, 0]
     assert found.test_rows.tolist() == [4, 5]
@@ -54,7 +54,7 @@ def test_parquet_files_keep_their_own_test_part(tmp_path: Path) -> None:
 def test_one_parquet_file_gives_a_fifth_to_the_test(tmp_path: Path) -> None:
     write_parquet(tmp_path / "data/mnist/test.parquet", list(range(10)) * 5)
 
-    found = datasets.load("mnist", tmp_path / "cache", tmp_path / "data")
+    found = datasets.prepare("mnist", tmp_path / "cache", tmp_path / "data")
 
     assert np.bincount(found.labels[found.test_rows]).tolist() == [1] * 10
 
@@ -62,7 +62,7 @@ def test_one_parquet_file_gives_a_fifth_to_the_test(tmp_path: Path) -> None:
 def test_images_of_28_pixels_get_a_black_border_and_others_none(tmp_path: Path) -> None:
     write_parquet(tmp_path / "data/mnist/test.parquet", list(range(10)) * 5, side=(28, 28), shade=100)
 
-    pixels = np.load(datasets.load("mnist", tmp_path / "cache", tmp_path / "data").pixels)
+    pixels = np.load(datasets.prepare("mnist", tmp_path / "cache", tmp_path / "data").pixels)
 
     assert pixels.shape == (50, 32, 32, 3)
     assert (pixels[:, 2:30, 2:30] >= 100).all()
@@ -76,7 +76,7 @@ def test_torchvisions_files_are_offered_and_read(tmp_path: Path, monkeypatch: py
     idx(data / "FashionMNIST" / "raw", {"train": 5, "t10k": 3})
 
     assert datasets.available(cache, data) == ["digits", "cifar10", "fashion-mnist", "svhn"]
-    clothes, things, numbers = (datasets.load(name, cache, data) for name in ("fashion-mnist", "cifar10", "svhn"))
+    clothes, things, numbers = (datasets.prepare(name, cache, data) for name in ("fashion-mnist", "cifar10", "svhn"))
 
     assert (clothes.pool_rows.tolist(), clothes.test_rows.tolist()) == ([0, 1, 2, 3, 4], [5, 6, 7])
     assert np.load(clothes.pixels).shape == (8, 32, 32, 3)
@@ -101,7 +101,7 @@ def test_torchvisions_files_are_offered_and_read(tmp_path: Path, monkeypatch: py
 )
 def test_what_is_not_there_is_named(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        datasets.load(name, tmp_path / "cache", tmp_path)
+        datasets.prepare(name, tmp_path / "cache", tmp_path)
 
 
 def test_a_stratified_draw_takes_the_same_share_of_every_class() -> None:
@@ -115,8 +115,8 @@ def test_a_stratified_draw_takes_the_same_share_of_every_class() -> None:
 
 def test_a_projects_labelled_images_are_kept_as_they_were(tmp_path: Path) -> None:
     tiny_project(n=60, test=15).close()
-    found = datasets.load("project:tiny", tmp_path)
-    tiny_again = datasets.load("project:tiny", tmp_path)
+    found = datasets.prepare("project:tiny", tmp_path)
+    tiny_again = datasets.prepare("project:tiny", tmp_path)
 
     assert (len(found.pool_rows), len(found.test_rows)) == (60, 15)
     assert found.class_names == ("red", "green", "blue")
@@ -128,7 +128,7 @@ def test_a_project_that_is_open_elsewhere_can_be_compared_once_it_was_kept(tmp_p
     project = tiny_project(n=60, test=0)
     try:
         datasets.keep_project(project, tmp_path)
-        found = datasets.load("project:tiny", tmp_path)
+        found = datasets.prepare("project:tiny", tmp_path)
     finally:
         project.close()
 
@@ -139,4 +139,4 @@ def test_a_project_of_few_labels_is_refused(tmp_path: Path) -> None:
     tiny_project(n=10, test=2).close()
 
     with pytest.raises(InputError, match="has 12 labelled images in 3 classes; label at least 20 images in at least 2"):
-        datasets.load("project:tiny", tmp_path)
+        datasets.prepare("project:tiny", tmp_path)

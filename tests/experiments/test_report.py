@@ -13,7 +13,7 @@ from tests.experiments.made import TINY
 from tidal_core import cli
 from tidal_core.experiments.files import Experiment, Spec, begin
 from tidal_core.experiments.report import markdown, points, summary, write
-from tidal_core.experiments.results import load
+from tidal_core.experiments.results import read_results
 
 
 def made_up(home: Path, accuracies: dict[str, list[list[float]]], imbalance: float = 1.0) -> Experiment:
@@ -56,7 +56,7 @@ BETTER = [[0.2, 0.61, 0.8], [0.2, 0.7, 0.81]]
 def test_runs_keep_their_number_and_what_is_missing_is_nan(tmp_path: Path) -> None:
     experiment = made_up(tmp_path, {"random": RANDOM, "margin": [[0.3], [0.4, 0.5, 0.6]]})
 
-    results = load(experiment)
+    results = read_results(experiment)
 
     np.testing.assert_array_equal(results.values("margin", 1.0), [[0.3, np.nan, np.nan], [0.4, 0.5, 0.6]])
     assert results.labels.tolist() == [6, 10, 14]
@@ -65,7 +65,7 @@ def test_runs_keep_their_number_and_what_is_missing_is_nan(tmp_path: Path) -> No
 
 
 def test_a_summary_says_how_much_better_than_random_and_by_which_test(tmp_path: Path) -> None:
-    random, better = summary(load(made_up(tmp_path, {"random": RANDOM, "margin": BETTER})), 1.0)
+    random, better = summary(read_results(made_up(tmp_path, {"random": RANDOM, "margin": BETTER})), 1.0)
 
     assert "gain" not in random
     assert better["runs"] == 2
@@ -77,7 +77,7 @@ def test_a_summary_says_how_much_better_than_random_and_by_which_test(tmp_path: 
 
 
 def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
-    results = load(made_up(tmp_path, {"random": RANDOM, "margin": BETTER}))
+    results = read_results(made_up(tmp_path, {"random": RANDOM, "margin": BETTER}))
 
     report, csv, parquet, rounds = write(results, tmp_path / "out")
 
@@ -92,7 +92,7 @@ def test_tables_come_as_markdown_csv_and_parquet(tmp_path: Path) -> None:
 def test_the_points_hold_what_the_tests_and_the_label_efficiency_rest_on(tmp_path: Path) -> None:
     configuration = [[0.2, 0.5, 0.5], [0.2, 0.6, 0.7], [0.9, 0.9]]
 
-    table = points(load(made_up(tmp_path, {"random": RANDOM, "margin": configuration})))
+    table = points(read_results(made_up(tmp_path, {"random": RANDOM, "margin": configuration})))
 
     own = [place for place, name in enumerate(table["configuration"]) if name == "margin"]
     assert [table["runs"][place] for place in own] == [3, 3, 2]
@@ -105,30 +105,30 @@ def test_the_points_hold_what_the_tests_and_the_label_efficiency_rest_on(tmp_pat
 
 def test_a_report_names_every_machine_that_played(tmp_path: Path) -> None:
     experiment = made_up(tmp_path, {"random": RANDOM})
-    assert "Machine: made up, 2 cores, on cpu; torch 2." in markdown(load(experiment))
+    assert "Machine: made up, 2 cores, on cpu; torch 2." in markdown(read_results(experiment))
 
     file = experiment.folder / "runs" / "random--ir1--run2.jsonl"
     header, *lines = map(json.loads, file.read_text().splitlines())
     lines[1]["machine"] = {"device": "cuda", "hardware": "H", "cores": 8, "versions": {"torch": "3"}}
     file.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
 
-    said = markdown(load(experiment))
+    said = markdown(read_results(experiment))
     assert "Run on more than one machine: made up, 2 cores, on cpu; torch 2. H, 8 cores, on cuda; torch 3." in said
 
 
 def test_a_single_run_has_no_wins(tmp_path: Path) -> None:
-    assert "Wins" not in markdown(load(made_up(tmp_path, {"random": RANDOM[:1], "margin": BETTER[:1]})))
+    assert "Wins" not in markdown(read_results(made_up(tmp_path, {"random": RANDOM[:1], "margin": BETTER[:1]})))
 
 
 def test_an_experiment_without_runs_has_an_empty_report(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "empty", Spec("made", TINY, ("random",)))
 
-    assert "No runs yet." in markdown(load(experiment))
-    assert len(write(load(experiment), tmp_path / "out")) == 4
+    assert "No runs yet." in markdown(read_results(experiment))
+    assert len(write(read_results(experiment), tmp_path / "out")) == 4
 
 
 def test_the_comparison_with_random_is_left_out_where_it_was_not_played(tmp_path: Path) -> None:
-    text = markdown(load(made_up(tmp_path, {"margin": BETTER}, imbalance=10.0)))
+    text = markdown(read_results(made_up(tmp_path, {"margin": BETTER}, imbalance=10.0)))
 
     assert "Imbalance ratio 10" in text
     assert "nan" not in text

@@ -293,7 +293,7 @@ def test_a_project_that_the_studio_has_open_can_be_compared(studio: Studio, star
 
     assert not page.exception
     assert started == [["experiment-resume", "project-tiny-quick"]]
-    kept = datasets.load("project:tiny", home() / "experiments" / "data")
+    kept = datasets.prepare("project:tiny", home() / "experiments" / "data")
     assert len(kept.pool_rows) == 60
 
 

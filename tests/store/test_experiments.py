@@ -15,7 +15,7 @@ from tests.experiments.test_report import BETTER, RANDOM, made_up
 from tests.helpers.gates import WAIT_SECONDS
 from tidal_core.errors import InputError, ProjectInUse
 from tidal_core.experiments.files import Experiment
-from tidal_core.experiments.results import DATABASE, load, merged
+from tidal_core.experiments.results import DATABASE, merged, read_results
 from tidal_core.store import experiments as store
 from tidal_core.store.database import Database
 
@@ -65,7 +65,7 @@ def test_a_round_that_was_added_is_taken_in_and_one_cut_off_waits(tmp_path: Path
         out.write(line[40:])
 
     assert [one["round"] for one in merged(experiment)[0].rounds] == [1, 2, 3, 4]
-    assert load(experiment).labels.tolist() == [6, 10, 14, 18]
+    assert read_results(experiment).labels.tolist() == [6, 10, 14, 18]
 
 
 @pytest.mark.parametrize("text", ["", '{"configuration": "ran'])

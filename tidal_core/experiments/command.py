@@ -100,7 +100,7 @@ def experiment(
     from tidal_core.experiments.files import Experiment, Spec, begin
     from tidal_core.experiments.protocol import PRESETS
     from tidal_core.experiments.report import write
-    from tidal_core.experiments.results import load
+    from tidal_core.experiments.results import read_results
 
     if preset not in PRESETS:
         raise InputError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
@@ -128,9 +128,9 @@ def experiment(
         try:
             _execute(comparison, data, download, jobs, check)
         except InputError:  # what could be executed is reported all the same
-            write(load(comparison), comparison.folder)
+            write(read_results(comparison), comparison.folder)
             raise
-    for file in write(load(comparison), comparison.folder):
+    for file in write(read_results(comparison), comparison.folder):
         typer.echo(str(file))
 
 
@@ -141,7 +141,7 @@ def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: in
     from tidal_core.experiments.running import execute_all, finished_rounds, runs_of
     from tidal_core.experiments.runs import repeat
 
-    prepared = datasets.load(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
+    prepared = datasets.prepare(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
     if not check:
         n_runs = execute_all(comparison, prepared, jobs=jobs, say=typer.echo)
         typer.echo(f"{n_runs} runs finished.")
@@ -180,7 +180,7 @@ def resume(
     import os
 
     from tidal_core.experiments.report import write
-    from tidal_core.experiments.results import load
+    from tidal_core.experiments.results import read_results
 
     if hasattr(os, "nice"):
         os.nice(10)
@@ -188,7 +188,7 @@ def resume(
     try:
         _execute(comparison, data, download=False, jobs=jobs, check=False)
     finally:
-        write(load(comparison), comparison.folder)
+        write(read_results(comparison), comparison.folder)
 
 
 def separability(
@@ -207,7 +207,7 @@ def separability(
     folder = folder_of(home(), dataset)
     with owning(folder):
         note(folder, 0, motivating.CONFIG.epochs, "preparing the images")
-        prepared = datasets.load(dataset, home() / "experiments" / "data", data)
+        prepared = datasets.prepare(dataset, home() / "experiments" / "data", data)
         config = dataclasses.replace(motivating.CONFIG, backbone=backbone)
         status, time_left = "training begins", ""
 

@@ -75,7 +75,7 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load(name: str, cache: Path, data: Path | None = None, *, download: bool = False) -> Dataset:
+def prepare(name: str, cache: Path, data: Path | None = None, *, download: bool = False) -> Dataset:
     """The data set of this name, prepared in ``cache`` unless it is there. ``data``: where its files are.
 
     Raises InputError when there is no such name or its files are missing.

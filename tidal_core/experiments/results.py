@@ -88,7 +88,7 @@ def merged(experiment: Experiment) -> list[RunFile]:
         return stored.of(experiment.name)
 
 
-def load(experiment: Experiment) -> Results:
+def read_results(experiment: Experiment) -> Results:
     """What is there now, finished or not. Runs that have not begun are empty."""
     spec = experiment.spec
     runs_by_setting: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}

@@ -13,7 +13,7 @@ from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments import owner, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Configuration
-from tidal_core.experiments.results import Metric, Results, load
+from tidal_core.experiments.results import Metric, Results, read_results
 from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
@@ -81,7 +81,7 @@ def progress(experiment: Experiment) -> None:
 def compare(experiment: Experiment) -> None:
     """Everything measured so far."""
     try:
-        results = load(experiment)
+        results = read_results(experiment)
     except TidalError as error:
         st.warning(literal(str(error)))
         return

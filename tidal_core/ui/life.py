@@ -64,7 +64,7 @@ class Life(NamedTuple):
     styles: dict[int, ClassStyle]
 
 
-def load(project: Project, image: ImageRecord) -> Life:
+def life_of(project: Project, image: ImageRecord) -> Life:
     """Everything the store has of an image."""
     store = project.store
     answer = store.answers.current(image.id)
@@ -80,7 +80,7 @@ def load(project: Project, image: ImageRecord) -> Life:
 
 def show(project: Project, image: ImageRecord) -> None:
     """The whole life; for a place that is not polled."""
-    life = load(project, image)
+    life = life_of(project, image)
     side, main = st.columns([1, 3], gap="large")
     with side:
         _portrait(project, life)
@@ -210,7 +210,7 @@ def _runs(life: Life, round_id: int) -> bool:
 @st.fragment(run_every=2.0)
 def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     """The curves of a round that still trains: they grow epoch by epoch. No buttons here."""
-    found = _life_info(project, load(project, image), round_id)
+    found = _life_info(project, life_of(project, image), round_id)
     charts.heading(LIFE, LIFE_HELP, "life-live")
     if found is None:
         st.info("The round has just started: the curves appear with its first epoch.")
