@@ -15,19 +15,19 @@ done = looking.done_rounds(project)
 if not done:
     looking.empty_state(project, "the accuracy of the model, and what more labels would bring")
 else:
-    found = progress_view.tested(project, done)
-    if found is None:
+    measured = progress_view.tested(project, done)
+    if measured is None:
         st.info(
             "No images are kept to measure accuracy yet. A share of the images you label is (Project page, Settings); "
             "label on, and accuracy appears with the next round."
         )
     else:
-        progress_view.summary(project, done, found)
-        progress_view.accuracy(project, found)
-    progress_view.advice(project, done, found)
-    if found is not None:
-        progress_view.classes(project, done[-1], found.part)
-        trust_view.calibration(project, done[-1], found.part)
+        progress_view.summary(project, done, measured)
+        progress_view.accuracy(project, measured)
+    progress_view.advice(project, done, measured)
+    if measured is not None:
+        progress_view.classes(project, done[-1], measured.part)
+        trust_view.calibration(project, done[-1], measured.part)
     trust_view.quality(project, done)
     trust_view.pool_quality(project, done)
 looking.watch(project, seen)

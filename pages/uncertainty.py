@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.figures import uncertainty as figures
-from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.ui import charts, looking, pool_view
 from tidal_core.ui.runtime import current_project
 

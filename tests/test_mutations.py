@@ -16,8 +16,8 @@ import pytest
 from tests.engine import test_class_weights, test_fine_tuning, test_training
 from tests.method import test_estimators, test_tidal
 from tidal_core.engine import checkpoints, loop, step, training
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method import estimators, tidal
-from tidal_core.records import ESTIMATORS
 
 METHOD = [
     (

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS
 from tidal_core.figures import theory
 from tidal_core.method.theory import Elasticity
-from tidal_core.records import COMPARED_ESTIMATORS
 
 
 def separation_sample() -> theory.SeparationInfo:

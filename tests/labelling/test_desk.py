@@ -12,10 +12,11 @@ from tests.helpers.finished import finish_round
 from tests.helpers.served import Served
 from tidal_core import strategies
 from tidal_core.config import ProjectSettings
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.images.previews import unpack
 from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
-from tidal_core.records import ESTIMATORS, Purpose
+from tidal_core.records import Purpose
 from tidal_core.rounds import audit
 
 AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)

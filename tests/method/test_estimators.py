@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tidal_core.errors import InputError, TooFewClasses
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.method.estimators import (
     all_estimators,
     confidence,
@@ -26,7 +27,6 @@ from tidal_core.method.estimators import (
     td_margin_naive,
 )
 from tidal_core.method.tidal import log_probabilities
-from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS
 
 # Two images, three classes. p-tilde says class 0 for the first and class 1 for the second; f says class 1 for both.
 TD = np.log(np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]], np.float32))

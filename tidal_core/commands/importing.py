@@ -96,9 +96,9 @@ def import_(
     options = ImportOptions(columns=Columns(image_column, label_column, split_column, annotator_column))
     columns = guessed_columns(source, options)
     if columns is not None:
-        said = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)
+        roles = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)
         out.print(
-            escape(f"Columns read as {said}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
+            escape(f"Columns read as {roles}. Correct them with --image-column, --label-column, ..."), soft_wrap=True
         )
     if is_new:
         project = new_project(name, source, size=size, preset=None if model is None else model.value, options=options)

@@ -10,9 +10,10 @@ import typer
 from typer import Argument, Option
 
 from tidal_core.errors import InputError
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments.files import Experiment
 from tidal_core.projects import home, slugify
-from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, TrainProgress
+from tidal_core.records import TrainProgress
 
 DEFAULT_ARMS = "random,margin,tidal-margin"
 DATA_SETS = (

@@ -21,20 +21,12 @@ from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import keep_tail
 from tidal_core.experiments.separation import EPOCHS, Separation
 from tidal_core.method.estimators import all_estimators, log_of
-from tidal_core.records import (
-    COMPARED_ESTIMATORS,
-    ESTIMATORS,
-    EpochRecord,
-    Float32,
-    Floats,
-    Int64,
-    TrainImages,
-    TrainProgress,
-)
+from tidal_core.records import EpochRecord, Float32, Floats, Int64, TrainImages, TrainProgress
 
 CONFIG = TrainConfig(
     backbone="small",

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures.palettes import (
     CLASS_COLOURS,
     PERCENT,
@@ -19,7 +20,7 @@ from tidal_core.figures.palettes import (
 )
 from tidal_core.method import theory
 from tidal_core.method.theory import GROUPS, Elasticity
-from tidal_core.records import ESTIMATORS, Bools, Float32, Float64, Int64
+from tidal_core.records import Bools, Float32, Float64, Int64
 
 EASY, HARD, OTHER = CLASS_COLOURS[3], CLASS_COLOURS[9], CLASS_COLOURS[7]
 GROUP_COLOURS = (EASY, HARD, OTHER)

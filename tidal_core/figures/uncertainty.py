@@ -9,10 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
 from tidal_core.method.dynamics import rank_correlation, rank_correlations
-from tidal_core.records import ESTIMATORS, Bools, Float64, Int64
+from tidal_core.records import Bools, Float64, Int64
 
 BINS = 60
 GROUP_NAMES = tuple(GROUP_COLOURS)

@@ -8,8 +8,9 @@ import numpy as np
 
 from tidal_core import strategies
 from tidal_core.errors import NotFound
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, ImageRecord, Int64, Purpose, RoundState
+from tidal_core.records import ImageRecord, Int64, Purpose, RoundState
 from tidal_core.rounds import audit
 from tidal_core.rounds.seed_batch import thumbnails
 from tidal_core.store.scores import ImageScore
@@ -74,8 +75,8 @@ def _asked_by(project: Project, image: ImageRecord) -> tuple[Purpose, int | None
         purpose, round_id = waiting.purpose, waiting.round_id
     else:
         purpose = audit.purposes(project, [image.id]).get(image.id, Purpose.QUERY)
-        said = [stored.answer for stored in store.answers.of_image(image.id) if stored.answer.purpose]
-        round_id = said[-1].round_id if said else None
+        queries = [stored.answer for stored in store.answers.of_image(image.id) if stored.answer.purpose]
+        round_id = queries[-1].round_id if queries else None
     if round_id is None and purpose is not Purpose.SEED:
         done = store.rounds.latest(RoundState.DONE)
         round_id = done.id if done else None
@@ -112,14 +113,14 @@ def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRec
     """
     store = project.store
     labels = audit.training_labels(project)
-    found: list[tuple[int, list[ImageRecord]]] = []
+    neighbours: list[tuple[int, list[ImageRecord]]] = []
     point = _small(project, np.array([image_id], dtype=np.int64))
     for class_id in reasons(project, image_id).rivals:
         ids = labels.image_ids[(labels.class_ids == class_id) & (labels.image_ids != image_id)]
         if len(ids):
             order = np.argsort(squared_distances(_small(project, ids), point)[:, 0], kind="stable")
-            found.append((class_id, store.images.many(ids[order[:NEIGHBOURS]].tolist())))
-    return found
+            neighbours.append((class_id, store.images.many(ids[order[:NEIGHBOURS]].tolist())))
+    return neighbours
 
 
 def _small(project: Project, image_ids: Int64) -> np.ndarray:

@@ -4,7 +4,8 @@ Entropy is high where a model is unsure, margins and confidences are low. The ``
 training dynamics that the TD module m predicts, in place of the classifier's final prediction p: Equations 2 and 3 of
 TiDAL (ICCV 2023, arXiv 2210.06788), its variants are (26) to (28) of appendix D. The ``exact_`` ones read the p-bar
 that is computed for each image where only a head trains (``engine.exact_dynamics``). What each is called, means, and
-which end of it is queried first: ``records.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of`` their p-bar.
+which end of it is queried first: ``estimator_facts.ESTIMATORS``. Observed dynamics are scored alike, by ``log_of``
+their p-bar.
 
 All start from log-probabilities, because ``p * log(p)`` is NaN at p = 0 and NaN sorts as the largest: the most certain
 image would be queried. float32 and float64 keep their precision, half precision is widened. Refused: a margin of fewer
@@ -75,8 +76,10 @@ def td_confidence_naive(td_log_p: Floats) -> Floats:
 
 
 def all_estimators(log_p: Floats, td_log_p: Floats | None, exact_log_p: Floats | None = None) -> dict[str, Floats]:
-    """Every estimator by its name in ``records.ESTIMATORS``: those of the TD module with ``td_log_p`` (N, C), the exact
-    ones with ``exact_log_p`` (N, C), the logarithm of the exact p-bar.
+    """Every estimator by its name in ``estimator_facts.ESTIMATORS``.
+
+    Those of the TD module with ``td_log_p`` (N, C), the exact ones with ``exact_log_p`` (N, C), the logarithm of the
+    exact p-bar.
 
     Raises TooFewClasses for C = 1, since three of them are margins.
     """

@@ -85,8 +85,8 @@ def _export(studio: Studio, slug: str, asked: Mapping[str, str]) -> Response:
         raise InputError(f"the export request {dict(asked)} is incomplete or wrong; give format, what, round.")
     options = ExportOptions(what=what, round_id=int(number) if number else None)
     with ExitStack() as stack:
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidal-export-", ignore_cleanup_errors=True))
-        exporter, target = checked(Path(place) / "export", asked["format"], options)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidal-export-", ignore_cleanup_errors=True))
+        exporter, target = checked(Path(folder) / "export", asked["format"], options)
         if not exporter.from_store:
             raise InputError(f"the format {exporter.name} needs the photos; ask for a snapshot and export that.")
         report = exporter.write(project, target, options)
@@ -101,8 +101,8 @@ class _BytesResponse(Response):
     def __init__(
         self, size: int, chunks: Iterator[bytes], close: Callable[[], None], headers: Mapping[str, str] | None = None
     ) -> None:
-        said = {"Content-Length": str(size), **(headers or {})}
-        super().__init__(media_type="application/octet-stream", headers=said)
+        all_headers = {"Content-Length": str(size), **(headers or {})}
+        super().__init__(media_type="application/octet-stream", headers=all_headers)
         self._chunks, self._close = chunks, close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

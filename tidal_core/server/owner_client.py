@@ -85,13 +85,13 @@ def reading(
 def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterator[Project]:
     """The project as the studio has it now, as a copy of its file beside the project's own other files."""
     _remove_left_copies()
-    with tempfile.TemporaryDirectory(prefix=f"{_COPY}{os.getpid()}-", ignore_cleanup_errors=True) as place:
-        path = Path(place) / "project.duckdb"
+    with tempfile.TemporaryDirectory(prefix=f"{_COPY}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "project.duckdb"
         _fetch(slug, owner, path, progress or (lambda done, total: None))
         store = Store(path)
         if os.name == "posix":
             # The open file lives on without its name: a command that is killed leaves nothing behind.
-            shutil.rmtree(place)
+            shutil.rmtree(folder)
         try:
             yield Project(slug, project_folder(slug), store)
         finally:
@@ -150,11 +150,11 @@ def _receive(answer: http.client.HTTPResponse, slug: str, owner: Owner, target: 
 
 def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
     """Ask the owner; the answer with status 200. No proxy is ever in between."""
-    place = urlsplit(owner.address)
-    connection = http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=ANSWER_SECONDS)
+    address = urlsplit(owner.address)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=ANSWER_SECONDS)
     try:
-        headers = {TOKEN_HEADER: owner.token, "Host": f"localhost:{place.port}", "Connection": "close"}
-        connection.request("POST", f"{place.path}/api/p/{slug}/owner/{what}", headers=headers)
+        headers = {TOKEN_HEADER: owner.token, "Host": f"localhost:{address.port}", "Connection": "close"}
+        connection.request("POST", f"{address.path}/api/p/{slug}/owner/{what}", headers=headers)
         answer = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
@@ -168,11 +168,11 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
         return answer
     refusal = None
     with answer:
-        said = f"it answered {answer.status} {answer.reason}"
+        reason = f"it answered {answer.status} {answer.reason}"
         with suppress(InputError):
-            said = json_checks.decode(answer.read(), _Refusal).error
+            reason = json_checks.decode(answer.read(), _Refusal).error
             if answer.status == 400:  # of what was asked, not of who asked
-                refusal = InputError(said)
+                refusal = InputError(reason)
     if refusal is not None:
         raise refusal
-    raise TidalError(f"The studio at {owner.address} (process {owner.pid}) refused: {said}")
+    raise TidalError(f"The studio at {owner.address} (process {owner.pid}) refused: {reason}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tidal_core.records import ESTIMATORS
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.store.database import Database
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tidal_core.records import ESTIMATORS, Float32, Int64
+from tidal_core.estimator_facts import ESTIMATORS
+from tidal_core.records import Float32, Int64
 from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
 from tidal_core.store.curves import ImageCurve
 from tidal_core.store.database import Database

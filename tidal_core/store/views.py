@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tidal_core.records import ESTIMATORS, Float32, Int64
+from tidal_core.estimator_facts import ESTIMATORS
+from tidal_core.records import Float32, Int64
 from tidal_core.store.database import Database
 
 BAND_BINS = 200  # p(label) is counted in steps of 0.005

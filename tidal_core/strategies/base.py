@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, TidalError, TooFewClasses
-from tidal_core.records import Direction, Estimator, Float32, Floats, Int64, PoolView
+from tidal_core.estimator_facts import Direction, Estimator
+from tidal_core.records import Float32, Floats, Int64, PoolView
 
 Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information", "exact_log_p"]
 

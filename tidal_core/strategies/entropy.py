@@ -1,7 +1,8 @@
 """Queries where the classifier's probabilities have the highest entropy."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import entropy
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
 
 

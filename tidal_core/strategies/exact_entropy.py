@@ -1,7 +1,8 @@
 """TiDAL's entropy of the exact training dynamics, for rounds that train on frozen features."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import td_entropy
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, exact_of
 
 

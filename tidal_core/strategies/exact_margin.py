@@ -1,7 +1,8 @@
 """TiDAL's margin of the exact training dynamics, for rounds that train on frozen features."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import td_margin
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, exact_of
 
 

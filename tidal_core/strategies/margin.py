@@ -1,7 +1,8 @@
 """Queries where the classifier's two likeliest classes are nearest."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import margin
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy
 
 

@@ -1,7 +1,8 @@
 """Queries where the predicted training dynamics of the classifier's class are lowest (P-bar)."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import td_confidence
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
 
 

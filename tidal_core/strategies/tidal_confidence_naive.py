@@ -1,7 +1,8 @@
 """Queries where the largest predicted training dynamics are lowest (P-bar_0)."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import td_confidence_naive
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
 
 

@@ -1,7 +1,8 @@
 """Queries where the predicted training dynamics favour the classifier's class by the least (M-bar)."""
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method.estimators import td_margin
-from tidal_core.records import ESTIMATORS, Floats, PoolView
+from tidal_core.records import Floats, PoolView
 from tidal_core.strategies.base import ScoreStrategy, td_of
 
 

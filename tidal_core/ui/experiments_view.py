@@ -39,13 +39,13 @@ METRICS: dict[Metric, str] = {
 
 def choose() -> Experiment | None:
     """The experiment to look at, with its controls."""
-    found = experiments(home())
-    if not found:
+    known = experiments(home())
+    if not known:
         st.info("No experiment yet. Start one above: with the digits and the preset quick it takes less than a minute.")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Experiment", [experiment.name for experiment in found], key="exp-shown", width=320)
-        experiment = next(experiment for experiment in found if experiment.name == name)
+        name = st.selectbox("Experiment", [experiment.name for experiment in known], key="exp-shown", width=320)
+        experiment = next(experiment for experiment in known if experiment.name == name)
         try:
             done, total = rounds_done(experiment)
         except InputError as error:
@@ -69,11 +69,11 @@ def progress(experiment: Experiment) -> None:
     st.session_state[f"exp-seen-{experiment.name}"] = (done, running)
     if running or done < total:
         st.progress(done / total, f"{done:,} of {total:,} rounds" + ("" if running else ", not running now"))
-        said = last_words(experiment)
-        if running and not said:
-            said = "Loading the images and the network."
-        if said:
-            st.caption(literal(said) if running else f"Last message: {literal(said)}")
+        message = last_words(experiment)
+        if running and not message:
+            message = "Loading the images and the network."
+        if message:
+            st.caption(literal(message) if running else f"Last message: {literal(message)}")
     if seen is not None and seen != (done, running):
         st.rerun()
 
@@ -185,17 +185,17 @@ def _published(
     file = folder / "published" / "tidal_relative_improvement.csv" if folder else None
     if file is None or not file.exists():
         return {}, 0
-    found = {
+    curves = {
         configuration: one
         for configuration, one in figures.read_published(file, spec.dataset, ratio).items()
         if configuration in configurations
     }
     cut = {
         configuration: one
-        for configuration, whole in found.items()
+        for configuration, whole in curves.items()
         if len((one := whole.until(spec.protocol.last_labels)).labels) > 1
     }
-    return cut, 0 if cut or not found else min(int(curve.labels[0]) for curve in found.values())
+    return cut, 0 if cut or not curves else min(int(curve.labels[0]) for curve in curves.values())
 
 
 def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
@@ -216,16 +216,16 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
     start = names.index("random") if "random" in names else 0
     other = str(two.selectbox("Against", names, start, titles.__getitem__, key="exp-two"))
     for column, name in ((one, configuration), (two, other)):
-        found = band(setting[name])
-        if not found.n.any():
+        shown = band(setting[name])
+        if not shown.n.any():
             column.caption(f"{literal(titles[name])} has no such measurement.")
             return configuration, other
-        known = int((found.n > 0).sum()) - 1
+        known = int((shown.n > 0).sum()) - 1
         column.metric(
             f"{literal(titles[name])}, {results.labels[known]:,} labels",
-            f"{found.mean[known]:.1%}",
-            help=f"{measure}, mean of {found.n[known]} runs.",
-            chart_data=[float(value) for value in found.mean[: known + 1]],
+            f"{shown.mean[known]:.1%}",
+            help=f"{measure}, mean of {shown.n[known]} runs.",
+            chart_data=[float(value) for value in shown.mean[: known + 1]],
             chart_type="line",
         )
     if configuration == other:

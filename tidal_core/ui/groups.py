@@ -147,8 +147,8 @@ def data_map(project: Project) -> None:
         rows = labelled = _rows(project, record)
         group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
     kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{shown}|{by}"
-    found, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
-    charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (found, figure))
+    map_info, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
+    charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
     picked = [int(image_id) for image_id in charts.picked(selection)]
@@ -187,7 +187,9 @@ def _by_class(
 
 def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
     names, group = np.unique(rows.annotators.astype(str), return_inverse=True)
-    members = [ClassStyle(place, str(one) or "undone since", class_colour(place)) for place, one in enumerate(names)]
+    members = [
+        ClassStyle(position, str(name) or "undone since", class_colour(position)) for position, name in enumerate(names)
+    ]
     return group.astype(np.int64), members
 
 
@@ -238,14 +240,14 @@ def bands(project: Project) -> None:
     present = np.flatnonzero(counts.sum(axis=(1, 2)))
     if len(present) > 10:
         present = present[np.argsort(-np.bincount(group, minlength=len(members))[present], kind="stable")[:10]]
-    found = figures.bands_info(
+    info = figures.bands_info(
         epochs,
         [members[position] for position in present],
         np.bincount(group, minlength=len(members))[present],
         figures.quartiles(counts[present]),
     )
     theme = charts.page_theme()
-    charts.chart(BANDS, BANDS_HELP, "bands", lambda: (found, figures.bands_figure(found, theme)))
+    charts.chart(BANDS, BANDS_HELP, "bands", lambda: (info, figures.bands_figure(info, theme)))
     if len(counted) < len(rows.image_ids):
         st.caption(f"From {len(counted):,} of {len(rows.image_ids):,} images, chosen at random.")
     if len(present) < len(members):

@@ -12,12 +12,13 @@ import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
 from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
@@ -124,22 +125,22 @@ def show(project: Project, image: ImageRecord) -> None:
 
 
 def _portrait(project: Project, life: Life) -> None:
-    found = picture(project, life.image, 512)
-    if found is None:
+    shown = picture(project, life.image, 512)
+    if shown is None:
         st.warning("The file of this image is missing, and there is no preview of it.", icon=":material/broken_image:")
     else:
-        st.image(found[0], width="stretch", alt=life.image.name)
+        st.image(shown[0], width="stretch", alt=life.image.name)
     st.markdown(f"**Image {life.image.id}**")
     st.caption(literal(life.image.name))
     if life.label is not None:
-        one = life.styles[life.label]
+        style = life.styles[life.label]
         st.html(
-            f'<span style="display:inline-block;width:.8em;height:.8em;border-radius:50%;background:{one.colour}">'
-            f"</span> labelled <b>{html.escape(one.name)}</b>"
+            f'<span style="display:inline-block;width:.8em;height:.8em;border-radius:50%;background:{style.colour}">'
+            f"</span> labelled <b>{html.escape(style.name)}</b>"
         )
     if life.scores:
-        said = life.styles[life.scores[-1].predicted].name
-        st.caption(f"Predicted class: {literal(said)} (round {life.scores[-1].round_id}).")
+        predicted = life.styles[life.scores[-1].predicted].name
+        st.caption(f"Predicted class: {literal(predicted)} (round {life.scores[-1].round_id}).")
     reason = asked_because(project, life)
     if reason:
         st.caption(literal(reason))
@@ -210,15 +211,15 @@ def _runs(life: Life, round_id: int) -> bool:
 @st.fragment(run_every=2.0)
 def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     """The curves of a round that still trains: they grow epoch by epoch. No buttons here."""
-    found = _life_info(project, life_of(project, image), round_id)
+    life_info = _life_info(project, life_of(project, image), round_id)
     charts.heading(LIFE, LIFE_HELP, "life-live")
-    if found is None:
+    if life_info is None:
         st.info("The round has just started: the curves appear with its first epoch.")
         return
     theme = charts.page_theme()
-    version = (project.slug, image.id, round_id, len(found.epoch))
-    charts.draw_live(lambda: figures.life_figure(found, theme), LIFE, "live-life", version)
-    st.caption(f"Round {round_id} is running: epoch {found.epoch[-1]} so far.")
+    version = (project.slug, image.id, round_id, len(life_info.epoch))
+    charts.draw_live(lambda: figures.life_figure(life_info, theme), LIFE, "live-life", version)
+    st.caption(f"Round {round_id} is running: epoch {life_info.epoch[-1]} so far.")
 
 
 def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo | None:
@@ -273,41 +274,48 @@ def _exact_info(project: Project, life: Life, record: RoundRecord) -> figures.Li
 
 
 def _curves(project: Project, life: Life, round_id: int) -> None:
-    found = _life_info(project, life, round_id)
-    if found is None:
+    life_info = _life_info(project, life, round_id)
+    if life_info is None:
         st.info("This round kept no curve of this image.")
         return
     theme = charts.page_theme()
-    exact = found.role != "label"
+    exact = life_info.role != "label"
     charts.chart(
-        LIFE, EXACT_LIFE_HELP if exact else LIFE_HELP, "life", lambda: (found, figures.life_figure(found, theme))
+        LIFE,
+        EXACT_LIFE_HELP if exact else LIFE_HELP,
+        "life",
+        lambda: (life_info, figures.life_figure(life_info, theme)),
     )
     charts.chart(
-        AREAS, EXACT_AREAS_HELP if exact else AREAS_HELP, "areas", lambda: (found, figures.areas_figure(found, theme))
+        AREAS,
+        EXACT_AREAS_HELP if exact else AREAS_HELP,
+        "areas",
+        lambda: (life_info, figures.areas_figure(life_info, theme)),
     )
-    _areas_in_numbers(found, f"{life.image.id}-{round_id}")
+    _areas_in_numbers(life_info, f"{life.image.id}-{round_id}")
 
 
 @st.fragment
-def _areas_in_numbers(found: figures.LifeInfo, key: str) -> None:
+def _areas_in_numbers(life_info: figures.LifeInfo, key: str) -> None:
     """H-bar, M-bar, and EL2N at an epoch that is chosen: the papers that use it look early in training."""
-    epochs = found.epoch.tolist()
+    epochs = life_info.epoch.tolist()
     with st.container(horizontal=True, vertical_alignment="top"):
         values = [
-            (ESTIMATORS["td_entropy"], _number(found.h_bar), _said(found.h_bar_predicted)),
-            (ESTIMATORS["td_margin"], _number(found.m_bar), _said(found.m_bar_predicted)),
+            (ESTIMATORS["td_entropy"], _number(life_info.h_bar), _said(life_info.h_bar_predicted)),
+            (ESTIMATORS["td_margin"], _number(life_info.m_bar), _said(life_info.m_bar_predicted)),
         ]
-        for estimator, value, beside in values:
+        for estimator, figure, beside in values:
             st.metric(
-                estimator.title, value, beside, delta_color="off", delta_arrow="off", help=estimator.help, width=210
+                estimator.title, figure, beside, delta_color="off", delta_arrow="off", help=estimator.help, width=210
             )
         with st.container(width=240, gap="small"):
-            one, chosen = EXPLANATIONS["el2n"], epochs[-1]
-            place = st.empty()
+            explanation, chosen = EXPLANATIONS["el2n"], epochs[-1]
+            column = st.empty()
             if len(epochs) > 1:
                 chosen = st.select_slider("At epoch", epochs, value=epochs[-1], key=f"life-el2n-{key}")
-            place.metric(one.title, f"{found.errors[epochs.index(chosen)]:.2f}", help=one.help)
-    st.caption(f"The area is the mean over {found.window}.")
+            value = f"{life_info.errors[epochs.index(chosen)]:.2f}"
+            column.metric(explanation.title, value, help=explanation.help)
+    st.caption(f"The area is the mean over {life_info.window}.")
 
 
 def _said(value: float) -> str | None:
@@ -357,9 +365,9 @@ def _over_rounds(project: Project, life: Life) -> None:
     rounds = [score.round_id for score in life.scores]
     before = [round_id for round_id in rounds if round_id not in {in_round.round_id for in_round in life.trained}]
     labelled_after = max(before) if before and life.trained else None
-    found = figures.rounds_of_image_info(rounds, module, snapshot, observed, labelled_after)
+    info = figures.rounds_of_image_info(rounds, module, snapshot, observed, labelled_after)
     theme = charts.page_theme()
-    charts.chart(ROUNDS, ROUNDS_HELP, "way", lambda: (found, figures.rounds_of_image_figure(found, theme)))
+    charts.chart(ROUNDS, ROUNDS_HELP, "way", lambda: (info, figures.rounds_of_image_figure(info, theme)))
 
 
 def _at(values: Any, class_ids: Any, order: list[int], place: int) -> float:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.figures.uncertainty import BINS
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, Int64, RoundRecord, RoundState
+from tidal_core.records import Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.text import literal
@@ -106,10 +107,10 @@ def histograms(project: Project, records: Sequence[RoundRecord], estimator: str)
     batch = project.settings.labels_per_round
     newest = records[-1].id
     last_answer = project.store.answers.last_seq()
-    found = []
+    codes = []
     for record in records:
         serves = record.id == newest
-        found.append(
+        codes.append(
             _histogram(
                 project,
                 record.id,
@@ -120,7 +121,7 @@ def histograms(project: Project, records: Sequence[RoundRecord], estimator: str)
                 last_answer if serves else 0,
             )
         )
-    return np.array(found, dtype=np.int64)
+    return np.array(codes, dtype=np.int64)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -134,12 +135,12 @@ def band_counts(
     _project: Project, round_id: int, key: str, places: Int64, groups: Int64, rows: Int64, answers: int
 ) -> tuple[Int64, Int64]:
     """Spread of p(label) per group; ``rows`` of the map are counted, ``places`` and ``groups`` are theirs."""
-    found = map_rows(_project, round_id, key, answers)
+    rows_of_map = map_rows(_project, round_id, key, answers)
     return _project.store.views.bands(
         round_id,
-        found.image_ids[rows],
+        rows_of_map.image_ids[rows],
         places,
-        found.class_ids[rows],
+        rows_of_map.class_ids[rows],
         groups,
         most_epochs=BAND_EPOCHS if len(rows) >= BAND_IMAGES else 0,
     )

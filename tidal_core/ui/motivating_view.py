@@ -7,12 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments import separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
 from tidal_core.ownership import owner_of
 from tidal_core.projects import home
-from tidal_core.records import COMPARED_ESTIMATORS, ESTIMATORS, Int64
+from tidal_core.records import Int64
 from tidal_core.text import literal
 from tidal_core.ui import charts
 
@@ -50,8 +51,8 @@ def _progress(folder: Path, was_running: bool) -> None:
     """How far it is. Without buttons: clicks get lost in what is drawn again by itself."""
     state = separation.state_of(folder)
     if state is not None:
-        share, said = state
-        st.progress(share, literal(said[0].upper() + said[1:]))
+        share, message = state
+        st.progress(share, literal(message[0].upper() + message[1:]))
     if was_running != (state is not None):
         st.rerun()
     why = separation.broke_off(folder)
@@ -65,25 +66,26 @@ def _result(folder: Path, running: bool) -> None:
         if not running:
             st.info("No result for these images yet: press “Train”. With the digits it takes about a minute.")
         return
-    found = separation.Separation.load(file)
+    result = separation.Separation.load(file)
     info = figures.separation_info(
-        found.minor, found.counts, found.class_names, found.accuracy, found.scores, found.auroc
+        result.minor, result.counts, result.class_names, result.accuracy, result.scores, result.auroc
     )
     theme = charts.page_theme()
     if running:
         st.caption("Shown is the previous result until the new one is ready.")
-    one, two, three = st.columns(3)
-    one.metric("Training dynamics, AUROC", f"{found.auroc['td_entropy']:.3f}", help="By entropy.")
-    two.metric("Final prediction, AUROC", f"{found.auroc['entropy']:.3f}", help="By entropy.")
-    three.metric("Training accuracy", f"{found.train_accuracy:.1%}")
-    common, rare = (found.counts[part] for part in (slice(info.major_classes), slice(info.major_classes, None)))
+    first, second, third = st.columns(3)
+    first.metric("Training dynamics, AUROC", f"{result.auroc['td_entropy']:.3f}", help="By entropy.")
+    second.metric("Final prediction, AUROC", f"{result.auroc['entropy']:.3f}", help="By entropy.")
+    third.metric("Training accuracy", f"{result.train_accuracy:.1%}")
+    common, rare = (result.counts[part] for part in (slice(info.major_classes), slice(info.major_classes, None)))
     st.caption(
-        f"{len(found.minor):,} training images: {_several(common)} of each common class, {_several(rare)} of each rare "
-        "one. AUROC is the chance that a rare image is judged harder than a common one: 1 is perfect, 0.5 is guessing."
+        f"{len(result.minor):,} training images: {_several(common)} of each common class, {_several(rare)} of each "
+        "rare one. AUROC is the chance that a rare image is judged harder than a common one: 1 is perfect, 0.5 is "
+        "guessing."
     )
-    if found.train_accuracy < SATURATED:
+    if result.train_accuracy < SATURATED:
         st.warning(
-            f"The network knows only {found.train_accuracy:.0%} of its training images. The effect needs a network "
+            f"The network knows only {result.train_accuracy:.0%} of its training images. The effect needs a network "
             "that has learnt nearly all of them: until then its final prediction is unsure of hard images, too.",
             icon=":material/warning:",
         )
@@ -107,18 +109,18 @@ def _result(folder: Path, running: bool) -> None:
                 "motivating-scatter",
                 lambda: (info, figures.scatter_figure(info, theme, snapshot, dynamics)))  # fmt: skip
     st.markdown("#### AUROC of rare against common images")
-    st.markdown(auroc_table(found))
+    st.markdown(auroc_table(result))
     st.caption(
         "Held-out images were not trained on, so their dynamics are the TD module's prediction. Published: CIFAR-10, "
         "27,500 training images, ResNet-18."
     )
 
 
-def auroc_table(found: separation.Separation) -> str:
+def auroc_table(result: separation.Separation) -> str:
     """Every estimator on training and held-out images, beside what was published."""
     lines = ["| | training | held-out | published |", "|---|---|---|---|"]
     for name in COMPARED_ESTIMATORS:
-        numbers = (found.auroc[name], found.held_out[name], separation.PUBLISHED[name])
+        numbers = (result.auroc[name], result.held_out[name], separation.PUBLISHED[name])
         lines.append(f"| {ESTIMATORS[name].title} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
     return "\n".join(lines)
 

@@ -8,9 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import uncertainty as figures
 from tidal_core.projects import Project
-from tidal_core.records import ESTIMATORS, Bools, ImageRecord, RoundRecord, class_positions
+from tidal_core.records import Bools, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
 from tidal_core.ui.thumbnails import thumbnails
 
@@ -139,11 +140,11 @@ def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None
 def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
     """Spread of an estimator per predicted class."""
     styles = looking.styles_of(record, looking.class_styles(project))
-    place = class_positions(np.asarray(table["predicted"], dtype=np.int64), record.class_ids)
+    positions = class_positions(np.asarray(table["predicted"], dtype=np.int64), record.class_ids)
     values = np.asarray(table[estimator], dtype=np.float64)
-    present = np.unique(place)
-    spread = [np.quantile(values[place == position], [0.05, 0.25, 0.5, 0.75, 0.95]) for position in present]
-    images = [int((place == position).sum()) for position in present]
+    present = np.unique(positions)
+    spread = [np.quantile(values[positions == position], [0.05, 0.25, 0.5, 0.75, 0.95]) for position in present]
+    images = [int((positions == position).sum()) for position in present]
     info = figures.by_class_info(estimator, [styles[position] for position in present], images, spread)
     theme = charts.page_theme()
     charts.chart(BY_CLASS, BY_CLASS_HELP, "by-class", lambda: (info, figures.by_class_figure(info, theme)))

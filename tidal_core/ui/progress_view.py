@@ -48,21 +48,21 @@ class Tested(NamedTuple):
 def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
     """What accuracies rest on; None before a round was tested."""
     by_round: dict[int, Metric] = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
-    found = [(record.labels, by_round[record.id]) for record in done if record.id in by_round]
-    if not found:
+    measured = [(record.labels, by_round[record.id]) for record in done if record.id in by_round]
+    if not measured:
         return None
     return Tested(
-        [labels for labels, _ in found],
-        [round(metric.value * metric.n) for _, metric in found],
-        [metric.n for _, metric in found],
-        found[-1][1].split,
+        [labels for labels, _ in measured],
+        [round(metric.value * metric.n) for _, metric in measured],
+        [metric.n for _, metric in measured],
+        measured[-1][1].split,
     )
 
 
-def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
+def summary(project: Project, done: list[RoundRecord], measured: Tested) -> None:
     """The newest numbers in a row."""
     info = accuracy_info(project)
-    gain = stopping.gain_of_last(found.labels, found.right, found.tested)
+    gain = stopping.gain_of_last(measured.labels, measured.right, measured.tested)
     with st.container(horizontal=True):
         if info is not None and not math.isnan(info.accuracy[-1]):
             st.metric(
@@ -98,13 +98,13 @@ def summary(project: Project, done: list[RoundRecord], found: Tested) -> None:
                 "(Newcombe). If the interval includes 0, it may be chance.",
                 width=240,
             )
-    from_audit = found.part == audit.PART
+    from_audit = measured.part == audit.PART
     where = "the audit sample, picked at random" if from_audit else "the test split"
     says = f" {audit.WHAT_IT_MEASURES}" if from_audit else ""
-    st.caption(f"Measured on {found.tested[-1]:,} images of {where}; the model never trains on them.{says}")
+    st.caption(f"Measured on {measured.tested[-1]:,} images of {where}; the model never trains on them.{says}")
 
 
-def accuracy(project: Project, found: Tested) -> None:
+def accuracy(project: Project, measured: Tested) -> None:
     """Accuracy over labels, with the forecast to a target."""
     info = accuracy_info(project)
     if info is None:
@@ -118,7 +118,7 @@ def accuracy(project: Project, found: Tested) -> None:
         width=420,
         help=FORECAST_HELP,
     )
-    forecast = stopping.forecast(found.labels, found.right, found.tested, float(target))
+    forecast = stopping.forecast(measured.labels, measured.right, measured.tested, float(target))
     theme = charts.page_theme()
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
     st.markdown(forecast_in_words(forecast, float(target)))
@@ -145,18 +145,18 @@ def rounded(labels: float) -> str:
     return f"{round(labels / scale) * scale:,}"
 
 
-def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> None:
+def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -> None:
     """Signs that it may be enough, each with its rule."""
     last = done[-1]
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
     changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
-    gain = None if found is None else stopping.gain_of_last(found.labels, found.right, found.tested)
-    said = stopping.advise(gain, share, changed)
+    gain = None if measured is None else stopping.gain_of_last(measured.labels, measured.right, measured.tested)
+    advised = stopping.advise(gain, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
-    st.markdown(f"#### :material/{icon.get(said.verdict, 'hourglass_empty')}: {said.sentence}")
+    st.markdown(f"#### :material/{icon.get(advised.verdict, 'hourglass_empty')}: {advised.sentence}")
     columns = st.columns(3)
-    for column, rule in zip(columns, said.rules, strict=True):
+    for column, rule in zip(columns, advised.rules, strict=True):
         mark = {True: ":material/check: ", False: ":material/close: ", None: ":material/more_horiz: "}[rule.holds]
         with column.container(border=True, height="stretch"):
             st.markdown(f"{mark}**{rule.name}**")
@@ -165,11 +165,11 @@ def advice(project: Project, done: list[RoundRecord], found: Tested | None) -> N
 
 
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
-    truth, said, n = project.store.views.confusion(record.id, part)
+    truth, predicted, n = project.store.views.confusion(record.id, part)
     size = len(record.class_ids)
     known = np.isin(truth, record.class_ids)
     counts = np.zeros((size, size), dtype=np.int64)
-    at = (class_positions(classes[known], record.class_ids) for classes in (truth, said))
+    at = (class_positions(classes[known], record.class_ids) for classes in (truth, predicted))
     counts[*at] = n[known]
     return counts
 
@@ -196,9 +196,9 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
     picked = charts.picked(selection)
     if not picked:
         return
-    truth, said = (int(class_id) for class_id in picked[0])
+    truth, predicted = (int(class_id) for class_id in picked[0])
     names = {style.id: style.name for style in styles}
-    images = project.store.views.cell(record.id, part, truth, said)
-    st.markdown("**Label and predicted class:**" if truth == said else "**Label → predicted class:**")
-    st.text(f"{names[truth]} → {names[said]}: {len(images)} images, most certain first")
-    open_life(thumbnails(project, images, f"cell-{truth}-{said}"))
+    images = project.store.views.cell(record.id, part, truth, predicted)
+    st.markdown("**Label and predicted class:**" if truth == predicted else "**Label → predicted class:**")
+    st.text(f"{names[truth]} → {names[predicted]}: {len(images)} images, most certain first")
+    open_life(thumbnails(project, images, f"cell-{truth}-{predicted}"))

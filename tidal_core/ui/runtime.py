@@ -46,11 +46,11 @@ def go_to(slug: str) -> NoReturn:
 
 def current_project() -> Project:
     """The project that this browser looks at, opened. Shows why and ends the page if it cannot be opened."""
-    found = open_or_say_why()
-    if isinstance(found, str):
-        st.error(literal(found), icon=":material/lock:")
+    project = open_or_say_why()
+    if isinstance(project, str):
+        st.error(literal(project), icon=":material/lock:")
         st.stop()
-    return found
+    return project
 
 
 def open_or_say_why() -> Project | str:

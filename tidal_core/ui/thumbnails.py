@@ -109,5 +109,5 @@ def thumbnails(
         tiny = max(image.width, image.height) <= TINY
         items.append({"id": image.id, "src": source, "title": image.name, "caption": caption, "tiny": tiny})
     result = _component()(key=key, data={"items": items, "chosen": chosen}, on_picked_change=lambda: None)
-    found = getattr(result, "picked", None)
-    return None if found is None else int(found)
+    picked = getattr(result, "picked", None)
+    return None if picked is None else int(picked)

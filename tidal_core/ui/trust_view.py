@@ -40,27 +40,27 @@ LEAST_CALIBRATED = 20
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _quality(_project: Project, round_id: int, key: str, after: int, order: tuple[int, ...]) -> stopping.Quality | None:
-    found = _project.store.views.foresight(round_id)
-    if len(found.observed) < 3:
+    foresight = _project.store.views.foresight(round_id)
+    if len(foresight.observed) < 3:
         return None
     orders = {record.id: record.class_ids for record in _project.store.rounds.all()}
-    observed_of = [orders[int(number)] for number in found.observed_rounds]
-    observed_ids = [ids or known for ids, known in zip(found.observed_classes, observed_of, strict=True)]
-    asked_ids = [ids or order for ids in found.predicted_classes]
+    observed_of = [orders[int(number)] for number in foresight.observed_rounds]
+    observed_ids = [ids or known for ids, known in zip(foresight.observed_classes, observed_of, strict=True)]
+    asked_ids = [ids or order for ids in foresight.predicted_classes]
     return stopping.quality(
-        stopping.dense(found.observed, observed_ids, order),
-        stopping.dense(found.predicted, asked_ids, order),
-        stopping.dense(found.final, asked_ids, order),
+        stopping.dense(foresight.observed, observed_ids, order),
+        stopping.dense(foresight.predicted, asked_ids, order),
+        stopping.dense(foresight.final, asked_ids, order),
     )
 
 
 def quality(project: Project, done: list[RoundRecord]) -> None:
     """How well each round foresaw the dynamics of what it asked."""
-    found = [
+    by_round = [
         (record, _quality(project, record.id, looking.key_of(project, record), done[-1].id, record.class_ids))
         for record in done
     ]
-    usable = [(one.id, value) for one, value in found if value is not None]
+    usable = [(record.id, value) for record, value in by_round if value is not None]
     if not usable:
         charts.heading(QUALITY, QUALITY_HELP, "quality")
         st.caption(
