@@ -19,8 +19,8 @@ import numpy as np
 from tidal_core.records import Float32, Int64
 from tidal_core.strategies.distances import blocks, nearest
 
-CHOSEN_AMONG = 16_000  # images at most: a random part of a larger pool, which has others like any that is left out
-STAND_FOR = 4_000  # images that a choice is to stand for at most: the kernel then has 64 million numbers, 256 MB
+CHOSEN_AMONG = 8_000  # images at most: a random part of a larger pool, which has others like any that is left out
+STAND_FOR = 4_000  # images that a choice is to stand for at most: the kernel then has 32 million numbers, 128 MB
 
 
 def herd(

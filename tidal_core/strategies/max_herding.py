@@ -16,7 +16,7 @@ class MaxHerding(Strategy):
     explanation = "Images that represent the most others without a label; meant for the first few dozen labels."
     because = "it represents many images that no label represents yet"
     paper = "Bae, Wang and Sutherland, Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024"
-    cost = "Time N T D, memory 4 N T bytes, for N = 16,000 and T = 4,000 images of the pool at most: 256 MB."
+    cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
     needs = frozenset({"features", "labelled_features"})
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:

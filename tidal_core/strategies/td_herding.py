@@ -28,7 +28,7 @@ class TDHerding(Strategy):
     paper = (
         "This project's (TiDAL Studio), of Bae et al., Uncertainty Herding, ICLR 2025, and Kye et al., TiDAL, ICCV 2023"
     )
-    cost = "Time N T D, memory 4 N T bytes, for N = 16,000 and T = 4,000 images of the pool at most: 256 MB."
+    cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
     needs = frozenset({"td_log_p", "features", "labelled_features"})
     least_classes = 2
 
