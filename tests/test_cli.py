@@ -1,5 +1,6 @@
 """The command line, as a person types it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_a_folder_becomes_a_project(
     printed = capsys.readouterr().out
     assert "3 images read" in printed
     assert "broken[b].jpg: it holds only zeros; remove it" in printed
+    assert re.search(r"Looking at all 3 images once takes about [\d.]+ s here\. The first round trains for", printed)
     project = open_project("my-flowers")
     assert [record.name for record in project.store.classes.all()] == ["daisy", "rose"]
     assert project.settings.title == "My flowers"

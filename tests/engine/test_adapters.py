@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
 from tests.helpers.training import brief, training_images
-from tidal_core.config import Seeds
+from tidal_core.config import FROZEN, PixelSpec, Seeds
 from tidal_core.engine.backbones import Backbone, build_backbone, stage_channels
+from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.folding import folded
 from tidal_core.engine.model import Model, build_model
+from tidal_core.engine.published_weights import feature_key
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import pooled
+from tidal_core.records import TrainImages
 
 CPU = torch.device("cpu")
 ADAPTED = (
@@ -135,6 +140,25 @@ def test_a_head_of_any_number_of_classes_opens_without_its_body(tmp_path: Path, 
     assert loaded.frozen
     assert loaded.backbone.stage_channels == stage_channels(name)
     assert loaded.eval().forward(torch.zeros(1, sum(stage_channels(name))))[0].shape == (1, n_classes)
+
+
+@every_adapter
+def test_a_head_trains_on_what_the_frozen_body_says(tmp_path: Path, name: str) -> None:
+    body, rows = built(name).eval(), np.arange(6)
+    with torch.no_grad():
+        features = torch.cat([pooled(stage) for stage in body(some(6, 32))[1]], dim=1).half().numpy()
+    store = FeatureStore(tmp_path, feature_key(name, PixelSpec(32)))
+    store.write(rows, features, stage_channels(name))
+    config = replace(FROZEN, backbone=name, epochs=2, min_steps=0, batch_size=4)
+    images = TrainImages(tmp_path / "pixels.npy", rows, rows % 3, 3, store.path)
+    model = build_model(config, 3, Seeds(), CPU)
+    before = [parameter.detach().clone() for parameter in model.head()]
+
+    records = list(train(config, images, model, Seeds(), TrainOptions()))
+
+    assert [record.epoch for record in records] == [1, 2]
+    assert all(np.isfinite([record.loss, record.td_loss]).all() for record in records)
+    assert not torch.equal(before[0], model.head()[0])
 
 
 @pytest.mark.parametrize("name", ["torchvision/mobilenet_v3_small", "timm/test_convnext"])

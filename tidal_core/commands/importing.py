@@ -13,6 +13,7 @@ from rich.markup import escape
 from tidal_core.commands.console import SHOWN_PROBLEMS, called_as, err, out, progress_bar, stopped_by_ctrl_c
 from tidal_core.commands.opening import owner_in_words
 from tidal_core.errors import ProjectInUse
+from tidal_core.projects import Project
 from tidal_core.records import ImportReport
 
 
@@ -132,6 +133,8 @@ def import_(
         _show_problems(report, kept)
         out.print(escape(report_in_words(report)), soft_wrap=True)
         if not empty:
+            if is_new:
+                _show_times(project)
             images = f"{project.store.images.count():,} images"
             out.print(
                 f"Project [bold]{slug}[/]: {images}. Label them with: {called_as()} --project {slug}", soft_wrap=True
@@ -143,6 +146,20 @@ def import_(
     if empty:
         err.print("No image could be read, so no project was made." if is_new else "The project has no images yet.")
         raise typer.Exit(1)
+
+
+def _show_times(project: Project) -> None:
+    """How long the model takes on this machine: a short trial, and the features of the images that are asked first."""
+    from tidal_core.rounds.fastest import settle_speed
+    from tidal_core.rounds.feature_work import FeatureWork
+    from tidal_core.rounds.foreseen import foresee_first_round, sentences
+
+    with err.status("Measuring how long the model takes here ..."), stopped_by_ctrl_c() as stop:
+        if settle_speed(project, should_stop=stop):
+            foresee_first_round(project)
+            FeatureWork().some(project, progress=lambda _: None, should_stop=stop, interrupted=lambda: False)
+    if times := sentences(project):
+        out.print(escape(" ".join(times)), soft_wrap=True)
 
 
 def _show_problems(report: ImportReport, kept: Path | None) -> None:

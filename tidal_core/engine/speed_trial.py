@@ -5,7 +5,7 @@ them: repeats, resumed rounds and experiments take what their configuration says
 weights. ``Trial`` plays it in a process of its own, so that a round that trains meanwhile comes out as it would have.
 
 ``quick_speeds`` is for a new project, that no round has trained yet: in this process, and over in about three seconds
-whatever the network, for somebody waits for the first round.
+whatever the network, for somebody waits for the first round. ``first_round_seconds`` says how long that one takes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidal_core.config import JsonConfig, Precision, Seeds, TrainConfig
+from tidal_core.config import JsonConfig, PixelSpec, Precision, Seeds, TrainConfig
 from tidal_core.errors import Stopped, TidalError
 
 if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts one
@@ -36,6 +36,7 @@ SURE = 1.25  # the same where nobody is asked: a short trial on a busy machine t
 QUICK_SECONDS = 2.5  # of ``quick_speeds``; a step that is slower than those before it may end later
 QUICK_TURNS = 5  # of all ways in it, where there is time
 QUICK_IMAGES = 4  # in its batches on a CPU, where ways compare alike in small ones; elsewhere they are whole
+STEPS = 3  # of a round that are timed to say how long it takes
 Way = tuple[Precision, bool]  # precision, channels last
 WAYS: tuple[Way, ...] = (
     ("float32", False),
@@ -207,6 +208,40 @@ def _starter(config: TrainConfig, way: Way, squares: UInt8, images: TrainImages,
         return step
 
     return features if config.body == "frozen" else training
+
+
+def first_round_seconds(config: TrainConfig, side: int, n_classes: int, n_labels: int, *, threads: int = 1) -> float:
+    """About how long a round of ``n_labels`` trains here: some of its steps, on made-up images of ``side`` pixels.
+
+    Where the body is frozen the steps are of its head, on made-up features. Raises what training raises.
+    """
+    from tidal_core.engine.backbones import stage_channels
+    from tidal_core.engine.devices import pick_device, synchronize
+    from tidal_core.engine.features.store import FeatureStore
+    from tidal_core.engine.published_weights import feature_key
+    from tidal_core.engine.schedule import batches_of, planned_epochs
+    from tidal_core.records import TrainImages
+
+    rng, device = np.random.default_rng(0), pick_device()
+    n = min(n_labels, config.batch_size)
+    rows = np.arange(n)
+    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
+        pixels, features = Path(folder) / "pixels.npy", None
+        np.save(pixels, rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8))
+        if config.body == "frozen":
+            store = FeatureStore(Path(folder), feature_key(config.backbone, PixelSpec(side), config.precision))
+            channels = stage_channels(config.backbone)
+            store.write(rows, rng.random((n, sum(channels)), dtype=np.float32).astype(np.float16), channels)
+            features = store.path
+        images = TrainImages(pixels, rows, rows % n_classes, n_classes, features)
+        steps = _training(dataclasses.replace(config, head_epochs=0), images, threads, epochs=1 + STEPS)
+        next(steps)  # loads images, chooses kernels
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            next(steps)
+        synchronize(device)
+        step = (time.perf_counter() - began) / STEPS
+    return step * planned_epochs(config, n_labels) * batches_of(n_labels, config.batch_size)
 
 
 class Trial:

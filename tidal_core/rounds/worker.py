@@ -18,6 +18,7 @@ from tidal_core.records import FeatureProgress, RoundProgress, RoundRecord, Roun
 from tidal_core.rounds.due import claim_round, end_round, round_due
 from tidal_core.rounds.fastest import settle_speed
 from tidal_core.rounds.feature_work import FeatureWork
+from tidal_core.rounds.foreseen import foresee_first_round
 
 if TYPE_CHECKING:
     from tidal_core.projects import Project
@@ -170,6 +171,7 @@ class Worker:
         more = False
         if not settle_speed(project, should_stop=self._stop.is_set):
             return False
+        foresee_first_round(project)
         try:
             more = self._features.some(
                 project, progress=note, should_stop=self._stop.is_set, interrupted=self._wake.is_set

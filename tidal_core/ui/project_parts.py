@@ -16,10 +16,8 @@ from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
 from tidal_core.projects import Project
-from tidal_core.rounds import features
+from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
-from tidal_core.rounds.due import usual_seconds
-from tidal_core.text import seconds_in_words
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio
 
@@ -120,15 +118,7 @@ def why_this_training(project: Project) -> None:
         if keep.button("Keep the small network"):
             project.store.settings.set(REASON, "You chose this training.")
             st.rerun()
-    sentences = [reason_of(project)]
-    seconds = features.seconds_for_all(project) if project.settings.preset == "frozen" else None
-    if seconds is not None:
-        images = project.store.images.count()
-        sentences.append(f"Looking at all {images:,} images once takes about {seconds_in_words(seconds)} here.")
-    took = usual_seconds(project)
-    if took is not None:
-        sentences.append(f"A round takes about {seconds_in_words(took)}.")
-    st.caption(" ".join(sentence for sentence in sentences if sentence))
+    st.caption(" ".join([reason_of(project), *foreseen.sentences(project)]))
 
 
 def settings_form(project: Project) -> None:
