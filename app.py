@@ -24,12 +24,14 @@ def parts() -> dict[str, Any]:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from tidal_core.server import api, owner_api
+    from tidal_core.server.sockets import send_at_once
     from tidal_core.ui.runtime import get_studio
 
     streamlit_internals.run_our_script_for_every_page()
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        send_at_once(int(st.get_option("server.port")))
         studio = get_studio()
         if not st.get_option("server.sslCertFile"):
             studio.reachable_at(own_address())
