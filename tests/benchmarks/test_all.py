@@ -63,6 +63,10 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         and 0 < found["p50_ms"] <= found["p95_ms"]
     ),
     "kills": lambda found: (found["kills"], found["lost"], found["duplicated"], found["unopened"]) == (1, 0, 0, 0),
+    "people": lambda found: (
+        found["answers"] > 0
+        and (found["double_served"], found["answered_twice"], found["lost"], found["failures"]) == (0, 0, 0, 0)
+    ),
     "snapshot": lambda found: (
         min(found["quiet_ms"]["n"], found["backup_ms"]["n"]) > 0 and len(found["snapshot_s"]) == 1
     ),
