@@ -67,6 +67,24 @@ def test_a_round_that_was_interrupted_goes_on_when_the_studio_starts(studio: Stu
     wait_for(lambda: DEMO in [p.slug for p in studio.open_projects()], "the opening of the demo")
 
 
+def test_a_project_with_nothing_to_go_on_with_stays_closed_until_someone_looks_at_it(studio: Studio) -> None:
+    for name in ("first", "last"):
+        tiny_project(name=name).close()
+    due = tiny_project(name="middle")  # its labels were enough for a round when the studio ended
+    fill_queue(due)
+    label_next(due, 6)
+    due.close()
+
+    studio.open_in_background()
+    wait_for(lambda: DEMO in [p.slug for p in studio.open_projects()], "the opening of the demo")
+    assert studio._opener is not None
+    studio._opener.join(WAIT_SECONDS)
+
+    assert {p.slug for p in studio.open_projects()} == {DEMO, "middle"}
+    assert studio.project("last").title == "last"
+    open_project("first").close()  # it is free for another program
+
+
 def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_closed_meanwhile(studio: Studio) -> None:
     demo = studio.demo()
     assert not studio.change_settings(demo, replace(demo.settings, title="Digits"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import psutil
 import pytest
 
 from tests.helpers.gates import WAIT_SECONDS
@@ -347,3 +348,13 @@ def test_a_copy_that_is_being_read_goes_with_the_project(opened_once: Store, tmp
             next(chunks)
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["it's.duckdb"]
+
+
+def test_an_open_project_has_no_threads_that_only_wait(tmp_path: Path) -> None:
+    before = psutil.Process().num_threads()
+    stores = [Store(tmp_path / f"{number}.duckdb") for number in range(6)]
+    more = psutil.Process().num_threads() - before
+    for store in stores:
+        store.close()
+
+    assert more <= 2 * len(stores)

@@ -19,7 +19,7 @@ from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
-from tidal_core.rounds.due import check_training
+from tidal_core.rounds.due import check_training, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
 
@@ -85,14 +85,18 @@ class Studio:
             project = self._open.get(slug)
             if project is None:
                 project = projects.open_project(slug)
-                if project.store.queue.count() == 0:
-                    fill_queue(project)
-                self._open[slug] = project
-                self._announce(project)
-                self.worker.wake()
-                if needs_refill(project):  # the studio was closed before it was whole
-                    self.start_refill(project)
+                self._take_in(project)
             return project
+
+    def _take_in(self, project: Project) -> None:
+        """Keep a project open from now on; what was under way in it goes on."""
+        if project.store.queue.count() == 0:
+            fill_queue(project)
+        self._open[project.slug] = project
+        self._announce(project)
+        self.worker.wake()
+        if needs_refill(project):  # the studio was closed before it was whole
+            self.start_refill(project)
 
     def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
         """Make a project and open it. Raises ProjectExists."""
@@ -195,9 +199,10 @@ class Studio:
             return self._jobs.get(slug)
 
     def open_in_background(self) -> None:
-        """Open the demo and every other project in a thread, while the browser is still loading the first page.
+        """Open the demo, and each project with work to go on with, in a thread, while the first page is loading.
 
-        Open projects are those whose interrupted rounds go on; what another process owns is left to it.
+        The others are opened when someone looks at them: an open one has threads and memory of its own. What another
+        process owns is left to it.
         """
         self._opener = threading.Thread(target=self._open_all, name="tidal-opener")
         self._opener.start()
@@ -207,10 +212,25 @@ class Studio:
             if self._closed:
                 return
             try:
-                self.demo() if slug == DEMO else self.project(slug)
+                self.demo() if slug == DEMO else self._open_if_unfinished(slug)
             except Exception as error:
                 # One broken project must not keep the others closed; whoever opens it is told then.
                 logger.warning("The project %s was not opened: %s", slug, error)
+
+    def _open_if_unfinished(self, slug: str) -> None:
+        with self._lock:  # nobody else opens it meanwhile
+            if self._closed or slug in self._open:
+                return
+            project = projects.open_project(slug)
+            unfinished = False
+            try:
+                active = project.store.rounds.active() is not None
+                unfinished = active or round_due(project).ready or needs_refill(project)
+            finally:
+                if not unfinished:
+                    project.close()
+            if unfinished:
+                self._take_in(project)
 
     def close(self) -> None:
         """Stop the worker and let every project's file go; within about five seconds."""

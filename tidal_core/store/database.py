@@ -61,6 +61,7 @@ class Database:
                 # One thread per query keeps the other core for the model; queries here are small.
                 config={
                     "threads": "1",
+                    "async_threads": "1",  # else eight more of each project, which wait for a remote file system
                     "memory_limit": "2GB",
                     "autoinstall_known_extensions": "false",
                     "checkpoint_threshold": "1TB",  # never by itself
