@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 
-from tidal_core.config import RoundConfig
+from tidal_core.config import RoundConfig, TrainConfig
 
 _AUGMENTATION = {
     "none": "images are used as they are",
@@ -31,6 +32,12 @@ def backbone_in_words(name: str) -> str:
     return _BACKBONE.get(name, name)
 
 
+def _least_times(train: TrainConfig, labels: int) -> int:
+    """How often a round goes through its labels at least: half of the epochs where there are many."""
+    steps = train.epochs * math.ceil(labels / train.batch_size)
+    return math.ceil(train.epochs / 2) if 0 < train.max_steps < steps else train.epochs
+
+
 def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[str]:
     """What a round does, a sentence per line; ``chooses_by`` is its strategy's ``in_words``."""
     train, network = config.train, backbone_in_words(config.train.backbone)
@@ -39,7 +46,7 @@ def config_in_words(config: RoundConfig, labels: int, chooses_by: str) -> list[s
     lines = [
         f"Trains {learner} on {labels:,} labelled images of {config.training_size} by {config.training_size} pixels; "
         f"{_AUGMENTATION[train.augmentation]}.",
-        f"Goes through them at least {train.epochs} times, {train.batch_size} at a time, in at least "
+        f"Goes through them at least {_least_times(train, labels)} times, {train.batch_size} at a time, in at least "
         f"{train.min_steps:,} steps."
         if train.min_steps
         else f"Goes through them {train.epochs} times, {train.batch_size} at a time.",

@@ -39,6 +39,7 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
             }
         ),
     ),
+    "many_classes": ([], lambda found: found["seconds"] > 0),
     "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),
     "paper_round": ([], lambda found: found["seconds"] > 0),
     "round_time": ([], lambda found: found["seconds"] > 0),

@@ -170,6 +170,13 @@ def test_epochs_are_added_until_enough_steps_are_made() -> None:
     assert planned_epochs(brief(epochs=40, min_steps=160, batch_size=32), 350) == 40
 
 
+def test_with_many_images_epochs_are_left_out_but_never_more_than_half() -> None:
+    config = brief(epochs=40, min_steps=80, max_steps=160, batch_size=100)
+
+    assert [planned_epochs(config, n) for n in (100, 400, 500, 600, 800, 80_000)] == [80, 40, 32, 27, 20, 20]
+    assert planned_epochs(dataclasses.replace(config, max_steps=0), 80_000) == 40
+
+
 def test_a_loss_that_is_not_a_number_names_epoch_rate_and_remedy(tmp_path: Path) -> None:
     config = brief(learning_rate=1e20, schedule="constant", optimizer="sgd")
 

@@ -29,7 +29,7 @@ from tidal_core.records import TrainImages
 OPTIMIZER = "optimizer."
 FORMAT = "2"  # how the tensors are named; a file of another format is not resumed
 
-LATER = ("pretrained", "head_epochs", "layer_decay", "class_balance")
+LATER = ("pretrained", "head_epochs", "layer_decay", "class_balance", "max_steps")
 """Settings that came after ``FORMAT``: at their default they train as before, and a checkpoint does not know them."""
 _DEFAULTS = TrainConfig()
 

@@ -8,8 +8,15 @@ from tidal_core.config import TrainConfig
 
 
 def planned_epochs(config: TrainConfig, n_images: int) -> int:
-    """Epochs of a round: the configured number, or more until ``min_steps`` batches have been made."""
-    return max(config.epochs, math.ceil(config.min_steps / batches_of(n_images, config.batch_size)))
+    """Epochs of a round: the configured number, or more until ``min_steps`` batches have been made.
+
+    Where there are so many images that it would make more than ``max_steps``, fewer, but at least half.
+    """
+    batches = batches_of(n_images, config.batch_size)
+    epochs = max(config.epochs, math.ceil(config.min_steps / batches))
+    if config.max_steps and epochs * batches > config.max_steps:
+        epochs = max(math.ceil(config.epochs / 2), math.ceil(config.max_steps / batches))
+    return epochs
 
 
 def still_epochs(config: TrainConfig, n_images: int) -> int:

@@ -107,7 +107,7 @@ def _training(config: TrainConfig, images: TrainImages, threads: int, *, epochs:
     from tidal_core.engine.train_inputs import TrainOptions
     from tidal_core.engine.training import train
 
-    config = dataclasses.replace(config, epochs=epochs, min_steps=0)
+    config = dataclasses.replace(config, epochs=epochs, min_steps=0, max_steps=0)
     model = build_model(config, images.n_classes, Seeds())
     return train(config, images, model, Seeds(), TrainOptions(threads=threads))
 
