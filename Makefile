@@ -46,12 +46,13 @@ types: dev
 	$(BIN)/mypy
 
 check: lint types
-	$(BIN)/python -m pytest -n 2 -m "not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
 
+# A file of tests stays in one process: what its tests share is made once.
 # Two runs of pytest: Playwright keeps an event loop in its thread, which others that start one cannot share it with.
 # A browser test that fails is run once more and named at the end: a shared machine can starve a browser for a minute.
 test: lint types chromium
-	$(BIN)/python -m pytest -n 2 -m "not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
 	$(BIN)/python -m pytest -n 2 -m browser --reruns 1 -rR
 
 screenshots: chromium
