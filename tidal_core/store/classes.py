@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -100,6 +100,17 @@ def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | N
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
 
 
+def _refuse_changed(now: ClassRecord, shown: ClassRecord, columns: Iterable[str]) -> None:
+    """An edit is of what was on screen: refused where another tab has changed that meanwhile."""
+    for column in columns:
+        before, after = getattr(shown, column), getattr(now, column)
+        if before != after:
+            raise InputError(
+                f"The {column} of the class {shown.name!r} was changed from {before!r} to {after!r} meanwhile, perhaps "
+                "in another tab. Nothing was changed now: look at the classes as they are, and do it again."
+            )
+
+
 class Classes:
     """The table ``classes``."""
 
@@ -145,8 +156,11 @@ class Classes:
                 )
         return [by_name[name] for name in cleaned]
 
-    def change(self, class_id: int, **values: Any) -> ClassRecord:
+    def change(self, class_id: int, *, shown: ClassRecord | None = None, **values: Any) -> ClassRecord:
         """Change name, key, colour or position of a class.
+
+        With ``shown``, the class as it was when somebody decided that, InputError too if what is to be changed has
+        been changed since.
 
         Raises NotFound for an unknown class, InputError for a value that cannot be used and for a name or key that is
         taken.
@@ -164,7 +178,9 @@ class Classes:
             raise InputError(f"The position {values['position']!r} cannot be used: give a whole number from 0.")
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
-            _class_in(known, class_id)
+            now = _class_in(known, class_id)
+            if shown is not None:
+                _refuse_changed(now, shown, values)
             others = [record for record in known if record.id != class_id]
             in_use = [record for record in others if record.merged_into is None and record.retired_at is None]
             if "name" in values:
@@ -199,8 +215,10 @@ class Classes:
                     [position, key, PALETTE[position % len(PALETTE)], record.id],
                 )
 
-    def merge(self, class_id: int, into: int) -> None:
+    def merge(self, class_id: int, into: int, *, shown: Sequence[ClassRecord] = ()) -> None:
         """From now on every answer of a class counts as one of another; nothing is rewritten.
+
+        With ``shown``, both as they were when somebody decided that, InputError too if one has another name since.
 
         Raises NotFound for an unknown class, InputError for a class that is merged already or a target out of use: of
         two merges that come at once, one into the other and back, the second is refused.
@@ -210,6 +228,8 @@ class Classes:
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             source, target = _class_in(known, class_id), _class_in(known, into)
+            for record in shown:
+                _refuse_changed(_class_in(known, record.id), record, ("name",))
             if source.merged_into is not None:
                 raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
             if target.merged_into is not None or target.retired_at is not None:

@@ -120,12 +120,17 @@ def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | 
 def data_map(project: Project) -> None:
     """The map, and below it whatever is selected there."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        record = _choose_round(project, "map-round", with_curves=False)
+        record = _choose_round(project, f"map-round-{project.slug}", with_curves=False)
         exact = _exact_rows(project, record)
         shown = "labelled"
         if exact is not None:
             shown = st.segmented_control(
-                "Images", list(SHOWN), default="all", required=True, format_func=SHOWN.__getitem__, key="map-images"
+                "Images",
+                list(SHOWN),
+                default="all",
+                required=True,
+                format_func=SHOWN.__getitem__,
+                key=f"map-images-{project.slug}",
             )
         colours = COLOURS if shown == "labelled" else COLOURS_OF_ALL
         by = st.segmented_control(
@@ -134,7 +139,7 @@ def data_map(project: Project) -> None:
             default=next(iter(colours)),
             required=True,
             format_func=colours.__getitem__,
-            key=f"map-by-{shown}",
+            key=f"map-by-{shown}-{project.slug}",
         )
     if record is None:
         return
@@ -164,10 +169,11 @@ def _selected(project: Project, picked: list[int]) -> None:
         shown = picked[:PICKED_AT_MOST]
         more = f", the first {PICKED_AT_MOST} are shown" if len(picked) > PICKED_AT_MOST else ""
         st.caption(f"{len(picked):,} images{more}. Click one to see its curves.")
-        clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get("map-chosen"))
+        key = f"map-chosen-{project.slug}"
+        clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get(key))
         if clicked is not None:
-            st.session_state["map-chosen"] = clicked
-        before = st.session_state.get("map-chosen")
+            st.session_state[key] = clicked
+        before = st.session_state.get(key)
         chosen = before if before in shown else shown[0]
     st.page_link(
         looking.DYNAMICS_PAGE,
@@ -217,8 +223,10 @@ def _grouped(
 def bands(project: Project) -> None:
     """Median and quartiles of p(label) per group and epoch."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        record = _choose_round(project, "bands-round", with_curves=True)
-        by = st.selectbox("Groups", list(GROUPS), format_func=GROUPS.__getitem__, key="bands-by", width=300)
+        record = _choose_round(project, f"bands-round-{project.slug}", with_curves=True)
+        by = st.selectbox(
+            "Groups", list(GROUPS), format_func=GROUPS.__getitem__, key=f"bands-by-{project.slug}", width=300
+        )
     if record is None:
         st.info("The curves of all rounds were deleted to save space. The next round records them again.")
         return
