@@ -66,7 +66,7 @@ def most_variable(project: Project) -> ImageRecord | None:
 
 
 def _rows(project: Project, record: RoundRecord) -> MapRows:
-    return looking.map_rows(project, record.id, looking.key_of(project, record), project.store.answers.last_seq())
+    return looking.map_rows(project, record.id, looking.key_of(project, record), looking.labels_version(project))
 
 
 def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundRecord | None:
@@ -112,7 +112,7 @@ def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | 
     if record is None or RoundConfig.from_json(record.config).train.body != "frozen":
         return None
     key = looking.key_of(project, record)
-    rows = looking.exact_map_rows(project, record.id, key, project.store.answers.last_seq())
+    rows = looking.exact_map_rows(project, record.id, key, looking.labels_version(project))
     return rows if len(rows.image_ids) else None
 
 
@@ -151,7 +151,7 @@ def data_map(project: Project) -> None:
     else:
         rows = labelled = _rows(project, record)
         group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
-    kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{shown}|{by}"
+    kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}"
     map_info, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
@@ -188,7 +188,11 @@ def _by_class(
     rows: MapRows | ExactMapRows, record: RoundRecord, styles: dict[int, ClassStyle]
 ) -> tuple[Int64, list[ClassStyle]]:
     members = looking.styles_of(record, styles)
-    return class_positions(rows.class_ids, record.class_ids), members
+    group = class_positions(rows.class_ids, record.class_ids)
+    if (group < 0).any():  # labelled since, as a class that the round did not know
+        group = np.where(group < 0, len(members), group)
+        members.append(ClassStyle(0, "a class added since", GROUP_COLOURS["remaining"]))
+    return group, members
 
 
 def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
@@ -230,7 +234,7 @@ def bands(project: Project) -> None:
     if record is None:
         st.info("The curves of all rounds were deleted to save space. The next round records them again.")
         return
-    answers = project.store.answers.last_seq()
+    labels = looking.labels_version(project)
     rows = _rows(project, record)
     group, members = _grouped(str(by), rows, record, looking.class_styles(project))
     counted = np.arange(len(rows.image_ids))
@@ -243,7 +247,7 @@ def bands(project: Project) -> None:
         class_positions(rows.class_ids, record.class_ids)[counted],
         group[counted],
         counted,
-        answers,
+        labels,
     )
     present = np.flatnonzero(counts.sum(axis=(1, 2)))
     if len(present) > 10:
