@@ -119,6 +119,7 @@ class Labeller {
   setClasses(classes, version) {
     this.classes = classes;
     this.classesVersion = version;
+    this.panel.outbox();
     this.byId = new Map(classes.map((each) => [each.id, each]));
     this.byKey = new Map(classes.filter((each) => each.key).map((each) => [each.key, each]));
     this.popovers.showClasses();
@@ -169,7 +170,7 @@ class Labeller {
       if (result.seq === null) this.unseen.delete(event.id);
       else this.unseen.set(event.id, result.seq);
     }
-    if (result.refused) this.notify(`An answer was not saved: ${result.refused}`);
+    if (result.refused) this.notify(`An answer could not be saved: ${result.refused}`);
   }
 
   unseenLabels() {
