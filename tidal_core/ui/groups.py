@@ -190,7 +190,7 @@ def _by_class(
     members = looking.styles_of(record, styles)
     group = class_positions(rows.class_ids, record.class_ids)
     if (group < 0).any():  # labelled since, as a class that the round did not know
-        group = np.where(group < 0, len(members), group)
+        group[group < 0] = len(members)
         members.append(ClassStyle(0, "a class added since", GROUP_COLOURS["remaining"]))
     return group, members
 
