@@ -30,31 +30,33 @@ def asked_image(project: Project) -> ImageRecord | None:
 def find(project: Project) -> ImageRecord | None:
     """The image to show: searched for, in the address, or the one that the model changed its mind about most."""
 
+    find_key, searched_key = f"find-{project.slug}", f"searched-{project.slug}"
+
     def searched() -> None:
-        st.session_state["found"] = st.session_state["find"].strip()
+        st.session_state[searched_key] = st.session_state[find_key].strip()
 
     st.text_input(
         "Find an image",
-        key="find",
+        key=find_key,
         placeholder="Image number or part of the file name",
         icon=":material/search:",
         on_change=searched,
         width=420,
     )
-    text = st.session_state.get("found", "")
+    text = st.session_state.get(searched_key, "")
     if text:
         matches = project.store.images.find(text, limit=24)
         if not matches:
             st.info("No image has this number or name.")
         elif len(matches) == 1 or str(matches[0].id) == text:
-            st.session_state["found"] = ""
+            st.session_state[searched_key] = ""
             st.query_params["image"] = str(matches[0].id)
             return matches[0]
         else:
             st.caption(f"{len(matches)} images; click one" if len(matches) < 24 else "The first 24 images; click one")
             picked = thumbnails(project, [image.id for image in matches], "matches")
             if picked is not None:
-                st.session_state["found"] = ""
+                st.session_state[searched_key] = ""
                 st.query_params["image"] = str(picked)
                 st.rerun()
     return asked_image(project) or groups.most_variable(project)

@@ -24,14 +24,14 @@ def controls(project: Project) -> None:
             type="primary",
             disabled=not startable,
             help=why_not or "Starts a round with the current labels, without waiting for more.",
-            key="train-now",
+            key=f"train-now-{project.slug}",
         ):
             worker.ask(project.slug)
             st.toast("The next round starts in a moment.")
         if active is not None and st.button(
             "Cancel this round",
             icon=":material/stop:",
-            key="cancel",
+            key=f"cancel-{project.slug}-{active.id}",
             help="Ends the round. Its labels are kept for the next one.",
         ):
             worker.cancel(project.slug)
@@ -51,7 +51,11 @@ def one_round(project: Project) -> None:
         ids = [record.id for record in records][::-1]
         by_id = {record.id: record for record in records}
         number = st.selectbox(
-            "Round", ids, format_func=lambda round_id: rounds_view.title_of(by_id[round_id]), width=320
+            "Round",
+            ids,
+            format_func=lambda round_id: rounds_view.title_of(by_id[round_id]),
+            width=320,
+            key=f"round-{project.slug}",
         )
         chosen = by_id[int(number or ids[0])]
         rounds_view.finished(project, chosen)

@@ -33,7 +33,12 @@ else:
     names = {name: ESTIMATORS[name].title for name in known}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         estimator = st.segmented_control(
-            "Score", known, default=known[0], required=True, format_func=names.__getitem__, key="estimator"
+            "Score",
+            known,
+            default=known[0],
+            required=True,
+            format_func=names.__getitem__,
+            key=f"estimator-{project.slug}",
         )
     estimator = str(estimator or known[0])
     theme = charts.page_theme()

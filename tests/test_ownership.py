@@ -13,7 +13,7 @@ import pytest
 from tidal_core import ownership
 from tidal_core.errors import InputError
 from tidal_core.experiments.owner import start, stop
-from tidal_core.ownership import FILE, UNKNOWN, Owner, announce, announced, owner_of, owning, withdraw
+from tidal_core.ownership import FILE, LOCK, UNKNOWN, Owner, announce, announced, owner_of, owning, withdraw
 from tidal_core.projects import home
 
 HOLD = """
@@ -146,6 +146,38 @@ def test_rubbish_in_the_record_is_no_owner_and_no_exception(tmp_path: Path, rubb
 def test_a_record_of_an_earlier_version_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps({"pid": os.getpid(), "created": time.time()}))
     assert owner_of(tmp_path) is None
+
+
+def test_a_process_that_the_record_names_by_mistake_is_not_stopped(tmp_path: Path) -> None:
+    bystander = holder(tmp_path / "elsewhere")  # has the number of an owner that was killed long ago
+    announce(tmp_path, Owner.of(bystander.pid))
+    handle = ownership.take(tmp_path)
+    assert owner_of(tmp_path) == UNKNOWN, "the record of before says nothing of who holds it now"
+
+    announce(tmp_path, Owner.of(bystander.pid))
+    assert not stop(tmp_path)
+
+    os.close(handle)
+    go(bystander)
+    assert said(bystander) == "mine"
+    bystander.communicate("\n")
+
+
+def test_where_no_record_can_be_written_the_lock_alone_holds_the_folder(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with owning(tmp_path):
+        assert owner_of(tmp_path) == UNKNOWN
+        assert not stop(tmp_path)
+    assert owner_of(tmp_path) is None
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(InputError, match=f"Nothing can be written to the folder {tmp_path}"), owning(tmp_path):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="Nothing can be written"):
+        ownership.take(tmp_path / "file")
 
 
 def test_a_folder_that_is_held_may_be_held_again_by_the_same_process(tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def owning(folder: Path) -> Iterator[None]:
         return
     owner = Owner.of(os.getpid())
     try:
-        announce(folder, owner)
+        with suppress(OSError):  # without the record it works all the same; it is UNKNOWN then
+            announce(folder, owner)
         yield
     finally:
         withdraw(folder, owner)
@@ -108,21 +109,39 @@ def owning(folder: Path) -> Iterator[None]:
 
 
 def take(folder: Path) -> int:
-    """Take the folder's lock; the open file that holds it. Raises InputError while another process has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    """Take the folder's lock; the open file that holds it.
+
+    Raises InputError while another process has it, and where nothing can be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
     try:
         for _ in range(_TRIES):
             if lock_descriptor(handle, blocking=False):
+                with suppress(OSError):  # of an owner that was killed: its number may be another process's by now
+                    (folder / FILE).unlink()
                 return handle
             owner = announced(folder)
             if owner is not None and psutil.pid_exists(owner.pid):
                 break
             time.sleep(_SECONDS_BETWEEN)
         raise in_use(folder, owner_of(folder))
+    except OSError as error:
+        os.close(handle)
+        raise _not_writable(folder, error) from error
     except BaseException:
         os.close(handle)
         raise
+
+
+def _not_writable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"Nothing can be written to the folder {folder} ({error.strerror or error}); make room on its disk, or see "
+        "that you may write there."
+    )
 
 
 def in_use(folder: Path, owner: int | None) -> InputError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.driver import Labelling
 from tests.browser.server import Server
@@ -151,3 +152,48 @@ def test_a_phone_that_loses_its_storage_still_saves(browser: Browser, labelling_
         labelling_phone.press("4")
 
     assert stored(labelling_phone) == pressed(labelling_phone)
+
+
+def test_an_answer_that_the_server_cannot_take_is_set_aside_shown_and_kept(page: Page, labelling: Labelling) -> None:
+    labelling.open()
+    broken = labelling.wait_painted()
+    statuses = {broken: 500}
+
+    def refuse(route: Route) -> None:
+        images = [answer["image"] for answer in route.request.post_data_json["answers"]]
+        status = next((statuses[image] for image in images if image in statuses), None)
+        if status is None:
+            route.continue_()
+        else:
+            route.fulfill(status=status, json={"error": f"no {status} today"})
+
+    page.route("**/answers", refuse)
+    labelling.press("1")
+    labelling.press("2")
+    refused = labelling.wait_painted()
+    statuses[refused] = 400
+    labelling.press("3")
+    labelling.press("4")
+    aside, box = labelling.root.locator("button.aside"), labelling.root.locator(".aside-box")
+    expect(aside).to_have_text("2 answers could not be saved")
+    labelling.wait_saved()
+    expect(labelling.root.locator(".saved")).to_have_text("All saved")
+    all_pressed = pressed(labelling)
+    assert sorted(all_pressed - stored(labelling)) == sorted([(broken, "1"), (refused, "3")])
+
+    labelling.open()
+    expect(aside).to_have_text("2 answers could not be saved")
+    aside.click()
+    expect(box.locator("li").filter(has_text=f"1 for image {broken}")).to_contain_text("no 500 today")
+    with page.expect_download() as download:
+        box.get_by_text("Download them as JSON").click()
+    kept = json.loads(download.value.path().read_text())
+    assert {entry["event"]["image"] for entry in kept} == {broken, refused}
+
+    box.locator("li").filter(has_text="no 400 today").get_by_text("Drop it").click()
+    expect(aside).to_have_text("1 answer could not be saved")
+    page.unroute("**/answers")
+    box.get_by_text("Send it again").click()
+    expect(aside).to_be_hidden()
+    labelling.wait_saved()
+    assert all_pressed - stored(labelling) == Counter({(refused, "3"): 1})

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Set
+from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from tests.helpers.finished import finish_round
@@ -17,7 +20,9 @@ from tidal_core.images.previews import unpack
 from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
 from tidal_core.records import Purpose
-from tidal_core.rounds import audit
+from tidal_core.rounds import audit, queue_plan
+from tidal_core.store import columns
+from tidal_core.store import queue as queue_module
 
 AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.1)
 
@@ -247,3 +252,89 @@ def test_a_project_keeps_its_id_and_no_other_has_it(served: Served) -> None:
 
     assert desk.project_id() == desk.project_id()
     assert len(desk.project_id()) == 16
+
+
+def new_ranking(served: Served, but: Set[int] = frozenset()) -> None:
+    """What the end of a round does, with the images in another order."""
+    waiting = [item.image_id for item in served.project.store.queue.items() if item.image_id not in but]
+    served.project.store.queue.replace(queue_plan.plan_queue(served.project, np.array(waiting[::-1])))
+
+
+def test_a_new_ranking_leaves_every_tab_what_it_holds(served: Served) -> None:
+    one = {item["image"] for item in served.items("tab-one", 8)}
+
+    new_ranking(served)
+    assert not one & {item["image"] for item in served.items("tab-two", 40)}
+    new_ranking(served, but=one)  # one that does not even name them
+
+    assert not one & {item["image"] for item in served.items("tab-three", 60)}
+    assert one <= {item.image_id for item in served.project.store.queue.items()}
+    assert [item.position for item in served.project.store.queue.items()] == list(range(60))
+
+
+def test_the_image_on_screen_stays_its_tabs_when_that_fetches_a_new_ranking(served: Served) -> None:
+    painted, *_ = served.items("tab-one", 8)
+    new_ranking(served)
+
+    served.items("tab-one", 8, held=[painted["image"]], fresh=True)
+
+    assert painted["image"] not in {item["image"] for item in served.items("tab-two", 60)}
+
+
+def test_what_silent_tabs_hold_is_given_out_when_nothing_else_is_left(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {tab: [item["image"] for item in served.items(tab, 20)] for tab in ("tab-one", "tab-two", "tab-alive")}
+    later = columns.steady_utc_now() + timedelta(seconds=queue_module.SILENT_SECONDS - 1)
+    monkeypatch.setattr(queue_module, "utc_now", lambda: later)
+    served.post("status", {"tab": "tab-alive", "held": held["tab-alive"]})
+    assert served.items("tab-new", 60) == [], "they may be alive"
+
+    after = later + timedelta(seconds=2)
+    monkeypatch.setattr(queue_module, "utc_now", lambda: after)
+
+    given = [item["image"] for item in served.items("tab-new", 60)]
+    assert sorted(given) == sorted(held["tab-one"] + held["tab-two"])
+    lost = served.post("status", {"tab": "tab-one", "held": held["tab-one"]}).json()["lost"]
+    assert lost == sorted(held["tab-one"])
+    assert served.post("status", {"tab": "tab-alive", "held": held["tab-alive"]}).json()["lost"] == []
+
+
+def test_images_that_nobody_holds_are_queued_while_others_hold_all_that_was(served: Served) -> None:
+    store = served.project.store
+    store.queue.replace(queue_plan.plan_queue(served.project, np.arange(1, 21)))
+    assert len(served.items("tab-one", 20)) == 20
+
+    assert len(served.items("tab-two", 20)) == 20
+
+
+def test_people_who_fetch_while_rankings_come_never_see_the_same_image(served: Served) -> None:
+    finish_round(served.project)
+    desk, painted, twice = desk_of(served.project), dict[str, int](), list[int]()
+    guard = threading.Lock()
+
+    def label_on(tab: str) -> None:
+        for _ in range(5):
+            with guard:
+                on_screen = painted.get(tab)
+            items = desk.next(tab, 3, [on_screen] if on_screen else [], fresh=True)
+            with guard:
+                if items:
+                    painted[tab] = items[0].image.id
+                twice.extend(image for image in painted.values() if list(painted.values()).count(image) > 1)
+            desk.sheet(f"{tab}-sheet", 2, None, [])
+            desk.release(f"{tab}-sheet")
+
+    def rank() -> None:
+        for _ in range(5):
+            new_ranking(served)
+
+    threads = [threading.Thread(target=label_on, args=(f"tab-{number}",)) for number in range(4)]
+    threads.append(threading.Thread(target=rank))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(painted) == 4
+    assert twice == []

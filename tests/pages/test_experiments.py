@@ -177,8 +177,8 @@ def test_an_experiment_half_way_shows_what_there_is(studio: Studio) -> None:
 
     assert charts(page) == 2, "one run wins over nobody"
     assert "One run is not enough to rule out chance" in texts(page)
-    assert not page.button(key="exp-go-on").disabled
-    assert page.button(key="exp-stop").disabled
+    assert not page.button(key="exp-go-on-made-up").disabled
+    assert page.button(key="exp-stop-made-up").disabled
 
 
 def test_an_experiment_without_a_round_says_so(studio: Studio) -> None:
@@ -201,8 +201,8 @@ def test_while_it_plays_it_can_be_stopped_and_not_started_again(studio: Studio) 
     with owning(experiment.folder):
         page = open_page()
 
-    assert page.button(key="exp-go-on").disabled
-    assert not page.button(key="exp-stop").disabled
+    assert page.button(key="exp-go-on-made-up").disabled
+    assert not page.button(key="exp-stop-made-up").disabled
 
 
 @pytest.fixture

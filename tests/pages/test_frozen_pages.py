@@ -67,7 +67,7 @@ def test_the_map_has_every_image_and_the_labelled_alone_on_request(trained: Proj
     key = next(each.key for each in page.get("plotly_chart") if each.key and each.key.startswith("map-tiny-1-all"))
     assert key.endswith("labelled")
 
-    page.segmented_control(key="map-images").set_value("labelled").run()
+    page.segmented_control(key="map-images-tiny").set_value("labelled").run()
 
     assert not page.exception
     assert groups.MAP in texts(page)

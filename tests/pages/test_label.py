@@ -41,6 +41,10 @@ def class_button(test: AppTest, name: str) -> str:
     return next(button.key for button in test.button if button.label == name and button.key.startswith("plain-"))
 
 
+def undo_button(test: AppTest) -> str:
+    return next(button.key for button in test.button if button.label == "Undo")
+
+
 def press(test: AppTest, key: str) -> AppTest:
     test.button(key=key).click().run()
     assert not test.exception, test.exception
@@ -62,7 +66,7 @@ def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(pr
 
     assert answers(project) == [(AnswerKind.LABEL, first, 2)]
     assert project.store.answers.all()[0].answer.mode is AnswerMode.WIDGETS
-    assert class_button(test, "green") == f"plain-{second}-2"
+    assert class_button(test, "green") == f"plain-tiny-{second}-2"
 
 
 def test_plain_undo_brings_the_image_back(project: Project) -> None:
@@ -70,20 +74,20 @@ def test_plain_undo_brings_the_image_back(project: Project) -> None:
     first = project.store.queue.items()[0].image_id
     press(test, class_button(test, "red"))
 
-    press(test, "plain-undo")
+    press(test, undo_button(test))
 
     assert [kind for kind, _, _ in answers(project)] == [AnswerKind.LABEL, AnswerKind.UNDO]
-    assert class_button(test, "red") == f"plain-{first}-1"
+    assert class_button(test, "red") == f"plain-tiny-{first}-1"
 
 
 def test_plain_skip_and_flag_keep_their_reason_and_note(project: Project) -> None:
     test = open_label(plain=True)
     first, second = (item.image_id for item in project.store.queue.items()[:2])
-    test.selectbox(key="plain-reason").set_value("bad image").run()
+    test.selectbox(key=f"plain-tiny-{first}-reason").set_value("bad image").run()
 
-    press(test, "plain-skip")
-    test.text_input(key=f"plain-note-{second}").set_value("two *animals*?").run()
-    press(test, "plain-flag")
+    press(test, f"plain-tiny-{first}-skip")
+    test.text_input(key=f"plain-tiny-{second}-note").set_value("two *animals*?").run()
+    press(test, f"plain-tiny-{second}-flag")
 
     stored = [s.answer for s in project.store.answers.all()]
     assert [(a.kind, a.image_id) for a in stored] == [(AnswerKind.SKIP, first), (AnswerKind.FLAG, second)]

@@ -57,8 +57,8 @@ def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> N
     shown = open_page("training")
 
     assert charts(shown) == 4  # the live figure twice, one behind the other, and two of the rounds before
-    assert shown.button(key="cancel").label == "Cancel this round"
-    assert shown.button(key="train-now").disabled
+    assert shown.button(key=f"cancel-made-up-{round_id}").label == "Cancel this round"
+    assert shown.button(key="train-now-made-up").disabled
     assert f"Round {round_id} is training" in shown.get("progress")[-1].proto.text
 
 
@@ -116,7 +116,7 @@ def test_an_image_is_found_by_its_file_name(quiet: Studio) -> None:
     made_up(quiet)
     shown = open_page("dynamics")
 
-    shown.text_input(key="find").input("digit 000011").run()
+    shown.text_input(key="find-made-up").input("digit 000011").run()
 
     assert not shown.exception
     assert "**Image 12**" in texts(shown)
@@ -129,8 +129,9 @@ def test_a_label_can_be_changed_from_the_life_of_its_image(quiet: Studio) -> Non
     shown = open_page("dynamics", image="7")
     other = next(record.id for record in project.store.classes.all() if record.id != before.answer.class_id)
 
-    shown.selectbox(key="relabel-7").select(other).run()
-    shown.button(key="relabel-save-7").click().run()
+    key = f"relabel-made-up-7-{before.seq}"
+    shown.selectbox(key=key).select(other).run()
+    shown.button(key=f"{key}-save").click().run()
 
     after = project.store.answers.current(7)
     assert after is not None

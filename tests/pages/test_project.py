@@ -170,7 +170,7 @@ def test_the_model_of_a_kept_round_can_be_downloaded_in_each_format(studio: Stud
     project.store.rounds.set_checkpoint(1, "round-0001.safetensors")
     shown = page()
 
-    assert shown.selectbox(key="model-round").options == ["Round 1: 6 labels"]
+    assert shown.selectbox(key="model-round-tiny").options == ["Round 1: 6 labels"]
     names = [button.proto.label for button in shown.get("download_button")]
     assert names[-3:] == ["Download as ONNX", "Download as PyTorch", "Download as safetensors"]
 

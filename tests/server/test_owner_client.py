@@ -23,7 +23,7 @@ from tidal_core.errors import ProjectInUse, TidalError
 from tidal_core.ownership import Owner
 from tidal_core.projects import Project, open_project
 from tidal_core.rounds.queue_plan import fill_queue
-from tidal_core.server.owner_client import copied, reading
+from tidal_core.server.owner_client import ask_status, copied, reading
 from tidal_core.server.studio import DEMO, make_demo
 
 HOLDER = """
@@ -281,3 +281,15 @@ def test_the_real_studio_announces_itself_and_takes_it_back(tmp_path: Path, monk
         assert f"at {server.url}, since" in told.stdout, told.stderr
     assert ownership.announced(folder) is None
     open_project(DEMO).close()
+
+
+@pytest.mark.parametrize(
+    ("address", "token"),
+    [
+        ("http://[::1", "t"), ("http://127.0.0.1:port", "t"), ("http://127.0.0.1:1/a b", "t"), ("rubbish", "t"),
+        ("http://127.0.0.1:1", "a\nb"), ("http://127.0.0.1:1", "\u20ac"),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_of_a_studio_is_one_that_does_not_answer(address: str, token: str) -> None:
+    with pytest.raises(ProjectInUse, match="which does not answer at"):
+        ask_status("tiny", Owner.of(7, address, token))

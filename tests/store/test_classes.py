@@ -1,16 +1,23 @@
 """Classes: names and keys that may be, and what holds when several threads change them at once."""
 
+import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.store.samples import image, label
 from tidal_core.errors import InputError, NotFound
 from tidal_core.images.importers.base import FoundClass, FoundImage
 from tidal_core.images.labels import LabelBook
+from tidal_core.records import Split
 from tidal_core.store import Store
+from tidal_core.store.classes import RESERVED_KEYS, Classes, checked_name
 from tidal_core.store.database import Database
 from tidal_core.store.migrations import MIGRATIONS
 
@@ -48,7 +55,23 @@ def test_a_name_in_use_is_returned_and_not_added_again(store: Store) -> None:
     assert names(store) == ["cat", "dog", "owl", "crow"]
 
 
-@pytest.mark.parametrize("name", ["", "  ", "\n\t", "x" * 5_000, "bell\a", "nul\0", "half \ud800"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "  ",
+        "\n\t",
+        "x" * 5_000,
+        "bell\a",
+        "nul\0",
+        "half \ud800",
+        "\u200b",
+        "\u200d",
+        "cat\u202e",
+        "c\u00adat",
+        "\u0301",
+    ],
+)
 def test_a_name_that_cannot_be_one_is_refused_everywhere_and_nothing_is_kept(store: Store, name: str) -> None:
     with pytest.raises(InputError, match="class name") as added:
         store.classes.add(["crow", name])
@@ -93,7 +116,9 @@ def test_a_taken_key_is_refused_and_none_is_allowed(store: Store) -> None:
     assert store.classes.change(1, key="").key == ""
 
 
-@pytest.mark.parametrize("values", [{"colour": "red"}, {"colour": "#12345"}, {"position": -1}, {"position": "1"}])
+@pytest.mark.parametrize(
+    "values", [{"colour": "red"}, {"colour": "#12345"}, {"position": -1}, {"position": "1"}, {"position": 2**40}]
+)
 def test_a_colour_or_position_that_cannot_be_one_is_refused(store: Store, values: dict[str, object]) -> None:
     with pytest.raises(InputError, match="cannot be used"):
         store.classes.change(1, **values)
@@ -228,3 +253,134 @@ def test_a_file_with_an_id_twice_is_mended_when_it_is_opened(tmp_path: Path) -> 
         assert (store.classes.get(1).name, store.classes.get(2).name) == ("cat", "dog")
     with Store(path) as again:
         assert again.classes.all(include_retired=True) == records
+
+
+def test_a_name_is_the_same_however_its_accents_are_written(store: Store) -> None:
+    (composed,) = store.classes.add(["caf\u00e9"])
+    assert store.classes.add(["cafe\u0301"]) == [composed]
+    assert store.classes.add(["\U0001f469\u200d\U0001f33e", "\u2665\ufe0f"])[0].name == "\U0001f469\u200d\U0001f33e"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda classes: classes.change(2, key="x"),
+        lambda classes: classes.change(3, name="tawny owl"),
+        lambda classes: classes.retire(2),
+        lambda classes: classes.retire(3),
+        lambda classes: classes.merge(1, into=2),
+        lambda classes: classes.merge(1, into=3),
+    ],
+)  # fmt: skip
+def test_a_class_out_of_use_is_changed_no_more(store: Store, ask: Callable[[object], object]) -> None:
+    store.classes.retire(2)
+    store.classes.merge(3, into=1)
+    before = store.classes.all(include_retired=True)
+    with pytest.raises(InputError, match=r"(no longer in use|merged)"):
+        ask(store.classes)
+    assert store.classes.all(include_retired=True) == before
+
+
+def test_the_last_class_stays_in_use(store: Store) -> None:
+    store.classes.retire(2)
+    store.classes.merge(3, into=1)
+    with pytest.raises(InputError, match="'cat' is the last one in use and stays"):
+        store.classes.retire(1)
+    assert names(store) == ["cat"]
+
+
+def test_a_class_is_named_once_in_an_order_and_keeps_its_place_when_it_is_out_of_use(store: Store) -> None:
+    with pytest.raises(InputError, match="'dog' is named twice"):
+        store.classes.arrange([2, 1, 2])
+    store.classes.merge(2, into=1)
+    store.classes.arrange([3, 2, 1])
+    assert [(record.id, record.position) for record in store.classes.all(include_retired=True)] == [
+        (3, 0), (2, 1), (1, 2),
+    ]  # fmt: skip
+
+
+def test_a_label_of_a_class_that_went_out_of_use_with_another_is_refused(store: Store) -> None:
+    store.classes.merge(1, into=2)
+    store.classes.retire(2)
+    (outcome,) = store.answers.record([label("e1", 1, class_id=1)])
+    assert outcome.refused == "The class 'dog' is no longer in use; choose another one."
+
+
+def test_test_images_of_a_merged_class_are_of_the_one_it_was_merged_into(store: Store) -> None:
+    store.images.add([image(11, known=1, split=Split.TEST), image(12, known=2, split=Split.TEST)])
+    store.classes.merge(1, into=3)
+    assert [part.tolist() for part in store.images.test_set()] == [[11, 12], [3, 2]]
+
+
+def test_an_edit_of_what_others_have_changed_is_refused(store: Store) -> None:
+    cat, dog, _ = store.classes.all()
+    store.classes.change(1, name="lion", shown=cat)
+    with pytest.raises(InputError, match="name of the class 'cat' was changed from 'cat' to 'lion' meanwhile"):
+        store.classes.change(1, name="tiger", shown=cat)
+    with pytest.raises(InputError, match="meanwhile"):
+        store.classes.merge(2, into=1, shown=(dog, cat))
+    assert store.classes.change(1, key="x", shown=cat).key == "x", "the key is as it was shown"
+
+
+NAMES = st.sampled_from(["cat", "dog", "owl", "Cat", " dog ", "crow", "", "\u200b", "x" * 201]) | st.text(max_size=3)
+KEYS = st.sampled_from(["a", "A", "/", "ab", "u", "1", "", None]) | st.text(max_size=2)
+IDS = st.integers(0, 7)
+EDITS = st.one_of(
+    st.builds(lambda names: lambda classes: classes.add(names), st.lists(NAMES, max_size=3)),
+    st.builds(lambda i, name: lambda classes: classes.change(i, name=name), IDS, NAMES),
+    st.builds(lambda i, key: lambda classes: classes.change(i, key=key), IDS, KEYS),
+    st.builds(lambda i, j: lambda classes: classes.merge(i, into=j), IDS, IDS),
+    st.builds(lambda i: lambda classes: classes.retire(i), IDS),
+    st.builds(lambda ids: lambda classes: classes.arrange(ids), st.lists(IDS, max_size=4)),
+)
+
+
+def check_laws(store: Store) -> None:
+    """What holds of the classes whatever was done to them, by one or by many at once."""
+    records = store.classes.all(include_retired=True)
+    in_use = store.classes.all()
+    by_id = {record.id: record for record in records}
+    assert len(by_id) == len(records)
+    assert len({record.name for record in in_use}) == len(in_use) >= 1
+    keys = [record.key for record in in_use if record.key]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 1 and key in "0123456789abcdefghijklmnopqrstuvwxyz" for key in keys)
+    assert not set(keys) & RESERVED_KEYS
+    assert len({record.position for record in records}) == len(records)
+    for record in records:
+        assert checked_name(record.name) == record.name
+        if record.merged_into is not None:
+            assert by_id[record.merged_into].merged_into is None, "never a chain"
+
+
+def done(edit: Callable[[Classes], object], store: Store) -> None:
+    """Do it, or be refused in words."""
+    with suppress(InputError, NotFound):
+        edit(store.classes)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=st.lists(EDITS, max_size=25))
+def test_whatever_is_done_to_classes_leaves_them_whole(store: Store, edits: list[Callable[[Classes], object]]) -> None:
+    for edit in edits:  # on what the example before has left
+        done(edit, store)
+        check_laws(store)
+
+
+def test_whatever_many_do_at_once_leaves_classes_whole(store: Store) -> None:
+    def many(seed: int) -> None:
+        rng = random.Random(seed)
+        for number in range(40):
+            one, other, third = (rng.randrange(1, 12) for _ in range(3))
+            edits: list[Callable[[Classes], object]] = [
+                partial(Classes.add, names=[f"{seed} {number}", f"both {number}"]),
+                partial(Classes.change, class_id=one, name=f"both {number}"),
+                partial(Classes.change, class_id=one, key=rng.choice("abcxyz")),
+                partial(Classes.merge, class_id=one, into=other),
+                partial(Classes.retire, class_id=third),
+                partial(Classes.arrange, class_ids=[one, other, third]),
+            ]
+            done(rng.choice(edits), store)
+
+    assert at_once(*(lambda seed=seed: many(seed) for seed in range(4))) == []
+    check_laws(store)

@@ -57,9 +57,23 @@ def stop(folder: Path) -> bool:
     owner = ownership.owner_of(folder)
     if owner in (None, ownership.UNKNOWN):
         return False
-    with suppress(psutil.NoSuchProcess):
+    try:
         process = psutil.Process(owner)
-        for member in [*process.children(recursive=True), process]:
-            with suppress(psutil.NoSuchProcess):
-                member.terminate()
+        if not _has_open(process, folder / ownership.LOCK):
+            return False
+        members = [*process.children(recursive=True), process]
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:  # of another user
+        return False
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.terminate()
     return True
+
+
+def _has_open(process: psutil.Process, file: Path) -> bool:
+    """Whether it is the process that the record means, and not another one of the same number."""
+    if sys.platform == "win32":  # no list of open files without rights of an administrator
+        return True
+    return any(Path(opened.path) == file.resolve() for opened in process.open_files())

@@ -16,7 +16,7 @@ from tidal_core.experiments.files import Experiment, read
 from tidal_core.experiments.frozen import Say, compute_features
 from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.runs import Run, execute
-from tidal_core.ownership import owner_of, owning
+from tidal_core.ownership import UNKNOWN, owner_of, owning
 
 _LOOK_SECONDS = 0.2  # between two looks at whether the process that it works for is still there
 
@@ -77,7 +77,7 @@ def _play_for(owner: int, experiment: Experiment, run: Run, say: Say) -> str:
 
     def forsaken() -> bool:
         nonlocal ended  # kept: another process that looks at the same moment holds the lock itself for an instant
-        ended = ended or owner_of(experiment.folder) != owner
+        ended = ended or owner_of(experiment.folder) not in (owner, UNKNOWN)  # a damaged record takes it from nobody
         return ended
 
     return _execute(run, say, forsaken)

@@ -15,7 +15,7 @@ from tidal_core.images.importers.folder import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
-from tidal_core.store.classes import checked_name
+from tidal_core.store.classes import checked_name, plain_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -47,17 +47,17 @@ class LabelBook:
         for source_class in classes:
             self._expected.add(source_class.name)
             try:
-                plain_name = checked_name(source_class.name)
+                class_name = checked_name(source_class.name)
             except InputError:
                 continue  # remarked on below
-            if plain_name.casefold() not in taken:
-                taken.add(plain_name.casefold())
-                new.append(plain_name)
+            if class_name.casefold() not in taken:
+                taken.add(class_name.casefold())
+                new.append(class_name)
         if new:  # in one transaction: there are data sets with ten thousand
             self._store.classes.add(new)
         by_name = {record.name: record for record in self._store.classes.all()}
         for source_class in classes:
-            record = by_name.get(" ".join(source_class.name.split()))
+            record = by_name.get(plain_name(source_class.name))
             if record is not None:
                 self._class_ids[source_class.name] = record.id
             class_id = self._resolve(source_class.name)  # those that are alike, out of use or no names are remarked on
@@ -138,17 +138,17 @@ class LabelBook:
         """The class of a name, made if need be; None when it cannot be one."""
         if name in self._class_ids:
             return self._class_ids[name]
-        plain_name = " ".join(name.split())
+        class_name = plain_name(name)
         records = self._store.classes.all(include_retired=True)
-        same = [record for record in records if record.name == plain_name]
-        alike = same or [record for record in records if record.name.casefold() == plain_name.casefold()]
+        same = [record for record in records if record.name == class_name]
+        alike = same or [record for record in records if record.name.casefold() == class_name.casefold()]
         class_id: int | None
         if not alike:
-            class_id = self._make(plain_name)
+            class_id = self._make(class_name)
         elif alike[0].retired_at is not None:
             self.remarks.append(
                 ImportProblem(
-                    f"class {plain_name}",
+                    f"class {class_name}",
                     "the class is no longer in use; its labels were left out",
                     "give these images another label in the source and import again",
                 )
@@ -157,7 +157,7 @@ class LabelBook:
         else:
             class_id = alike[0].merged_into or alike[0].id
             if not same:
-                self.remarks.append(ImportProblem(f"class {plain_name}", f"was taken as the class {alike[0].name!r}"))
+                self.remarks.append(ImportProblem(f"class {class_name}", f"was taken as the class {alike[0].name!r}"))
         self._class_ids[name] = class_id
         return class_id
 

@@ -20,7 +20,7 @@ from tidal_core.rounds.due import round_due
 from tidal_core.store.answers import Outcome
 
 LEASE_SECONDS = 30.0  # a tab that is alive renews within two
-LOW = 40  # images in the queue: with fewer, it is topped up
+LOW = 40  # images in the queue that no tab holds: with fewer, it is topped up
 HISTORY_AT_MOST = 200
 
 
@@ -62,6 +62,7 @@ class Desk:
         self.project = project
         self._store = project.store
         self._lock = threading.Lock()
+        self._serving = threading.Lock()  # held while it is decided who gets an image: by the queue or on a sheet
         self._sheets = SheetLeases(LEASE_SECONDS)
         self._counts: tuple[tuple[object, ...], Counts] | None = None
         # Leases in the file are of an earlier process: tabs that are still open take theirs up again (``renew``).
@@ -82,14 +83,15 @@ class Desk:
         """The next n images for a tab beyond those it ``held``s; ``fresh`` gives up the rest of what it had."""
         held = set(held)
         if fresh:
-            self._store.queue.release(tab)
+            self._store.queue.release(tab, keep=held)  # among them the one on its screen
         self._top_up()
-        items = self._store.queue.lease(tab, n, LEASE_SECONDS, held | self._sheets.of_others(tab))
+        with self._serving:
+            items = self._store.queue.lease(tab, n, LEASE_SECONDS, held | self._sheets.of_others(tab))
         return self._asked(items)
 
     def _top_up(self) -> None:
         with self._lock:
-            if self._store.queue.count() < LOW:
+            if self._store.queue.free() < LOW:
                 queue_plan.fill_queue(self.project)
 
     def _asked(self, items: Sequence[QueueItem]) -> list[Asked]:
@@ -105,10 +107,17 @@ class Desk:
         round_id = self._store.scores.latest_round()
         return {} if round_id is None else self._store.scores.guesses(round_id, image_ids)
 
-    def renew(self, tab: str, held: Iterable[int]) -> None:
-        """A tab is alive: what it holds stays its own, also what an earlier process had given it."""
-        self._store.queue.hold(tab, held, LEASE_SECONDS)
-        self._sheets.renew(tab)
+    def renew(self, tab: str, held: Iterable[int]) -> set[int]:
+        """A tab is alive: what it holds stays its own, also what an earlier process had given it.
+
+        Returns what it holds no more, because others got it while the tab was silent.
+        """
+        held = list(held)
+        with self._serving:
+            sheets = self._sheets.of_others(tab)
+            self._store.queue.hold(tab, [image_id for image_id in held if image_id not in sheets], LEASE_SECONDS)
+            self._sheets.renew(tab)
+            return self._store.queue.held_by_others(tab, held) | (sheets & set(held))
 
     def release(self, tab: str) -> None:
         """A tab was closed: others may have what it held."""
@@ -176,8 +185,11 @@ class Desk:
             )
         n = min(n, SHEET_AT_MOST)
         class_id = surest_class(by_class, n, after)
-        p_by_image = dict(by_class[class_id][:n])
-        self._sheets.take(tab, p_by_image)
+        with self._serving:  # others may have got some of them since they were looked up
+            most_certain = dict(by_class[class_id][: 2 * n])
+            gone = self._sheets.of_others(tab) | store.queue.held_by_others(tab, most_certain)
+            p_by_image = dict([(image_id, p) for image_id, p in most_certain.items() if image_id not in gone][:n])
+            self._sheets.take(tab, p_by_image)
         images = store.images.many(p_by_image)
         return Sheet(class_id, [(image, p_by_image[image.id]) for image in images], round_id)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from tidal_core.config import ProjectSettings
 from tidal_core.engine.speed_trial import SURE, WAYS, Speeds, quick_speeds, way_name
-from tidal_core.errors import Stopped
+from tidal_core.errors import InputError, Stopped
 from tidal_core.projects import Project
 
 logger = logging.getLogger(__name__)
@@ -63,4 +64,5 @@ def _keep(project: Project, before: ProjectSettings, speeds: Speeds | None = Non
             project.store.log.add(
                 f"Rounds compute in {best}: on {device} {speeds.times(best, current):.1f} times as fast as {current}."
             )
-    project.store.settings.save(chosen)
+    with suppress(InputError):  # a person chooses at this very moment: the next round looks again
+        project.store.settings.save(chosen, shown=now)

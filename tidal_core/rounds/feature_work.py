@@ -122,7 +122,10 @@ class FeatureWork:
         settings = project.settings
         if settings.backbone == DEFAULT:
             return False
-        project.store.settings.save(dataclasses.replace(settings, backbone=DEFAULT))
+        try:
+            project.store.settings.save(dataclasses.replace(settings, backbone=DEFAULT), shown=settings)
+        except InputError:  # a person has chosen another one meanwhile: that is tried
+            return True
         project.store.log.add(
             f"{settings.backbone} cannot be used, so the project goes on with {DEFAULT}: {error}", level="warning"
         )

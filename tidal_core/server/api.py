@@ -204,9 +204,8 @@ def _answers(call: Call) -> Response:
 
 def _status(call: Call) -> Response:
     body = wire.read(call.body, wire.StatusBody)
-    if body.tab is not None:
-        call.desk.renew(body.tab, body.held or ())
-    return JSONResponse(_state(call))
+    lost = call.desk.renew(body.tab, body.held or ()) if body.tab is not None else set()
+    return JSONResponse({**_state(call), "lost": sorted(lost)})
 
 
 def _state(call: Call) -> dict[str, Any]:

@@ -150,14 +150,16 @@ def _receive(answer: http.client.HTTPResponse, slug: str, owner: Owner, target: 
 
 def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
     """Ask the owner; the answer with status 200. No proxy is ever in between."""
-    address = urlsplit(owner.address)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=ANSWER_SECONDS)
+    connection: http.client.HTTPConnection | None = None
     try:
+        address = urlsplit(owner.address)
+        connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=ANSWER_SECONDS)
         headers = {TOKEN_HEADER: owner.token, "Host": f"localhost:{address.port}", "Connection": "close"}
         connection.request("POST", f"{address.path}/api/p/{slug}/owner/{what}", headers=headers)
         answer = connection.getresponse()
-    except (OSError, http.client.HTTPException) as error:
-        connection.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a damaged address or token
+        if connection is not None:
+            connection.close()
         raise ProjectInUse(
             f"The project {slug!r} is open in process {owner.pid}, which does not answer at {owner.address} "
             f"({str(error) or type(error).__name__}). Try again in a moment, or stop that studio "

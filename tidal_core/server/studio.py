@@ -22,6 +22,7 @@ from tidal_core.projects import Project
 from tidal_core.rounds.due import check_training, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
+from tidal_core.store.settings import with_changes
 
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
@@ -161,14 +162,20 @@ class Studio:
         job = self._jobs.get(project.slug)
         return job if job is not None and job.running else None
 
-    def change_settings(self, project: Project, settings: ProjectSettings) -> bool:
+    def change_settings(
+        self, project: Project, settings: ProjectSettings, *, shown: ProjectSettings | None = None
+    ) -> bool:
         """Keep a project's settings; where they ask for other pixels, fill its cache anew in the background.
 
-        Returns whether that began. Raises InputError, with nothing kept, when an import into the project is in the way.
+        With ``shown``, the settings that they were made of, only what differs is kept. Returns whether a filling began.
+        Raises InputError, with nothing kept, when others have changed the same settings since they were shown, or an
+        import into the project is in the way.
         """
         with self._lock:
-            check_training(settings)
             before, job = project.settings, self._running_job(project)
+            if shown is not None:
+                settings = with_changes(before, shown, settings)
+            check_training(settings)
             other_pixels = (before.pixels, before.pixel_cache_gb) != (settings.pixels, settings.pixel_cache_gb)
             if other_pixels and job is not None and not (job.can_begin_anew and job.stop()):
                 raise InputError(
@@ -176,7 +183,7 @@ class Studio:
                     "when it has ended, or cancel it on the Project page."
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
-            project.store.settings.save(settings)
+            project.store.settings.save(settings, shown=before)
             self.worker.wake()
             refill = other_pixels or (job is None and needs_refill(project))
             if refill and project.store.images.count():

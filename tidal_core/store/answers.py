@@ -141,7 +141,12 @@ class Answers:
         if not first_row(cursor, "SELECT 1 FROM images WHERE id = ?", [answer.image_id]):
             return f"There is no image {answer.image_id} in this project; reload the page."
         if answer.kind is AnswerKind.LABEL:
-            row = first_row(cursor, "SELECT name, retired_at FROM classes WHERE id = ?", [answer.class_id])
+            row = first_row(
+                cursor,
+                "SELECT t.name, t.retired_at FROM classes c JOIN classes t ON t.id = coalesce(c.merged_into, c.id) "
+                "WHERE c.id = ?",
+                [answer.class_id],
+            )
             if row is None:
                 return f"There is no class {answer.class_id} in this project; reload the page."
             if row[1] is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -29,18 +29,27 @@ PALETTE = (
 LONGEST_NAME = 200  # characters
 RESERVED_KEYS = frozenset("usfwg")  # what the labelling page uses itself: undo, skip, flag, why, grid
 
+LARGEST_POSITION = 1_000_000
+_JOINERS = "\u200c\u200d"  # invisible letters that words of some languages, and some emoji, are written with
+
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _KEY = re.compile(r"[0-9a-z]")
 
 
+def plain_name(name: str) -> str:
+    """A name as it is kept and compared: with single spaces, and letters with accents as one letter each."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
 def checked_name(name: object) -> str:
-    """A class's name as it is kept: blanks and line ends become single spaces. Raises InputError for what is none."""
-    clean = " ".join(name.split()) if isinstance(name, str) else ""
+    """A class's name as ``plain_name`` writes it. Raises InputError for what is none."""
+    clean = plain_name(name) if isinstance(name, str) else ""
     if not 0 < len(clean) <= LONGEST_NAME:
         shown = repr(str(name)[:40]) + (f" ... of {len(clean):,} characters" if len(clean) > LONGEST_NAME else "")
         raise InputError(f"The class name {shown} cannot be used: type 1 to {LONGEST_NAME} characters.")
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in clean):
-        raise InputError(f"The class name {clean!r} contains invisible or broken characters; type it again.")
+    kinds = {letter: unicodedata.category(letter) for letter in clean if letter not in _JOINERS}
+    if {"Cc", "Cf", "Cs"} & set(kinds.values()) or not any(kind[0] in "LNPS" for kind in kinds.values()):
+        raise InputError(f"The class name {clean[:40]!a} contains invisible or broken characters; type it again.")
     return clean
 
 
@@ -90,6 +99,20 @@ def _class_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
     return record
 
 
+def _is_in_use(record: ClassRecord) -> bool:
+    return record.merged_into is None and record.retired_at is None
+
+
+def _in_use_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
+    record = _class_in(known, class_id)
+    if record.merged_into is not None:
+        target = _class_in(known, record.merged_into).name
+        raise InputError(f"The class {record.name!r} was merged into {target!r}; reload the page and change that one.")
+    if record.retired_at is not None:
+        raise InputError(f"The class {record.name!r} is no longer in use; reload the page and choose another one.")
+    return record
+
+
 def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | None = None) -> None:
     """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
     same = [record for record in others if record.name == name]
@@ -98,6 +121,17 @@ def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | N
     target = next((record.merged_into for record in same if record.merged_into not in (None, own_id)), None)
     if target is not None:
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
+
+
+def _refuse_changed(now: ClassRecord, shown: ClassRecord, columns: Iterable[str]) -> None:
+    """An edit is of what was on screen: refused where another tab has changed that meanwhile."""
+    for column in columns:
+        before, after = getattr(shown, column), getattr(now, column)
+        if before != after:
+            raise InputError(
+                f"The {column} of the class {shown.name!r} was changed from {before!r} to {after!r} meanwhile, perhaps "
+                "in another tab. Nothing was changed now: look at the classes as they are, and do it again."
+            )
 
 
 class Classes:
@@ -145,8 +179,11 @@ class Classes:
                 )
         return [by_name[name] for name in cleaned]
 
-    def change(self, class_id: int, **values: Any) -> ClassRecord:
+    def change(self, class_id: int, *, shown: ClassRecord | None = None, **values: Any) -> ClassRecord:
         """Change name, key, colour or position of a class.
+
+        With ``shown``, the class as it was when somebody decided that, InputError too if what is to be changed has
+        been changed since.
 
         Raises NotFound for an unknown class, InputError for a value that cannot be used and for a name or key that is
         taken.
@@ -160,13 +197,20 @@ class Classes:
             values["key"] = checked_key(values["key"])
         if "colour" in values and not _COLOUR.fullmatch(str(values["colour"])):
             raise InputError(f"The colour {str(values['colour'])[:20]!r} cannot be used: type it as #rrggbb.")
-        if "position" in values and (type(values["position"]) is not int or values["position"] < 0):
-            raise InputError(f"The position {values['position']!r} cannot be used: give a whole number from 0.")
+        if "position" in values:
+            position = values["position"]
+            if type(position) is not int or not 0 <= position <= LARGEST_POSITION:
+                raise InputError(
+                    f"The position {str(position)[:20]!r} cannot be used: give a whole number from 0 to "
+                    f"{LARGEST_POSITION:,}."
+                )
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
-            _class_in(known, class_id)
+            now = _in_use_in(known, class_id)
+            if shown is not None:
+                _refuse_changed(now, shown, values)
             others = [record for record in known if record.id != class_id]
-            in_use = [record for record in others if record.merged_into is None and record.retired_at is None]
+            in_use = [record for record in others if _is_in_use(record)]
             if "name" in values:
                 if values["name"] in {record.name for record in in_use}:
                     raise InputError(f"There is already a class {values['name']!r}; merge the two classes instead.")
@@ -181,15 +225,20 @@ class Classes:
     def arrange(self, class_ids: Sequence[int]) -> None:
         """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them.
 
-        Raises NotFound for an unknown class.
+        One that is out of use by now stays where it was. Raises NotFound for an unknown class, InputError for one that
+        is named twice.
         """
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
-            records = [_class_in(known, class_id) for class_id in class_ids]
+            asked = [_class_in(known, class_id) for class_id in class_ids]
+            if len({record.id for record in asked}) < len(asked):
+                twice = next(record for record in asked if asked.count(record) > 1)
+                raise InputError(f"The class {twice.name!r} is named twice in the new order; name each class once.")
+            records = [record for record in asked if _is_in_use(record)]
             positions = sorted(record.position for record in records)
             if [record.position for record in records] == positions:
                 return
-            moving = set(class_ids)
+            moving = {record.id for record in records}
             taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
             for record, position in zip(records, positions, strict=True):
                 key = _key_at(record.name, position, taken)
@@ -199,20 +248,24 @@ class Classes:
                     [position, key, PALETTE[position % len(PALETTE)], record.id],
                 )
 
-    def merge(self, class_id: int, into: int) -> None:
+    def merge(self, class_id: int, into: int, *, shown: Sequence[ClassRecord] = ()) -> None:
         """From now on every answer of a class counts as one of another; nothing is rewritten.
+
+        With ``shown``, both as they were when somebody decided that, InputError too if one has another name since.
 
         Raises NotFound for an unknown class, InputError for a class that is merged already or a target out of use: of
         two merges that come at once, one into the other and back, the second is refused.
         """
-        if class_id == into:
-            raise InputError("A class cannot be merged into itself; choose another one.")
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             source, target = _class_in(known, class_id), _class_in(known, into)
+            if source.id == target.id:
+                raise InputError(f"The class {source.name!r} cannot be merged into itself; choose another one.")
+            for record in shown:
+                _refuse_changed(_class_in(known, record.id), record, ("name",))
             if source.merged_into is not None:
                 raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
-            if target.merged_into is not None or target.retired_at is not None:
+            if not _is_in_use(target):
                 raise InputError(
                     f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
                 )
@@ -221,7 +274,16 @@ class Classes:
             )
 
     def retire(self, class_id: int) -> None:
-        """Offer a class no longer; its labels stay on record and are trained on no more. Raises NotFound."""
+        """Offer a class no longer; its labels stay on record and are trained on no more.
+
+        Raises NotFound for an unknown class, InputError for one that is out of use already and for the last in use.
+        """
         with self._db.write() as cursor:
-            _class_in(classes_in(cursor, include_retired=True), class_id)
+            known = classes_in(cursor, include_retired=True)
+            record = _in_use_in(known, class_id)
+            if not any(_is_in_use(other) for other in known if other.id != class_id):
+                raise InputError(
+                    f"The class {record.name!r} is the last one in use and stays; add another class before, or give "
+                    "this one another name."
+                )
             cursor.execute("UPDATE classes SET retired_at = ? WHERE id = ?", [utc_now(), class_id])

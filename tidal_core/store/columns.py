@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -16,6 +17,17 @@ from tidal_core.records import Float32, Int64
 def utc_now() -> datetime:
     """Now as naive UTC, the only kind of time stamp in the store."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+_STARTED, _STARTED_AT = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
+
+
+def steady_utc_now() -> datetime:
+    """As ``utc_now`` when this process began, and as much later as has passed since, whoever sets the clock.
+
+    For leases, which begin and end in one process: a step of the clock neither ends nor prolongs them.
+    """
+    return _STARTED + timedelta(seconds=time.monotonic() - _STARTED_AT)
 
 
 def first_row(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:

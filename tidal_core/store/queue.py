@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from tidal_core.records import Purpose, QueueItem
-from tidal_core.store.columns import first_row, insert, utc_now
+from tidal_core.store.columns import first_row, insert
+from tidal_core.store.columns import steady_utc_now as utc_now
 from tidal_core.store.database import Database
 
-# A lease that ends later than this was made before the clock was moved back: it must not hold an image for hours.
+# A lease that ends later than this is of another process and clock: it must not hold an image for hours.
 _NO_LEASE_IS_LONGER = timedelta(minutes=10)
 
+SILENT_SECONDS = 6.0  # a tab that is alive renews its leases every two
 _COLUMNS = "position, image_id, purpose, score, round_id, holder, lease_until"
 
 
@@ -30,13 +33,29 @@ class Queue:
         self._db = database
 
     def replace(self, items: Sequence[QueueItem]) -> None:
-        """Put a new ranking in place of the old one, in one transaction; leases of the old one end.
+        """Put a new ranking in place of the old one, in one transaction; what a tab holds stays its own.
 
-        Images that were answered while the ranking was made are left out.
+        Images that were answered while the ranking was made are left out. One that a tab holds and that the ranking
+        does not name waits behind all others, until its tab has answered it or given it back.
         """
+        now = utc_now()
         with self._db.write() as cursor:
+            held = cursor.execute(
+                f"SELECT {_COLUMNS} FROM queue WHERE holder IS NOT NULL AND lease_until BETWEEN ? AND ? "
+                "ORDER BY position",
+                [now, now + _NO_LEASE_IS_LONGER],
+            ).fetchall()
+            ranked = {item.image_id for item in items}
+            behind = 1 + max((item.position for item in items), default=-1)
+            left = [_item(row) for row in held if row[1] not in ranked]
             cursor.execute("DELETE FROM queue")
-            self._insert(cursor, items)
+            self._insert(cursor, [*items, *(replace(item, position=behind + place) for place, item in enumerate(left))])
+            for holder in {row[5] for row in held}:
+                own = [row for row in held if row[5] == holder]
+                cursor.execute(
+                    "UPDATE queue SET holder = ?, lease_until = ? WHERE image_id IN (SELECT unnest(?::INTEGER[]))",
+                    [holder, max(row[6] for row in own), [row[1] for row in own]],
+                )
             cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
 
     def append(self, items: Sequence[QueueItem]) -> None:
@@ -83,22 +102,29 @@ class Queue:
             )
 
     def lease(self, holder: str, n: int, seconds: float = 60.0, exclude: Iterable[int] = ()) -> list[QueueItem]:
-        """The first n images that nobody else holds, held by ``holder`` from now on.
+        """The first n images that nobody else holds, held by ``holder`` for ``seconds`` from now on.
 
         Images that the holder already has count among the n and keep their order; ``exclude`` names images that the
-        holder has answered or is about to answer.
+        holder has answered or is about to answer. Where nothing is left, what silent tabs hold is: those that have
+        not renewed their leases for ``SILENT_SECONDS``.
         """
         now = utc_now()
+        without = [int(image_id) for image_id in exclude]
         with self._db.write() as cursor:
-            rows = cursor.execute(
-                f"""
-                SELECT {_COLUMNS} FROM queue
-                WHERE (holder IS NULL OR holder = ? OR lease_until < ? OR lease_until > ?)
-                  AND image_id NOT IN (SELECT unnest(?::INTEGER[]))
-                ORDER BY position LIMIT ?
-                """,
-                [holder, now, now + _NO_LEASE_IS_LONGER, [int(i) for i in exclude], n],
-            ).fetchall()
+            rows: list[tuple[Any, ...]] = []
+            for ends_before in (now, now + timedelta(seconds=seconds - SILENT_SECONDS)):
+                rows = (
+                    rows
+                    or cursor.execute(
+                        f"""
+                    SELECT {_COLUMNS} FROM queue
+                    WHERE (holder IS NULL OR holder = ? OR lease_until < ? OR lease_until > ?)
+                      AND image_id NOT IN (SELECT unnest(?::INTEGER[]))
+                    ORDER BY position LIMIT ?
+                    """,
+                        [holder, ends_before, now + _NO_LEASE_IS_LONGER, without, n],
+                    ).fetchall()
+                )
             until = now + timedelta(seconds=seconds)
             if rows:
                 cursor.execute(
@@ -120,10 +146,26 @@ class Queue:
                 [holder, now + timedelta(seconds=seconds), holder, [int(i) for i in image_ids], now],
             )
 
-    def release(self, holder: str) -> None:
-        """Give back what a tab has: it was closed."""
+    def held_by_others(self, holder: str, image_ids: Iterable[int]) -> set[int]:
+        """Those of ``image_ids`` that another tab holds now."""
+        now = utc_now()
+        rows = self._db.rows(
+            """
+            SELECT image_id FROM queue WHERE image_id IN (SELECT unnest(?::INTEGER[]))
+                AND holder IS NOT NULL AND holder <> ? AND lease_until BETWEEN ? AND ?
+            """,
+            [[int(image_id) for image_id in image_ids], holder, now, now + _NO_LEASE_IS_LONGER],
+        )
+        return {image_id for (image_id,) in rows}
+
+    def release(self, holder: str, keep: Iterable[int] = ()) -> None:
+        """Give back what a tab has, but for the images that it keeps: it was closed, or fetches a new ranking."""
         with self._db.write() as cursor:
-            cursor.execute("UPDATE queue SET holder = NULL, lease_until = NULL WHERE holder = ?", [holder])
+            cursor.execute(
+                "UPDATE queue SET holder = NULL, lease_until = NULL "
+                "WHERE holder = ? AND image_id NOT IN (SELECT unnest(?::INTEGER[]))",
+                [holder, [int(image_id) for image_id in keep]],
+            )
 
     def items(self) -> list[QueueItem]:
         """All that waits, in order, whoever holds it."""
@@ -138,6 +180,10 @@ class Queue:
         """An image's place in the queue, or None when it does not wait."""
         row = self._db.row(f"SELECT {_COLUMNS} FROM queue WHERE image_id = ?", [image_id])
         return _item(row) if row else None
+
+    def free(self) -> int:
+        """How many images wait that no tab holds."""
+        return int(self._db.value("SELECT count(*) FROM queue WHERE holder IS NULL OR lease_until < ?", [utc_now()]))
 
     def count(self) -> int:
         """How many images wait."""

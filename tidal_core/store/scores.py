@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Float32, Int64
-from tidal_core.store.columns import float_lists, insert, int_lists, utc_now
+from tidal_core.store.columns import float_lists, insert, int_lists, steady_utc_now
 from tidal_core.store.curves import ImageCurve
 from tidal_core.store.database import Database
 
@@ -195,7 +195,7 @@ class Scores:
               )
             ORDER BY 3 DESC, 1
             """,
-            [round_id, holder, utc_now()],
+            [round_id, holder, steady_utc_now()],
         )
 
     def pool_size(self, round_id: int) -> int:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import NamedTuple
 
 from tidal_core.config import ProjectSettings
-from tidal_core.store.columns import utc_now
+from tidal_core.errors import InputError
+from tidal_core.store.columns import first_row, utc_now
 from tidal_core.store.database import Database
+
+
+def with_changes(now: ProjectSettings, shown: ProjectSettings, wanted: ProjectSettings) -> ProjectSettings:
+    """``now`` with what somebody changed who was ``shown`` settings and ``wanted`` others.
+
+    Raises InputError where one of them is neither as it was shown nor as it is wanted any more.
+    """
+    changed = {
+        field.name: getattr(wanted, field.name)
+        for field in dataclasses.fields(ProjectSettings)
+        if getattr(wanted, field.name) != getattr(shown, field.name)
+    }
+    for name, value in changed.items():
+        if getattr(now, name) not in (getattr(shown, name), value):
+            raise InputError(
+                f"The setting {name} was changed from {getattr(shown, name)!r} to {getattr(now, name)!r} meanwhile, "
+                "perhaps in another tab. Nothing was saved: look at the settings as they are now, and save again."
+            )
+    return dataclasses.replace(now, **changed)
 
 
 class Settings:
@@ -37,9 +58,18 @@ class Settings:
         text = self.get("project")
         return ProjectSettings.from_json(text) if text else ProjectSettings()
 
-    def save(self, settings: ProjectSettings) -> None:
-        """Keep the project's settings; the next round follows them."""
-        self.set("project", settings.to_json())
+    def save(self, settings: ProjectSettings, *, shown: ProjectSettings | None = None) -> None:
+        """Keep the project's settings; the next round follows them.
+
+        With ``shown``, the settings that they were made of, only what differs is written, see ``with_changes``. Raises
+        InputError, with nothing written, where that was changed by others meanwhile.
+        """
+        with self._db.write() as cursor:
+            row = first_row(cursor, "SELECT value FROM settings WHERE key = 'project'")
+            if shown is not None and row is not None:
+                settings = with_changes(ProjectSettings.from_json(row[0]), shown, settings)
+            cursor.execute("DELETE FROM settings WHERE key = 'project'")
+            cursor.execute("INSERT INTO settings VALUES ('project', ?)", [settings.to_json()])
 
 
 class LogLine(NamedTuple):

@@ -242,8 +242,10 @@ class Views:
         return [int(row[0]) for row in rows]
 
     def _checked(self, part: str) -> str:
-        truth = "i.known_class" if part == "test" else "l.class_id"
-        join = "" if part == "test" else "JOIN current_labels l ON l.image_id = s.image_id"
+        if part == "test":
+            truth, join = "coalesce(k.merged_into, i.known_class)", "LEFT JOIN classes k ON k.id = i.known_class"
+        else:
+            truth, join = "l.class_id", "JOIN current_labels l ON l.image_id = s.image_id"
         return f"""
             SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
             FROM scores s JOIN images i ON i.id = s.image_id {join}

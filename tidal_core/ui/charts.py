@@ -28,7 +28,7 @@ LIVE_SECONDS = 3.0  # between two drawings of a live figure
 class _Live(NamedTuple):
     """The two drawings of a live figure."""
 
-    version: tuple[object, str]  # what it shows, and the theme it was drawn in
+    version: tuple[tuple[object, ...], str]  # what it shows, and the theme it was drawn in
     drawn: float
     newest: go.Figure
     before: go.Figure
@@ -99,16 +99,18 @@ def draw(
     )
 
 
-def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: object) -> None:
+def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: tuple[object, ...]) -> None:
     """A figure that grows while it is looked at, without flicker.
 
     Streamlit takes a changed figure out of the page and puts a new one in, with nothing between. So two lie on top of
-    each other: the new one in front, the one before behind it, until the new one is painted. ``version`` says when
-    there is something new; it is shown LIVE_SECONDS after the one before at the earliest, because a browser that draws
-    takes its time from the training.
+    each other: the new one in front, the one before behind it, until the new one is painted. ``version`` says what is
+    drawn and, at its end, how far it has come: when that is new, it is shown LIVE_SECONDS after the one before at the
+    earliest, because a browser that draws takes its time from the training.
     """
     theme, now = page_theme(), time.monotonic()
     state = st.session_state.get(f"{key}-slots")
+    if state is not None and state.version[0][:-1] != version[:-1]:
+        state = None  # of another round, or project
     is_new = state is None or state.version != (version, theme.name)
     if state is None or (is_new and (now - state.drawn >= LIVE_SECONDS or state.version[1] != theme.name)):
         figure = build()

@@ -52,11 +52,13 @@ def choose() -> Experiment | None:
             st.error(literal(str(error)))
             return None
         running, finished = experiment.owner is not None, done == total
-        if st.button("Stop", icon=":material/stop:", key="exp-stop", disabled=not running) and owner.stop(
-            experiment.folder
-        ):
+        if st.button(
+            "Stop", icon=":material/stop:", key=f"exp-stop-{experiment.name}", disabled=not running
+        ) and owner.stop(experiment.folder):
             st.toast("Stopped. Finished rounds are kept; press “Go on” to continue.")
-        if st.button("Go on", icon=":material/play_arrow:", key="exp-go-on", disabled=running or finished):
+        if st.button(
+            "Go on", icon=":material/play_arrow:", key=f"exp-go-on-{experiment.name}", disabled=running or finished
+        ):
             start_runs(experiment)
     return experiment
 

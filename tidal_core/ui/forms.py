@@ -21,6 +21,21 @@ def choice(label: str, words: Mapping[str, str], now: str, *, key: str | None = 
     return picked or now
 
 
+def attempt_in_callback(place: str, action: Callable[[], T]) -> T | None:
+    """As ``attempt`` in a callback; the reason is shown where the page calls ``show_refused`` for the same place."""
+    try:
+        return action()
+    except TidalError as error:
+        st.session_state.setdefault(f"{place}-refused", []).append(str(error))
+        return None
+
+
+def show_refused(place: str) -> None:
+    """What ``attempt_in_callback`` could not do for a place since the page was drawn last, once."""
+    for reason in st.session_state.pop(f"{place}-refused", []):
+        st.error(literal(reason))
+
+
 def attempt(action: Callable[[], T]) -> T | None:
     """The action's answer, or None after showing why it could not be done."""
     try:

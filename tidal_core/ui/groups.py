@@ -66,7 +66,7 @@ def most_variable(project: Project) -> ImageRecord | None:
 
 
 def _rows(project: Project, record: RoundRecord) -> MapRows:
-    return looking.map_rows(project, record.id, looking.key_of(project, record), project.store.answers.last_seq())
+    return looking.map_rows(project, record.id, looking.key_of(project, record), looking.labels_version(project))
 
 
 def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundRecord | None:
@@ -112,7 +112,7 @@ def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | 
     if record is None or RoundConfig.from_json(record.config).train.body != "frozen":
         return None
     key = looking.key_of(project, record)
-    rows = looking.exact_map_rows(project, record.id, key, project.store.answers.last_seq())
+    rows = looking.exact_map_rows(project, record.id, key, looking.labels_version(project))
     return rows if len(rows.image_ids) else None
 
 
@@ -120,12 +120,17 @@ def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | 
 def data_map(project: Project) -> None:
     """The map, and below it whatever is selected there."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        record = _choose_round(project, "map-round", with_curves=False)
+        record = _choose_round(project, f"map-round-{project.slug}", with_curves=False)
         exact = _exact_rows(project, record)
         shown = "labelled"
         if exact is not None:
             shown = st.segmented_control(
-                "Images", list(SHOWN), default="all", required=True, format_func=SHOWN.__getitem__, key="map-images"
+                "Images",
+                list(SHOWN),
+                default="all",
+                required=True,
+                format_func=SHOWN.__getitem__,
+                key=f"map-images-{project.slug}",
             )
         colours = COLOURS if shown == "labelled" else COLOURS_OF_ALL
         by = st.segmented_control(
@@ -134,7 +139,7 @@ def data_map(project: Project) -> None:
             default=next(iter(colours)),
             required=True,
             format_func=colours.__getitem__,
-            key=f"map-by-{shown}",
+            key=f"map-by-{shown}-{project.slug}",
         )
     if record is None:
         return
@@ -146,7 +151,7 @@ def data_map(project: Project) -> None:
     else:
         rows = labelled = _rows(project, record)
         group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
-    kept_as = f"{looking.key_of(project, record)}|{project.store.answers.last_seq()}|{shown}|{by}"
+    kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}"
     map_info, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
@@ -164,10 +169,11 @@ def _selected(project: Project, picked: list[int]) -> None:
         shown = picked[:PICKED_AT_MOST]
         more = f", the first {PICKED_AT_MOST} are shown" if len(picked) > PICKED_AT_MOST else ""
         st.caption(f"{len(picked):,} images{more}. Click one to see its curves.")
-        clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get("map-chosen"))
+        key = f"map-chosen-{project.slug}"
+        clicked = thumbnails(project, shown, "map-picked", chosen=st.session_state.get(key))
         if clicked is not None:
-            st.session_state["map-chosen"] = clicked
-        before = st.session_state.get("map-chosen")
+            st.session_state[key] = clicked
+        before = st.session_state.get(key)
         chosen = before if before in shown else shown[0]
     st.page_link(
         looking.DYNAMICS_PAGE,
@@ -182,7 +188,11 @@ def _by_class(
     rows: MapRows | ExactMapRows, record: RoundRecord, styles: dict[int, ClassStyle]
 ) -> tuple[Int64, list[ClassStyle]]:
     members = looking.styles_of(record, styles)
-    return class_positions(rows.class_ids, record.class_ids), members
+    group = class_positions(rows.class_ids, record.class_ids)
+    if (group < 0).any():  # labelled since, as a class that the round did not know
+        group[group < 0] = len(members)
+        members.append(ClassStyle(0, "a class added since", GROUP_COLOURS["remaining"]))
+    return group, members
 
 
 def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
@@ -217,12 +227,14 @@ def _grouped(
 def bands(project: Project) -> None:
     """Median and quartiles of p(label) per group and epoch."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        record = _choose_round(project, "bands-round", with_curves=True)
-        by = st.selectbox("Groups", list(GROUPS), format_func=GROUPS.__getitem__, key="bands-by", width=300)
+        record = _choose_round(project, f"bands-round-{project.slug}", with_curves=True)
+        by = st.selectbox(
+            "Groups", list(GROUPS), format_func=GROUPS.__getitem__, key=f"bands-by-{project.slug}", width=300
+        )
     if record is None:
         st.info("The curves of all rounds were deleted to save space. The next round records them again.")
         return
-    answers = project.store.answers.last_seq()
+    labels = looking.labels_version(project)
     rows = _rows(project, record)
     group, members = _grouped(str(by), rows, record, looking.class_styles(project))
     counted = np.arange(len(rows.image_ids))
@@ -235,7 +247,7 @@ def bands(project: Project) -> None:
         class_positions(rows.class_ids, record.class_ids)[counted],
         group[counted],
         counted,
-        answers,
+        labels,
     )
     present = np.flatnonzero(counts.sum(axis=(1, 2)))
     if len(present) > 10:

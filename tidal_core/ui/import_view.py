@@ -54,10 +54,14 @@ def counts(project: Project) -> None:
 
 def import_form(project: Project) -> None:
     """Where images come from and what becomes of labels that come along."""
-    with st.form("import", border=True):
-        source, uploads = _source_fields("/home/me/photos", "import")
-        labels = choice("Existing labels (folder names, columns)", LABEL_USES, "none")
-        hide = st.checkbox("Skip near-duplicates (images that look almost the same)", value=True)
+    with st.form(f"import-{project.slug}", border=True):
+        source, uploads = _source_fields("/home/me/photos", f"import-{project.slug}")
+        labels = choice(
+            "Existing labels (folder names, columns)", LABEL_USES, "none", key=f"import-{project.slug}-labels"
+        )
+        hide = st.checkbox(
+            "Skip near-duplicates (images that look almost the same)", value=True, key=f"import-{project.slug}-hide"
+        )
         if not st.form_submit_button("Import", type="primary", icon=":material/download:"):
             return
     if not source and not uploads:
@@ -98,7 +102,7 @@ def import_status(project: Project) -> None:
     job = get_studio().import_job(project.slug)
     if job is None:
         return
-    if job.running and st.button(f"Cancel {job.title}", key="cancel-import"):
+    if job.running and st.button(f"Cancel {job.title}", key=f"cancel-{job.title}-{project.slug}"):
         job.cancel()
     _import_progress(project.slug)
 

@@ -102,7 +102,7 @@ def show(project: Project, image: ImageRecord) -> None:
                     default=round_id,
                     required=True,
                     format_func=lambda number: f"{number}, running" if _runs(life, number) else str(number),
-                    key=f"life-round-{image.id}",
+                    key=f"life-round-{project.slug}-{image.id}",
                 )
                 round_id = int(chosen or round_id)
             if _runs(life, round_id):
@@ -175,16 +175,18 @@ def _relabel(project: Project, life: Life) -> None:
     classes = [record.id for record in project.store.classes.all()]
     if life.label is None or len(classes) < 2:
         return
+    before = project.store.answers.current(life.image.id)
+    # What is chosen is instead of the label on screen: a press after another tab has changed that does nothing.
+    key = f"relabel-{project.slug}-{life.image.id}-{before.seq if before else 0}"
     with st.popover("Change the label", icon=":material/edit:", width="stretch"):
         chosen = st.selectbox(
             "Label",
             classes,
             index=classes.index(life.label) if life.label in classes else None,
             format_func=lambda class_id: life.styles[class_id].name,
-            key=f"relabel-{life.image.id}",
+            key=key,
         )
-        if st.button("Save", key=f"relabel-save-{life.image.id}", type="primary", disabled=chosen == life.label):
-            before = project.store.answers.current(life.image.id)
+        if st.button("Save", key=f"{key}-save", type="primary", disabled=chosen == life.label):
             answer = Answer(
                 uuid.uuid4().hex,
                 AnswerKind.LABEL,
@@ -292,7 +294,7 @@ def _curves(project: Project, life: Life, round_id: int) -> None:
         "areas",
         lambda: (life_info, figures.areas_figure(life_info, theme)),
     )
-    _areas_in_numbers(life_info, f"{life.image.id}-{round_id}")
+    _areas_in_numbers(life_info, f"{project.slug}-{life.image.id}-{round_id}")
 
 
 @st.fragment

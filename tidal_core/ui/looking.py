@@ -79,20 +79,26 @@ def state_of(project: Project) -> tuple[int, int]:
     return latest.id if latest else 0, active.id if active else 0
 
 
+def labels_version(project: Project) -> str:
+    """Changes with every answer, and with every class that is added, changed, merged or retired."""
+    classes = project.store.classes.all(include_retired=True)
+    return f"{project.store.answers.last_seq()}|{hash(tuple(classes))}"
+
+
 def key_of(project: Project, record: RoundRecord) -> str:
     """Names a finished round among all projects of this process."""
     return f"{project.folder}|{record.id}|{record.created_at.isoformat()}"
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def map_rows(_project: Project, round_id: int, key: str, answers: int) -> MapRows:
-    """The data map's rows; ``answers`` (the last answer) because annotators can change by an undo."""
+def map_rows(_project: Project, round_id: int, key: str, labels: str) -> MapRows:
+    """The data map's rows; ``labels`` (``labels_version``) because annotators can change by an undo."""
     return _project.store.views.map(round_id)
 
 
 @st.cache_data(max_entries=6, show_spinner=False)
-def exact_map_rows(_project: Project, round_id: int, key: str, answers: int) -> ExactMapRows:
-    """The data map's rows of all images; ``answers`` (the last answer) because images are labelled meanwhile."""
+def exact_map_rows(_project: Project, round_id: int, key: str, labels: str) -> ExactMapRows:
+    """The data map's rows of all images; ``labels`` (``labels_version``) because images are labelled meanwhile."""
     return _project.store.views.exact_map(round_id)
 
 
@@ -132,10 +138,10 @@ def pool_table(_project: Project, round_id: int, key: str) -> dict[str, Any]:
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def band_counts(
-    _project: Project, round_id: int, key: str, places: Int64, groups: Int64, rows: Int64, answers: int
+    _project: Project, round_id: int, key: str, places: Int64, groups: Int64, rows: Int64, labels: str
 ) -> tuple[Int64, Int64]:
     """Spread of p(label) per group; ``rows`` of the map are counted, ``places`` and ``groups`` are theirs."""
-    rows_of_map = map_rows(_project, round_id, key, answers)
+    rows_of_map = map_rows(_project, round_id, key, labels)
     return _project.store.views.bands(
         round_id,
         rows_of_map.image_ids[rows],

@@ -30,7 +30,7 @@ def model_downloads(project: Project) -> None:
         list(kept)[::-1],
         format_func=lambda round_id: f"Round {round_id}: {kept[round_id].labels:,} labels{accuracy.get(round_id, '')}",
         width=320,
-        key="model-round",
+        key=f"model-round-{project.slug}",
     )
     for column, kind in zip(st.columns(len(FORMATS)), FORMATS, strict=True):
         missing = f"Needs {' and '.join(kind.missing)}: {kind.install}" if kind.missing else ""
@@ -42,7 +42,7 @@ def model_downloads(project: Project) -> None:
             disabled=bool(missing),
             help=missing or f"Runs with {kind.runs_with}.",
             on_click="ignore",
-            key=f"model-{kind.name}",
+            key=f"model-{kind.name}-{project.slug}-{number}",
         )
 
 

@@ -18,26 +18,40 @@ from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
 from tidal_core.text import literal
 
 REASONS = ("unclear", "not in the list", "bad image")
-_TAB, _DONE, _SAID = "plain-tab", "plain-done", "plain-said"
+_TAB = "plain-tab"
 BUTTONS_AT_MOST = 30
 
 
 def plain_labeller(desk: Desk, annotator: str) -> None:
     """Draw the next image with a button for each class, skip, flag and undo."""
     tab = st.session_state.setdefault(_TAB, f"plain-{uuid.uuid4().hex[:12]}")
-    if st.session_state.get(_SAID):
-        st.caption(st.session_state[_SAID])
+    said = st.session_state.get(_said_of(desk))
+    if said:
+        st.caption(said)
     asked = desk.next(tab, 1)
     if not asked:
         st.info("Every image is labelled or open in another tab.", icon=":material/check_circle:")
     else:
         _one(desk, asked[0], tab, annotator)
-    done: list[Answer] = st.session_state.get(_DONE, [])
-    st.button("Undo", key="plain-undo", disabled=not done, on_click=_undo, args=(desk, tab))
+    done: list[Answer] = st.session_state.get(_done_of(desk), [])
+    key = f"plain-{desk.project.slug}-undo-{done[-1].event_id if done else ''}"
+    st.button("Undo", key=key, disabled=not done, on_click=_undo, args=(desk, tab, done))
+
+
+def _said_of(desk: Desk) -> str:
+    """Where the last sentence about an answer in this project is kept."""
+    return f"plain-said-{desk.project.slug}"
+
+
+def _done_of(desk: Desk) -> str:
+    """Where the answers of this browser in this project are kept, to undo them."""
+    return f"plain-done-{desk.project.slug}"
 
 
 def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
     image = asked.image
+    # A press that comes late, from a page drawn before, must not answer what stands in its place now.
+    key = f"plain-{desk.project.slug}-{image.id}"
     try:
         body, _ = preview(image, SCREEN_SIZE, desk.project.previews)
     except ImageUnreadable:
@@ -53,22 +67,26 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
             for record in classes:
                 st.button(
                     literal(record.name),
-                    key=f"plain-{image.id}-{record.id}",
+                    key=f"{key}-{record.id}",
                     on_click=_label,
                     args=(desk, asked, tab, annotator, record.id, record.name),
                 )
     else:
         names = {record.id: record.name for record in classes}
-        chosen = st.selectbox("Class", list(names), index=None, format_func=names.__getitem__, key=f"plain-{image.id}")
+        chosen = st.selectbox("Class", list(names), index=None, format_func=names.__getitem__, key=key)
         if chosen is not None:
             st.button(
-                "Answer", type="primary", on_click=_label, args=(desk, asked, tab, annotator, chosen, names[chosen])
+                "Answer",
+                type="primary",
+                key=f"{key}-answer-{chosen}",
+                on_click=_label,
+                args=(desk, asked, tab, annotator, chosen, names[chosen]),
             )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        reason = st.selectbox("Reason to skip", REASONS, key="plain-reason", width=220)
-        st.button("Skip", key="plain-skip", on_click=_skip, args=(desk, asked, tab, annotator, reason))
-        note = st.text_input("Note for a discussion", key=f"plain-note-{image.id}", max_chars=500)
-        st.button("Flag", key="plain-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
+        reason = st.selectbox("Reason to skip", REASONS, key=f"{key}-reason", width=220)
+        st.button("Skip", key=f"{key}-skip", on_click=_skip, args=(desk, asked, tab, annotator, reason))
+        note = st.text_input("Note for a discussion", key=f"{key}-note", max_chars=500)
+        st.button("Flag", key=f"{key}-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
 
 
 def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]:
@@ -86,9 +104,9 @@ def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]
 
 def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
     outcome = desk.record([answer], tab)[0]
-    st.session_state[_SAID] = said if outcome.refused is None else literal(outcome.refused)
+    st.session_state[_said_of(desk)] = said if outcome.refused is None else literal(outcome.refused)
     if outcome.refused is None and answer.kind is not AnswerKind.UNDO:
-        st.session_state[_DONE] = [*st.session_state.get(_DONE, []), answer]
+        st.session_state[_done_of(desk)] = [*st.session_state.get(_done_of(desk), []), answer]
 
 
 def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
@@ -106,10 +124,7 @@ def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None
     _record(desk, answer, tab, f"{literal(asked.image.name)}: flagged")
 
 
-def _undo(desk: Desk, tab: str) -> None:
-    done: list[Answer] = st.session_state.get(_DONE, [])
-    if not done:
-        return
+def _undo(desk: Desk, tab: str, done: list[Answer]) -> None:
     last = done[-1]
     undo = Answer(
         event_id=uuid.uuid4().hex,
@@ -121,5 +136,5 @@ def _undo(desk: Desk, tab: str) -> None:
         round_id=last.round_id,
         purpose=last.purpose,
     )
-    st.session_state[_DONE] = done[:-1]
+    st.session_state[_done_of(desk)] = done[:-1]
     _record(desk, undo, tab, "Undone; the image is shown again.")

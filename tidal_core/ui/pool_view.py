@@ -121,7 +121,7 @@ def _draw_scatter(figure: go.Figure, info: figures.ScatterInfo, title: str, key:
         drawn = "" if len(info.image) == info.pool else f"; {len(info.image):,} of them are drawn"
         st.caption(f"Rank correlation {info.correlation:.2f} over {info.pool:,} images{drawn}.")
     picked = charts.picked(selection)
-    opened = f"{title}-opened"
+    opened = f"{key}-opened"
     if picked and st.session_state.get(opened) != picked[0]:
         st.session_state[opened] = picked[0]
         open_life(int(picked[0]))

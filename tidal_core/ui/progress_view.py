@@ -114,7 +114,7 @@ def accuracy(project: Project, measured: Tested) -> None:
         TARGETS,
         value=0.95,
         format_func=lambda share: f"{share:.0%}",
-        key="target",
+        key=f"target-{project.slug}",
         width=420,
         help=FORECAST_HELP,
     )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import tempfile
 from pathlib import Path
-from typing import TypeVar, cast
 
 import streamlit as st
 
 from tidal_core import strategies
-from tidal_core.config import Augmentation, ClassBalance, Fit, SuggestionMode
+from tidal_core.config import ProjectSettings
 from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
+from tidal_core.labelling.desk import classes_version
 from tidal_core.projects import Project
+from tidal_core.records import ClassRecord
 from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
-from tidal_core.ui.forms import attempt, choice
+from tidal_core.ui.forms import attempt, attempt_in_callback, choice, show_refused
 from tidal_core.ui.runtime import get_studio
-
-T = TypeVar("T")
 
 PRESET_WORDS = {
     "frozen": "Pretrained: knows photos already; seconds per round, right with few labels",
@@ -51,17 +51,23 @@ SUGGESTION_WORDS = {
 
 
 def class_editor(project: Project) -> None:
-    """Names, keys, colours; new classes; merging."""
-    store = project.store
+    """Names, keys, colours; new classes; merging.
+
+    Every widget is keyed by the project and by what it shows, and what a person does there is done once, in a callback
+    that knows what was shown: it never reaches another project, nor undoes what another tab has changed meanwhile.
+    """
+    store, slug = project.store, project.slug
     known, labelled = store.classes.all(), store.answers.counts_by_class()
+    version = classes_version(known)
     if not known:
         st.info("No classes yet. Add at least two below: the model learns to tell classes apart.")
-    table = [
-        {"id": c.id, "Name": c.name, "Key": c.key, "Colour": c.colour, "Labels": labelled.get(c.id, 0)} for c in known
-    ]
-    if table:
-        edited = st.data_editor(
-            table,
+    else:
+        key = f"classes-{slug}-{version}-{st.session_state.get(_edits_of(project), 0)}"
+        st.data_editor(
+            [
+                {"id": c.id, "Name": c.name, "Key": c.key, "Colour": c.colour, "Labels": labelled.get(c.id, 0)}
+                for c in known
+            ],
             hide_index=True,
             width="stretch",
             disabled=["id", "Labels"],
@@ -72,32 +78,60 @@ def class_editor(project: Project) -> None:
                     validate="^#[0-9a-fA-F]{6}$", help="As #rrggbb, used in every figure."
                 ),
             },
-            key=f"classes-{len(table)}",
+            key=key,
+            on_change=_change_classes,
+            args=(project, known, key),
         )
-        for record, before, after in zip(known, table, edited, strict=True):
-            changed = {
-                column.lower(): after[column] or ""
-                for column in ("Name", "Key", "Colour")
-                if after[column] != before[column]
-            }
-            if changed:
-                attempt(functools.partial(store.classes.change, record.id, **changed))
-    with st.form("new-classes", clear_on_submit=True):
-        names = st.text_area("New classes, one per line", placeholder="cat\ndog", height=100)
-        if st.form_submit_button("Add classes") and names.strip():
-            attempt(lambda: store.classes.add([line for line in names.splitlines() if line.strip()]))
-            st.rerun()
+    show_refused(f"classes-{slug}")
+    with st.form(f"new-classes-{slug}"):
+        key = f"new-classes-{slug}-names"
+        st.text_area("New classes, one per line", placeholder="cat\ndog", height=100, key=key)
+        st.form_submit_button("Add classes", on_click=_add_classes, args=(project, key))
+    show_refused(f"new-classes-{slug}")
     if len(known) > 1:
-        with st.form("merge"):
+        key = f"merge-{slug}-{version}"
+        with st.form(key):
             by_id = {str(c.id): c.name for c in known}
             left, right = st.columns(2)
             with left:
-                source = choice("Merge class", by_id, str(known[0].id))
+                choice("Merge class", by_id, str(known[0].id), key=f"{key}-source")
             with right:
-                into = choice("into class", by_id, str(known[1].id))
-            if st.form_submit_button("Merge"):
-                attempt(lambda: store.classes.merge(int(source), int(into)))
-                st.rerun()
+                choice("into class", by_id, str(known[1].id), key=f"{key}-into")
+            st.form_submit_button("Merge", on_click=_merge_classes, args=(project, known, key))
+    show_refused(f"merge-{slug}")
+
+
+def _edits_of(project: Project) -> str:
+    """Where it is counted how often this browser has edited the project's classes."""
+    return f"class-edits-{project.slug}"
+
+
+def _change_classes(project: Project, shown: list[ClassRecord], key: str) -> None:
+    """What was typed into the table of ``shown`` classes; the next table begins without it, also if it was refused."""
+    rows: dict[int, dict[str, str | None]] = st.session_state[key]["edited_rows"]
+    st.session_state[_edits_of(project)] = st.session_state.get(_edits_of(project), 0) + 1
+    for row, cells in rows.items():
+        record = shown[int(row)]
+        changed = {column.lower(): cells[column] or "" for column in ("Name", "Key", "Colour") if column in cells}
+        if changed:
+            attempt_in_callback(
+                f"classes-{project.slug}",
+                functools.partial(project.store.classes.change, record.id, shown=record, **changed),
+            )
+
+
+def _add_classes(project: Project, key: str) -> None:
+    names = [line for line in str(st.session_state[key]).splitlines() if line.strip()]
+    if attempt_in_callback(f"new-classes-{project.slug}", lambda: project.store.classes.add(names)) is not None:
+        st.session_state[key] = ""
+
+
+def _merge_classes(project: Project, shown: list[ClassRecord], key: str) -> None:
+    by_id = {str(record.id): record for record in shown}
+    source, into = (by_id[st.session_state[f"{key}-{end}"]] for end in ("source", "into"))
+    attempt_in_callback(
+        f"merge-{project.slug}", lambda: project.store.classes.merge(source.id, into.id, shown=(source, into))
+    )
 
 
 def why_this_training(project: Project) -> None:
@@ -109,107 +143,113 @@ def why_this_training(project: Project) -> None:
             icon=":material/lightbulb:",
         )
         use, keep = st.columns(2)
-        if use.button("Use the pretrained model", type="primary"):
+        if use.button("Use the pretrained model", type="primary", key=f"use-pretrained-{project.slug}"):
             side = project.store.images.median_side()
-            wanted = dataclasses.replace(with_training(project.settings, "frozen", side), find_fastest=True)
-            if attempt(lambda: get_studio().change_settings(project, wanted)) is not None:
+            now = project.settings
+            wanted = dataclasses.replace(with_training(now, "frozen", side), find_fastest=True)
+            if attempt(lambda: get_studio().change_settings(project, wanted, shown=now)) is not None:
                 project.store.settings.set(REASON, "You chose this training.")
                 st.rerun()
-        if keep.button("Keep the small network"):
+        if keep.button("Keep the small network", key=f"keep-small-{project.slug}"):
             project.store.settings.set(REASON, "You chose this training.")
             st.rerun()
     st.caption(" ".join([reason_of(project), *foreseen.sentences(project)]))
 
 
+FORM = (
+    "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "augmentation", "class_balance",
+    "suggestions", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+)  # fmt: skip
+"""The settings that the form shows, by their names in ``ProjectSettings``."""
+
+
 def settings_form(project: Project) -> None:
-    """What a person can set; the next round follows it."""
+    """What a person can set; the next round follows it. Keyed by the project and by what the form shows."""
     now = project.settings
     why_this_training(project)
-    with st.form("settings"):
-        title = st.text_input("Title", now.title, max_chars=100)
-        enabled = st.toggle("Train while I label", now.rounds_enabled)
-        per_round = st.number_input("Labels per round", 1, 100_000, now.labels_per_round, step=5)
-        strategy = choice(
+    shown = repr([getattr(now, field) for field in FORM])
+    key = f"settings-{project.slug}-{hashlib.sha256(shown.encode()).hexdigest()[:12]}"
+    with st.form(key):
+        st.text_input("Title", now.title, max_chars=100, key=f"{key}-title")
+        st.toggle("Train while I label", now.rounds_enabled, key=f"{key}-rounds_enabled")
+        st.number_input("Labels per round", 1, 100_000, now.labels_per_round, step=5, key=f"{key}-labels_per_round")
+        choice(
             "Choose images by",
             {name: f"{strategies.get(name).title} ({name})" for name in strategies.names()},
             now.strategy,
             help="The strategy that picks the next images to label; tidal-entropy is the method of the TiDAL paper.",
+            key=f"{key}-strategy",
         )
-        preset = choice(
+        choice(
             "Training",
             PRESET_WORDS,
             now.preset,
             help="Another training brings the size, the strategy and the labels per round that go with it, unless you "
             "change these, too. You may change it at any round.",
+            key=f"{key}-preset",
         )
-        backbone = st.text_input(
+        st.text_input(
             "Pretrained model",
             now.backbone,
             max_chars=120,
             help="For the trainings Pretrained and Fine-tune. efficientnet-lite0 is installed with the studio. Others "
             "are downloaded when they are first used: torchvision/resnet50, torchvision/convnext_tiny, ..., or models "
             "of the package timm, such as timm/vit_small_patch14_dinov2.lvd142m.",
+            key=f"{key}-backbone",
         )
-        augmentation = choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation)
-        balance = choice(
-            "Classes with few labels", BALANCE_WORDS, now.class_balance, help="The training Paper ignores this."
+        choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation, key=f"{key}-augmentation")
+        choice(
+            "Classes with few labels",
+            BALANCE_WORDS,
+            now.class_balance,
+            help="The training Paper ignores this.",
+            key=f"{key}-class_balance",
         )
-        suggestions = choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions)
-        audit = st.slider(
+        choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions, key=f"{key}-suggestions")
+        st.slider(
             "Share of images picked at random, only to measure accuracy",
             0.0,
             0.5,
             now.audit_share,
             0.05,
             help=f"{WHAT_IT_MEASURES} The model never trains on them. Not needed where the project has test images.",
+            key=f"{key}-audit_share",
         )
         st.caption("Changing size, fit or colour re-processes all images in the background; labels are kept.")
         size_column, fit_column, cache_column = st.columns(3)
-        size = size_column.number_input("Training size, pixels", 8, 512, now.training_size, step=8)
+        size_column.number_input("Training size, pixels", 8, 512, now.training_size, step=8, key=f"{key}-training_size")
         with fit_column:
-            fit = choice("Images that are not square", FIT_WORDS, now.fit)
-        grayscale = fit_column.toggle("Greyscale", now.grayscale)
-        cache_gb = cache_column.number_input(
+            choice("Images that are not square", FIT_WORDS, now.fit, key=f"{key}-fit")
+        fit_column.toggle("Greyscale", now.grayscale, key=f"{key}-grayscale")
+        cache_column.number_input(
             "Pixel cache, GB",
             min_value=0.001,
             max_value=100_000.0,
             value=now.pixel_cache_gb,
             format="%g",
             help="Disk space for prepared images. Images beyond it are decoded at each use, which is slower.",
+            key=f"{key}-pixel_cache_gb",
         )
-        if st.form_submit_button("Save", type="primary"):
-            base = with_training(now, preset, project.store.images.median_side())
+        st.form_submit_button("Save", type="primary", on_click=_save_settings, args=(project, now, key))
+    show_refused(f"settings-{project.slug}")
 
-            def chosen(value: T, field: str) -> T:
-                """What a person changed, else what goes with the training."""
-                return cast("T", getattr(base, field)) if value == getattr(now, field) else value
 
-            changed = attempt(
-                lambda: dataclasses.replace(
-                    base,
-                    title=title.strip(),
-                    rounds_enabled=enabled,
-                    labels_per_round=chosen(int(per_round), "labels_per_round"),
-                    strategy=chosen(strategy, "strategy"),
-                    backbone=backbone.strip(),
-                    augmentation=cast("Augmentation", augmentation),
-                    class_balance=cast("ClassBalance", balance),
-                    suggestions=cast("SuggestionMode", suggestions),
-                    audit_share=float(audit),
-                    training_size=chosen(int(size), "training_size"),
-                    fit=chosen(cast("Fit", fit), "fit"),
-                    grayscale=grayscale,
-                    pixel_cache_gb=float(cache_gb),
-                )
-            )
-            if changed is not None:
-                filling = attempt(lambda: get_studio().change_settings(project, changed))
-                if filling is not None:
-                    st.toast(
-                        "Saved; all images are being re-processed, see the Images tab."
-                        if filling
-                        else "Saved; the next round uses it."
-                    )
+def _save_settings(project: Project, shown: ProjectSettings, key: str) -> None:
+    """Keep what a person changed of the settings ``shown``, and what goes with another training."""
+    entered = {field: st.session_state[f"{key}-{field}"] for field in FORM}
+    entered |= {field: entered[field].strip() for field in ("title", "backbone")}
+    base = with_training(shown, entered["preset"], project.store.images.median_side())
+    changed = {field: value for field, value in entered.items() if value != getattr(shown, field)}
+    filling = attempt_in_callback(
+        f"settings-{project.slug}",
+        lambda: get_studio().change_settings(project, dataclasses.replace(base, **changed), shown=shown),
+    )
+    if filling is not None:
+        st.toast(
+            "Saved; all images are being re-processed, see the Images tab."
+            if filling
+            else "Saved; the next round uses it."
+        )
 
 
 def export_downloads(project: Project) -> None:
@@ -226,7 +266,7 @@ def export_downloads(project: Project) -> None:
             data=functools.partial(_exported, project, suffix),
             file_name=f"{project.slug}-labels{suffix}",
             mime=mime,
-            key=f"export-{name}",
+            key=f"export-{project.slug}-{name}",
         )
 
 

@@ -38,8 +38,14 @@ def current_slug() -> str:
     return DEMO
 
 
+def leave_project() -> None:
+    """Forget what the address says of the project before: image 7 of the next one is another image."""
+    st.query_params.pop("image", None)
+
+
 def go_to(slug: str) -> NoReturn:
     """Look at another project from now on; draws the page again."""
+    leave_project()
     st.session_state[GO_TO_KEY] = slug
     st.rerun()
 

@@ -16,8 +16,11 @@ from tidal_core.ui.runtime import (
     current_project,
     current_slug,
     get_studio,
+    leave_project,
     open_or_say_why,
 )
+
+TYPED_NAME_KEY = "typed-name"
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -35,14 +38,21 @@ def sidebar() -> None:
     with st.sidebar:
         slugs = sorted({*projects.project_slugs(), DEMO})
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
-        st.selectbox("Project", slugs, key=PROJECT_KEY)
+        st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
         st.query_params[PROJECT_KEY] = current_slug()
         project = open_or_say_why()
         if isinstance(project, str):
             return  # the page says so where there is room
-        name = st.text_input("Your name", value=project.settings.annotator, max_chars=60, key="who")
+        # A name that was typed stays the person's in every project; one that a project proposes stays with it.
+        proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator
+        key = f"who-{project.slug}"
+        name = st.text_input("Your name", proposed, max_chars=60, key=key, on_change=_keep_name, args=(key,))
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()
+
+
+def _keep_name(key: str) -> None:
+    st.session_state[TYPED_NAME_KEY] = st.session_state[key]
 
 
 @st.fragment(run_every=3.0)

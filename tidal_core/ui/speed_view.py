@@ -78,14 +78,13 @@ def _result(project: Project, trial: Trial, now: str) -> None:
         return
     if st.button(
         f"Use {WORDS[best]} from the next round on, {found.times(best, now):.1f} times as fast",
-        key=f"speed-use-{project.slug}",
+        key=f"speed-use-{project.slug}-{best}",
         type="primary",
     ):
         precision, channels_last = next(way for way in WAYS if way_name(*way) == best)
-        changed = dataclasses.replace(
-            project.settings, precision=precision, channels_last=channels_last, find_fastest=False
-        )
-        if attempt(lambda: get_studio().change_settings(project, changed)) is not None:
+        settings = project.settings
+        changed = dataclasses.replace(settings, precision=precision, channels_last=channels_last, find_fastest=False)
+        if attempt(lambda: get_studio().change_settings(project, changed, shown=settings)) is not None:
             st.rerun()
 
 

@@ -108,6 +108,8 @@ def thumbnails(
         caption = captions(image) if captions else f"#{image.id}"
         tiny = max(image.width, image.height) <= TINY
         items.append({"id": image.id, "src": source, "title": image.name, "caption": caption, "tiny": tiny})
-    result = _component()(key=key, data={"items": items, "chosen": chosen}, on_picked_change=lambda: None)
+    result = _component()(
+        key=f"{key}-{project.slug}", data={"items": items, "chosen": chosen}, on_picked_change=lambda: None
+    )
     picked = getattr(result, "picked", None)
     return None if picked is None else int(picked)

@@ -117,7 +117,7 @@ def _of_pool(project: Project, name: str) -> dict[int, Metric]:
 
 
 @st.cache_data(max_entries=40, show_spinner=False)
-def _held_out(_project: Project, round_id: int, part: str, key: str, answers: int) -> tuple[Float64, Int64]:
+def _held_out(_project: Project, round_id: int, part: str, key: str, labels_version: str) -> tuple[Float64, Int64]:
     """log p (N, C) and label positions (N,) of the images that a round was measured on; dense over its classes."""
     record = _project.store.rounds.get(round_id)
     order = list(record.class_ids)
@@ -130,7 +130,7 @@ def _held_out(_project: Project, round_id: int, part: str, key: str, answers: in
 def calibration(project: Project, record: RoundRecord, part: str) -> None:
     """Whether the probabilities that the pages show mean what they say."""
     log_p, labels = _held_out(
-        project, record.id, part, looking.key_of(project, record), project.store.answers.last_seq()
+        project, record.id, part, looking.key_of(project, record), looking.labels_version(project)
     )
     charts.heading(CALIBRATION, CALIBRATION_HELP, "calibration")
     if len(labels) < LEAST_CALIBRATED:

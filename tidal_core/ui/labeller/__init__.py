@@ -10,7 +10,7 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 # One module for the browser, in this order: each part uses what stands before it.
-PARTS = ("transport", "pictures", "single", "panel", "grid", "popovers", "main", "keys")
+PARTS = ("transport", "outbox", "pictures", "single", "panel", "grid", "popovers", "main", "keys")
 
 
 def script() -> str:

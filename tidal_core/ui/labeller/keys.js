@@ -14,6 +14,7 @@ const ACTIONS = {
   flag: (lab) => lab.single.current && lab.popovers.toggle("flag"),
   find: (lab) => lab.popovers.toggle("find"),
   help: (lab) => lab.popovers.toggle("help"),
+  aside: (lab) => lab.popovers.toggle("aside"),
   why: (lab) => {
     lab.prefer({ why: !lab.preferences.why });
     lab.popovers.showWhyState();

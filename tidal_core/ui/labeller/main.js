@@ -42,6 +42,9 @@ class Labeller {
     this.outbox.listeners.add(this.listener);
     this.onKey = (event) => this.key(event);
     window.addEventListener("keydown", this.onKey, true);
+    // A browser lets a hidden page sleep: others may have got its images meanwhile.
+    this.onVisible = () => document.hidden || this.poll();
+    document.addEventListener("visibilitychange", this.onVisible);
     this.listen();
     this.connect(data);
     this.open();
@@ -80,13 +83,15 @@ class Labeller {
     clearTimeout(this.pollTimer);
     if (this.closed) return;
     const pause = this.status?.round ? STATUS_TRAINING_MS : STATUS_MS;
-    this.pollTimer = setTimeout(() => this.poll(), document.hidden ? pause * 4 : pause);
+    this.pollTimer = setTimeout(() => this.poll(), document.hidden ? pause * 2 : pause);
   }
 
   async poll() {
     if (!this.opened || this.closed) return;
     try {
-      this.setStatus(await this.api.json("status", { tab: TAB, held: this.single.held() }));
+      const status = await this.api.json("status", { tab: TAB, held: this.single.held() });
+      this.single.giveUp(status.lost);
+      this.setStatus(status);
       if (this.outbox.failures) this.outbox.flush();
     } catch {
       this.panel.outbox();
@@ -114,6 +119,7 @@ class Labeller {
   setClasses(classes, version) {
     this.classes = classes;
     this.classesVersion = version;
+    this.panel.outbox();
     this.byId = new Map(classes.map((each) => [each.id, each]));
     this.byKey = new Map(classes.filter((each) => each.key).map((each) => [each.key, each]));
     this.popovers.showClasses();
@@ -164,7 +170,7 @@ class Labeller {
       if (result.seq === null) this.unseen.delete(event.id);
       else this.unseen.set(event.id, result.seq);
     }
-    if (result.refused) this.notify(`An answer was not saved: ${result.refused}`);
+    if (result.refused) this.notify(`An answer could not be saved: ${result.refused}`);
   }
 
   unseenLabels() {
@@ -291,6 +297,7 @@ class Labeller {
     this.closed = true;
     clearTimeout(this.pollTimer);
     window.removeEventListener("keydown", this.onKey, true);
+    document.removeEventListener("visibilitychange", this.onVisible);
     this.outbox.listeners.delete(this.listener);
     this.stage.close();
     this.grid.observer.disconnect();

@@ -77,6 +77,7 @@ class Panel {
     this.saved.dataset.state = late && waiting ? "waiting" : "saved";
     const text = late && waiting ? `${waiting} not saved yet` : "All saved";
     if (this.saved.textContent !== text) this.saved.textContent = text;
+    this.lab.popovers?.showAside();
     this.saved.title = late && waiting ? "These answers are kept in this browser and sent again until the studio has saved them." : "";
   }
 

@@ -9,11 +9,12 @@ class Popovers {
     this.lab = lab;
     this.open = null;
     const find = (selector) => lab.root.querySelector(selector);
-    this.boxes = { skip: find(".skip-box"), flag: find(".flag-box"), find: find(".find-box"), help: find(".help-box") };
+    this.boxes = { skip: find(".skip-box"), flag: find(".flag-box"), find: find(".find-box"), help: find(".help-box"), aside: find(".aside-box") };
     this.finder = find(".find-box input");
     this.list = find(".find-box ul");
     this.found = [];
     this.active = 0;
+    this.asideShown = "";
   }
 
   listen() {
@@ -47,7 +48,57 @@ class Popovers {
         this.choose(this.found[this.active]);
       }
     });
+    this.boxes.aside.querySelector('[data-aside="download"]').addEventListener("click", () => this.download());
     this.showWhyState();
+  }
+
+  // --- answers that could not be saved
+
+  showAside() {
+    const { outbox } = this.lab;
+    const button = this.lab.root.querySelector(".aside");
+    const text = outbox.aside.size ? `${several(outbox.aside.size, "answer", "answers")} could not be saved` : "";
+    if (button.textContent !== text) button.textContent = text;
+    button.hidden = !text;
+    if (!text && this.open === "aside") this.close();
+    const entries = [...outbox.aside.values()];
+    const shown = entries.map(({ event, reason }) => `${event.id} ${this.inWords(event)} ${reason}`).join("\n");
+    if (shown === this.asideShown) return; // a button under the mouse stays
+    this.asideShown = shown;
+    const rows = entries.map(({ event, reason, at }) => {
+      const act = (label, run) => {
+        const made = element("button", { type: "button", className: "quiet", textContent: label });
+        made.addEventListener("click", run);
+        return made;
+      };
+      const time = at ? ` (${new Date(at).toLocaleString()})` : "";
+      return element(
+        "li",
+        {},
+        element("strong", { textContent: this.inWords(event) }),
+        element("div", { textContent: `${reason}${time}` }),
+        event.kind === "unreadable" ? null : act("Send it again", () => outbox.sendAgain(event.id)),
+        act("Drop it", () => outbox.drop(event.id)),
+      );
+    });
+    this.boxes.aside.querySelector("ul").replaceChildren(...rows);
+  }
+
+  inWords(event) {
+    if (event.kind === "unreadable") return "An answer";
+    const image = `image ${event.image}`;
+    if (event.kind === "label") return `${this.lab.className(event.class)} for ${image}`;
+    if (event.kind === "skip") return `Skip of ${image}: ${event.reason || "no reason"}`;
+    if (event.kind === "flag") return `Flag of ${image}: ${event.note || "no note"}`;
+    return `Undo of an answer to ${image}`;
+  }
+
+  download() {
+    const text = JSON.stringify([...this.lab.outbox.aside.values()], null, 2);
+    const link = element("a", { download: "answers-not-saved.json" });
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
   toggle(name) {

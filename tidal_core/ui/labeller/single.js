@@ -39,6 +39,17 @@ class Single {
     }
   }
 
+  // Images that others hold by now: this tab was silent for too long. Answered ones are not among them.
+  giveUp(lost) {
+    const gone = new Set(lost);
+    if (!gone.size) return;
+    this.items = this.items.filter((item) => item.front || !gone.has(item.image));
+    if (this.current && !this.current.front && this.cursor === null && gone.has(this.current.image)) {
+      this.lab.notify(`${this.current.name} is open in another tab by now; the next image follows.`);
+      this.next();
+    }
+  }
+
   async topUp(force = false) {
     if (this.fetching || (!force && this.items.length >= QUEUE_LOW)) return;
     this.fetching = true;
