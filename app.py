@@ -20,10 +20,7 @@ ROOT = Path(__file__).parent
 
 def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    from tidal_core.server import api, owner_api
+    from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
     from tidal_core.ui.runtime import get_studio
 
@@ -41,13 +38,7 @@ def parts() -> dict[str, Any]:
         finally:
             studio.close()
 
-    # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
-    return {
-        "routes": [*api.routes(get_studio), *owner_api.routes(get_studio)],
-        "lifespan": lifespan,
-        "middleware": [hosts],
-    }
+    return {"routes": web.routes(get_studio), "lifespan": lifespan, "middleware": web.middleware()}
 
 
 def own_address() -> str:

@@ -127,7 +127,7 @@ def open_project(slug: str) -> Project:
     folder = project_folder(slug)
     if not (folder / "project.duckdb").exists():
         known = ", ".join(project_slugs()) or "none yet"
-        raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
+        raise ProjectNotFound(f"There is no project {slug!r}; there are: {known}.")
     project = Project(slug, folder, Store(folder / "project.duckdb"))
     for written_to in (folder, project.checkpoints, project.exports):
         sweep(written_to)
