@@ -16,6 +16,9 @@ import streamlit as st
 from tidal_core.ui import streamlit_internals
 
 ROOT = Path(__file__).parent
+# Drawn here: an icon that is named (":material/...:", or an emoji) is fetched from the network at each visit.
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#0b6e8f" stroke-width="2.5">
+<path d="M2 8q2.5-3 5 0t5 0 5 0 5 0M2 13q2.5-3 5 0t5 0 5 0 5 0M2 18q2.5-3 5 0t5 0 5 0 5 0"/></svg>"""
 
 
 def parts() -> dict[str, Any]:
@@ -54,7 +57,7 @@ def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
     from tidal_core.ui.sidebar import sidebar
 
-    st.set_page_config(page_title="TiDAL Studio", page_icon=":material/waves:", layout="wide")
+    st.set_page_config(page_title="TiDAL Studio", page_icon=ICON, layout="wide")
     pages = {
         "Work": [
             st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),

@@ -121,7 +121,6 @@ def _image_id(text: str) -> int:
 
 def _check_page(request: Request, body: dict[str, Any] | None, studio: Studio) -> None:
     """The token of this process's pages, in a header or, where a beacon cannot set one, in the body."""
-    requests.check_origin(request.headers, request.scope["scheme"])
     if (requests.header(request.headers, "sec-fetch-site") or "same-origin") not in {"same-origin", "none"}:
         raise Refused(403, requests.OWN_PAGES_ONLY)
     given = requests.header(request.headers, PAGE_TOKEN_HEADER)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidal_core.server import api, endpoints, owner_api
 from tidal_core.server.endpoints import problem
+from tidal_core.server.requests import OWN_PAGES_ONLY, Refused, check_origin
 
 if TYPE_CHECKING:
     from tidal_core.server.studio import Studio
@@ -24,6 +26,32 @@ logger = logging.getLogger(__name__)
 
 ENDPOINTS = (*api.ENDPOINTS, *owner_api.ENDPOINTS)
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        # Streamlit's page has a script and styles in it, and its components bring theirs as blobs.
+        "script-src 'self' 'unsafe-inline' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "worker-src 'self' blob:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+"""What a page of the studio may load, and who may show it in a frame: this studio, and nobody else."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+FOREIGN = 1008  # a websocket's code for who may not
 OWN_FAULT = "The studio has made a mistake; the terminal that it runs in says which. Try again, or restart the studio."
 
 
@@ -42,28 +70,50 @@ def middleware() -> list[Middleware]:
 
 
 class Guard:
-    """Answers in words whatever goes wrong within."""
+    """Lets only the studio's own pages ask, tells browsers what those may do, and answers what goes wrong within."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; answer it, if what is within does not."""
-        if scope["type"] != "http":
+        """Pass a request on, or refuse it; answer it, if what is within does not."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A page's own connection. Streamlit takes one from any port of this computer, and from none at all."""
+        headers = Headers(scope=scope)
+        try:
+            if headers.get("origin") is None:
+                raise Refused(403, OWN_PAGES_ONLY)
+            check_origin(headers, {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"]))
+        except Refused:
+            await send({"type": "websocket.close", "code": FOREIGN})
             return
+        await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def noting(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            check_origin(Headers(scope=scope), scope["scheme"])
+            await self._app(scope, receive, with_headers)
+        except Refused as refused:
+            await problem(refused.status, str(refused))(scope, receive, with_headers)
         except Exception:
-            # No address may end a request without an answer, whatever was sent; what it was is for this terminal only.
+            # No request may end without an answer, whatever was sent; what went wrong is for this terminal only.
             logger.exception("%s %s failed", scope["method"], ascii(scope["path"]))
             if started:
                 raise
-            await problem(500, OWN_FAULT)(scope, receive, send)
+            await problem(500, OWN_FAULT)(scope, receive, with_headers)
