@@ -84,8 +84,12 @@ def took(started: datetime | None, finished: datetime | None) -> float | None:
 
 _MARKS = re.compile(r"[\\`*_\[\]<>$|~&]|:(?=\S)")
 _FIRST = re.compile(r"[#+=-]|\d{1,9}(?=[.)])")  # a heading, a list, a line below a heading
-# Emoji, icons and arrows are looked for after Markdown was read, when no backslash protects them any more.
-_LATER = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)|:(?=[\w+\-/]+:)")
+# Emoji, icons, arrows and addresses are looked for after Markdown was read, when no backslash protects them any more.
+_LATER = re.compile(
+    r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)|:(?=[\w+\-/]+:)"
+    r"|:(?=//)|(?<=\bwww)\.|(?<=[\w.+-])@(?=\w)|(?<=\bmailto):|(?<=\bxmpp):",  # addresses become links by themselves
+    re.IGNORECASE,
+)
 _JOINER = "\u2060"  # has no width and lets no line break
 
 
@@ -93,7 +97,7 @@ def literal(text: str) -> str:
     """A name or message from outside, as Markdown that shows it as it is, on one line: in pages, tables, model cards.
 
     Links, images, HTML, code, formulas, tables, Streamlit's ``:red[...]``, ``:material/...:`` and ``:smile:`` come out
-    as their letters. An address that stands there by itself may still become a link to itself.
+    as their letters. An address that stands there by itself becomes no link either.
     """
     line = " ".join(text.split())
     line = _LATER.sub(lambda match: match[0][0] + _JOINER + match[0][1:], line)
@@ -102,6 +106,15 @@ def literal(text: str) -> str:
     if first is None:
         return line
     return f"{first[0]}\\{line[first.end() :]}" if first[0].isdigit() else f"\\{line}"
+
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_NO_COLOUR = "#8a959d"
+
+
+def plain_colour(text: str) -> str:
+    """A class's colour for a style or a figure; grey for what is none: a style can load pictures from elsewhere."""
+    return text if _COLOUR.fullmatch(text) else _NO_COLOUR
 
 
 # Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidal_core.server import api, endpoints, owner_api
 from tidal_core.server.endpoints import problem
-from tidal_core.server.requests import OWN_PAGES_ONLY, Refused, check_origin
+from tidal_core.server.requests import OWN_PAGES_ONLY, Refused, check_origin, header
 
 if TYPE_CHECKING:
     from tidal_core.server.studio import Studio
@@ -88,9 +88,9 @@ class Guard:
         """A page's own connection. Streamlit takes one from any port of this computer, and from none at all."""
         headers = Headers(scope=scope)
         try:
-            if headers.get("origin") is None:
+            if header(headers, "origin") is None:
                 raise Refused(403, OWN_PAGES_ONLY)
-            check_origin(headers, {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"]))
+            check_origin(headers, "https" if scope["scheme"] == "wss" else "http")
         except Refused:
             await send({"type": "websocket.close", "code": FOREIGN})
             return

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, Purpose, RoundProgress, RoundRecord, Shown
+from tidal_core.text import plain_colour
 
 ANSWERS_AT_MOST = 1_000  # in one request
 IMAGES_AT_MOST = 5_000  # ids in one request
@@ -184,7 +185,7 @@ def write_item(asked: Asked) -> dict[str, Any]:
 
 def write_classes(classes: list[ClassRecord]) -> list[dict[str, Any]]:
     """The classes in use."""
-    return [{"id": c.id, "name": c.name, "key": c.key, "colour": c.colour} for c in classes]
+    return [{"id": c.id, "name": c.name, "key": c.key, "colour": plain_colour(c.colour)} for c in classes]
 
 
 def write_round(record: RoundRecord | None, progress: RoundProgress | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from tidal_core.images.new_project import REASON, could_gain, reason_of, with_tr
 from tidal_core.projects import Project
 from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
+from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, choice
 from tidal_core.ui.runtime import get_studio
 
@@ -118,7 +119,7 @@ def why_this_training(project: Project) -> None:
         if keep.button("Keep the small network"):
             project.store.settings.set(REASON, "You chose this training.")
             st.rerun()
-    st.caption(" ".join([reason_of(project), *foreseen.sentences(project)]))
+    st.caption(" ".join([literal(reason_of(project)), *foreseen.sentences(project)]))
 
 
 def settings_form(project: Project) -> None:
