@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, TextIO
 
 from tidal_core.config import RoundConfig, TrainConfig
 
@@ -117,13 +120,42 @@ def plain_colour(text: str) -> str:
     return text if _COLOUR.fullmatch(text) else _NO_COLOUR
 
 
-# Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+# Spreadsheets run cells that begin like this as formulas, some also in full width; a leading quote makes them text.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def spreadsheet_safe(text: str) -> str:
     """A text that no spreadsheet takes for a formula: ``=x`` becomes ``'=x``. ``from_spreadsheet`` takes it back."""
     return "'" + text if _FORMULA.match(text) else text
+
+
+def spreadsheet_row(cells: Iterable[Any]) -> list[Any]:
+    """Cells of a table that leaves the studio: texts as ``spreadsheet_safe``, all else as it is."""
+    return [spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in cells]
+
+
+class SpreadsheetRows:
+    """Writes CSV rows of ``spreadsheet_row`` cells, each ended by a line feed.
+
+    The csv module puts quotes around the characters that end *its* rows only: after a carriage return that has none, a
+    spreadsheet begins a new row, and with it a new cell.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._writer = csv.writer(self, lineterminator="\r\n")
+
+    def write(self, line: str) -> None:
+        """One row as the csv module has made it."""
+        self._file.write(line.removesuffix("\r\n") + "\n")
+
+    def writerow(self, cells: Iterable[Any]) -> None:
+        """One row."""
+        self._writer.writerow(spreadsheet_row(cells))
+
+    def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
+        """Many rows."""
+        self._writer.writerows(map(spreadsheet_row, rows))
 
 
 def from_spreadsheet(text: str) -> str:
