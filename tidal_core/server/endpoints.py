@@ -1,8 +1,8 @@
 """The studio's addresses as a table: each ``Endpoint`` says all that a request to it may hold, and who answers it.
 
 ``api.ENDPOINTS`` and ``owner_api.ENDPOINTS`` are the two tables. A handler is called only with what its row describes,
-read by ``requests``; whatever else is sent is refused here. Tests and ``benchmarks/fuzz.py`` drive every row with
-whatever can be sent, so an address that is in no table is in no route either.
+read by ``requests``; whatever else is sent is refused here. ``tests/server/test_requests.py`` drives every row
+with whatever can be sent, and sees that an address that is in no table is in no route either.
 
 Handlers run in threads: the event loop, and with it every page, never waits for DuckDB or for a photo to be decoded.
 Every refusal is ``{"error": text}`` with text for people, and names no folder of this computer.
