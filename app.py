@@ -16,14 +16,14 @@ import streamlit as st
 from tidal_core.ui import streamlit_internals
 
 ROOT = Path(__file__).parent
+# Drawn here: an icon that is named (":material/...:", or an emoji) is fetched from the network at each visit.
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#0b6e8f" stroke-width="2.5">
+<path d="M2 8q2.5-3 5 0t5 0 5 0 5 0M2 13q2.5-3 5 0t5 0 5 0 5 0M2 18q2.5-3 5 0t5 0 5 0 5 0"/></svg>"""
 
 
 def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    from tidal_core.server import api, owner_api
+    from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
     from tidal_core.ui.runtime import get_studio
 
@@ -41,13 +41,7 @@ def parts() -> dict[str, Any]:
         finally:
             studio.close()
 
-    # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "testserver"])
-    return {
-        "routes": [*api.routes(get_studio), *owner_api.routes(get_studio)],
-        "lifespan": lifespan,
-        "middleware": [hosts],
-    }
+    return {"routes": web.routes(get_studio), "lifespan": lifespan, "middleware": web.middleware()}
 
 
 def own_address() -> str:
@@ -63,7 +57,7 @@ def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
     from tidal_core.ui.sidebar import sidebar
 
-    st.set_page_config(page_title="TiDAL Studio", page_icon=":material/waves:", layout="wide")
+    st.set_page_config(page_title="TiDAL Studio", page_icon=ICON, layout="wide")
     pages = {
         "Work": [
             st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),

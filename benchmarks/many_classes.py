@@ -21,9 +21,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=1_000)
     parser.add_argument("--labels", type=int, default=10_000)
     parser.add_argument("--pool", type=int, default=5_000)
-    parser.add_argument(
-        "--quick", action="store_true", help="50 classes with two labels of each"
-    )
+    parser.add_argument("--quick", action="store_true", help="50 classes with two labels of each")
     options = parser.parse_args()
     if options.quick:
         options.classes, options.labels, options.pool = 50, 100, 20

@@ -85,7 +85,7 @@ ANSWER = {"id": "event-0001", "kind": "label", "image": 1, "class": 2, "suggesti
 @given(field=st.sampled_from([*ANSWER, "undoes", "note", "mode", "shown", "round", "purpose"]), value=json_values)
 def test_an_answer_is_read_or_refused_whatever_a_field_holds(field: str, value: Any) -> None:
     try:
-        wire.answers_of(wire.read({"answers": [{**ANSWER, field: value}]}, wire.AnswersBody))
+        wire.answers_of(convert({"answers": [{**ANSWER, field: value}]}, wire.AnswersBody))
     except InputError as error:
         str(error).encode()  # it can be shown
 

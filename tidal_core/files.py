@@ -2,8 +2,9 @@
 
 The one policy. What is on its way is hidden, lies beside its target (a rename never crosses a disk) and is called
 ``.NAME.PID-TOKEN-N.tidal-part``. Where the block fails it is removed; where the process is killed, ``sweep`` removes
-it later. A file gets the permissions of any other file of this user, a ``private`` one gives none to others. A folder
-that holds anything is never replaced. ``durable`` waits until the disk has it: for what no one could make again.
+it later. A file gets the permissions of any other file of this process (``for_this_user_only``), a ``private`` one
+gives none to others in any. A folder that holds anything is never replaced. ``durable`` waits until the disk has it:
+for what no one could make again.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -105,6 +107,39 @@ def replaced(target: Path) -> Iterator[Path]:
     except OSError as error:
         remedy = "free some space on the disk" if error.errno in DISK_FULL else "choose another folder or name"
         raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
+
+
+def for_this_user_only() -> None:
+    """From now on nothing that this process or one that it starts makes can be read by others, whatever their umask."""
+    os.umask(0o077)
+
+
+def tighten(folder: Path, skipped: Collection[str] = ()) -> None:
+    """Take from others what they may do with a folder and all in it: made by an earlier version, copied, unpacked.
+
+    Folders named in ``skipped`` (of very many files) are gone through only where the folder itself was open to others,
+    for whom a closed one closes all in it. Links and files of several names are left: they may be originals elsewhere.
+    A disk that has no permissions, or refuses, is left as it is.
+    """
+    was_open = _close_to_others(folder)
+    for root, folders, names in os.walk(folder):
+        if not was_open:
+            folders[:] = [name for name in folders if name not in skipped]
+        for name in (*folders, *names):
+            _close_to_others(Path(root, name))
+
+
+def _close_to_others(path: Path) -> bool:
+    """Leave the owner's permissions only; whether there were others."""
+    try:
+        facts = path.lstat()
+        is_folder = stat.S_ISDIR(facts.st_mode)
+        is_open = bool(facts.st_mode & 0o077) and (is_folder or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1))
+        if is_open:
+            path.chmod(facts.st_mode & 0o700)
+    except OSError:
+        return False
+    return is_open
 
 
 def sweep(folder: Path, *, below: bool = False) -> int:

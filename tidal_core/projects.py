@@ -22,7 +22,7 @@ import platformdirs
 
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
-from tidal_core.files import sweep
+from tidal_core.files import for_this_user_only, sweep, tighten
 from tidal_core.store import Store
 
 FIRST_SHOWN = "TIDAL_PROJECT"
@@ -30,7 +30,11 @@ FIRST_SHOWN = "TIDAL_PROJECT"
 
 
 def home() -> Path:
-    """The folder that holds all projects: ``$TIDAL_HOME``, or the platform's folder for user data."""
+    """The folder that holds all projects: ``$TIDAL_HOME``, or the platform's folder for user data.
+
+    Whoever asks is going to work in it: from then on what this process makes is for this user alone.
+    """
+    for_this_user_only()
     chosen = os.environ.get("TIDAL_HOME")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
 
@@ -115,6 +119,7 @@ def create_project(name: str, settings: ProjectSettings | None = None, classes: 
         raise ProjectExists(f"There is already a project {slug!r} in {folder}; open it, or choose another name.")
     for subfolder in ("previews", "checkpoints", "exports"):
         (folder / subfolder).mkdir(parents=True, exist_ok=True)
+    _tighten(folder)
     project = Project(slug, folder, Store(folder / "project.duckdb"))
     project.store.settings.save(settings or ProjectSettings(title=name))
     if classes:
@@ -127,8 +132,17 @@ def open_project(slug: str) -> Project:
     folder = project_folder(slug)
     if not (folder / "project.duckdb").exists():
         known = ", ".join(project_slugs()) or "none yet"
-        raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
+        raise ProjectNotFound(f"There is no project {slug!r}; there are: {known}.")
+    _tighten(folder)
     project = Project(slug, folder, Store(folder / "project.duckdb"))
     for written_to in (folder, project.checkpoints, project.exports):
         sweep(written_to)
     return project
+
+
+def _tighten(folder: Path) -> None:
+    """Keep a project, and the folders that are ours around it, from other users of this computer."""
+    tighten(folder, skipped=("previews", "uploads", "features"))
+    tighten(folder.parent, skipped=os.listdir(folder.parent))
+    if home() == Path(platformdirs.user_data_dir("tidal-studio")):  # another one may hold other things, too
+        tighten(home(), skipped=os.listdir(home()))

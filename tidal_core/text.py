@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, TextIO
 
 from tidal_core.config import RoundConfig, TrainConfig
 
@@ -84,8 +87,12 @@ def took(started: datetime | None, finished: datetime | None) -> float | None:
 
 _MARKS = re.compile(r"[\\`*_\[\]<>$|~&]|:(?=\S)")
 _FIRST = re.compile(r"[#+=-]|\d{1,9}(?=[.)])")  # a heading, a list, a line below a heading
-# Emoji, icons and arrows are looked for after Markdown was read, when no backslash protects them any more.
-_LATER = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)|:(?=[\w+\-/]+:)")
+# Emoji, icons, arrows and addresses are looked for after Markdown was read, when no backslash protects them any more.
+_LATER = re.compile(
+    r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)|:(?=[\w+\-/]+:)"
+    r"|:(?=//)|(?<=\bwww)\.|(?<=[\w.+-])@(?=\w)|(?<=\bmailto):|(?<=\bxmpp):",  # addresses become links by themselves
+    re.IGNORECASE,
+)
 _JOINER = "\u2060"  # has no width and lets no line break
 
 
@@ -93,7 +100,7 @@ def literal(text: str) -> str:
     """A name or message from outside, as Markdown that shows it as it is, on one line: in pages, tables, model cards.
 
     Links, images, HTML, code, formulas, tables, Streamlit's ``:red[...]``, ``:material/...:`` and ``:smile:`` come out
-    as their letters. An address that stands there by itself may still become a link to itself.
+    as their letters. An address that stands there by itself becomes no link either.
     """
     line = " ".join(text.split())
     line = _LATER.sub(lambda match: match[0][0] + _JOINER + match[0][1:], line)
@@ -104,13 +111,51 @@ def literal(text: str) -> str:
     return f"{first[0]}\\{line[first.end() :]}" if first[0].isdigit() else f"\\{line}"
 
 
-# Spreadsheets run cells that begin like this as formulas; a leading quote makes them text.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_NO_COLOUR = "#8a959d"
+
+
+def plain_colour(text: str) -> str:
+    """A class's colour for a style or a figure; grey for what is none: a style can load pictures from elsewhere."""
+    return text if _COLOUR.fullmatch(text) else _NO_COLOUR
+
+
+# Spreadsheets run cells that begin like this as formulas, some also in full width; a leading quote makes them text.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def spreadsheet_safe(text: str) -> str:
     """A text that no spreadsheet takes for a formula: ``=x`` becomes ``'=x``. ``from_spreadsheet`` takes it back."""
     return "'" + text if _FORMULA.match(text) else text
+
+
+def spreadsheet_row(cells: Iterable[Any]) -> list[Any]:
+    """Cells of a table that leaves the studio: texts as ``spreadsheet_safe``, all else as it is."""
+    return [spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in cells]
+
+
+class SpreadsheetRows:
+    """Writes CSV rows of ``spreadsheet_row`` cells, each ended by a line feed.
+
+    The csv module puts quotes around the characters that end *its* rows only: after a carriage return that has none, a
+    spreadsheet begins a new row, and with it a new cell.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._writer = csv.writer(self, lineterminator="\r\n")
+
+    def write(self, line: str) -> None:
+        """One row as the csv module has made it."""
+        self._file.write(line.removesuffix("\r\n") + "\n")
+
+    def writerow(self, cells: Iterable[Any]) -> None:
+        """One row."""
+        self._writer.writerow(spreadsheet_row(cells))
+
+    def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
+        """Many rows."""
+        self._writer.writerows(map(spreadsheet_row, rows))
 
 
 def from_spreadsheet(text: str) -> str:

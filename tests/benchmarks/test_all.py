@@ -63,6 +63,10 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         (found["lost"], found["duplicated"], found["misattributed"]) == (0, 0, 0)
         and 0 < found["p50_ms"] <= found["p95_ms"]
     ),
+    "fuzz": lambda found: (
+        min(found["requests"], found["readings"]) > 0
+        and (found["server_errors"], found["leaked_paths"], found["crashes"], found["outside_requests"]) == (0, 0, 0, 0)
+    ),
     "kills": lambda found: (found["kills"], found["lost"], found["duplicated"], found["unopened"]) == (1, 0, 0, 0),
     "people": lambda found: (
         found["answers"] > 0

@@ -52,7 +52,7 @@ def test_what_is_behind_is_grey_and_thin_without_interval_and_keeps_its_name() -
 
     grey = curves[0]
     assert (grey.name, grey.line.width, grey.mode, grey.showlegend) == ("Margin", 1, "lines", False)
-    assert [curve.name for curve in curves if curve.name and curve is not grey] == ["Random", TITLES["tidal-margin"]]
+    assert [curve.name for curve in curves if curve.name and curve is not grey] == ["Random", "TiDAL &lt;margin&gt;"]
     assert sum(curve.fill == "toself" for curve in curves) == 2
     assert info.behind == {"margin"}
 

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from tests.helpers.hostile import Got, Sent, exchange
 from tests.helpers.tiny import tiny_project
 from tidal_core.config import ProjectSettings
-from tidal_core.server import api
+from tidal_core.server import web
 from tidal_core.server.studio import Studio
 
 
@@ -22,14 +23,18 @@ class Served:
         tiny_project(n, settings=settings).close()
         self.studio = Studio(with_worker=False)
         self.project = self.studio.project("tiny")
-        app = Starlette(routes=api.routes(lambda: self.studio))
+        self.app = Starlette(routes=web.routes(lambda: self.studio), middleware=web.middleware())
         self._loop = asyncio.Runner()
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://localhost")
         self._numbers = 0
 
     def send(self, method: str, path: str, *, slug: str = "tiny", **more: Any) -> httpx.Response:
         """One request, exactly as given."""
         return self._loop.run(self._client.request(method, f"/api/p/{slug}/{path}", **more))
+
+    def exchange(self, sent: Sent) -> Got:
+        """One request that no client of HTTP would send."""
+        return self._loop.run(exchange(self.app, sent))
 
     def send_chunks(self, path: str, chunks: Iterable[bytes], headers: dict[str, str]) -> httpx.Response:
         """A POST whose length is not declared."""

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tests.helpers.gates import WAIT_SECONDS, wait_for
-from tidal_core.server import api, owner_api
+from tidal_core.server import web
 from tidal_core.server.studio import Studio
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ class Listening:
 
     def __init__(self, *, with_worker: bool = False) -> None:
         self.studio = Studio(with_worker=with_worker)
-        app = Starlette(routes=[*api.routes(lambda: self.studio), *owner_api.routes(lambda: self.studio)])
+        app = Starlette(routes=web.routes(lambda: self.studio), middleware=web.middleware())
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))

@@ -111,8 +111,9 @@ def test_a_table_does_not_wait_for_a_copy_of_the_whole_project(listening: Listen
         ("format=zip", "needs the photos"),
         ("format=nothing", "there is no export format 'nothing'"),
         ("format=coco&what=history", "coco cannot hold history"),
-        ("format=csv&what=all", "is incomplete or wrong"),
-        ("format=csv&round=first", "is incomplete or wrong"),
+        ("format=csv&what=all", "what is 'all'; it must be one of labels"),
+        ("format=csv&round=first", "round is 'first'; it must be the number of a round"),
+        ("what=labels", "format is missing"),
     ],
 )
 def test_an_export_that_cannot_be_is_refused_in_words(listening: Listening, asked: str, said: str) -> None:

@@ -101,6 +101,7 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
         )
     experiment = Experiment(home / "experiments" / name)
     experiment.folder.mkdir(parents=True, exist_ok=True)
+    files.tighten(experiment.folder.parent)
     file = experiment.folder / "spec.json"
     if file.exists():
         before = experiment.spec

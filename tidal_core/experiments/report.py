@@ -19,7 +19,7 @@ from tidal_core.experiments.statistics import (
     win_matrix,
 )
 from tidal_core.records import Float64, Int64
-from tidal_core.text import literal
+from tidal_core.text import literal, spreadsheet_row
 
 BASELINE = "random"
 
@@ -196,7 +196,7 @@ def parts(results: Results) -> dict[str, tuple[str, Callable[[], bytes]]]:
         import pyarrow.csv as pacsv
 
         out = pa.BufferOutputStream()
-        pacsv.write_csv(pa.table(columns), out)
+        pacsv.write_csv(pa.table({name: spreadsheet_row(cells) for name, cells in columns.items()}), out)
         return bytes(out.getvalue().to_pybytes())
 
     kind = "application/vnd.apache.parquet"

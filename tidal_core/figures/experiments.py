@@ -14,7 +14,17 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tidal_core.experiments.statistics import Band, Wins, band, relative
-from tidal_core.figures.palettes import PERCENT, WHOLE, Theme, base_figure, class_colour, faded, sequential, short
+from tidal_core.figures.palettes import (
+    PERCENT,
+    WHOLE,
+    Theme,
+    base_figure,
+    class_colour,
+    faded,
+    plain,
+    sequential,
+    short,
+)
 from tidal_core.records import Float64, Int64
 
 BASELINE = "random"
@@ -99,7 +109,7 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
         figure.add_scatter(
             x=x,
             y=info.bands[configuration].mean.astype(np.float32),
-            name=info.titles[configuration],
+            name=plain(info.titles[configuration]),
             legendgroup="behind",
             showlegend=False,
             customdata=info.bands[configuration].n.astype(np.float32),
@@ -129,7 +139,7 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
         figure.add_scatter(
             x=x,
             y=curve.mean.astype(np.float32),
-            name=info.titles[configuration],
+            name=plain(info.titles[configuration]),
             legendgroup=configuration,
             customdata=curve.n.astype(np.float32),
             mode="lines+markers",
@@ -151,7 +161,7 @@ def _published_curve(figure: go.Figure, info: CurvesInfo, configuration: str, co
     figure.add_scatter(
         x=behind.labels.astype(np.float32),
         y=behind.mean.astype(np.float32),
-        name=f"{info.titles[configuration]}, published",
+        name=f"{plain(info.titles[configuration])}, published",
         customdata=behind.half.astype(np.float32),
         mode="lines",
         line={"color": faded(colour, 0.6), "dash": "dot", "width": 1.5},

@@ -84,9 +84,13 @@ def faded(colour: str, opacity: float) -> str:
 
 
 def short(text: str, length: int = 24) -> str:
-    """A name that fits a legend or an axis, shown as text: plotly reads ``<`` and ``&`` as markup."""
-    cut = text if len(text) <= length else text[: length - 1].rstrip() + "…"
-    return cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A name that fits a legend or an axis, as ``plain`` text."""
+    return plain(text if len(text) <= length else text[: length - 1].rstrip() + "…")
+
+
+def plain(text: str) -> str:
+    """A name shown as it is in a figure: plotly reads ``<`` and ``&`` as markup, links included."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def axis(theme: Theme, title: str = "", **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tidal_core.files import atomic
 from tidal_core.images.pixels import REFILL_SOURCE
 from tidal_core.projects import Project
 from tidal_core.records import ImportReport
-from tidal_core.text import spreadsheet_safe
+from tidal_core.text import SpreadsheetRows
 
 
 def report_in_words(report: ImportReport) -> str:
@@ -66,12 +65,9 @@ def write_problems(report: ImportReport, path: Path) -> None:
     """Every problem as one row of a CSV file: name, reason, remedy."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "reason", "remedy"])
-        writer.writerows(
-            [spreadsheet_safe(text) for text in (problem.name, problem.reason, problem.remedy)]
-            for problem in report.problems
-        )
+        rows = SpreadsheetRows(file)
+        rows.writerow(["name", "reason", "remedy"])
+        rows.writerows((problem.name, problem.reason, problem.remedy) for problem in report.problems)
 
 
 def keep_problems(project: Project, report: ImportReport) -> Path | None:

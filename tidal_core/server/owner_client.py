@@ -111,8 +111,8 @@ def fetch_export(
 ) -> int:
     """An export that the studio makes of its own project file, as the file ``target``; returns how many rows it has.
 
-    ``asked``: format, what and round, as ``api_owner`` takes them. Raises TidalError with the studio's reason when it
-    refuses, ProjectInUse when it does not answer.
+    ``asked``: format, what and round, as ``wire.ExportQuery`` takes them. Raises TidalError with the studio's reason
+    when it refuses, ProjectInUse when it does not answer.
     """
     answer = _post(slug, owner, f"export?{urlencode(asked)}")
     _receive(answer, slug, owner, target, progress or (lambda done, total: None))

@@ -6,14 +6,14 @@ read but not stored (an unknown image, an id used twice) is refused for itself, 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from tidal_core import json_checks
 from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, Purpose, RoundProgress, RoundRecord, Shown
+from tidal_core.text import plain_colour
 
 ANSWERS_AT_MOST = 1_000  # in one request
 IMAGES_AT_MOST = 5_000  # ids in one request
@@ -30,7 +30,6 @@ EventId = Annotated[
 ]  # fmt: skip
 Tab = Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z_-]{1,64}\Z", description="1 to 64 letters, digits, - or _")]
 Probability = Annotated[float, Meta(ge=0, le=1 + 1e-6, description="a probability from 0 to 1")]
-T = TypeVar("T")
 
 
 class SentAnswer(Struct, frozen=True):
@@ -105,9 +104,29 @@ class ThumbsBody(Struct, frozen=True):
     images: Ids | None = None
 
 
-def read(body: dict[str, Any], kind: type[T]) -> T:
-    """A request's body as what its route takes; other keys are ignored. Raises InputError naming the bad field."""
-    return json_checks.convert(body, kind)
+# --- what stands behind the "?" of an address: texts, as whatever they are to be read as
+
+
+class NoQuery(Struct, frozen=True):
+    """Nothing; other keys are ignored."""
+
+
+class ImageQuery(Struct, frozen=True):
+    """``image``: which content of it, so that it may be cached for ever, and how large."""
+
+    v: str = ""
+    size: Literal["256", "512", "1024", "2048", "4096"] = "1024"  # pixels of its longest side, at most
+
+
+class ExportQuery(Struct, frozen=True):
+    """``owner/export``: an exporter's name, what it is to write, and of which round (none: the newest)."""
+
+    format: str
+    what: Literal["labels", "history", "predictions", "curves"] = "labels"
+    round: Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="the number of a round")] = ""
+
+
+# --- what is read of it
 
 
 def answers_of(body: AnswersBody) -> list[Answer]:
@@ -166,7 +185,7 @@ def write_item(asked: Asked) -> dict[str, Any]:
 
 def write_classes(classes: list[ClassRecord]) -> list[dict[str, Any]]:
     """The classes in use."""
-    return [{"id": c.id, "name": c.name, "key": c.key, "colour": c.colour} for c in classes]
+    return [{"id": c.id, "name": c.name, "key": c.key, "colour": plain_colour(c.colour)} for c in classes]
 
 
 def write_round(record: RoundRecord | None, progress: RoundProgress | None) -> dict[str, Any] | None:

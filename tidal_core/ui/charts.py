@@ -7,7 +7,6 @@ a web page of its own and its numbers as CSV, both made only when asked for. No 
 
 from __future__ import annotations
 
-import csv
 import io
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tidal_core.figures.palettes import Info, Theme, theme_of
+from tidal_core.text import SpreadsheetRows
 
 Mode = Literal["points", "box", "lasso"]
 Build = Callable[[], tuple[Info, go.Figure]]
@@ -156,12 +156,12 @@ def file_name(title: str) -> str:
 
 
 def as_csv(info: Info) -> bytes:
-    """The numbers of a figure; UTF-8 with a mark at its start, so that spreadsheets read it as such."""
+    """The numbers of a figure for spreadsheets: UTF-8 with a mark at its start, and no cell that one would run."""
     table = info.table()
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table)
-    writer.writerows(zip(*table.values(), strict=True))
+    rows = SpreadsheetRows(text)
+    rows.writerow(table)
+    rows.writerows(zip(*table.values(), strict=True))
     return text.getvalue().encode("utf-8-sig")
 
 

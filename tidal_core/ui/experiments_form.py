@@ -16,6 +16,7 @@ from tidal_core.experiments.files import Experiment, Spec, begin, experiments
 from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
 from tidal_core.projects import home, project_slugs, slugify
 from tidal_core.text import literal
+from tidal_core.ui.forms import table
 from tidal_core.ui.runtime import get_studio
 
 START_WORDS = {False: "Start every round from new weights (cold)", True: "Continue from the round before (warm)"}
@@ -119,17 +120,18 @@ def ways_of_asking() -> None:
     for problem in strategies.problems():
         st.warning(literal(problem), icon=":material/extension_off:")
     with st.expander("What each strategy does", icon=":material/help:"):
-        every = [strategies.get(name) for name in strategies.names()]
-        st.dataframe(
-            {
-                "Title": [strategy.title for strategy in every],
-                "Name": [strategy.name for strategy in every],
-                "Chooses": [strategy.explanation for strategy in every],
-                "Source": [strategy.paper for strategy in every],
-                "Cost": [strategy.cost for strategy in every],
-                "Extra model heads": [", ".join(sorted(strategy.companions)) for strategy in every],
-            },
-            hide_index=True,
+        table(
+            [
+                {
+                    "Title": strategy.title,
+                    "Name": strategy.name,
+                    "Chooses": strategy.explanation,
+                    "Source": strategy.paper,
+                    "Cost": strategy.cost,
+                    "Extra model heads": ", ".join(sorted(strategy.companions)),
+                }
+                for strategy in map(strategies.get, strategies.names())
+            ]
         )
         st.caption("N: images in the pool, L: labelled images, C: classes, D: features, n: images chosen.")
 

@@ -1,14 +1,14 @@
-"""Small helpers for forms: choices in words, and errors shown where they happen."""
+"""Small helpers for pages: choices in words, errors shown where they happen, tables that can be saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from tidal_core.errors import TidalError
-from tidal_core.text import literal
+from tidal_core.text import literal, spreadsheet_row
 
 T = TypeVar("T")
 
@@ -43,3 +43,13 @@ def attempt(action: Callable[[], T]) -> T | None:
     except TidalError as error:
         st.error(literal(str(error)))
         return None
+
+
+def table(rows: Sequence[Mapping[str, Any]], **options: Any) -> None:
+    """A table on a page. Its tool bar saves it as CSV, as it is: so no cell may be one that a spreadsheet runs."""
+    safe = [dict(zip(row, spreadsheet_row(map(_on_one_line, row.values())), strict=True)) for row in rows]
+    st.dataframe(safe, hide_index=True, **options)
+
+
+def _on_one_line(cell: Any) -> Any:
+    return " ".join(cell.splitlines()) if isinstance(cell, str) else cell

@@ -13,7 +13,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.text import literal
-from tidal_core.ui.forms import attempt, choice
+from tidal_core.ui.forms import attempt, choice, table
 from tidal_core.ui.runtime import get_studio, go_to
 
 if TYPE_CHECKING:
@@ -129,11 +129,8 @@ def _import_progress(slug: str) -> None:
         st.success(literal(report_in_words(job.report)))
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
-            st.dataframe(
-                [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in problems],
-                hide_index=True,
-                width="stretch",
-            )
+            rows = [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in problems]
+            table(rows, width="stretch")
         if len(job.report.problems) > PROBLEMS_SHOWN:
             st.caption(
                 f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "

@@ -19,7 +19,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import ExactMapRows, MapRows
-from tidal_core.text import literal
+from tidal_core.text import literal, plain_colour
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
@@ -29,7 +29,7 @@ BAND_EPOCHS = 30  # of as many images, for the same reason
 def class_styles(project: Project) -> dict[int, ClassStyle]:
     """Name and colour of every class, retired ones too, by id."""
     return {
-        record.id: ClassStyle(record.id, record.name, record.colour)
+        record.id: ClassStyle(record.id, record.name, plain_colour(record.colour))
         for record in project.store.classes.all(include_retired=True)
     }
 

@@ -20,6 +20,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ClassRecord
 from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
+from tidal_core.text import from_spreadsheet, literal, spreadsheet_safe
 from tidal_core.ui.forms import attempt, attempt_in_callback, choice, show_refused
 from tidal_core.ui.runtime import get_studio
 
@@ -65,7 +66,13 @@ def class_editor(project: Project) -> None:
         key = f"classes-{slug}-{version}-{st.session_state.get(_edits_of(project), 0)}"
         st.data_editor(
             [
-                {"id": c.id, "Name": c.name, "Key": c.key, "Colour": c.colour, "Labels": labelled.get(c.id, 0)}
+                {
+                    "id": c.id,
+                    "Name": spreadsheet_safe(c.name),
+                    "Key": c.key,
+                    "Colour": c.colour,
+                    "Labels": labelled.get(c.id, 0),
+                }
                 for c in known
             ],
             hide_index=True,
@@ -113,6 +120,8 @@ def _change_classes(project: Project, shown: list[ClassRecord], key: str) -> Non
     for row, cells in rows.items():
         record = shown[int(row)]
         changed = {column.lower(): cells[column] or "" for column in ("Name", "Key", "Colour") if column in cells}
+        if "name" in changed:  # the table can be downloaded, so it is safe for spreadsheets
+            changed["name"] = from_spreadsheet(changed["name"])
         if changed:
             attempt_in_callback(
                 f"classes-{project.slug}",
@@ -153,7 +162,7 @@ def why_this_training(project: Project) -> None:
         if keep.button("Keep the small network", key=f"keep-small-{project.slug}"):
             project.store.settings.set(REASON, "You chose this training.")
             st.rerun()
-    st.caption(" ".join([reason_of(project), *foreseen.sentences(project)]))
+    st.caption(" ".join([literal(reason_of(project)), *foreseen.sentences(project)]))
 
 
 FORM = (

@@ -13,6 +13,7 @@ from tidal_core.rounds.due import round_due
 from tidal_core.store.metrics import Metric
 from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
+from tidal_core.ui.forms import table
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
 
@@ -168,13 +169,7 @@ def history(project: Project) -> None:
         }
         for record in reversed(records)
     ]
-    st.dataframe(
-        rows,
-        hide_index=True,
-        column_config={
-            "Started (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
-        },
-    )
+    table(rows, column_config={"Started (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss")})
     lasted = [took(record.started_at, record.finished_at) for record in records]
     if len(records) > 1:
         info = figures.durations_info(
@@ -194,11 +189,10 @@ def log(project: Project) -> None:
         if not lines:
             st.caption("Nothing has happened yet.")
             return
-        st.dataframe(
+        table(
             [
                 {"When (UTC)": line.logged_at, "Round": line.round_id, "Kind": line.level, "What": line.message}
                 for line in lines
             ],
-            hide_index=True,
             column_config={"When (UTC)": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss")},
         )

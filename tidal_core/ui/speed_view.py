@@ -9,7 +9,7 @@ import streamlit as st
 from tidal_core.engine.speed_trial import WAYS, WORTH, Trial, way_name
 from tidal_core.projects import Project
 from tidal_core.rounds.fastest import DEVICES
-from tidal_core.ui.forms import attempt
+from tidal_core.ui.forms import attempt, table
 from tidal_core.ui.runtime import get_studio
 
 WORDS = {
@@ -61,15 +61,15 @@ def _result(project: Project, trial: Trial, now: str) -> None:
     if found is None:
         return
     speeds = found.images_per_second
-    st.dataframe(
+    rows = [
         {
-            "Setting": [WORDS[name] for name in speeds],
-            "Images per second": [round(speed) for speed in speeds.values()],
-            "Speed compared with now": [f"{found.times(name, now):.2f}" for name in speeds],
-        },
-        hide_index=True,
-        width="content",
-    )
+            "Setting": WORDS[name],
+            "Images per second": round(speed),
+            "Speed compared with now": f"{found.times(name, now):.2f}",
+        }
+        for name, speed in speeds.items()
+    ]
+    table(rows, width="content")
     best = found.worth_changing_to(now)
     if best is None:
         st.caption(

@@ -118,14 +118,14 @@ def _class_name(class_facts: ClassFacts) -> str:
 
 
 def _body(body: BodyFacts) -> str:
-    pretrained = f"pretrained on {body.trained_on}" if body.trained_on else "pretrained"
+    pretrained = f"pretrained on {literal(body.trained_on)}" if body.trained_on else "pretrained"
     network = f"{literal(backbone_in_words(body.name))}, {pretrained}"
     lines = [
         f"Its body is {network}, and frozen: its weights are as they were published. Trained here is a head on its "
         "features alone, a direction for each class that images are compared with (a cosine classifier)."
         if body.frozen
         else f"It began as {network}; all of it was trained further on the images here.",
-        f"Licence of the pretrained weights: {body.licence}."
+        f"Licence of the pretrained weights: {literal(body.licence)}."
         if body.licence
         else "Licence of the pretrained weights: as their publisher says.",
     ]

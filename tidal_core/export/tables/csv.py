@@ -5,7 +5,6 @@ Vectors are left out (Parquet has them): a cell holds one value.
 
 from __future__ import annotations
 
-import csv
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow as pa
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What, table_of
 from tidal_core.files import replaced
 from tidal_core.projects import Project
-from tidal_core.text import spreadsheet_safe
+from tidal_core.text import SpreadsheetRows
 
 
 class CsvExporter:
@@ -33,17 +32,15 @@ class CsvExporter:
         lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
         table = table.drop_columns(lists) if lists else table
         with replaced(target) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(table.column_names)
+            rows = SpreadsheetRows(file)
+            rows.writerow(table.column_names)
             for batch in table.to_batches(max_chunksize=10_000):
                 columns = [column.to_pylist() for column in batch.columns]
-                writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
+                rows.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
         return ExportReport(target, table.num_rows)
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return spreadsheet_safe(value)
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds") + "Z"
     return value
