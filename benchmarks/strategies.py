@@ -56,6 +56,7 @@ def passes_of(pool: PoolView) -> dict[str, Float32]:
 
     from tidal_core.engine.companions.mc_dropout import MCDropout
 
+    torch.set_num_threads(1)  # as in a round; two that wait for each other on a busy machine take five times as much
     companion = MCDropout((pool.features.shape[1],), pool.log_p.shape[1])
     return {key: value.numpy() for key, value in companion.extra(torch.from_numpy(pool.features)).items()}
 
