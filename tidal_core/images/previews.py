@@ -23,7 +23,7 @@ from tidal_core.errors import ImageUnreadable
 from tidal_core.images.reading import open_image
 from tidal_core.images.sources import read_uri
 from tidal_core.images.squares import png_bytes
-from tidal_core.records import ImageRecord
+from tidal_core.records import CONTENT_HASH, ImageRecord
 
 SCREEN_SIZE = 1_024  # pixels of the longest side on the labelling page
 THUMBNAIL_SIZE = 160  # pixels of the longest side in grids
@@ -38,6 +38,8 @@ def preview(image: ImageRecord, size: int, cache: Path) -> tuple[bytes, str]:
     ``cache`` is the project's previews folder. Raises ImageUnreadable when the original is gone, damaged or no longer
     the file that was imported, and no copy is kept; ``PixelStore.png`` has what is left then.
     """
+    if not CONTENT_HASH.fullmatch(image.sha256):  # else it could lead out of the folder
+        raise ImageUnreadable(image.name, f"the project has {image.sha256[:80]!r} as its hash", "import it again")
     stem = cache / image.sha256[:2] / f"{image.sha256}-{size}"
     for suffix, kind in _TYPES.items():
         try:

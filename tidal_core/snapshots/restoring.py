@@ -13,12 +13,12 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
+from tidal_core.errors import InputError, ProjectExists, SchemaTooNew, StoreError
 from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels import FILE_NAMES, PixelStore
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import home, project_folder, slugify
-from tidal_core.records import Progress
+from tidal_core.records import CONTENT_HASH, ImageRecord, Progress
 from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
@@ -57,7 +57,7 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             try:
                 with atomic(folder, durable=True) as unpacked:
                     _unpack(archive, manifest, file, unpacked, progress or (lambda done, total: None))
-                    return _opened(manifest, unpacked, slug, name)
+                    return _ours(file, manifest, unpacked, slug, name)
             except OSError:
                 _refuse_existing(slug)  # made meanwhile
                 raise
@@ -152,6 +152,26 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, unpacked: 
             )
 
 
+def _ours(file: Path, manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
+    """What ``_opened`` makes of it. Raises InputError for a project's file with anything that no studio wrote."""
+    try:
+        return _opened(manifest, unpacked, slug, name)
+    except SchemaTooNew:
+        raise
+    except (StoreError, ValueError) as error:  # a value that no record can have is a ValueError
+        reason = str(error).replace(str(unpacked / DATABASE), DATABASE)
+        raise InputError(f"{file} is not restored: {reason}") from error
+
+
+def _refuse_strange_values(store: Store, images: list[ImageRecord]) -> None:
+    """What files are called by must be what the studio writes. Raises ValueError."""
+    store.settings.load()
+    store.rounds.all()
+    for image in images:
+        if not CONTENT_HASH.fullmatch(image.sha256):
+            raise ValueError(f"image {image.id} has the hash {image.sha256[:80]!r}, which no file has.")
+
+
 def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
     """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
@@ -161,6 +181,7 @@ def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> 
         # Answers that wait in a browser were meant for the project that this is a copy of.
         store.settings.set("project_id", secrets.token_hex(8))
         images = store.images.all()
+        _refuse_strange_values(store, images)
         photos = {
             image.id: folder / "originals" / "restored" / image_member(image).removeprefix("images/")
             for image in images
