@@ -26,7 +26,7 @@ from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
 from tidal_core.images.pixels import PixelStore, PixelWriter, project_writer, sole_writer
 from tidal_core.images.reading import READERS, ImageFacts, open_image
-from tidal_core.images.sources import has_gone, unchanged_since
+from tidal_core.images.sources import consent, has_gone, unchanged_since
 from tidal_core.images.squares import decoded_side, fit_square
 from tidal_core.projects import Project
 from tidal_core.records import (
@@ -193,6 +193,7 @@ class _Import:
 
     def _note_moved(self) -> None:
         """Take down where moved files lie now; killed in between, the next import does it again."""
+        consent.allow(self._project.folder, consent.hosts_of(item.uri for item in self._moved.values()))
         moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
         PixelStore(self._project.pixels).move({row: (item.uri, item.name) for row, item in moved})
         self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
@@ -304,6 +305,7 @@ class _Import:
         if not self._batch:
             return
         records = [record for record, _ in self._batch]
+        consent.allow(self._project.folder, consent.hosts_of(record.uri for record in records))
         cache.write(records[0].pixel_row, [square for _, square in self._batch], [(r.uri, r.name) for r in records])
         self._store.images.add(records)
         self._batch = []

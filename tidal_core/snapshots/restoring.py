@@ -16,7 +16,7 @@ from pathlib import Path
 from tidal_core.errors import InputError, ProjectExists, SchemaTooNew, StoreError
 from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels import FILE_NAMES, PixelStore
-from tidal_core.images.sources import uri_path
+from tidal_core.images.sources import consent, uri_path
 from tidal_core.projects import home, project_folder, slugify
 from tidal_core.records import CONTENT_HASH, ImageRecord, Progress
 from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
@@ -36,6 +36,7 @@ class Restored:
     folder: Path
     manifest: Manifest
     images: int
+    hosts: tuple[str, ...]  # that its images come from: nothing is fetched before a person says yes
     missing: tuple[str, ...]  # originals that are not where they were: URIs
 
 
@@ -195,7 +196,9 @@ def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> 
                 )
             if store.images.next_pixel_row():
                 pixels.open(at_least=store.images.next_pixel_row())
-    return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
+    consent.forget(folder)
+    hosts = consent.hosts_of(image.uri for image in images)
+    return Restored(slug, folder, manifest, len(images), hosts, _missing([i.uri for i in images if i.id not in photos]))
 
 
 def _missing(uris: list[str]) -> tuple[str, ...]:
