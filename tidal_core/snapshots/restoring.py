@@ -25,7 +25,7 @@ from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
 
 _CHUNK = 1 << 20
-_LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
+_LARGEST_MANIFEST = 200_000_000  # bytes: more than a million photos
 
 
 @dataclass(frozen=True)
