@@ -34,7 +34,7 @@ def _round(row: tuple[Any, ...]) -> RoundRecord:
     class_ids = tuple(int(part) for part in row[4].split(",") if part)
     # A file that was changed by hand cannot name weights elsewhere: then the round has none.
     checkpoint = row[12] if row[12] is None or CHECKPOINT_NAME.fullmatch(row[12]) else None
-    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *row[5:12], checkpoint)
+    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *(*row[5:12], checkpoint))
 
 
 @dataclass(frozen=True)
