@@ -1,7 +1,7 @@
 """Work of each kind, done in a process that is killed with SIGKILL at any moment, and what is then left of it.
 
-A kind says how its work is prepared, what the process does, and how its outcome is checked afterwards, after the work has
-been done again or taken up to its end. Processes are forked from one that has loaded everything, so that a kill costs
+A kind says how its work is prepared, what the process does, and how its outcome is checked afterwards, after the work
+has been done again or taken up to its end. Processes are forked from one that has loaded everything, so that a kill costs
 little more than the work.
 """
 
@@ -48,6 +48,7 @@ from tidal_core.snapshots.restoring import restore
 from tidal_core.snapshots.writing import backup
 
 PHOTOS = 60
+DIGITS = 1_797  # of the demo
 SHORT = replace(PRESETS["quick"], epochs=6, min_steps=0)  # a round of a moment
 
 
@@ -378,7 +379,7 @@ def _first_start(_: Path, number: int) -> None:
 
 def _check_first_start(_: Path, tally: Tally) -> None:
     studio = Studio(with_worker=False)
-    tally.lost["first start"] += 1_797 - studio.demo().store.images.count()
+    tally.lost["first start"] += DIGITS - studio.demo().store.images.count()
     studio.close()
     try:
         shutil.rmtree(project_folder(DEMO))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -111,6 +112,10 @@ def class_positions(class_ids: Int64, order: Int64 | Sequence[int]) -> Int64:
     by_id = np.argsort(known, kind="stable")
     places = by_id[np.minimum(np.searchsorted(known, class_ids, sorter=by_id), len(known) - 1)]
     return np.where(known[places] == class_ids, places, -1)
+
+
+CONTENT_HASH = re.compile("[0-9a-f]{64}")
+"""SHA-256 in hex. Files are called by it: in a project from elsewhere it need not be one."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
+from tidal_core.images.sources.consent import allowed_hosts
 from tidal_core.projects import FIRST_SHOWN
 from tidal_core.server.studio import Studio, make_demo
 
@@ -48,6 +49,29 @@ def test_the_project_named_at_the_start_is_shown_unless_the_address_names_anothe
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     app.query_params["project"] = "digits"
     assert app.run().sidebar.selectbox[0].value == "digits"
+
+
+def test_a_project_whose_images_lie_elsewhere_asks_before_any_is_fetched(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tiny_project(6, test=0)
+    project.store.images.set_uris({1: "https://example.com/a.png", 2: "s3://x*y*/c.png"})
+    project.close()
+    monkeypatch.setenv(FIRST_SHOWN, "tiny")
+
+    def question(app: AppTest) -> list[str]:
+        return [text.value for text in app.sidebar.markdown if "Fetch them?" in text.value]
+
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
+    assert "https://example.com" in question(app)[0].replace("\\", "")
+    assert "x*y*" not in question(app)[0]  # as text, not as markup
+    assert question(app.button(key="fetch-no").click().run()) == []
+    assert allowed_hosts(project.folder) == set()
+
+    another_browser = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
+    assert len(question(another_browser)) == 1
+    assert question(another_browser.button(key="fetch-yes").click().run()) == []
+    assert allowed_hosts(project.folder) == {"https://example.com", "s3://x*y*"}
 
 
 def test_every_page_is_listed_in_the_front_door() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.helpers.serving import ROOT, run_command
@@ -135,6 +136,42 @@ def test_tables_of_a_newer_version_are_refused_whatever_the_manifest_says(snapsh
     with pytest.raises(SchemaTooNew, match="Update the studio"):
         restore(forge(snapshot.with_name("new.zip"), change=lambda manifest: manifest.update(schema=1)))
     assert nothing_changed()
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "CREATE VIEW more AS SELECT content FROM read_text('/etc/hostname')",
+            "has a view 'more' .* nothing of it was",
+        ),
+        ("CREATE MACRO max(a) AS 0", "has a macro 'max' that this studio did not make"),
+        ("ALTER TABLE images ADD COLUMN more TEXT", "has a table 'images' that this studio did not make"),
+        ("UPDATE images SET sha256 = '../../../evil' WHERE id = 1", "hash '../../../evil', which no file has"),
+        ("UPDATE images SET split = 'none' WHERE id = 1", "none"),
+        ("UPDATE settings SET value = '{'", "ProjectSettings cannot be used"),
+    ],
+)
+def test_a_project_file_with_what_no_studio_writes_is_not_restored(
+    snapshot: Path, tmp_path: Path, statement: str, words: str
+) -> None:
+    database = tmp_path / "project.duckdb"
+    database.write_bytes(parts(snapshot)["project.duckdb"])
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(statement)
+    with pytest.raises(InputError, match=rf"forged\.zip is not restored: .*{words}"):
+        restore(forge(snapshot, {"project.duckdb": database.read_bytes()}), "again")
+    assert nothing_changed()
+
+
+def test_weights_are_never_looked_for_outside_of_their_folder(snapshot: Path, tmp_path: Path) -> None:
+    restore(snapshot)
+    database = home() / "projects" / "tiny" / "project.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("INSERT INTO rounds SELECT 1, 'done', '{}', 's', '1', 1, 1, 'x', now(), now(), now(), NULL, "
+                           "'../../../evil.safetensors', NULL, NULL")  # fmt: skip
+    with open_project("tiny").store as store:
+        assert store.rounds.get(1).checkpoint is None
 
 
 def test_an_older_snapshot_is_brought_to_this_versions_tables(snapshot: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, out
-from tidal_core.commands.opening import opened_to_read, say_asked
+from tidal_core.commands.opening import FetchOption, allow_fetching, opened_to_read, say_asked
 from tidal_core.errors import ProjectInUse
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def export(
         bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    fetch: FetchOption = None,
 ) -> None:
     """Write labels or predictions to a file. Works while the studio runs, too."""
     from tidal_core.export.tables import checked
@@ -61,6 +62,7 @@ def export(
     from tidal_core.server.owner_client import owner_of
 
     options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
+    allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
     with ExitStack() as stack:
         try:

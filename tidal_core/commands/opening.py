@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import bytes_bar, err
@@ -13,6 +14,29 @@ from tidal_core.commands.console import bytes_bar, err
 if TYPE_CHECKING:
     from tidal_core.ownership import Owner
     from tidal_core.projects import Project
+
+
+FetchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Fetch images from this address, for example https://example.com, which the project names as their place. "
+        "Imports do so by themselves; a project from elsewhere has to be allowed to. May be given several times.",
+        show_default="only what was allowed before",
+    ),
+]
+
+
+def allow_fetching(slug: str, hosts: list[str] | None) -> None:
+    """Note what ``--fetch`` says. Raises InputError for what is no address."""
+    from tidal_core.errors import InputError
+    from tidal_core.images.sources.consent import allow, host_of
+    from tidal_core.projects import project_folder
+
+    for host in hosts or ():
+        allowed = host_of(host)
+        if allowed is None:
+            raise InputError(f"--fetch {host!r} is no address; give one such as https://example.com or s3://bucket.")
+        allow(project_folder(slug), [allowed])
 
 
 def owner_in_words(owner: Owner) -> str:

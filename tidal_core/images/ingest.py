@@ -8,9 +8,10 @@ same import started again goes on where it was. Equal content is one image, what
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,7 +27,7 @@ from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.labels import LabelBook
 from tidal_core.images.pixels import PixelStore, PixelWriter, project_writer, sole_writer
 from tidal_core.images.reading import READERS, ImageFacts, open_image
-from tidal_core.images.sources import has_gone, unchanged_since
+from tidal_core.images.sources import consent, has_gone, unchanged_since
 from tidal_core.images.squares import decoded_side, fit_square
 from tidal_core.projects import Project
 from tidal_core.records import (
@@ -42,6 +43,8 @@ from tidal_core.records import (
 LabelUse = Literal["none", "known", "answers"]
 """What becomes of the source's labels: nothing; known classes (for demos, experiments and the test split, never
 trained on); or answers of the annotator that the source names, else ``import``."""
+
+logger = logging.getLogger(__name__)
 
 _IN_FLIGHT = 64  # images decoded ahead of the store: bounds the memory
 _BATCH_IMAGES = 256
@@ -146,7 +149,7 @@ class _Import:
             try:
                 while True:
                     stopped = should_stop()
-                    item = None if stopped else next(items, None)
+                    item = None if stopped else self._next(items)
                     if item is not None:
                         waiting.append(self._start(pool, item))
                     while waiting and (item is None or len(waiting) > _IN_FLIGHT or not isinstance(waiting[0], Future)):
@@ -158,6 +161,20 @@ class _Import:
                 pool.shutdown(cancel_futures=True)
                 raise
         return stopped
+
+    def _next(self, items: Iterator[FoundImage | ImportProblem]) -> FoundImage | ImportProblem | None:
+        """The next of the source, None at its end; where it breaks off, it ends, and what was read stays."""
+        try:
+            return next(items, None)
+        except Exception as error:  # a source is made elsewhere, and its reader can meet anything in it
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
+            logger.warning("A source broke off", exc_info=True)
+            reason = f"it cannot be read any further ({type(error).__name__}: {str(error)[:200]})"
+            self._problems.append(
+                ImportProblem(self._scan.source, f"{reason}; what comes before was read", "correct it and import again")
+            )
+            return None
 
     def finish(self, hide_near_duplicates: bool, cancelled: bool) -> ImportReport:
         """Order the audit images, look for near-duplicates, sum up."""
@@ -193,6 +210,7 @@ class _Import:
 
     def _note_moved(self) -> None:
         """Take down where moved files lie now; killed in between, the next import does it again."""
+        consent.allow(self._project.folder, consent.hosts_of(item.uri for item in self._moved.values()))
         moved = ((image.pixel_row, self._moved[image.id]) for image in self._store.images.many(self._moved))
         PixelStore(self._project.pixels).move({row: (item.uri, item.name) for row, item in moved})
         self._store.images.set_places([(id_, item.uri, item.name) for id_, item in self._moved.items()])
@@ -222,6 +240,14 @@ class _Import:
             return _Examined(item, sha256, facts, fit_square(image, spec.size, spec.fit, spec.grayscale))
         except ImageUnreadable as error:
             return _Examined(item, problem=ImportProblem(item.name, error.reason, error.remedy))
+        except MemoryError:
+            return _Examined(item, problem=ImportProblem(item.name, "there is not enough memory to read it"))
+        except Exception as error:  # nobody knows what a file from elsewhere holds: it is named, the others come in
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
+            logger.warning("An image could not be read", exc_info=True)
+            reason = f"it cannot be read ({type(error).__name__}: {str(error)[:200]})"
+            return _Examined(item, problem=ImportProblem(item.name, reason, "correct it, or leave it out"))
 
     def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelWriter) -> None:
         """One file, in the order of the source."""
@@ -304,6 +330,7 @@ class _Import:
         if not self._batch:
             return
         records = [record for record, _ in self._batch]
+        consent.allow(self._project.folder, consent.hosts_of(record.uri for record in records))
         cache.write(records[0].pixel_row, [square for _, square in self._batch], [(r.uri, r.name) for r in records])
         self._store.images.add(records)
         self._batch = []

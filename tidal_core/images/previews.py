@@ -21,9 +21,9 @@ from PIL import Image
 from tidal_core import files
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images.reading import open_image
-from tidal_core.images.sources import read_uri
+from tidal_core.images.sources import read_original
 from tidal_core.images.squares import png_bytes
-from tidal_core.records import ImageRecord
+from tidal_core.records import CONTENT_HASH, ImageRecord
 
 SCREEN_SIZE = 1_024  # pixels of the longest side on the labelling page
 THUMBNAIL_SIZE = 160  # pixels of the longest side in grids
@@ -35,16 +35,19 @@ _TYPES = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg"}
 def preview(image: ImageRecord, size: int, cache: Path) -> tuple[bytes, str]:
     """One image for the screen as ``(bytes, content type)``, its longest side at most ``size`` pixels.
 
-    ``cache`` is the project's previews folder. Raises ImageUnreadable when the original is gone, damaged or no longer
-    the file that was imported, and no copy is kept; ``PixelStore.png`` has what is left then.
+    ``cache`` is the folder ``previews`` in the project's own. Raises ImageUnreadable when the original is gone,
+    damaged, no longer the file that was imported, or somewhere that nobody has allowed to fetch from, and no copy is
+    kept; ``PixelStore.png`` has what is left then.
     """
+    if not CONTENT_HASH.fullmatch(image.sha256):  # else it could lead out of the folder
+        raise ImageUnreadable(image.name, f"the project has {image.sha256[:80]!r} as its hash", "import it again")
     stem = cache / image.sha256[:2] / f"{image.sha256}-{size}"
     for suffix, kind in _TYPES.items():
         try:
             return stem.with_suffix(suffix).read_bytes(), kind
         except OSError:  # not kept yet, or the folder cannot be read: the original is there too
             continue
-    data = read_uri(image.uri, image.name)
+    data = read_original(cache.parent, image.uri, image.name)
     body, suffix = _encode(data, image, size)
     if body is not data:  # the original itself needs no second copy on the disk
         _keep_preview(stem.with_suffix(suffix), body)

@@ -45,7 +45,9 @@ SUFFIXES = frozenset(
 )
 READERS = 2  # threads that read and decode files
 MAX_HEADER_PIXELS = 1_000_000_000  # a header that claims more is a bomb or a map, not a photo
-MAX_DECODED_PIXELS = 150_000_000  # what is really decoded: 450 MB as RGB
+MAX_SIDE = 200_000  # pixels: longer than any panorama
+MAX_DECODED_PIXELS = 150_000_000  # what is really decoded
+MAX_DECODED_BYTES = 1_500_000_000  # memory that decoding one image may take, its file not counted; see ``_cost``
 LARGE_PIXELS = 25_000_000  # from here on one image at a time is decoded, so that workers do not add up their peaks
 MIN_HASHED_PIXELS = 16  # two different digits of 8 x 8 pixels can be as alike as one photo saved twice
 MAX_FRAME_CHECK_BYTES = 20_000_000  # finding out whether a file is animated reads all of it
@@ -62,6 +64,14 @@ _SUFFIX_FORMATS = {
     "AVIF": {".avif", ".heif"},
     "HEIF": {".heif", ".heic"},
 }
+# Bytes for each pixel, as measured: what pillow keeps of a mode (4 where it is not here), what a format's decoder keeps
+# beside, and what comes of it: RGB, the same turned upright, and its grey values for the hash.
+_KEPT = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+_DECODER = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "JPEG2000": 16, "TIFF": 4, "GIF": 4}
+_TO_RGB, _REAL_TO_RGB, _TURNED_AND_GREY = 4, 30, 5
+_ROWS_AT_ONCE = 64  # of a large image that is brought to RGB
+_LARGEST_ICON = 1_024  # pixels
+_TILE_TAGS = (322, 323)  # of a TIFF: width and height of what it decodes at once
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {  # what undoes each EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -114,6 +124,7 @@ def open_image(
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
+        _refuse_icons(data, name)
         if data.startswith(b"\x89PNG"):
             with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
                 file.verify()  # decoding alone overlooks data whose checksum is wrong
@@ -158,26 +169,37 @@ def _decode(
     """Check the header, decode, bring to RGB as seen."""
     kind = file.format or "unknown"
     width, height = file.size
+    if max(width, height) > MAX_SIDE:
+        raise ImageUnreadable(
+            name,
+            f"its header says {width:,} x {height:,} pixels; {MAX_SIDE:,} are the limit for a side",
+            "cut it into tiles or save it smaller",
+        )
     if width * height > MAX_HEADER_PIXELS:
         raise ImageUnreadable(
             name,
             f"its header says {width:,} x {height:,} pixels, more than {MAX_HEADER_PIXELS // 1_000_000:,} megapixels",
             "cut it into tiles or save it smaller",
         )
+    if kind == "TIFF":
+        _refuse_tiles(file, name)
     remarks = _remarks(file, kind, name, len(data))
     if at_least is not None:
         file.draft(None, (at_least, at_least))  # None keeps the mode
     pixels = file.size[0] * file.size[1]
-    if pixels > MAX_DECODED_PIXELS:
+    kept_whole = _kept_whole(data) * width * height if kind in {"JPEG", "MPO"} else 0
+    most = min(MAX_DECODED_PIXELS, (MAX_DECODED_BYTES - kept_whole) // _cost(file, kind))
+    if pixels > most:
         raise ImageUnreadable(
             name,
-            f"it has {file.size[0]:,} x {file.size[1]:,} pixels; {MAX_DECODED_PIXELS // 1_000_000} megapixels are the "
-            "limit for its format",
-            "save it as JPEG, or smaller",
+            f"it has {width:,} x {height:,} pixels; {max(most, 0) // 1_000_000} megapixels are the limit for its kind"
+            if not kept_whole
+            else f"it is a progressive JPEG of {width:,} x {height:,} pixels, which is too large to decode",
+            "save it as a plain JPEG, or smaller",
         )
     if pixels > LARGE_PIXELS:
         with _one_large_image:
-            image = to_rgb(file)
+            image = _in_strips(file)
     else:
         image = to_rgb(file)
     # Asked after decoding: pillow turns a TIFF itself, gives its size as turned, and says then that it is upright.
@@ -196,6 +218,86 @@ def _decode(
         remarks=remarks,
     )
     return image, facts
+
+
+def _cost(file: Image.Image, kind: str) -> int:
+    """Bytes of memory for each pixel, at most, to decode a file whose header is read."""
+    if file.mode in {"I", "F"}:
+        converted = _REAL_TO_RGB
+    else:
+        converted = 0 if file.mode == "RGB" and "transparency" not in file.info else _TO_RGB
+    return _KEPT.get(file.mode, 4) + _DECODER.get(kind, 0) + converted + _TURNED_AND_GREY
+
+
+def _kept_whole(data: bytes) -> int:
+    """Bytes that a JPEG's decoder keeps for each of the file's pixels, however small the image becomes.
+
+    None where each part of the picture comes once; two for each colour where it comes in several scans.
+    """
+    position = 2
+    colours = 0
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xFF:  # filling
+            position += 1
+            continue
+        if marker in {0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE} and position + 9 < len(data):
+            colours = data[position + 9]
+            if marker in {0xC2, 0xC6, 0xCA, 0xCE}:  # progressive
+                return 2 * colours
+        if marker == 0xDA:
+            return 2 * colours if position + 4 < len(data) and data[position + 4] < colours else 0
+        position += 2 + length
+    return 0
+
+
+def _refuse_tiles(file: Image.Image, name: str) -> None:
+    """A tiled TIFF decodes whole tiles, whatever its own size. Raises ImageUnreadable."""
+    width, height = (int(getattr(file, "tag_v2", {}).get(tag, 0)) for tag in _TILE_TAGS)
+    if width * height > max(LARGE_PIXELS, 4 * file.size[0] * file.size[1]):
+        raise _hides(name, width, height)
+
+
+def _refuse_icons(data: bytes, name: str) -> None:
+    """An icon's pictures have sizes of their own, and are decoded when the file is opened. Raises ImageUnreadable."""
+    if data.startswith(b"\0\0\1\0"):
+        width, height = _largest_icon(data)
+        if max(width, height) > _LARGEST_ICON:
+            raise _hides(name, width, height)
+
+
+def _hides(name: str, width: int, height: int) -> ImageUnreadable:
+    reason = f"it holds a picture of {width:,} x {height:,} pixels, which is larger than it says"
+    return ImageUnreadable(name, reason, "save it again")
+
+
+def _largest_icon(data: bytes) -> tuple[int, int]:
+    """Width and height of the largest picture in an ICO file, as the pictures themselves say."""
+    sizes = [(0, 0)]
+    for entry in range(int.from_bytes(data[4:6], "little")):
+        start = int.from_bytes(data[6 + 16 * entry + 12 : 6 + 16 * entry + 16], "little")
+        if data[start : start + 4] == b"\x89PNG":
+            sides = data[start + 16 : start + 20], data[start + 20 : start + 24]
+            sizes.append((int.from_bytes(sides[0], "big"), int.from_bytes(sides[1], "big")))
+        else:
+            sides = data[start + 4 : start + 8], data[start + 8 : start + 12]
+            sizes.append((int.from_bytes(sides[0], "little"), int.from_bytes(sides[1], "little") // 2))
+    return max(sizes, key=max)
+
+
+def _in_strips(file: Image.Image) -> Image.Image:
+    """As ``to_rgb`` for a large image, a few rows at a time: all the rest of it is never there twice over."""
+    file.load()
+    if (file.mode == "RGB" and "transparency" not in file.info) or file.mode in {"I", "F"}:
+        return to_rgb(file)  # as it is; real numbers are scaled by what the whole image holds
+    width, height = file.size
+    image = Image.new("RGB", file.size)
+    for top in range(0, height, _ROWS_AT_ONCE):
+        bottom = min(top + _ROWS_AT_ONCE, height)
+        strip = file.crop((0, top, width, bottom))
+        strip.info = dict(file.info)
+        image.paste(to_rgb(strip), (0, top))
+    return image
 
 
 def to_rgb(file: Image.Image) -> Image.Image:

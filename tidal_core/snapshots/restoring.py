@@ -13,19 +13,19 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tidal_core.errors import InputError, ProjectExists, SchemaTooNew
+from tidal_core.errors import InputError, ProjectExists, SchemaTooNew, StoreError
 from tidal_core.files import atomic, sweep
 from tidal_core.images.pixels import FILE_NAMES, PixelStore
-from tidal_core.images.sources import uri_path
+from tidal_core.images.sources import consent, uri_path
 from tidal_core.projects import home, project_folder, slugify
-from tidal_core.records import Progress
+from tidal_core.records import CONTENT_HASH, ImageRecord, Progress
 from tidal_core.snapshots import DATABASE, MANIFEST, Manifest, is_safe
 from tidal_core.snapshots.writing import image_member
 from tidal_core.store import Store
 from tidal_core.store.migrations import MIGRATIONS
 
 _CHUNK = 1 << 20
-_LARGEST_MANIFEST = 500_000_000  # bytes: ten million photos
+_LARGEST_MANIFEST = 200_000_000  # bytes: more than a million photos
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Restored:
     folder: Path
     manifest: Manifest
     images: int
+    hosts: tuple[str, ...]  # that its images come from: nothing is fetched before a person says yes
     missing: tuple[str, ...]  # originals that are not where they were: URIs
 
 
@@ -57,7 +58,7 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             try:
                 with atomic(folder, durable=True) as unpacked:
                     _unpack(archive, manifest, file, unpacked, progress or (lambda done, total: None))
-                    return _opened(manifest, unpacked, slug, name)
+                    return _ours(file, manifest, unpacked, slug, name)
             except OSError:
                 _refuse_existing(slug)  # made meanwhile
                 raise
@@ -152,6 +153,26 @@ def _unpack(archive: zipfile.ZipFile, manifest: Manifest, file: Path, unpacked: 
             )
 
 
+def _ours(file: Path, manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
+    """What ``_opened`` makes of it. Raises InputError for a project's file with anything that no studio wrote."""
+    try:
+        return _opened(manifest, unpacked, slug, name)
+    except SchemaTooNew:
+        raise
+    except (StoreError, ValueError) as error:  # a value that no record can have is a ValueError
+        reason = str(error).replace(str(unpacked / DATABASE), DATABASE)
+        raise InputError(f"{file} is not restored: {reason}") from error
+
+
+def _refuse_strange_values(store: Store, images: list[ImageRecord]) -> None:
+    """What files are called by must be what the studio writes. Raises ValueError."""
+    store.settings.load()
+    store.rounds.all()
+    for image in images:
+        if not CONTENT_HASH.fullmatch(image.sha256):
+            raise ValueError(f"image {image.id} has the hash {image.sha256[:80]!r}, which no file has.")
+
+
 def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> Restored:
     """Open what was unpacked, which brings it to this version's tables, and note where its photos will lie."""
     folder = project_folder(slug)
@@ -161,6 +182,7 @@ def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> 
         # Answers that wait in a browser were meant for the project that this is a copy of.
         store.settings.set("project_id", secrets.token_hex(8))
         images = store.images.all()
+        _refuse_strange_values(store, images)
         photos = {
             image.id: folder / "originals" / "restored" / image_member(image).removeprefix("images/")
             for image in images
@@ -174,7 +196,9 @@ def _opened(manifest: Manifest, unpacked: Path, slug: str, name: str | None) -> 
                 )
             if store.images.next_pixel_row():
                 pixels.open(at_least=store.images.next_pixel_row())
-    return Restored(slug, folder, manifest, len(images), _missing([i.uri for i in images if i.id not in photos]))
+    consent.forget(folder)
+    hosts = consent.hosts_of(image.uri for image in images)
+    return Restored(slug, folder, manifest, len(images), hosts, _missing([i.uri for i in images if i.id not in photos]))
 
 
 def _missing(uris: list[str]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
 from tidal_core.files import atomic_file, sweep
 from tidal_core.images.pixels import PixelStore, cached_spec
 from tidal_core.images.reading import SUFFIXES
-from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.images.sources import read_original, uri_path
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, ImportProblem, Progress, RoundState
 from tidal_core.snapshots import DATABASE, FORMAT, MANIFEST, VERSION, Manifest, Member
@@ -122,7 +122,7 @@ def _rest(
     for image in images:
         if with_images and not image.uri.startswith("digits:"):
             try:
-                writer.add(image_member(image), [read_uri(image.uri, image.name)])
+                writer.add(image_member(image), [read_original(project.folder, image.uri, image.name, image.sha256)])
             except ImageUnreadable as error:
                 problems.append(ImportProblem(image.name, error.reason, error.remedy))
         elif not with_images:

@@ -26,6 +26,7 @@ import duckdb
 import pyarrow as pa
 
 from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.store.catalog import MIGRATIONS_TABLE, step_of
 from tidal_core.store.duckdb_texts import holder_of, is_open_here
 from tidal_core.store.migrations import MIGRATIONS, Migration
 
@@ -41,7 +42,11 @@ CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being m
 
 
 class Database:
-    """An open project file. Raises ProjectInUse when another process has it, SchemaTooNew for a newer file."""
+    """An open project file.
+
+    Raises ProjectInUse when another process has it, SchemaTooNew for a newer file, and StoreError for one that is
+    damaged or defines what this studio did not make (see ``catalog``).
+    """
 
     def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self.path = path
@@ -55,35 +60,26 @@ class Database:
         self._readers = 0  # queries under way: the file is closed after their end
         self._ended = 0  # queries that have ended since the file was opened
         self._reader_left = threading.Condition()  # of _readers and _ended, and of _closed for those that begin
+        is_new = not any(os.path.exists(file) and os.path.getsize(file) for file in (path, f"{path}.wal"))
         try:
-            self._connection = duckdb.connect(
-                str(path),
-                # One thread per query keeps the other core for the model; queries here are small.
-                config={
-                    "threads": "1",
-                    "async_threads": "1",  # else eight more of each project, which wait for a remote file system
-                    "memory_limit": "2GB",
-                    "autoinstall_known_extensions": "false",
-                    "checkpoint_threshold": "1TB",  # never by itself
-                },
-            )
+            self._connection = duckdb.connect(str(path), config=self._configuration())
         except duckdb.IOException as error:
             raise self._in_use(error) from error
+        except duckdb.Error as error:
+            raise self._unusable(error) from error
         try:
-            self._migrate()
-            if not _SECOND_HANDLE:
-                folder = str(path.parent.absolute()).replace("'", "''")
-                self._connection.execute(f"SET allowed_directories = ['{folder}']")
-            self._connection.execute("SET enable_external_access = false")
-            self._connection.execute("SET lock_configuration = true")
+            self._shut()
+            self._migrate(is_new)
         except BaseException as error:
             self._connection.close()
-            if isinstance(error, duckdb.Error) and is_open_here(error):
+            if not isinstance(error, duckdb.Error):
+                raise
+            if is_open_here(error):
                 raise ProjectInUse(
                     f"The project file {path} is already open in this process; use that one, or close it first.",
                     pid=os.getpid(),
                 ) from error
-            raise
+            raise self._unusable(error) from error
         # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
         # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
         # file is open in this process already) must not open and close one.
@@ -92,6 +88,33 @@ class Database:
         if _SECOND_HANDLE and str(path) != ":memory:":
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             self._close_handle = weakref.finalize(self, os.close, self._handle)
+
+    def _configuration(self) -> dict[str, Any]:
+        """Set before anything in the file is looked at: what is defined in it reads and writes no other file."""
+        configuration = {
+            # One thread per query keeps the other core for the model; queries here are small.
+            "threads": "1",
+            "async_threads": "1",  # else eight more of each project, which wait for a remote file system
+            "memory_limit": "2GB",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "checkpoint_threshold": "1TB",  # never by itself
+        }
+        if _SECOND_HANDLE:
+            configuration["enable_external_access"] = "false"
+        return configuration
+
+    def _shut(self) -> None:
+        """Let nothing be set any more. By itself, so that a second opening in this process is told from the first."""
+        if not _SECOND_HANDLE:  # DuckDB takes the one folder that copies go to only while access is not yet shut off
+            folder = str(self.path.parent.absolute()).replace("'", "''")
+            self._connection.execute(f"SET allowed_directories = ['{folder}']")
+            self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def _unusable(self, error: duckdb.Error) -> StoreError:
+        reason = str(error).partition("\n")[0][:300]
+        return StoreError(f"The project file {self.path} is damaged ({reason}); restore a snapshot of the project.")
 
     def _in_use(self, error: duckdb.IOException) -> StoreError | ProjectInUse:
         pid = holder_of(error)
@@ -103,15 +126,21 @@ class Database:
             pid=pid,
         )
 
-    def _migrate(self) -> None:
+    def _migrate(self, is_new: bool) -> None:
         cursor = self._connection.cursor()
-        cursor.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name TEXT, applied_at TIMESTAMP)")
-        done = self.schema
+        try:
+            done = 0 if is_new else step_of(cursor, self._migrations)
+        except StoreError as error:
+            raise StoreError(
+                f"The project file {self.path} {error}: nothing of it was run. Restore a snapshot of the project from "
+                "somebody you trust."
+            ) from error
         if done > len(self._migrations):
             raise SchemaTooNew(
                 f"The project file {self.path} was written by a newer version of TiDAL Studio (its tables are at "
                 f"step {done}, this version knows {len(self._migrations)}). Update the studio to open it."
             )
+        cursor.execute(MIGRATIONS_TABLE)
         for number, migration in enumerate(self._migrations, start=1):
             if number <= done:
                 continue

@@ -101,6 +101,13 @@ class Images:
         """How many images, of one split or of both."""
         return int(self._db.value("SELECT count(*) FROM images WHERE ?::TEXT IS NULL OR split = ?", [split, split]))
 
+    def addresses(self) -> list[str]:
+        """How the addresses of images elsewhere begin (``https://example.com``), each once."""
+        rows = self._db.rows(
+            "SELECT DISTINCT regexp_extract(uri, '^[a-z][a-z0-9+.-]+://[^/]*') FROM images WHERE contains(uri, '://')"
+        )
+        return [str(row[0]) for row in rows if row[0]]
+
     def median_side(self) -> float:
         """The median of the images' shortest sides in pixels; 0 without images."""
         return float(self._db.value("SELECT coalesce(median(least(width, height)), 0) FROM images"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from tidal_core.store.columns import first_row, float_lists, insert, insert_tabl
 from tidal_core.store.curves import curve_columns
 from tidal_core.store.database import Database
 
+CHECKPOINT_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")  # a file's name, never a way to another folder
+
 _COLUMNS = (
     "id, state, config, strategy, class_ids, last_seq, labels, started_by, created_at, started_at, finished_at, error, "
     "checkpoint"
@@ -29,7 +32,9 @@ _EPOCH_COLUMNS = (
 
 def _round(row: tuple[Any, ...]) -> RoundRecord:
     class_ids = tuple(int(part) for part in row[4].split(",") if part)
-    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *row[5:])
+    # A file that was changed by hand cannot name weights elsewhere: then the round has none.
+    checkpoint = row[12] if row[12] is None or CHECKPOINT_NAME.fullmatch(row[12]) else None
+    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *(*row[5:12], checkpoint))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal, seconds_in_words
+from tidal_core.ui.fetching import ask_to_fetch
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -43,6 +44,7 @@ def sidebar() -> None:
         project = open_or_say_why()
         if isinstance(project, str):
             return  # the page says so where there is room
+        ask_to_fetch(project)
         # A name that was typed stays the person's in every project; one that a project proposes stays with it.
         proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator
         key = f"who-{project.slug}"

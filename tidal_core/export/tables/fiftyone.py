@@ -35,7 +35,7 @@ class FiftyOneExporter:
         labels: dict[str, dict[str, int]] = {}
         with replaced(target) as beside:
             beside.mkdir()
-            for image, data in contents(images, problems):
+            for image, data in contents(project, images, problems):
                 name, folder = file_name(image, data), image.folder if split else "."
                 put_image(image, data, beside / folder / "data" / name, options.link)
                 labels.setdefault(folder, {})[Path(name).stem] = position[image.label]

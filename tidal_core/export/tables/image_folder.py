@@ -35,7 +35,7 @@ class ImageFolderExporter:
         with replaced(target) as beside:
             beside.mkdir()
             rows = 0
-            for image, data in contents(images, problems):
+            for image, data in contents(project, images, problems):
                 put_image(
                     image, data, beside / image.folder / folders[image.label] / file_name(image, data), options.link
                 )
@@ -60,7 +60,7 @@ class ZipExporter:
         problems: list[ImportProblem] = []
         rows = 0
         with replaced(target) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-            for image, data in contents(images, problems):
+            for image, data in contents(project, images, problems):
                 archive.writestr(f"{image.folder}/{folders[image.label]}/{file_name(image, data)}", data)
                 rows += 1
             archive.writestr(CLASS_NAMES_FILE, _names(folders))

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images.importers.folder import is_left_out
 from tidal_core.images.reading import SUFFIXES
-from tidal_core.images.sources import read_uri, uri_path
+from tidal_core.images.sources import read_original, uri_path
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Split
 
@@ -110,11 +110,13 @@ def folder_names(names: list[str]) -> dict[str, str]:
     return chosen
 
 
-def contents(images: list[LabelledImage], problems: list[ImportProblem]) -> Iterator[tuple[LabelledImage, bytes]]:
+def contents(
+    project: Project, images: list[LabelledImage], problems: list[ImportProblem]
+) -> Iterator[tuple[LabelledImage, bytes]]:
     """Images with their bytes; those that cannot be read any more are noted in ``problems``."""
     for image in images:
         try:
-            yield image, read_uri(image.uri, image.name)
+            yield image, read_original(project.folder, image.uri, image.name, image.sha256)
         except ImageUnreadable as error:
             problems.append(ImportProblem(image.name, error.reason, error.remedy))
 

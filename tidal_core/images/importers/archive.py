@@ -2,14 +2,17 @@
 
 Nothing is written outside that folder: absolute names, names with ``..`` and links are refused by name. Nothing is
 unpacked without bound: a member may have 1 GB, all of them a hundred times the archive and what the disk has left;
-archives within archives are named, not opened. What is inside is then read like a folder of the same content, also
-when it is a data set that another importer knows (CVAT, ``metadata.csv``, Parquet).
+what describes the members is read in bounded memory; archives within archives are named, not opened. What is inside is
+then read like a folder of the same content, also when it is a data set that another importer knows (CVAT,
+``metadata.csv``, Parquet).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
+import lzma
 import os
 import re
 import shutil
@@ -18,9 +21,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Literal
 
 from tidal_core.errors import DISK_FULL, InputError
 from tidal_core.files import atomic_file, sweep
@@ -46,8 +50,16 @@ SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
 DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
 _TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_MAX_HEADER_BYTES = 1 << 20  # of what a tar says about one member: it is read whole
+_MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
+_MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
+_PEEKED_BYTES = 50_000_000  # of one image that is only looked at
+_ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # the others may ask for any memory
 _HASHED_BYTES = 1 << 20  # of an archive's beginning and of its end
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError),
+    *(NotImplementedError, ValueError, MemoryError),  # of numbers and names that no archiver writes
+)
 
 
 @dataclass
@@ -61,6 +73,54 @@ class _Listing:
 
     def refuse(self, name: str, reason: str, remedy: str) -> None:
         self.problems.append(ImportProblem(shown_name(name), reason, remedy))
+
+
+class _Member(tarfile.TarInfo):
+    """A tar's member whose description is read in bounded memory; sparse files, which no photo is, end the reading."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        described = {
+            *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+            *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+        }
+        if self.type in described and self.size > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a member's description has {self.size / 1e6:,.0f} MB")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise self._sparse()
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]  # the hook that tarfile documents
+        if any(key.startswith("GNU.sparse") for key in member.pax_headers):
+            raise self._sparse()
+        return member
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise self._sparse()
+
+    @staticmethod
+    def _sparse() -> tarfile.ReadError:
+        return tarfile.ReadError("it holds a sparse file, which is not read")
+
+
+class _BoundedFile(io.BufferedReader):
+    """A zip's file: its list of members is asked for in one piece, of whatever length the file says."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > _MAX_LIST_BYTES:
+            raise zipfile.BadZipFile(f"its list of members has {size / 1e6:,.0f} MB")
+        return super().read(size)
+
+
+@contextmanager
+def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _BoundedFile(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+def _tar(path: Path, mode: Literal["r", "r|*"]) -> tarfile.TarFile:
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    if start.startswith(b"\xfd7zXZ\0"):
+        lzma.LZMADecompressor(memlimit=_MAX_XZ_MEMORY).decompress(start, 1)  # LZMAError where it needs more
+    return tarfile.open(path, mode, tarinfo=_Member)
 
 
 class ArchiveImporter:
@@ -112,11 +172,12 @@ class ArchiveImporter:
             if member.suffix.lower() not in SUFFIXES:
                 continue
             try:
-                data = file.read(MAX_FILE_BYTES)
+                data = file.read(_PEEKED_BYTES + 1)
             except _DAMAGE as error:
                 yield _cannot_be_unpacked(member, error)
                 continue
-            yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
+            if len(data) <= _PEEKED_BYTES:
+                yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
 
 
 @dataclass(frozen=True)
@@ -160,15 +221,16 @@ def _list(path: Path, budget: int) -> _Listing:
     listing = _Listing()
     try:
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with _zip(path) as archive:
                 for info in archive.infolist():
                     mode = info.external_attr >> 16
                     kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
+                    kind = "packed" if info.compress_type not in _ZIP_METHODS else kind
                     kind = "locked" if info.flag_bits & 1 else kind
                     if not _note(listing, info.filename, kind, info.file_size, budget):
                         break
         else:
-            with tarfile.open(path) as tar:
+            with _tar(path, "r") as tar:
                 for member in tar:
                     link = member.issym() or member.islnk()
                     kind = "file" if member.isreg() else "folder" if member.isdir() else "link" if link else "other"
@@ -185,8 +247,6 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
     """Take down one member; returns whether to go on."""
     path = safe_path(name)
     hidden = path is not None and any(is_left_out(part) for part in path.parts)
-    if kind == "folder" or (hidden and path is not None and path.name != CLASS_NAMES_FILE):
-        return True
     listing.bytes += size
     lower = name.lower()
     if listing.bytes > budget or len(listing.members) >= MAX_MEMBERS:
@@ -196,6 +256,8 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
             "unpack it yourself and import the folder",
         )
         return False
+    if kind == "folder" or (hidden and path is not None and path.name != CLASS_NAMES_FILE):
+        return True
     if path is None:
         listing.refuse(name, "its name points outside the archive's folder", "make the archive again without it")
     elif kind == "link":
@@ -204,6 +266,8 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
         listing.refuse(name, "it is not a regular file", "make the archive again without it")
     elif kind == "locked":
         listing.refuse(name, "it is encrypted", "unpack it yourself and import the folder")
+    elif kind == "packed":
+        listing.refuse(name, "it is compressed in a way that is not read", "make the archive again as a usual zip")
     elif lower.endswith(ARCHIVE_SUFFIXES + OTHER_ARCHIVES):
         listing.refuse(name, "it is an archive inside the archive", "unpack it and import it separately")
     elif size > MAX_FILE_BYTES:
@@ -295,7 +359,7 @@ def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO
     remaining = dict(listing.members)
     try:
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with _zip(path) as archive:
                 for entry in archive.infolist():  # by its entry: a name that is there twice opens the last one
                     member = remaining.pop(entry.filename, None)
                     if member is None:
@@ -306,7 +370,7 @@ def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO
                     except _DAMAGE as error:
                         yield _cannot_be_unpacked(member, error)
             return
-        with tarfile.open(path, "r|*") as tar:  # as a stream: compressed archives cannot be read backwards
+        with _tar(path, "r|*") as tar:  # as a stream: compressed archives cannot be read backwards
             for info in tar:
                 member_path = remaining.pop(info.name, None)
                 content = tar.extractfile(info) if member_path is not None and info.isreg() else None

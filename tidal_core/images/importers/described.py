@@ -27,6 +27,7 @@ from tidal_core.images.importers.table import label_of, no_label
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
+_MAX_XML_BYTES = 300_000_000
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
 
@@ -179,6 +180,8 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
     """CVAT for images 1.1: ``<image name=...><tag label=.../></image>``."""
     with path.open("rb") as file:
         start = file.read(65_536)
+    if path.stat().st_size > _MAX_XML_BYTES:
+        raise InputError(f"{path} is larger than {_MAX_XML_BYTES // 1_000_000} MB; export it from CVAT in parts.")
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
         raise InputError(f"{path} defines XML entities, which CVAT never writes; export it again from CVAT.")
     images = path.parent / "images"

@@ -30,6 +30,7 @@ CLASS_NAMES_FILE = ".tidal-classes.json"  # this studio's own exports: folder na
 SKIPPED = "skipped; nothing to do unless it should be an image"  # the remedy for a file that is none
 _LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
 _MAX_DEPTH = 64
+_MAX_CLASS_NAMES_BYTES = 10_000_000
 
 
 class FolderImporter:
@@ -110,7 +111,8 @@ def is_left_out(name: str) -> bool:
 def _class_names(root: Path) -> dict[str, str]:
     """Folder name to class name, where an export of this studio says so."""
     try:
-        value = json.loads((root / CLASS_NAMES_FILE).read_bytes())
+        with (root / CLASS_NAMES_FILE).open("rb") as file:
+            value = json.loads(file.read(_MAX_CLASS_NAMES_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     pairs = value.items() if isinstance(value, dict) else ()

@@ -21,7 +21,7 @@ from tidal_core.images.importers.rows import SAMPLES, Row, clean
 from tidal_core.images.importers.table import images_of_rows, label_of, locate, no_label
 from tidal_core.records import ImportProblem
 
-MAX_JSON_BYTES = 1_000_000_000
+MAX_JSON_BYTES = 100_000_000  # read whole: about a million images, and up to 20 times as much memory if made for that
 
 
 class JsonImporter:
@@ -60,9 +60,9 @@ def load_json(path: Path) -> Any:
     """The value of a JSON file. Raises InputError with what is wrong with it."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path} is larger than 1 GB; export it in parts, or as CSV.")
+            raise InputError(f"{path} is larger than {MAX_JSON_BYTES // 1_000_000} MB; export it in parts, or as CSV.")
         return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is not valid JSON ({error}); export it again.") from error

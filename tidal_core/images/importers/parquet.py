@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,10 +23,10 @@ from tidal_core.images.importers.guess import guess_columns, split_of
 from tidal_core.images.importers.rows import Row
 from tidal_core.images.importers.table import images_of_rows, label_of, no_label
 from tidal_core.images.sources.file import shown_name
-from tidal_core.images.sources.parquet import parquet_uri
+from tidal_core.images.sources.parquet import BUFFER_BYTES, MAX_CELL_BYTES, TOO_LARGE, parquet_uri, plain
 from tidal_core.records import ImportProblem, Split
 
-_BATCH_ROWS = 128
+_HELD_BYTES = 8_000_000  # of a cell that is kept until its turn comes; a larger one is read again then
 
 
 class ParquetImporter:
@@ -70,16 +71,15 @@ def _shards(path: Path) -> list[Path]:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=BUFFER_BYTES)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet ({error}); copy it again.") from error
 
 
 def _samples(file: pq.ParquetFile) -> list[Row]:
     """A few rows."""
-    for batch in file.iter_batches(8):
-        return list(batch.to_pylist())
-    return []
+    batches = file.iter_batches(1)
+    return [row for batch in islice(batches, 8) for row in batch.to_pylist()]
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> list[str]:
@@ -107,7 +107,7 @@ def _images(
     wanted = [column for column in (columns.image, columns.label, columns.split, columns.annotator) if column]
     wanted += [columns.sha256] if columns.sha256 else []
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
             missing = sorted(set(wanted) - set(file.schema_arrow.names))
             if missing:
                 yield ImportProblem(
@@ -116,12 +116,13 @@ def _images(
                     "export it again with the column",
                 )
                 return
-            row = 0
-            for batch in file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(wanted))):
-                for values in batch.to_pylist():
-                    yield from _row(path, row, values, columns, class_names, split)
-                    row += 1
-    except (OSError, pa.ArrowException) as error:
+            # One row at a time, whatever its size: a cell can be as large as its file says, or the same one many times.
+            for row, batch in enumerate(file.iter_batches(1, columns=list(dict.fromkeys(wanted)))):
+                if sum(plain(column).nbytes for column in batch.columns) > MAX_CELL_BYTES:
+                    yield ImportProblem(f"{path.name} row {row}", TOO_LARGE, "save the image as a file, or smaller")
+                else:
+                    yield from _row(path, row, batch.to_pylist()[0], columns, class_names, split)
+    except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         yield ImportProblem(
             path.name, f"it is damaged ({error}); what comes before the damage was read", "copy it again"
         )
@@ -154,5 +155,5 @@ def _row(
         label=label,
         split=split_of(str(split_cell)) if split_cell is not None else split,
         annotator=str(annotator) if annotator else None,
-        opener=lambda: data,
+        opener=(lambda: data) if len(data) <= _HELD_BYTES else None,
     )

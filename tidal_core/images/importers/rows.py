@@ -23,6 +23,8 @@ from tidal_core.text import from_spreadsheet
 Row = dict[str, Any]
 SAMPLES = 50
 _DELIMITERS = ",;\t|"
+_LONGEST_LINE = 1 << 20  # characters
+_MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,19 @@ def _about_encoding(path: Path, encoding: str) -> Iterator[ImportProblem]:
 
 def _csv(path: Path, encoding: str) -> Rows:
     with _open(path, encoding) as file:
-        first = file.readline(1 << 20)
+        first = file.readline(_LONGEST_LINE)
     delimiter = _delimiter(first, path.suffix.lower())
     cells = next(csv.reader([first], delimiter=delimiter), [])
+    if len(cells) > _MOST_COLUMNS:
+        raise InputError(f"{path} has {len(cells):,} columns in its first line; {_MOST_COLUMNS:,} are the limit.")
     has_header = not any(looks_like_a_path(cell) for cell in cells)
     names = _column_names(cells) if has_header else tuple(f"column {position}" for position in range(1, len(cells) + 1))
 
     def rows() -> Iterator[tuple[str, Row] | ImportProblem]:
         yield from _about_encoding(path, encoding)
         with _open(path, encoding) as file:
-            reader = csv.reader(file, delimiter=delimiter)
+            too_long: list[int] = []
+            reader = csv.reader(_lines(file, too_long), delimiter=delimiter)
             title, width = path.name, len(names)
             if has_header:
                 next(reader, None)
@@ -106,6 +111,8 @@ def _csv(path: Path, encoding: str) -> Rows:
                         f"{title} line {reader.line_num}", f"it is not valid CSV ({error})", "correct it"
                     )
                     continue
+                while too_long:
+                    yield _too_long(title, too_long.pop(0))
                 if row is None:
                     return
                 where = f"{title} line {reader.line_num}"
@@ -121,6 +128,23 @@ def _csv(path: Path, encoding: str) -> Rows:
     return _gathered(rows(), names)
 
 
+def _lines(file: TextIO, too_long: list[int]) -> Iterator[str]:
+    """A file's lines; those that nobody can have meant are left empty, and their numbers noted."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) == _LONGEST_LINE and not line.endswith(("\n", "\r")):
+            while (rest := file.readline(_LONGEST_LINE)) and not rest.endswith(("\n", "\r")):
+                pass
+            too_long.append(number)
+            line = "\n"
+        yield line
+
+
+def _too_long(title: str, number: int) -> ImportProblem:
+    return ImportProblem(f"{title} line {number}", f"it has more than {_LONGEST_LINE:,} letters", "correct it")
+
+
 def _delimiter(line: str, suffix: str) -> str:
     """The most frequent separator of the first line outside quotes; a tab in .tsv files, a comma when there is none."""
     unquoted = "".join(line.split('"')[::2])
@@ -132,17 +156,20 @@ def _delimiter(line: str, suffix: str) -> str:
 
 def _column_names(cells: list[str]) -> tuple[str, ...]:
     """Header cells as distinct names."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for position, cell in enumerate(cells, start=1):
         name = from_spreadsheet(cell).strip() or f"column {position}"
-        names.append(f"{name} ({position})" if name in names else name)
+        names[f"{name} ({position})" if name in names else name] = None
     return tuple(names)
 
 
 def _json_lines(path: Path, encoding: str) -> Iterator[tuple[str, Row] | ImportProblem]:
     yield from _about_encoding(path, encoding)
     with _open(path, encoding) as file:
-        for number, line in enumerate(file, start=1):
+        too_long: list[int] = []
+        for number, line in enumerate(_lines(file, too_long), start=1):
+            if too_long:
+                yield _too_long(path.name, too_long.pop())
             if not line.strip():
                 continue
             where = f"{path.name} line {number}"

@@ -20,6 +20,7 @@ from tidal_core.images.sources.file import file_uri
 from tidal_core.records import ImportProblem
 
 _LABELS_KEPT = 10_000
+_LONGEST_PATH = 10_000  # letters
 SUFFIXES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson"}
 
 
@@ -60,6 +61,9 @@ def images_of_rows(
             continue
         where, row = entry
         cell = row.get(columns.image)
+        if isinstance(cell, str) and len(cell) > _LONGEST_PATH:
+            yield ImportProblem(where, f"the column {columns.image!r} names no file that can be", "correct it")
+            continue
         if not isinstance(cell, str) or not cell.strip():
             yield ImportProblem(where, f"the column {columns.image!r} names no image", "fill it in")
             continue
@@ -105,14 +109,18 @@ def label_of(cell: Any, class_names: Sequence[str] = ()) -> tuple[str | None, st
         if not 0 <= cell < len(class_names):
             return f"its label {cell} is not the number of a class (0 to {len(class_names) - 1})", None
         return None, class_names[cell]
-    return None, str(cell)
+    try:
+        return None, str(cell)
+    except ValueError:  # a number of more digits than Python writes
+        return "its label is not a name", None
 
 
 def locate(text: str, root: str) -> str:
     """The URI of what a cell names: absolute, relative to ``root``, or a URI already."""
     if ":" in text:
         if text.startswith("file://"):
-            return file_uri(urllib.parse.unquote(urllib.parse.urlsplit(text).path))
+            below = text.removeprefix("file://")
+            return file_uri(urllib.parse.unquote(below[max(below.find("/"), 0) :].partition("?")[0].partition("#")[0]))
         if text.startswith(("digits:", "parquet:", "file:")) or "://" in text:
             return text
     if text.startswith("/") and "/." not in text and "//" not in text and os.sep == "/":
@@ -131,4 +139,7 @@ def _home_of(text: str, folder: str, images_folder: str) -> str:
 
 def _text(row: Row, column: str | None) -> str | None:
     value = row.get(column) if column else None
-    return str(clean(value)).strip() or None if value is not None else None
+    try:
+        return str(clean(value)).strip() or None if value is not None else None
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, a list without end
+        return None

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from tidal_core.config import PixelSpec
 from tidal_core.errors import ImageUnreadable
 from tidal_core.files import atomic_file
-from tidal_core.images.sources import read_uri
+from tidal_core.images.sources import read_original
 from tidal_core.images.squares import square_of
 from tidal_core.records import UInt8
 
@@ -51,6 +51,7 @@ class BeyondRows:
         except (KeyError, IndexError, AttributeError, TypeError) as error:
             raise ValueError(f"{path.name} is damaged ({error})") from error
         self._threads: ThreadPoolExecutor | None = None
+        self._folder = path.parent  # the project's
         self._missing: set[str] = set()
 
     def __len__(self) -> int:
@@ -66,7 +67,7 @@ class BeyondRows:
         spec = self.spec
         uri, name = json.loads(line) or ("", "")
         try:
-            return square_of(read_uri(uri, name), name, spec.size, spec.fit, spec.grayscale)
+            return square_of(read_original(self._folder, uri, name), name, spec.size, spec.fit, spec.grayscale)
         except ImageUnreadable as error:
             if uri not in self._missing:
                 self._missing.add(uri)

@@ -23,7 +23,7 @@ from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.images.pixels.cache_state import UNFINISHED, between_rounds, cached_spec, note_spec, sole_writer
 from tidal_core.images.pixels.store import PixelStore
 from tidal_core.images.reading import READERS, open_image
-from tidal_core.images.sources import read_uri
+from tidal_core.images.sources import read_original
 from tidal_core.images.squares import decoded_side, fit_square
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, ImportProblem, ImportProgress, ImportReport, UInt8
@@ -198,7 +198,7 @@ class _Refill:
         if spec == self._now and kept is not None:
             return kept
         try:
-            data = read_uri(image.uri, image.name)
+            data = read_original(self._project.folder, image.uri, image.name)
             picture, facts = open_image(data, image.name, at_least=decoded_side(spec.size))
             if facts.sha256 != image.sha256:
                 raise ImageUnreadable(image.name, "the file is not the one that was imported: its content has changed")

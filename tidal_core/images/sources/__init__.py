@@ -11,12 +11,14 @@ Add here: a scheme as a file with a function ``read(uri, name)``, and a line in 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from tidal_core.images.sources import digits, file, parquet, remote
+from tidal_core.errors import ImageUnreadable
+from tidal_core.images.sources import consent, digits, file, parquet, remote
 
 _READERS: dict[str, Callable[[str, str], bytes]] = {"file": file.read, "digits": digits.read, "parquet": parquet.read}
 
@@ -28,7 +30,33 @@ def read_uri(uri: str, name: str | None = None) -> bytes:
         return _READERS[scheme](uri, name or uri)
     if remote.protocol_of(uri) is not None:
         return remote.read(uri, name or uri)
+    if "://" in uri and not uri.startswith("/"):
+        raise ImageUnreadable(name or uri, f"{uri[:200]!r} is not an address of a kind that is read", "correct it")
     return file.read_file(Path(uri), name or uri)
+
+
+def read_original(folder: Path, uri: str, name: str, sha256: str | None = None) -> bytes:
+    """All bytes of one image of the project in ``folder``; with ``sha256`` only if they are those that were imported.
+
+    A project can come from anywhere and name any address and any file of this machine: from a network only those hosts
+    are asked that a person has said yes to (``consent``), and a file counts only if it is the one that the project
+    knows. Raises ImageUnreadable.
+    """
+    host = consent.host_of(uri)
+    if host is not None and host not in consent.allowed_hosts(folder):
+        raise ImageUnreadable(
+            name,
+            f"it is at {host}, and nobody has said yet that this project may fetch images from there",
+            f"answer the question beside the page, or give the command --fetch {host}",
+        )
+    data = read_uri(uri, name)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise ImageUnreadable(
+            name,
+            "the file is not the one that was imported: its content has changed",
+            "import the folder again to add the new image",
+        )
+    return data
 
 
 def uri_path(uri: str) -> Path | None:

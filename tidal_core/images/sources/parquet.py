@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidal_core.errors import ImageUnreadable
 
-_BATCH_ROWS = 128
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_CELL_BYTES = 100_000_000
+TOO_LARGE = f"its cells have more than {MAX_CELL_BYTES // 1_000_000} MB"
+BUFFER_BYTES = 1 << 20  # read at a time: else the column of a whole row group is
 
 
 def read(uri: str, name: str) -> bytes:
@@ -34,12 +40,17 @@ def parquet_place(uri: str) -> tuple[Path, int, str]:
     return Path(os.fsdecode(urllib.parse.unquote_to_bytes(quoted_path))), int(row), urllib.parse.unquote(column)
 
 
+def plain(column: pa.Array) -> pa.Array:
+    """A column with its values in place of numbers of them, so that its size is that of its values."""
+    return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
+
+
 def _cell(path: Path, row: int, column: str, name: str) -> bytes:
     import pyarrow as pa  # a tenth of a second, which projects of photos do without
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
             if column not in file.schema_arrow.names:
                 raise ImageUnreadable(
                     name, f"{path} has no column {column!r} any more", "put back the file that was imported"
@@ -48,14 +59,17 @@ def _cell(path: Path, row: int, column: str, name: str) -> bytes:
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if first <= row < first + rows:
-                    for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
-                        if row < first + batch.num_rows:
-                            return _bytes(batch.column(0)[row - first].as_py(), name)
-                        first += batch.num_rows
+                    batch = next(islice(file.iter_batches(1, row_groups=[group], columns=[column]), row - first, None))
+                    if batch is None:
+                        break
+                    cell = plain(batch.column(0))
+                    if cell.nbytes > MAX_CELL_BYTES:
+                        raise ImageUnreadable(name, TOO_LARGE, "save the image as a file, or smaller")
+                    return _bytes(cell[0].as_py(), name)
                 first += rows
     except FileNotFoundError:
         raise ImageUnreadable(name, f"the file {path} is not there", "put it back where it was") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, MemoryError, pa.ArrowException) as error:
         raise ImageUnreadable(
             name, f"{path} cannot be read ({error})", "put back the file that was imported"
         ) from error

@@ -22,6 +22,10 @@ from tidal_core.projects import home
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+PROTOCOLS = frozenset(
+    {"http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"}  # memory: this process's own
+)
+"""What addresses are read. Of fsspec's others some run programs or open archives and files of this machine."""
 SECONDS = 60  # for one file or one listing over https; other protocols have limits of their own
 _URI = re.compile(r"([a-z][a-z0-9+.-]+)://")
 _LOCAL = {"file", "local"}
@@ -35,9 +39,22 @@ def protocol_of(text: str) -> str | None:
     return None if match is None or match.group(1) in _LOCAL else match.group(1)
 
 
+def is_allowed(uri: str) -> bool:
+    """Whether an address is of a kind that is read: one of ``PROTOCOLS``, or none of fsspec's own."""
+    from fsspec.registry import known_implementations
+
+    protocol = protocol_of(uri)
+    return "::" not in uri and "\0" not in uri and (protocol in PROTOCOLS or protocol not in known_implementations)
+
+
 def file_system(uri: str) -> tuple[AbstractFileSystem, str]:
     """What speaks the URI's protocol, and what it calls the place. Raises InputError when it cannot be had."""
     protocol = protocol_of(uri) or ""
+    if not is_allowed(uri):
+        raise InputError(
+            f"{uri[:200]!r} is not an address of a kind that is read; give one that begins with https://, s3:// or "
+            "gs://, or download the images."
+        )
     options: dict[str, Any] = {"use_listings_cache": False}  # a tree of a million is not to be kept in memory
     try:
         import fsspec
@@ -56,16 +73,16 @@ def file_system(uri: str) -> tuple[AbstractFileSystem, str]:
         raise InputError(
             f"reading {protocol}:// needs a package that is not installed; {remedy}, and start the studio again."
         ) from error
-    except ValueError as error:
+    except Exception as error:  # each protocol raises errors of its own for what is no address
         raise InputError(
-            f"{uri!r} cannot be read: {error}; give a folder, or an address such as s3://bucket/photos."
+            f"{uri[:200]!r} cannot be read: {error}; give a folder, or an address such as s3://bucket/photos."
         ) from error
     return fs, str(path)
 
 
 def read(uri: str, name: str) -> bytes:
     """All bytes of one image, from the cache or from where it lies. Raises ImageUnreadable."""
-    key = hashlib.sha256(uri.encode()).hexdigest()
+    key = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
     cached = cache_folder() / key[:2] / key[2:]
     if not cached.exists():
         try:
