@@ -1,8 +1,8 @@
 """Work of each kind, done in a process that is killed with SIGKILL at any moment, and what is then left of it.
 
-A kind says how its work is prepared, what the process does, and how its outcome is checked afterwards, after the work
-has been done again or taken up to its end. Processes are forked from one that has loaded everything, so that a kill costs
-little more than the work.
+A kind says how its work is prepared, what the process does, and how its outcome is checked once the work has been done
+again or taken up to its end. Processes are forked from one that has loaded everything, so that a kill costs little more
+than the work.
 """
 
 from __future__ import annotations

@@ -1,17 +1,20 @@
-"""What a SIGKILL in the middle of a burst of answers costs: nothing, it is claimed.
+"""What a SIGKILL costs, in the middle of a burst of answers or of any other work: nothing, it is claimed.
 
-    python -m benchmarks.kills [--quick] [--kills N]
+    python -m benchmarks.kills [--quick] [--kills N] [--of server,import,...]
 
 Starts the real server on the demo project, sends answers from four connections at once, kills the server at a random
 moment, opens the project's file, and starts again on the same file. Every answer that was not acknowledged is sent
 again under its old id after the next start, as the browser's outbox does. Rounds are switched off: the worker writes
-through the same lock. Prints one JSON line last:
-  kills         how often the server was killed
+through the same lock. The other nine tenths of the kills are of the work in ``killed_work``: imports, pixel caches,
+features, rounds, backups, exports, restores, classes, experiments, the first start. Prints one JSON line last:
+  kills         how often a process was killed; each_kind: of each kind of work, at most
+  ended         times that the work had ended before the kill, which are not among them
   acknowledged  answers that were acknowledged
   resent        answers sent again because no acknowledgement had come
-  lost          acknowledged answers that are not in the file, or not as they were sent
-  duplicated    answers that are in the file more than once
-  unopened      times the file did not open after a kill
+  lost          what was acknowledged, or there before, and is not in the file, or not as it was sent
+  duplicated    what is in the file more than once
+  unopened      times that a project or a file could not be read after a kill
+  different     times that the work, taken up again, came out otherwise than without a kill, or left something lying
   seconds       of the whole run
 """
 
@@ -34,6 +37,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks.killed_work import KINDS, kill_often
+from benchmarks.killed_work import Tally as Work
 from tests.browser.server import Server
 from tidal_core.projects import open_project
 from tidal_core.server.studio import DEMO, make_demo
@@ -161,7 +166,7 @@ def measure(kills: int, home: Path, seed: int = 0) -> dict[str, float | int]:
     finally:
         server.kill()
     return {
-        "kills": kills,
+        "server": kills,
         "acknowledged": len(tally.acknowledged),
         "resent": tally.resent,
         "lost": len(tally.lost),
@@ -174,12 +179,44 @@ def measure(kills: int, home: Path, seed: int = 0) -> dict[str, float | int]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one kill")
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--quick", action="store_true", help="the server and each kind of work once")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--of", default=",".join(("server", *KINDS)), help="kinds of work, with commas between")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tidal-kills-"))
+    kinds = options.of.split(",")
+    of_work = [name for name in kinds if name != "server"]
+    n_server = (1 if options.quick else max(1, options.kills // 10 if of_work else options.kills)) * ("server" in kinds)
+    each = 1 if options.quick else max(1, -(-(options.kills - n_server) // max(1, len(of_work))))
+    folder, began = Path(tempfile.mkdtemp(prefix="tidal-kills-")), time.perf_counter()
+    tally, figures = Work(), dict[str, float | int]()
     try:
-        print(json.dumps(measure(1 if options.quick else options.kills, folder / "home")))
+        for number, name in enumerate(of_work):
+            kill_often(KINDS[name], folder / name.replace(" ", "-"), each, options.seed + number, tally)
+            print(f"{name}: {tally.kills} killed so far, {tally.ended} had ended", flush=True)
+        if n_server:
+            figures = measure(n_server, folder / "home", options.seed)
+        faults = {
+            "lost": tally.lost,
+            "duplicated": tally.doubled,
+            "unopened": tally.unopened,
+            "different": tally.different,
+        }
+        totals = {name: counter.total() + figures.get(name, 0) for name, counter in faults.items()}
+        by_kind = {name: {kind: n for kind, n in counter.items() if n} for name, counter in faults.items()}
+        print(
+            json.dumps(
+                {
+                    "kills": tally.kills + n_server,
+                    "ended": tally.ended,
+                    **figures,
+                    **totals,
+                    "faults_of_work": {name: kinds for name, kinds in by_kind.items() if kinds},
+                    "each_kind": each,
+                    "seconds": round(time.perf_counter() - began, 1),
+                }
+            )
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -67,7 +67,10 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         min(found["requests"], found["readings"]) > 0
         and (found["server_errors"], found["leaked_paths"], found["crashes"], found["outside_requests"]) == (0, 0, 0, 0)
     ),
-    "kills": lambda found: (found["kills"], found["lost"], found["duplicated"], found["unopened"]) == (1, 0, 0, 0),
+    "kills": lambda found: (
+        found["kills"] + found["ended"] == 11
+        and (found["lost"], found["duplicated"], found["unopened"], found["different"]) == (0, 0, 0, 0)
+    ),
     "people": lambda found: (
         found["answers"] > 0
         and (found["double_served"], found["answered_twice"], found["lost"], found["failures"]) == (0, 0, 0, 0)
