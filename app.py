@@ -25,7 +25,7 @@ def parts() -> dict[str, Any]:
 
     from tidal_core.server import api, owner_api
     from tidal_core.server.sockets import send_at_once
-    from tidal_core.ui.runtime import get_studio
+    from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
 
@@ -47,6 +47,7 @@ def parts() -> dict[str, Any]:
         "routes": [*api.routes(get_studio), *owner_api.routes(get_studio)],
         "lifespan": lifespan,
         "middleware": [hosts],
+        "on_script_error": show_error,
     }
 
 
@@ -61,6 +62,8 @@ def own_address() -> str:
 
 def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
+    from tidal_core.errors import TidalError
+    from tidal_core.ui.runtime import show_error
     from tidal_core.ui.sidebar import sidebar
 
     st.set_page_config(page_title="TiDAL Studio", page_icon=":material/waves:", layout="wide")
@@ -81,8 +84,11 @@ def main() -> None:
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }
     page = st.navigation(pages)
-    sidebar()
-    page.run()
+    try:
+        sidebar()
+        page.run()
+    except (TidalError, OSError) as error:
+        show_error(error)
 
 
 if streamlit_internals.serves_already():

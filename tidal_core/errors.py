@@ -9,6 +9,7 @@
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
     │   └── NotFound             an id that the store does not have
+    ├── DiskFull                 no room for what was to be written; nothing has changed
     ├── RoundStateError          a round cannot go from this state to that one
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
     │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
@@ -63,6 +64,10 @@ class SchemaTooNew(StoreError):
 
 class NotFound(StoreError):
     """An id that the store does not have."""
+
+
+class DiskFull(TidalError):
+    """There is no room on the disk for what was to be written; what was there before is as it was."""
 
 
 class RoundStateError(TidalError):

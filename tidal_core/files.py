@@ -25,7 +25,7 @@ from typing import BinaryIO
 
 import psutil
 
-from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.errors import DISK_FULL, DiskFull, InputError, TidalError
 
 _TOKEN = secrets.token_hex(4)  # tells this process from an earlier one of the same number
 _NUMBERS = itertools.count()
@@ -105,6 +105,29 @@ def replaced(target: Path) -> Iterator[Path]:
     except OSError as error:
         remedy = "free some space on the disk" if error.errno in DISK_FULL else "choose another folder or name"
         raise InputError(f"{target} cannot be written ({error.strerror or error}); {remedy}.") from error
+
+
+def disk_full(path: Path) -> DiskFull:
+    """That there was no room to write ``path``, with what helps."""
+    free = ""
+    with suppress(OSError):
+        folder = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
+        free = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
+    return DiskFull(
+        f"There is no room left on the disk for {path}{free}: nothing was changed. Free some space there; then "
+        "everything goes on as before, without a restart."
+    )
+
+
+def in_words(error: OSError, path: Path) -> TidalError:
+    """What a person is told of a file or folder that could not be written or read, with what helps."""
+    if error.errno in DISK_FULL:
+        return disk_full(path)
+    named = error.filename if isinstance(error.filename, str) else path
+    return InputError(
+        f"{named} cannot be used ({error.strerror or error}); check that its folder is there and that this user may "
+        "write to it, then try again."
+    )
 
 
 def sweep(folder: Path, *, below: bool = False) -> int:

@@ -25,8 +25,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tidal_core import json_checks
-from tidal_core.errors import ImageUnreadable, InputError, NotFound, ProjectInUse, ProjectNotFound, TidalError
+from tidal_core import files, json_checks, projects
+from tidal_core.errors import (
+    DISK_FULL,
+    DiskFull,
+    ImageUnreadable,
+    InputError,
+    NotFound,
+    ProjectInUse,
+    ProjectNotFound,
+    TidalError,
+)
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
@@ -49,6 +58,7 @@ STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404),
     (ProjectNotFound, 404),
     (ProjectInUse, 423),
+    (DiskFull, 507),
     (TidalError, 409),
 )
 
@@ -154,6 +164,10 @@ def _answer(request: Request, body: dict[str, Any], handler: Handler, get_studio
         return handler(Call(studio, project, desk.desk_of(project), body, image_id, dict(request.query_params)))
     except TidalError as error:
         return refusal(error)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        return refusal(files.disk_full(projects.home()))
 
 
 def refusal(error: TidalError) -> JSONResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core import projects
+from tidal_core.errors import TidalError
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
@@ -38,7 +39,7 @@ def sidebar() -> None:
         st.selectbox("Project", slugs, key=PROJECT_KEY)
         st.query_params[PROJECT_KEY] = current_slug()
         project = open_or_say_why()
-        if isinstance(project, str):
+        if isinstance(project, TidalError):
             return  # the page says so where there is room
         name = st.text_input("Your name", value=project.settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"

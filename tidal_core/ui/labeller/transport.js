@@ -46,6 +46,7 @@ const SEND_AFTER_MS = 12; // the next image is painted first: the answer is safe
 const FIRST_RETRY_MS = 300;
 const LAST_RETRY_MS = 5000;
 const ANSWERS_PER_POST = 200;
+const DISK_FULL = 507;
 const BEACON_BYTES = 60000; // browsers refuse beacons above 64 KiB
 
 class Outbox {
@@ -118,6 +119,9 @@ class Outbox {
       for (const result of results) this.settle(result);
     } catch (error) {
       this.failures += 1;
+      if (error instanceof Refused && error.status === DISK_FULL) {
+        for (const listener of this.listeners) listener.troubled?.(error.message);
+      }
       // A body that the server cannot read at all would block everything behind it: send such answers one by one.
       if (error instanceof Refused && error.status === 400) await this.sendSingly(batch);
     } finally {
