@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tidal_core import projects
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEMO = "digits"
+DEMO_IMAGES = 1_797
 DEMO_SETTINGS = ProjectSettings(title="Handwritten digits", training_size=16, audit_share=0.0)
 
 
@@ -109,9 +111,13 @@ class Studio:
     def demo(self) -> Project:
         """The demo project of handwritten digits, made when it is opened for the first time."""
         with self._lock:
+            is_open = DEMO in self._open
             if DEMO not in projects.project_slugs():
                 make_demo().close()
-            return self.project(DEMO)
+            project = self.project(DEMO)
+            if not is_open and complete_demo(project):
+                fill_queue(project)
+            return project
 
     def start_import(
         self,
@@ -256,12 +262,29 @@ class Studio:
 
 
 def make_demo() -> Project:
-    """Make the demo project: scikit-learn's 1,797 handwritten digits, 500 of them the test split."""
+    """The demo project, opened; scikit-learn's 1,797 handwritten digits, 500 of them the test split.
+
+    Made where it is not there, whole or not at all.
+    """
     from tidal_core.images.ingest import ingest
 
-    try:
-        project = projects.create_project(DEMO, DEMO_SETTINGS)
-    except ProjectExists:
-        return projects.open_project(DEMO)
-    ingest(project, "digits", labels="known")
-    return project
+    with suppress(ProjectExists), projects.making(DEMO, DEMO_SETTINGS) as made:
+        ingest(made, "digits", labels="known")
+    return projects.open_project(DEMO)
+
+
+def complete_demo(demo: Project) -> bool:
+    """Finish a demo that an earlier version was interrupted in making; whether there was anything to finish.
+
+    A person's own project of this name is no demo.
+    """
+    from tidal_core.images.ingest import ingest
+
+    images = demo.store.images.all()
+    never_set = not images and demo.store.settings.is_new()
+    is_demo = demo.title == DEMO_SETTINGS.title and all(image.uri.startswith("digits:") for image in images)
+    if len(images) >= DEMO_IMAGES or not (never_set or is_demo):
+        return False
+    demo.store.settings.save(DEMO_SETTINGS)
+    ingest(demo, "digits", labels="known")
+    return True

@@ -42,6 +42,7 @@ Params = Sequence[object]
 # Windows lets nobody open what DuckDB has open: there a snapshot is a copy beside the file, which DuckDB makes.
 _SECOND_HANDLE = sys.platform != "win32"
 
+HEAD_BYTES = 3 * 4096  # with which every file of DuckDB begins; a smaller one was never written whole
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
 CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
 CHECKPOINT_ROOM = 1 << 20  # bytes that a checkpoint takes on the disk beside twice its log, at most: whole blocks

@@ -37,6 +37,10 @@ class Settings:
         text = self.get("project")
         return ProjectSettings.from_json(text) if text else ProjectSettings()
 
+    def is_new(self) -> bool:
+        """Whether nothing was kept yet."""
+        return self.get("project") is None
+
     def save(self, settings: ProjectSettings) -> None:
         """Keep the project's settings; the next round follows them."""
         self.set("project", settings.to_json())
