@@ -1,9 +1,11 @@
 """Files and folders written whole: beside their place first, then renamed. A target is what it was, or all of the new.
 
 The one policy. What is on its way is hidden, lies beside its target (a rename never crosses a disk) and is called
-``.NAME.PID-TOKEN-N.tidal-part``. Where the block fails it is removed; where the process is killed, ``sweep`` removes
-it later. A file gets the permissions of any other file of this user, a ``private`` one gives none to others. A folder
-that holds anything is never replaced. ``durable`` waits until the disk has it: for what no one could make again.
+``.NAME.PID-TOKEN-N.tidal-part``; so is what is only needed for a while (``scratch``). Where the block fails it is
+removed; where the process is killed, ``sweep`` removes it later: at the start of a studio, when a project is opened,
+before the next of its kind. A file gets the permissions of any other file of this user, a ``private`` one gives none to
+others. A folder that holds anything is never replaced. ``durable`` waits until the disk has it: for what no one could
+make again.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,12 +46,30 @@ def atomic(target: Path, *, durable: bool = False) -> Iterator[Path]:
 
     The folder around it must be there. Raises OSError where it cannot be written.
     """
-    beside = _beside(target)
+    # In a folder of its own: what a library leaves beside what it writes, when it is killed, goes with it.
+    around = _beside(target)
+    around.mkdir()
     try:
-        yield beside
-        _settle(beside, target, durable)
+        yield around / target.name
+        _settle(around / target.name, target, durable)
     finally:
-        _remove(beside)
+        _remove(around)
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder for what nobody needs after the block, where the system keeps such things; only this user may look in.
+
+    Every one begins with a sweep of those that killed processes have left there. Raises OSError where there is no room.
+    """
+    place = Path(tempfile.gettempdir())
+    sweep(place)
+    folder = _beside(place / name)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
 
 
 @contextmanager

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tidal_core.errors import InputError, TidalError
+from tidal_core.files import scratch
 from tidal_core.server.api import problem, refusal
 from tidal_core.server.owner_client import ROWS_HEADER, TOKEN_HEADER
 from tidal_core.server.summary import summary
@@ -85,8 +84,8 @@ def _export(studio: Studio, slug: str, asked: Mapping[str, str]) -> Response:
         raise InputError(f"the export request {dict(asked)} is incomplete or wrong; give format, what, round.")
     options = ExportOptions(what=what, round_id=int(number) if number else None)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidal-export-", ignore_cleanup_errors=True))
-        exporter, target = checked(Path(folder) / "export", asked["format"], options)
+        folder = stack.enter_context(scratch("export"))
+        exporter, target = checked(folder / "export", asked["format"], options)
         if not exporter.from_store:
             raise InputError(f"the format {exporter.name} needs the photos; ask for a snapshot and export that.")
         report = exporter.write(project, target, options)

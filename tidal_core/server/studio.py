@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidal_core import projects
+from tidal_core import files, projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectClosed, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
@@ -214,11 +216,14 @@ class Studio:
         self._opener.start()
 
     def _open_all(self) -> None:
+        for place in (Path(tempfile.gettempdir()), projects.home(), projects.home() / "projects"):
+            files.sweep(place)
         for slug in dict.fromkeys((DEMO, *projects.project_slugs())):
             if self._closed:
                 return
             try:
                 self.demo() if slug == DEMO else self._open_if_unfinished(slug)
+                files.sweep(projects.project_folder(slug) / "previews", below=True)
             except Exception as error:
                 # One broken project must not keep the others closed; whoever opens it is told then.
                 logger.warning("The project %s was not opened: %s", slug, error)
