@@ -8,6 +8,7 @@
     │   └── ProjectClosed        the project was closed, and somebody still asks it
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
+    │   ├── SettingsTooNew       so were the project's settings
     │   └── NotFound             an id that the store does not have
     ├── DiskFull                 no room for what was to be written; nothing has changed
     ├── RoundStateError          a round cannot go from this state to that one
@@ -60,6 +61,10 @@ class StoreError(TidalError):
 
 class SchemaTooNew(StoreError):
     """The file was written by a newer version of the studio."""
+
+
+class SettingsTooNew(StoreError):
+    """The project's settings were written by a newer version of the studio."""
 
 
 class NotFound(StoreError):

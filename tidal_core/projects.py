@@ -12,6 +12,7 @@ $TIDAL_HOME (default: the platform's folder for user data)
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -24,9 +25,11 @@ from pathlib import Path
 import platformdirs
 
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
-from tidal_core.files import atomic, sweep
+from tidal_core.errors import DISK_FULL, InputError, ProjectError, ProjectExists, ProjectNotFound
+from tidal_core.files import atomic, disk_full, sweep
 from tidal_core.store import Store, is_begun
+
+logger = logging.getLogger(__name__)
 
 _FILE = "project.duckdb"
 _SUBFOLDERS = ("previews", "checkpoints", "exports")
@@ -38,7 +41,36 @@ FIRST_SHOWN = "TIDAL_PROJECT"
 def home() -> Path:
     """The folder that holds all projects: ``$TIDAL_HOME``, or the platform's folder for user data."""
     chosen = os.environ.get("TIDAL_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
+    try:
+        return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
+    except RuntimeError as error:  # "~nobody": a user that is not there
+        raise ProjectError(
+            f"TIDAL_HOME is {chosen!r}, which names no folder ({error}); set it to another one."
+        ) from error
+
+
+def check_home(*, to_write: bool = False) -> Path:
+    """The folder of all projects. Raises ProjectError where it cannot be one; ``to_write``: made if it is not there."""
+    folder = home() / "projects"
+    why = None
+    try:
+        if to_write:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in (home(), folder):
+            if not path.is_dir() and os.path.lexists(path):
+                why = "it is no folder"
+        if to_write and not os.access(folder, os.W_OK | os.X_OK):
+            why = "it cannot be written"
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(folder) from error
+        why = error.strerror or str(error)
+    if why is not None:
+        raise ProjectError(
+            f"The folder of projects, {folder}, cannot be used: {why}. Let this user write there, or set TIDAL_HOME to "
+            "another folder and start the studio again."
+        )
+    return folder
 
 
 def slugify(name: str) -> str:
@@ -109,7 +141,7 @@ def project_folder(slug: str) -> Path:
 
 def project_slugs() -> list[str]:
     """Slugs of all projects, by name; nothing is opened. What is still being made or restored is none."""
-    files = (home() / "projects").glob(f"*/{_FILE}")
+    files = check_home().glob(f"*/{_FILE}")
     return sorted(path.parent.name for path in files if not path.parent.name.startswith(".") and is_begun(path))
 
 
@@ -121,9 +153,8 @@ def making(name: str, settings: ProjectSettings | None = None, classes: tuple[st
     """
     slug = slugify(name)
     folder = project_folder(slug)
+    sweep(check_home(to_write=True))
     _make_room_for(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder.parent)
     try:
         with atomic(folder, durable=True) as beside:
             for subfolder in _SUBFOLDERS:
@@ -162,12 +193,23 @@ def create_project(name: str, settings: ProjectSettings | None = None, classes: 
 
 
 def open_project(slug: str) -> Project:
-    """Open a project. Raises ProjectNotFound, or ProjectInUse when another process owns its file."""
+    """Open a project; settings that are damaged are repaired, which is said.
+
+    Raises ProjectNotFound, ProjectInUse when another process owns its file, SchemaTooNew or SettingsTooNew for one of a
+    newer version, StoreError for a file that cannot be opened.
+    """
     folder = project_folder(slug)
     if not is_begun(folder / _FILE):
         known = ", ".join(project_slugs()) or "none yet"
         raise ProjectNotFound(f"There is no project {slug!r} in {home() / 'projects'}; there are: {known}.")
     project = Project(slug, folder, Store(folder / _FILE))
+    try:
+        damage = project.store.settings.repair()
+        if damage is not None:
+            logger.warning("%s: %s", slug, damage)
+    except BaseException:
+        project.close()
+        raise
     for written_to in (folder, project.checkpoints, project.exports):
         sweep(written_to)
     return project

@@ -8,6 +8,7 @@ ENOSPC; that there is free space on the disk all the while is as with a quota.
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import subprocess
 import sys
@@ -77,16 +78,36 @@ def small_disk_or_skip(folder: Path, megabytes: int, until: ExitStack) -> SmallD
         pytest.skip(f"needs a small disk of its own: {error.strerror}")
 
 
-def limit_files(megabytes: float) -> None:
-    """Let no file of this process grow beyond this size; for good, so in a process of its own."""
-    n_bytes = int(megabytes * 1e6)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder in which nobody can write, root neither. Raises NoSmallDisk where that cannot be had."""
+    before = folder.stat().st_mode
+    folder.chmod(0o500)
+    try:
+        if not os.access(folder, os.W_OK):
+            yield
+            return
+        with small_disk(folder, 1):
+            subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+            yield
+    finally:
+        folder.chmod(before)
 
 
-def unlimit_files() -> None:
-    """Take the limit away again."""
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+class FileLimit:
+    """A limit on the files of this process in place of a disk; ``folder`` lies on a disk with room."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self, leaving: int = 0) -> None:
+        """Let no file grow beyond ``leaving`` bytes."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (leaving, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    def free(self) -> None:
+        """Take the limit away again."""
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def in_process(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -169,7 +169,7 @@ def test_a_file_is_opened_and_closed_on_a_full_disk_and_keeps_everything(disk: S
 LIMITED = """
 import sys
 from pathlib import Path
-from tests.helpers.disks import limit_files, unlimit_files
+from tests.helpers.disks import FileLimit
 from tests.store.samples import image, label
 from tidal_core.errors import DiskFull
 from tidal_core.store import Store
@@ -179,14 +179,15 @@ with Store(path) as store:
     store.classes.add(["cat", "dog"])
     store.checkpoint()
     store.log.add("x" * 200_000)
-    limit_files(path.stat().st_size / 1e6)
+    limit = FileLimit(path.parent)
+    limit.fill(path.stat().st_size)
     print(store.database.checkpoint())
     store.answers.record([label("during", 1)])
     try:
         store.log.add("x" * 2_000_000)
     except DiskFull as error:
         print(error)
-    unlimit_files()
+    limit.free()
     store.answers.record([label("after", 2)])
     print(store.database.checkpoint())
 with Store(path) as store:

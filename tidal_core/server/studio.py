@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 
 from tidal_core import files, projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectClosed, ProjectExists
+from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
 from tidal_core.rounds.due import check_training, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
+from tidal_core.store.settings import DAMAGE
 
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
@@ -185,6 +186,7 @@ class Studio:
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings)
+            project.store.settings.remove(DAMAGE)  # somebody has looked at them
             self.worker.wake()
             refill = other_pixels or (job is None and needs_refill(project))
             if refill and project.store.images.count():
@@ -218,7 +220,12 @@ class Studio:
     def _open_all(self) -> None:
         for place in (Path(tempfile.gettempdir()), projects.home(), projects.home() / "projects"):
             files.sweep(place)
-        for slug in dict.fromkeys((DEMO, *projects.project_slugs())):
+        try:
+            slugs = projects.project_slugs()
+        except ProjectError as error:
+            logger.warning("%s", error)  # each page says it
+            return
+        for slug in dict.fromkeys((DEMO, *slugs)):
             if self._closed:
                 return
             try:

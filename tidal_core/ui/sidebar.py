@@ -9,6 +9,7 @@ from tidal_core.errors import TidalError
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
+from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
@@ -41,6 +42,9 @@ def sidebar() -> None:
         project = open_or_say_why()
         if isinstance(project, TidalError):
             return  # the page says so where there is room
+        damage = project.store.settings.get(DAMAGE)
+        if damage is not None:
+            st.warning(literal(damage), icon=":material/warning:")
         name = st.text_input("Your name", value=project.settings.annotator, max_chars=60, key="who")
         st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
         round_status()
