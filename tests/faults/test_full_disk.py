@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.disks import SmallDisk, small_disk_or_skip
 from tests.helpers.served import Served
-from tidal_core.store.database import Database
+from tidal_core.store import database
 
 POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs")
 GETS = ("classes", "why/1", "neighbours/1")
@@ -27,7 +27,8 @@ def disk(tidal_home: Path) -> Iterator[SmallDisk]:
 @pytest.fixture
 def served(disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     # Another program takes the room between the look whether there is any and the checkpoint.
-    monkeypatch.setattr(Database, "_has_room", lambda self: True)
+    monkeypatch.setattr(database.Database, "_has_room", lambda self: True)
+    monkeypatch.setattr(database, "OPEN_AGAIN_WAIT_SECONDS", 0.0)
     made = Served()
     yield made
     made.close()

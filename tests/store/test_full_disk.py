@@ -85,8 +85,9 @@ def test_a_checkpoint_that_meets_a_full_disk_leaves_a_store_that_goes_on(disk: S
 
 @pytest.mark.usefixtures("unforeseen")
 def test_queries_under_way_end_before_the_file_is_opened_again_and_others_are_told(
-    disk: SmallDisk, store: Store
+    disk: SmallDisk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "OPEN_AGAIN_WAIT_SECONDS", 0.0)
     disk.fill()
     with store.database.reading() as cursor:
         assert not store.database.checkpoint()

@@ -225,11 +225,11 @@ def first_round_seconds(config: TrainConfig, side: int, n_classes: int, n_labels
     rng, device = np.random.default_rng(0), pick_device()
     n = min(n_labels, config.batch_size)
     rows = np.arange(n)
-    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
-        pixels, features = Path(folder) / "pixels.npy", None
+    with scratch("trial") as folder:
+        pixels, features = folder / "pixels.npy", None
         np.save(pixels, rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8))
         if config.body == "frozen":
-            store = FeatureStore(Path(folder), feature_key(config.backbone, PixelSpec(side), config.precision))
+            store = FeatureStore(folder, feature_key(config.backbone, PixelSpec(side), config.precision))
             channels = stage_channels(config.backbone)
             store.write(rows, rng.random((n, sum(channels)), dtype=np.float32).astype(np.float16), channels)
             features = store.path

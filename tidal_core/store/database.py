@@ -45,6 +45,7 @@ _SECOND_HANDLE = sys.platform != "win32"
 HEAD_BYTES = 3 * 4096  # with which every file of DuckDB begins; a smaller one was never written whole
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
 CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
+OPEN_AGAIN_WAIT_SECONDS = 5.0  # for queries on a connection that refuses everything, to end before another is opened
 CHECKPOINT_ROOM = 1 << 20  # bytes that a checkpoint takes on the disk beside twice its log, at most: whole blocks
 
 
@@ -67,6 +68,7 @@ class Database:
         self._changes = threading.Condition(self._write_lock)  # of _still and _closed
         self._reading = threading.Lock()  # held for one read of a snapshot, and for the moment of closing
         self._cursors = 0  # in use: the file is closed, or opened again, after their end
+        self._mine = threading.local()  # cursors of each thread, as ``n``
         self._fault: StoreError | DiskFull | None = None  # why DuckDB refuses everything until it is opened again
         self._ended = 0  # queries that have ended since the file was opened
         self._reader_left = threading.Condition()  # of _cursors and _ended, and of _closed for those that begin
@@ -175,9 +177,13 @@ class Database:
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of its own, for this block: whoever leaves last opens a file again that refuses everything.
 
-        Raises ProjectClosed once the file is closed, DiskFull or StoreError while it waits to be opened again.
+        Who comes while others still leave such a file waits for them, unless one of the others is itself. Raises
+        ProjectClosed once the file is closed, DiskFull or StoreError where it cannot be opened again.
         """
+        mine = getattr(self._mine, "n", 0)
         with self._reader_left:
+            if self._fault is not None and self._cursors and not mine:
+                self._reader_left.wait_for(lambda: self._fault is None or not self._cursors, OPEN_AGAIN_WAIT_SECONDS)
             if self._closed:
                 raise self._closed_error()
             if self._fault is not None:
@@ -185,6 +191,7 @@ class Database:
                     raise self._fault
                 self._open_again()
             self._cursors += 1
+        self._mine.n = mine + 1
         try:
             with self._connection.cursor() as cursor:
                 yield cursor
@@ -194,6 +201,7 @@ class Database:
                 raise
             raise in_words from error
         finally:
+            self._mine.n = mine
             with self._reader_left:
                 self._cursors -= 1
                 if self._fault is not None and not self._cursors and not self._closed:
