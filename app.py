@@ -25,7 +25,7 @@ def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
     from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
-    from tidal_core.ui.runtime import get_studio
+    from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
 
@@ -41,7 +41,12 @@ def parts() -> dict[str, Any]:
         finally:
             studio.close()
 
-    return {"routes": web.routes(get_studio), "lifespan": lifespan, "middleware": web.middleware()}
+    return {
+        "routes": web.routes(get_studio),
+        "lifespan": lifespan,
+        "middleware": web.middleware(),
+        "on_script_error": show_error,
+    }
 
 
 def own_address() -> str:
@@ -55,6 +60,8 @@ def own_address() -> str:
 
 def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
+    from tidal_core.errors import TidalError
+    from tidal_core.ui.runtime import show_error
     from tidal_core.ui.sidebar import sidebar
 
     st.set_page_config(page_title="TiDAL Studio", page_icon=ICON, layout="wide")
@@ -75,8 +82,11 @@ def main() -> None:
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }
     page = st.navigation(pages)
-    sidebar()
-    page.run()
+    try:
+        sidebar()
+        page.run()
+    except (TidalError, OSError) as error:
+        show_error(error)
 
 
 if streamlit_internals.serves_already():

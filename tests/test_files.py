@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tidal_core import files
 from tidal_core.errors import InputError
-from tidal_core.files import atomic, atomic_file, replaced, sweep, write
+from tidal_core.files import atomic, atomic_file, replaced, scratch, sweep, write
 
 Writer = Callable[[Path], object]
 
@@ -43,7 +44,8 @@ def test_a_file_is_written_and_nothing_lies_beside_it(tmp_path: Path) -> None:
     with atomic(tmp_path / "a.txt") as beside:
         beside.write_text("whole")
         assert not (tmp_path / "a.txt").exists()
-        assert beside.parent == tmp_path
+        assert beside.parent.parent == tmp_path
+        (beside.parent / ".tmp-of-a-library").touch()
 
     assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
@@ -189,6 +191,27 @@ def test_a_place_that_cannot_be_is_named_with_what_helps(tmp_path: Path) -> None
         pass
 
 
+SCRATCH = "with scratch('trial') as folder:\n    (folder / 'a').write_bytes(b'half')\n"
+
+
+def test_what_is_needed_for_a_while_goes_with_it_or_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with begun(SCRATCH + WAIT, tmp_path) as process:
+        with scratch("trial") as folder:
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            assert len(list(tmp_path.iterdir())) == 2
+        assert len(list(tmp_path.iterdir())) == 1
+        process.kill()
+        process.wait()
+
+        with scratch("other"):
+            assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("code", [FILE, FOLDER])
 def test_the_sweep_leaves_what_a_running_process_has_on_its_way(tmp_path: Path, code: str) -> None:
     with begun(code + WAIT, tmp_path / "a") as process:
@@ -257,7 +280,7 @@ def test_where_a_file_in_use_cannot_be_replaced_it_is_tried_again_for_a_while(
 def test_nothing_else_renames_or_makes_names_for_what_is_on_its_way() -> None:
     root = Path(files.__file__).parent
     other_ways = re.compile(
-        r"\bos\.(replace|rename|link)\(|\.rename\(|shutil\.move|mkstemp|NamedTemporaryFile|\.fsync\("
+        r"\bos\.(replace|rename|link)\(|\.rename\(|shutil\.move|mkstemp|mkdtemp|Temporary(File|Directory)|\.fsync\("
     )
 
     found = {str(path.relative_to(root)) for path in root.rglob("*.py") if other_ways.search(path.read_text("utf-8"))}

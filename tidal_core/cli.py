@@ -11,7 +11,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import err
+from tidal_core.commands.console import err, unusable
 from tidal_core.commands.exporting import export
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
@@ -42,4 +42,9 @@ def main() -> None:
         app()
     except TidalError as error:
         err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        err.print(f"[bold red]Error:[/] {escape(unusable(error))}", soft_wrap=True)
         sys.exit(1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from tidal_core import json_checks
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, SettingsTooNew
 
 Precision = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adam", "adamw"]
@@ -178,9 +178,13 @@ class PixelSpec(JsonConfig):
         return max(1, int(gigabytes * 1e9 / (self.size * self.size * 3)))
 
 
+SETTINGS_VERSION = 1
+"""Raised with each field or value of ``ProjectSettings`` that an earlier version of the studio could not read."""
+
+
 @dataclass(frozen=True)
 class ProjectSettings(JsonConfig):
-    """What a person can set for a project; kept in its file."""
+    """What a person can set for a project; kept in its file, with the version of these settings."""
 
     title: str = ""
     annotator: str = "me"
@@ -222,6 +226,55 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"classes cannot be balanced by {self.class_balance!r}; choose none or weights.")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"there is no precision {self.precision!r}; choose float32 or bfloat16.")
+
+    def to_json(self) -> str:
+        """As ``JsonConfig``, with the version."""
+        return json.dumps({"version": SETTINGS_VERSION, **dataclasses.asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """As ``JsonConfig``; raises SettingsTooNew for settings that a newer version of the studio has kept."""
+        try:
+            values = json_checks.decode(text, dict[str, Any])
+        except InputError as error:
+            raise InputError(f"The stored {cls.__name__} cannot be used: {error}") from error
+        version = values.pop("version", 1)
+        newer = sorted(values.keys() - {field.name for field in dataclasses.fields(cls)})
+        if (isinstance(version, int) and version > SETTINGS_VERSION) or newer:
+            what = f"their version is {str(version)[:20]}, this studio knows {SETTINGS_VERSION}"
+            what = f"{what}; unknown: {', '.join(newer)[:80]}" if newer else what
+            raise SettingsTooNew(
+                f"The project's settings were written by a newer version of TiDAL Studio ({what}). Update the studio "
+                "to open it."
+            )
+        try:
+            return cls.from_dict(values)
+        except InputError as error:
+            raise InputError(f"The stored {cls.__name__} cannot be used: {error}") from error
+
+    @classmethod
+    def salvaged(cls, text: str, before: PixelSpec | None) -> tuple[Self, tuple[str, ...]]:
+        """What can be used of settings that ``from_json`` refuses, and the names of those at their default again.
+
+        ``before``: what the project's squares are, so that they need not be made again.
+        """
+        kept: dict[str, Any] = {}
+        if before is not None:
+            kept = {"training_size": before.size, "fit": before.fit, "grayscale": before.grayscale}
+        try:
+            values = json_checks.decode(text, dict[str, Any])
+        except InputError:
+            values = {}
+        names = [field.name for field in dataclasses.fields(cls)]
+        lost = []
+        for name in names:
+            try:
+                cls.from_dict({**kept, name: values[name]})
+            except (KeyError, InputError):
+                lost.append(name)
+            else:
+                kept[name] = values[name]
+        return cls.from_dict(kept), tuple(name for name in lost if name not in kept)
 
     @property
     def pixels(self) -> PixelSpec:

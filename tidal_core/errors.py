@@ -8,7 +8,9 @@
     │   └── ProjectClosed        the project was closed, and somebody still asks it
     ├── StoreError
     │   ├── SchemaTooNew         the file was written by a newer version
+    │   ├── SettingsTooNew       so were the project's settings
     │   └── NotFound             an id that the store does not have
+    ├── DiskFull                 no room for what was to be written; nothing has changed
     ├── RoundStateError          a round cannot go from this state to that one
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
     │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
@@ -61,8 +63,16 @@ class SchemaTooNew(StoreError):
     """The file was written by a newer version of the studio."""
 
 
+class SettingsTooNew(StoreError):
+    """The project's settings were written by a newer version of the studio."""
+
+
 class NotFound(StoreError):
     """An id that the store does not have."""
+
+
+class DiskFull(TidalError):
+    """There is no room on the disk for what was to be written; what was there before is as it was."""
 
 
 class RoundStateError(TidalError):

@@ -1,10 +1,11 @@
 """Files and folders written whole: beside their place first, then renamed. A target is what it was, or all of the new.
 
 The one policy. What is on its way is hidden, lies beside its target (a rename never crosses a disk) and is called
-``.NAME.PID-TOKEN-N.tidal-part``. Where the block fails it is removed; where the process is killed, ``sweep`` removes
-it later. A file gets the permissions of any other file of this process (``for_this_user_only``), a ``private`` one
-gives none to others in any. A folder that holds anything is never replaced. ``durable`` waits until the disk has it:
-for what no one could make again.
+``.NAME.PID-TOKEN-N.tidal-part``; so is what is only needed for a while (``scratch``). Where the block fails it is
+removed; where the process is killed, ``sweep`` removes it later: at the start of a studio, when a project is opened,
+before the next of its kind. A file gets the permissions of any other file of this process (``for_this_user_only``), a
+``private`` one gives none to others in any. A folder that holds anything is never replaced. ``durable`` waits until the
+disk has it: for what no one could make again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +29,7 @@ from typing import BinaryIO
 
 import psutil
 
-from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.errors import DISK_FULL, DiskFull, InputError, TidalError
 
 _TOKEN = secrets.token_hex(4)  # tells this process from an earlier one of the same number
 _NUMBERS = itertools.count()
@@ -45,12 +47,30 @@ def atomic(target: Path, *, durable: bool = False) -> Iterator[Path]:
 
     The folder around it must be there. Raises OSError where it cannot be written.
     """
-    beside = _beside(target)
+    # In a folder of its own: what a library leaves beside what it writes, when it is killed, goes with it.
+    around = _beside(target)
+    around.mkdir()
     try:
-        yield beside
-        _settle(beside, target, durable)
+        yield around / target.name
+        _settle(around / target.name, target, durable)
     finally:
-        _remove(beside)
+        _remove(around)
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder for what nobody needs after the block, where the system keeps such things; only this user may look in.
+
+    Every one begins with a sweep of those that killed processes have left there. Raises OSError where there is no room.
+    """
+    place = Path(tempfile.gettempdir())
+    sweep(place)
+    folder = _beside(place / name)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
 
 
 @contextmanager
@@ -140,6 +160,29 @@ def _close_to_others(path: Path) -> bool:
     except OSError:
         return False
     return is_open
+
+
+def disk_full(path: Path) -> DiskFull:
+    """That there was no room to write ``path``, with what helps."""
+    free = ""
+    with suppress(OSError):
+        folder = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
+        free = f" ({shutil.disk_usage(folder).free / 1e6:,.1f} MB are free)"
+    return DiskFull(
+        f"There is no room left on the disk for {path}{free}: nothing was changed. Free some space there; then "
+        "everything goes on as before, without a restart."
+    )
+
+
+def in_words(error: OSError, path: Path) -> TidalError:
+    """What a person is told of a file or folder that could not be written or read, with what helps."""
+    if error.errno in DISK_FULL:
+        return disk_full(path)
+    named = error.filename if isinstance(error.filename, str) else path
+    return InputError(
+        f"{named} cannot be used ({error.strerror or error}); check that its folder is there and that this user may "
+        "write to it, then try again."
+    )
 
 
 def sweep(folder: Path, *, below: bool = False) -> int:

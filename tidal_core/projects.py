@@ -12,18 +12,27 @@ $TIDAL_HOME (default: the platform's folder for user data)
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shutil
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectExists, ProjectNotFound
-from tidal_core.files import for_this_user_only, sweep, tighten
-from tidal_core.store import Store
+from tidal_core.errors import DISK_FULL, InputError, ProjectError, ProjectExists, ProjectNotFound
+from tidal_core.files import atomic, disk_full, for_this_user_only, sweep, tighten
+from tidal_core.store import Store, is_begun
+
+logger = logging.getLogger(__name__)
+
+_FILE = "project.duckdb"
+_SUBFOLDERS = ("previews", "checkpoints", "exports")
 
 FIRST_SHOWN = "TIDAL_PROJECT"
 """The environment variable with the slug of the project that pages show until another one is chosen."""
@@ -36,7 +45,36 @@ def home() -> Path:
     """
     for_this_user_only()
     chosen = os.environ.get("TIDAL_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
+    try:
+        return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
+    except RuntimeError as error:  # "~nobody": a user that is not there
+        raise ProjectError(
+            f"TIDAL_HOME is {chosen!r}, which names no folder ({error}); set it to another one."
+        ) from error
+
+
+def check_home(*, to_write: bool = False) -> Path:
+    """The folder of all projects. Raises ProjectError where it cannot be one; ``to_write``: made if it is not there."""
+    folder = home() / "projects"
+    why = None
+    try:
+        if to_write:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in (home(), folder):
+            if not path.is_dir() and os.path.lexists(path):
+                why = "it is no folder"
+        if to_write and not os.access(folder, os.W_OK | os.X_OK):
+            why = "it cannot be written"
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(folder) from error
+        why = error.strerror or str(error)
+    if why is not None:
+        raise ProjectError(
+            f"The folder of projects, {folder}, cannot be used: {why}. Let this user write there, or set TIDAL_HOME to "
+            "another folder and start the studio again."
+        )
+    return folder
 
 
 def slugify(name: str) -> str:
@@ -106,35 +144,78 @@ def project_folder(slug: str) -> Path:
 
 
 def project_slugs() -> list[str]:
-    """Slugs of all projects, by name; nothing is opened."""
-    folders = (path.parent.name for path in (home() / "projects").glob("*/project.duckdb"))
-    return sorted(name for name in folders if not name.startswith("."))  # hidden: still being restored
+    """Slugs of all projects, by name; nothing is opened. What is still being made or restored is none."""
+    files = check_home().glob(f"*/{_FILE}")
+    return sorted(path.parent.name for path in files if not path.parent.name.startswith(".") and is_begun(path))
+
+
+@contextmanager
+def making(name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Iterator[Project]:
+    """A project that is being made, open: it lies beside its place, and takes it, closed, when the block ends well.
+
+    Raises ProjectExists when there is one of this name, also at the end; then, and on any other error, nothing is left.
+    """
+    slug = slugify(name)
+    folder = project_folder(slug)
+    sweep(check_home(to_write=True))
+    _make_room_for(folder)
+    try:
+        with atomic(folder, durable=True) as beside:
+            for subfolder in _SUBFOLDERS:
+                (beside / subfolder).mkdir(parents=True)
+            _tighten(beside)
+            project = Project(slug, beside, Store(beside / _FILE))
+            try:
+                project.store.settings.save(settings or ProjectSettings(title=name))
+                if classes:
+                    project.store.classes.add(classes)
+                yield project
+            finally:
+                project.close()
+    except OSError:
+        _make_room_for(folder)  # made meanwhile
+        raise
+
+
+def _make_room_for(folder: Path) -> None:
+    """Raises ProjectExists where a new project's folder would lie; what an interrupted making has left goes."""
+    if not folder.exists():
+        return
+    if is_begun(folder / _FILE):
+        raise ProjectExists(f"There is already a project {folder.name!r} in {folder}; open it, or choose another name.")
+    if any(path.is_file() and path.name != _FILE and path.stat().st_size for path in folder.rglob("*")):
+        raise ProjectExists(
+            f"The folder {folder} holds files, but no project; move it elsewhere, or choose another name."
+        )
+    shutil.rmtree(folder)
 
 
 def create_project(name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
     """Make a project and open it. Raises ProjectExists when there is one of this name."""
-    slug = slugify(name)
-    folder = project_folder(slug)
-    if (folder / "project.duckdb").exists():
-        raise ProjectExists(f"There is already a project {slug!r} in {folder}; open it, or choose another name.")
-    for subfolder in ("previews", "checkpoints", "exports"):
-        (folder / subfolder).mkdir(parents=True, exist_ok=True)
-    _tighten(folder)
-    project = Project(slug, folder, Store(folder / "project.duckdb"))
-    project.store.settings.save(settings or ProjectSettings(title=name))
-    if classes:
-        project.store.classes.add(classes)
-    return project
+    with making(name, settings, classes):
+        pass
+    return open_project(slugify(name))
 
 
 def open_project(slug: str) -> Project:
-    """Open a project. Raises ProjectNotFound, or ProjectInUse when another process owns its file."""
+    """Open a project; settings that are damaged are repaired, which is said.
+
+    Raises ProjectNotFound, ProjectInUse when another process owns its file, SchemaTooNew or SettingsTooNew for one of a
+    newer version, StoreError for a file that cannot be opened.
+    """
     folder = project_folder(slug)
-    if not (folder / "project.duckdb").exists():
+    if not is_begun(folder / _FILE):
         known = ", ".join(project_slugs()) or "none yet"
         raise ProjectNotFound(f"There is no project {slug!r}; there are: {known}.")
     _tighten(folder)
-    project = Project(slug, folder, Store(folder / "project.duckdb"))
+    project = Project(slug, folder, Store(folder / _FILE))
+    try:
+        damage = project.store.settings.repair()
+        if damage is not None:
+            logger.warning("%s: %s", slug, damage)
+    except BaseException:
+        project.close()
+        raise
     for written_to in (folder, project.checkpoints, project.exports):
         sweep(written_to)
     return project

@@ -30,6 +30,13 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
             min(found["features_per_s"], found["ratio"], found["exact_td_s"]) > 0 and -1 <= found["accuracy_gap"] <= 1
         ),
     ),
+    "full_disk": (
+        [],
+        lambda found: (
+            (found["lost"], found["unreadable"], found["stuck"], found["raw_messages"]) == (0, 0, 0, 0)
+            and min(found["refused"], found["acknowledged"]) > 0
+        ),
+    ),
     "ingest": (
         [],
         lambda found: (

@@ -248,12 +248,12 @@ def test_a_studio_that_ends_in_the_middle_leaves_no_half_copy(listening: Listeni
         copied("tiny", owner, progress=lambda done, total: project.close()),
     ):
         pytest.fail("half a copy was given out")
-    assert not list(Path(tempfile.gettempdir()).glob(f"tidal-copy-{os.getpid()}-*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f".copy.{os.getpid()}-*"))
 
 
 def test_a_killed_command_leaves_no_copy(listening: Listening, tmp_path: Path) -> None:
     temp = tmp_path / "temp"
-    left = temp / "tidal-copy-99999999-half"  # of one that was killed while its copy was on the way
+    left = temp / f".copy.{2**22 + 1}-0123abcd-0.tidal-part"  # of one that was killed while its copy was on the way
     left.mkdir(parents=True)
     code = (
         "from tidal_core.server.owner_client import reading\n"

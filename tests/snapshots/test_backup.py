@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 import sys
@@ -298,8 +297,8 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_kept(tmp_path: Path) 
 
 
 def test_photos_in_the_projects_own_folder_are_pointed_out(tmp_path: Path) -> None:
-    save(Path(os.environ["TIDAL_HOME"]) / "projects/photos/originals/uploads/1.jpg", seed=1)
     project = create_project("photos", ProjectSettings(training_size=16))
+    save(project.folder / "originals/uploads/1.jpg", seed=1)
     ingest(project, str(project.folder / "originals" / "uploads"))
     project.close()
 

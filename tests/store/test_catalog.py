@@ -158,5 +158,5 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path) -> None:
     for position in range(12_288, len(data), 64):
         data[position] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(StoreError, match=r"project file .*restore a snapshot"):
+    with pytest.raises(StoreError, match=r"project file .* is damaged .*restore a backup"):
         Store(path)

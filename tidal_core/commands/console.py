@@ -23,6 +23,14 @@ def called_as() -> str:
     return "tidal-studio" if Path(sys.argv[0]).stem == "tidal-studio" else "python -m tidal_core"
 
 
+def unusable(error: OSError) -> str:
+    """What a command says where a file or folder refused what nobody else has put into words."""
+    from tidal_core.files import in_words
+    from tidal_core.projects import home
+
+    return str(in_words(error, home()))
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on a terminal, nothing where the output goes to a file."""

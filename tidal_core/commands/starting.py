@@ -82,6 +82,7 @@ def start(
             )
         return
     check_host(host)
+    projects.check_home()
     if project is not None:
         os.environ[projects.FIRST_SHOWN] = _known(project)
     _serve(front_door(), free_port(port))

@@ -8,6 +8,8 @@ written beside its place and renamed, so that a file of this name is always whol
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -229,9 +231,13 @@ def load_weights(
     """Start ``model`` from an earlier round's file: take every tensor that fits; the number of tensors taken.
 
     The ids say which class each position of the two rounds means. Rows of classes that both rounds have move to their
-    new position, new classes keep their fresh rows. Without ids the positions must mean the same in both.
+    new position, new classes keep their fresh rows. Without ids the positions must mean the same in both. Raises
+    InputError for a file that is damaged; the model is as it was then.
     """
     tensors, _ = read_tensors(path)
+    unusable = next((name for name, value in tensors.items() if not value.isfinite().all()), None)
+    if unusable is not None:
+        raise InputError(f"{path} holds values that are no numbers, in {unusable}; delete the file and train again.")
     rows = {f"{name}.{key}" for name, module in model.modules().items() for key in module.class_rows}  # type: ignore[union-attr]
     taken = 0
     with torch.no_grad():
@@ -252,9 +258,17 @@ def load_weights(
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file; ``path`` is never half a file, and on the disk when this returns."""
+    """Write a safetensors file; ``path`` is never half a file, and on the disk when this returns. Raises OSError."""
     with atomic(path, durable=True) as beside:
-        save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, beside, dict(metadata))
+        whole = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+        try:
+            save_file(whole, beside, dict(metadata))
+        except SafetensorError as error:
+            # The library says in its message alone what the operating system refused.
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -15,7 +15,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import numpy as np
 
 from tidal_core.config import JsonConfig, PixelSpec, Precision, Seeds, TrainConfig
 from tidal_core.errors import Stopped, TidalError
+from tidal_core.files import scratch
 
 if TYPE_CHECKING:  # torch comes with the trial, not with the page that starts one
     from tidal_core.engine.training import Training
@@ -77,8 +77,8 @@ def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: i
     from tidal_core.records import TrainImages
 
     n = 2 * config.batch_size
-    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
-        path = Path(folder) / "pixels.npy"
+    with scratch("trial") as folder:
+        path = folder / "pixels.npy"
         np.save(path, np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8))
         images = TrainImages(path, np.arange(n), np.arange(n) % n_classes, n_classes)
         trials = {
@@ -140,8 +140,8 @@ def quick_speeds(
         return Speeds(device.type, {})
     load_torchs_optimizers()  # seconds once a process, which the round will need as well
     squares = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
-    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
-        path = Path(folder) / "pixels.npy"
+    with scratch("trial") as folder:
+        path = folder / "pixels.npy"
         np.save(path, squares)
         images = TrainImages(path, np.arange(n), np.arange(n) % n_classes, n_classes)
         starts = {way: _starter(config, way, squares, images, threads) for way in ways}
@@ -225,11 +225,11 @@ def first_round_seconds(config: TrainConfig, side: int, n_classes: int, n_labels
     rng, device = np.random.default_rng(0), pick_device()
     n = min(n_labels, config.batch_size)
     rows = np.arange(n)
-    with tempfile.TemporaryDirectory(prefix="tidal-trial-") as folder:
-        pixels, features = Path(folder) / "pixels.npy", None
+    with scratch("trial") as folder:
+        pixels, features = folder / "pixels.npy", None
         np.save(pixels, rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8))
         if config.body == "frozen":
-            store = FeatureStore(Path(folder), feature_key(config.backbone, PixelSpec(side), config.precision))
+            store = FeatureStore(folder, feature_key(config.backbone, PixelSpec(side), config.precision))
             channels = stage_channels(config.backbone)
             store.write(rows, rng.random((n, sum(channels)), dtype=np.float32).astype(np.float16), channels)
             features = store.path

@@ -12,6 +12,7 @@ from typer import Argument, Option
 from tidal_core.errors import InputError
 from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments.files import Experiment
+from tidal_core.files import scratch
 from tidal_core.projects import home, slugify
 from tidal_core.records import TrainProgress
 
@@ -136,8 +137,6 @@ def experiment(
 
 
 def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: int, check: bool) -> None:
-    import tempfile
-
     from tidal_core.experiments import datasets
     from tidal_core.experiments.running import execute_all, finished_rounds, runs_of
     from tidal_core.experiments.runs import repeat
@@ -152,8 +151,8 @@ def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: in
         raise InputError(
             f"The experiment {comparison.name!r} has no finished round yet; start it without --check first."
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        differences = repeat(run, Path(scratch))
+    with scratch("repeat") as folder:
+        differences = repeat(run, folder)
     typer.echo(f"{run.stem}: " + ("; ".join(differences) or "identical, bit for bit"))
     if differences:
         raise typer.Exit(1)

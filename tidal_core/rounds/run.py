@@ -7,6 +7,7 @@ the training, from the finished weights after it.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
-from tidal_core.errors import InputError, Stopped
+from tidal_core.errors import DISK_FULL, InputError, Stopped, TidalError
 from tidal_core.images.pixels import round_uses
 from tidal_core.projects import Project
 from tidal_core.records import (
@@ -43,6 +44,8 @@ from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 2.0  # between two checkpoints of a training, at least: what a kill can cost
 
@@ -66,6 +69,7 @@ class RoundRun:
         self.image_ids, image_classes = self.store.rounds.images(record.id)
         self.labels = class_positions(image_classes, self.class_ids)  # (N,) positions in class_ids
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
+        project.checkpoints.mkdir(parents=True, exist_ok=True)
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
         self.features = self._feature_store()
 
@@ -98,18 +102,29 @@ class RoundRun:
             self._move(RoundState.TRAINING, RoundState.SCORING)
             state = RoundState.SCORING
         else:
-            model, heads = Model.load(self.weights), HeadHistory.read(self.weights)
+            model, heads = self._trained()
         scored = self._score(model, heads)
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
         self._rank(scored)
         self.store.metrics.add(metrics_of(self.record.id, scored, self.class_ids))
         self._move(RoundState.RANKING, RoundState.DONE)
-        self._tidy()
-        self.store.log.add(
-            f"Round {self.record.id} finished with {len(self.image_ids)} labels in {time.monotonic() - began:.1f} s.",
-            round_id=self.record.id,
-        )
+        try:
+            self._note(f"Round {self.record.id} finished with {len(self.image_ids)} labels in {_since(began)}.")
+            self._tidy()
+        except (TidalError, OSError) as error:  # a full disk, say; the round is done, and the next one tidies up
+            logger.warning("Round %d of %s left files behind: %s", self.record.id, self.project.slug, error)
+
+    def _note(self, message: str, level: str = "info") -> None:
+        self.store.log.add(message, level=level, round_id=self.record.id)
+
+    def _trained(self) -> tuple[Model, HeadHistory | None]:
+        """What the training has ended with, from its file; trained again where that is damaged or gone."""
+        try:
+            return Model.load(self.weights), HeadHistory.read(self.weights)
+        except InputError as error:
+            self._note(f"Round {self.record.id} trains again, because its weights were lost: {error}", "warning")
+            return self._train()
 
     def _move(self, before: RoundState, after: RoundState) -> None:
         self.record = self.store.rounds.move(self.record.id, before, after)
@@ -167,9 +182,11 @@ class RoundRun:
                 should_stop=self.should_stop,
             )
         except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
             raise InputError(
                 f"the features of the labelled images cannot be written to {self.project.features} "
-                f"({error.strerror or error}); make room on the disk, then press “Train now” on the Training page."
+                f"({error.strerror or error}); correct this, then press “Train now” on the Training page."
             ) from error
         if self.should_stop():
             raise self._stopped()
@@ -179,15 +196,17 @@ class RoundRun:
 
     def _paths_until_checkpoint(self) -> LabelPaths:
         """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
-        last_epoch = checkpoint_epoch(self.resume_file)
+        try:
+            last_epoch = checkpoint_epoch(self.resume_file)
+        except InputError as error:
+            self._note(f"Round {self.record.id} starts again from its first epoch: {error}", "warning")
+            self.resume_file.unlink(missing_ok=True)
+            last_epoch = 0
         self.store.epochs.forget_after(self.record.id, last_epoch)
         if last_epoch:
-            self.store.log.add(f"Round {self.record.id} resumes after epoch {last_epoch}.", round_id=self.record.id)
+            self._note(f"Round {self.record.id} resumes after epoch {last_epoch}.")
         elif self.resume_file.exists():
-            self.store.log.add(
-                f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.",
-                round_id=self.record.id,
-            )
+            self._note(f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.")
         paths = LabelPaths(self.labels)
         for epoch in range(1, last_epoch + 1):
             paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
@@ -201,7 +220,14 @@ class RoundRun:
         path = self.project.checkpoints / last.checkpoint
         if not path.exists() or RoundConfig.from_json(last.config).train.backbone != self.config.train.backbone:
             return
-        load_weights(model, path, last.class_ids, self.record.class_ids)
+        try:
+            load_weights(model, path, last.class_ids, self.record.class_ids)
+        except InputError as error:
+            self._note(
+                f"Round {self.record.id} starts from fresh weights, because those of round {last.id} are damaged: "
+                f"{error}",
+                "warning",
+            )
 
     def _store_paths(self, paths: LabelPaths, td_bar: Float32 | None) -> None:
         if td_bar is None:
@@ -247,10 +273,9 @@ class RoundRun:
         images = self.store.images
         known = features.has(images.pixel_rows(pool))
         if not known.all():
-            self.store.log.add(
+            self._note(
                 f"Round {self.record.id} chooses among {int(known.sum()):,} of {len(pool):,} images: the features of "
-                "the others are still being computed.",
-                round_id=self.record.id,
+                "the others are still being computed."
             )
         return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
@@ -290,6 +315,10 @@ class RoundRun:
         self.store.scores.drop_exact_curves_before(first_kept)
         _keep_last(self.project.checkpoints, "round-*.safetensors", self.project.settings.curve_rounds)
         self.store.checkpoint()
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.1f} s"
 
 
 def _keep_last(folder: Path, pattern: str, n: int) -> None:

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tidal_core.errors import ProjectClosed, RoundStateError, Stopped, TidalError
+from tidal_core.errors import DiskFull, ProjectClosed, Stopped, TidalError
+from tidal_core.files import in_words
 from tidal_core.images.pixels import is_waiting
 from tidal_core.records import FeatureProgress, RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, end_round, round_due
@@ -39,6 +40,8 @@ class Worker:
         self._asked: set[str] = set()
         self._cancelled: set[str] = set()
         self._progress: dict[str, RoundProgress] = {}
+        self._unended: dict[str, tuple[int, str]] = {}  # rounds that failed and why, until the disk can take it
+        self._told: dict[str, str] = {}  # what the log has been told of a project: not again every two seconds
         self._features = FeatureWork()
         self._feature_progress: dict[str, FeatureProgress] = {}
         self._rounds_expected = threading.Event()
@@ -116,6 +119,11 @@ class Worker:
                     return
                 try:
                     busy |= self._visit(project)
+                    self._told.pop(project.slug, None)
+                except DiskFull as error:
+                    if self._told.get(project.slug) is None:
+                        logger.warning("%s", error)
+                    self._told[project.slug] = str(error)
                 except ProjectClosed as error:
                     logger.info("%s", error)  # it was listed a moment ago
                 except Exception:
@@ -140,6 +148,8 @@ class Worker:
             logger.exception("What a round needs could not be loaded")
 
     def _visit(self, project: Project) -> bool:
+        if project.slug in self._unended:
+            self._end_failed(project, *self._unended[project.slug])
         record = project.store.rounds.active()
         if record is None:
             if is_waiting(project.folder):  # a new pixel cache takes its place first
@@ -155,7 +165,9 @@ class Worker:
                 return False
             try:
                 record = claim_round(project, started_by="person" if asked else "labels")
-            except (RoundStateError, TidalError) as error:
+            except DiskFull:
+                raise  # its words have no room either; looked at again soon
+            except TidalError as error:
                 project.store.log.add(str(error), level="warning")
                 return False
         self._run_round(project, record)
@@ -196,16 +208,25 @@ class Worker:
             if self._is_cancelled(project.slug):
                 end_round(project, record.id, RoundState.CANCELLED)
         except Exception as error:
-            expected = isinstance(error, TidalError)
+            named = in_words(error, project.folder) if isinstance(error, OSError) else error
+            expected = isinstance(named, TidalError)
             message = (
-                str(error) if expected else f"Internal error (details in the log): {type(error).__name__}: {error}"
+                str(named) if expected else f"Internal error (details in the log): {type(named).__name__}: {named}"
             )
+            if isinstance(error, OSError | DiskFull):
+                message += " Then press “Train now” on the Training page."
             logger.warning("Round %d of %s failed: %s", record.id, project.slug, message, exc_info=not expected)
-            end_round(project, record.id, RoundState.FAILED, message)
+            self._end_failed(project, record.id, message)
         finally:
             with self._lock:
                 self._progress.pop(project.slug, None)
                 self._cancelled.discard(project.slug)
+
+    def _end_failed(self, project: Project, round_id: int, message: str) -> None:
+        """Note that a round has failed, now or as soon as the disk has room for it."""
+        self._unended[project.slug] = round_id, message
+        end_round(project, round_id, RoundState.FAILED, message)
+        del self._unended[project.slug]
 
     def _is_cancelled(self, slug: str) -> bool:
         with self._lock:

@@ -23,8 +23,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from tidal_core import json_checks, projects
-from tidal_core.errors import ImageUnreadable, InputError, NotFound, ProjectInUse, ProjectNotFound, TidalError
+from tidal_core import files, json_checks, projects
+from tidal_core.errors import (
+    DISK_FULL,
+    DiskFull,
+    ImageUnreadable,
+    InputError,
+    NotFound,
+    ProjectInUse,
+    ProjectNotFound,
+    TidalError,
+)
 from tidal_core.projects import Project
 from tidal_core.server import requests, wire
 from tidal_core.server.owner_client import TOKEN_HEADER
@@ -41,6 +50,7 @@ STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404),
     (ProjectNotFound, 404),
     (ProjectInUse, 423),
+    (DiskFull, 507),
     (TidalError, 409),
 )
 
@@ -109,7 +119,16 @@ def _answer(
         record = None if endpoint.body is None else json_checks.convert(body, endpoint.body)
         return endpoint.handler(Call(studio, project, record, query, image_id))
     except TidalError as error:
-        return problem(next(status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), str(error))
+        return _refusal(error)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        return _refusal(files.disk_full(projects.home()))
+
+
+def _refusal(error: TidalError) -> JSONResponse:
+    """What went wrong on purpose, with the status that says what kind it is."""
+    return problem(next(status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), str(error))
 
 
 def _image_id(text: str) -> int:

@@ -12,16 +12,15 @@ the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tidal_core.errors import InputError
+from tidal_core.files import scratch
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.owner_client import ROWS_HEADER
@@ -48,8 +47,8 @@ def _export(call: Call) -> Response:
     query: wire.ExportQuery = call.query
     options = ExportOptions(what=query.what, round_id=int(query.round) if query.round else None)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidal-export-", ignore_cleanup_errors=True))
-        exporter, target = checked(Path(folder) / "export", query.format, options)
+        folder = stack.enter_context(scratch("export"))
+        exporter, target = checked(folder / "export", query.format, options)
         if not exporter.from_store:
             raise InputError(f"the format {exporter.name} needs the photos; ask for a snapshot and export that.")
         report = exporter.write(call.project, target, options)

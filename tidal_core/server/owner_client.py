@@ -13,7 +13,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import psutil
-
 from tidal_core import json_checks
 from tidal_core.errors import InputError, ProjectInUse, TidalError
+from tidal_core.files import scratch
 from tidal_core.ownership import Owner, announced
 from tidal_core.projects import Project, open_project, project_folder
 from tidal_core.records import Progress
@@ -33,7 +31,6 @@ from tidal_core.store import Store
 TOKEN_HEADER = "X-Tidal-Owner"
 ROWS_HEADER = "X-Tidal-Rows"
 ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
-_COPY = "tidal-copy-"
 
 
 @dataclass(frozen=True)
@@ -84,9 +81,8 @@ def reading(
 @contextmanager
 def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterator[Project]:
     """The project as the studio has it now, as a copy of its file beside the project's own other files."""
-    _remove_left_copies()
-    with tempfile.TemporaryDirectory(prefix=f"{_COPY}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "project.duckdb"
+    with scratch("copy") as folder:
+        path = folder / "project.duckdb"
         _fetch(slug, owner, path, progress or (lambda done, total: None))
         store = Store(path)
         if os.name == "posix":
@@ -96,14 +92,6 @@ def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterato
             yield Project(slug, project_folder(slug), store)
         finally:
             store.close()
-
-
-def _remove_left_copies() -> None:
-    """Copies that were on their way when their command was killed."""
-    for copy in Path(tempfile.gettempdir()).glob(f"{_COPY}*"):
-        pid = copy.name.removeprefix(_COPY).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(copy, ignore_errors=True)
 
 
 def fetch_export(

@@ -9,20 +9,23 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidal_core import projects
+from tidal_core import files, projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectClosed, ProjectExists
+from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
 from tidal_core.rounds.due import check_training, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.worker import Worker
-from tidal_core.store.settings import with_changes
+from tidal_core.store.settings import DAMAGE, with_changes
 
 if TYPE_CHECKING:
     from tidal_core.images.importers.base import ImportOptions
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEMO = "digits"
+DEMO_IMAGES = 1_797
 DEMO_SETTINGS = ProjectSettings(title="Handwritten digits", training_size=16, audit_share=0.0)
 
 
@@ -110,9 +114,13 @@ class Studio:
     def demo(self) -> Project:
         """The demo project of handwritten digits, made when it is opened for the first time."""
         with self._lock:
+            is_open = DEMO in self._open
             if DEMO not in projects.project_slugs():
                 make_demo().close()
-            return self.project(DEMO)
+            project = self.project(DEMO)
+            if not is_open and complete_demo(project):
+                fill_queue(project)
+            return project
 
     def start_import(
         self,
@@ -184,6 +192,7 @@ class Studio:
                 )
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings, shown=before)
+            project.store.settings.remove(DAMAGE)  # somebody has looked at them
             self.worker.wake()
             refill = other_pixels or (job is None and needs_refill(project))
             if refill and project.store.images.count():
@@ -215,11 +224,19 @@ class Studio:
         self._opener.start()
 
     def _open_all(self) -> None:
-        for slug in dict.fromkeys((DEMO, *projects.project_slugs())):
+        for place in (Path(tempfile.gettempdir()), projects.home(), projects.home() / "projects"):
+            files.sweep(place)
+        try:
+            slugs = projects.project_slugs()
+        except ProjectError as error:
+            logger.warning("%s", error)  # each page says it
+            return
+        for slug in dict.fromkeys((DEMO, *slugs)):
             if self._closed:
                 return
             try:
                 self.demo() if slug == DEMO else self._open_if_unfinished(slug)
+                files.sweep(projects.project_folder(slug) / "previews", below=True)
             except Exception as error:
                 # One broken project must not keep the others closed; whoever opens it is told then.
                 logger.warning("The project %s was not opened: %s", slug, error)
@@ -263,12 +280,29 @@ class Studio:
 
 
 def make_demo() -> Project:
-    """Make the demo project: scikit-learn's 1,797 handwritten digits, 500 of them the test split."""
+    """The demo project, opened; scikit-learn's 1,797 handwritten digits, 500 of them the test split.
+
+    Made where it is not there, whole or not at all.
+    """
     from tidal_core.images.ingest import ingest
 
-    try:
-        project = projects.create_project(DEMO, DEMO_SETTINGS)
-    except ProjectExists:
-        return projects.open_project(DEMO)
-    ingest(project, "digits", labels="known")
-    return project
+    with suppress(ProjectExists), projects.making(DEMO, DEMO_SETTINGS) as made:
+        ingest(made, "digits", labels="known")
+    return projects.open_project(DEMO)
+
+
+def complete_demo(demo: Project) -> bool:
+    """Finish a demo that an earlier version was interrupted in making; whether there was anything to finish.
+
+    A person's own project of this name is no demo.
+    """
+    from tidal_core.images.ingest import ingest
+
+    images = demo.store.images.all()
+    never_set = not images and demo.store.settings.is_new()
+    is_demo = demo.title == DEMO_SETTINGS.title and all(image.uri.startswith("digits:") for image in images)
+    if len(images) >= DEMO_IMAGES or not (never_set or is_demo):
+        return False
+    demo.store.settings.save(DEMO_SETTINGS)
+    ingest(demo, "digits", labels="known")
+    return True

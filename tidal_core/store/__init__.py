@@ -16,7 +16,7 @@ from tidal_core.records import ClassRecord
 from tidal_core.store.answers import Answers, Labels, labels_in
 from tidal_core.store.classes import Classes, classes_in
 from tidal_core.store.curves import CurveTable
-from tidal_core.store.database import Database, Snapshot
+from tidal_core.store.database import HEAD_BYTES, Database, Snapshot
 from tidal_core.store.exports import ExportTables
 from tidal_core.store.images import Images
 from tidal_core.store.metrics import Metrics
@@ -25,6 +25,14 @@ from tidal_core.store.rounds import Epochs, Rounds
 from tidal_core.store.scores import Scores
 from tidal_core.store.settings import Log, Settings
 from tidal_core.store.views import Views
+
+
+def is_begun(path: Path) -> bool:
+    """Whether there is a project's file, and not what is left where one was begun and never written."""
+    try:
+        return path.stat().st_size >= HEAD_BYTES
+    except OSError:
+        return False
 
 
 class Store:

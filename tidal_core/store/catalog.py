@@ -10,6 +10,7 @@ functions with their database and call nothing else; the comparing is done in Py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -34,6 +35,13 @@ _LISTED = {  # kind: the function that lists it, the columns of its name and of 
 _IN_EVERY_FILE = {"schema", "type"}  # a new file has those of DuckDB itself
 
 
+_EXCLUDED = re.compile(r"EXCLUDE \(([^()]*)\)")  # a set to DuckDB, which writes it in another order each time
+
+
+def _sorted(excluded: re.Match[str]) -> str:
+    return f"EXCLUDE ({', '.join(sorted(excluded[1].split(', ')))})"
+
+
 class Definition(NamedTuple):
     """One object of a file."""
 
@@ -48,7 +56,7 @@ def definitions(cursor: duckdb.DuckDBPyConnection) -> frozenset[Definition]:
     databases = cursor.execute("SELECT database_name, internal FROM system.main.duckdb_databases()").fetchall()
     (name,) = (name for name, is_internal in databases if not is_internal)
     return frozenset(
-        Definition(kind, schema, object_name, words or "")
+        Definition(kind, schema, object_name, _EXCLUDED.sub(_sorted, words or ""))
         for kind, (function, name_column, words_column) in _LISTED.items()
         for schema, object_name, words in cursor.execute(
             f"SELECT schema_name, {name_column}, {words_column} FROM system.main.{function}() WHERE database_name = ?",

@@ -7,12 +7,17 @@ when its ``with`` block is left: whoever is told afterwards is told the truth.
 DuckDB changes what its file refers to in a checkpoint and at no other time: between two, commits go to the write-ahead
 log beside it. Checkpoints are therefore made here and not by DuckDB as it likes: while none is made, the file can be
 copied as it lies and labels go on being stored (``snapshot``).
+
+A write that finds no room is refused by DuckDB, and nothing has changed: DiskFull. A checkpoint that finds none makes
+DuckDB refuse everything from then on, also when there is room again. So it is only begun where there is room for it,
+and where that happens all the same (a quota, another program) the file is opened again by whoever leaves it last.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -25,9 +30,10 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from tidal_core.errors import ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import DiskFull, ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.files import disk_full
 from tidal_core.store.catalog import MIGRATIONS_TABLE, step_of
-from tidal_core.store.duckdb_texts import holder_of, is_open_here
+from tidal_core.store.duckdb_texts import holder_of, is_disk_full, is_open_here
 from tidal_core.store.migrations import MIGRATIONS, Migration
 
 logger = logging.getLogger(__name__)
@@ -37,15 +43,19 @@ Params = Sequence[object]
 # Windows lets nobody open what DuckDB has open: there a snapshot is a copy beside the file, which DuckDB makes.
 _SECOND_HANDLE = sys.platform != "win32"
 
+HEAD_BYTES = 3 * 4096  # with which every file of DuckDB begins; a smaller one was never written whole
 LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into the file
 CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
+OPEN_AGAIN_WAIT_SECONDS = 5.0  # for queries on a connection that refuses everything, to end before another is opened
+CHECKPOINT_ROOM = 1 << 20  # bytes that a checkpoint takes on the disk beside twice its log, at most: whole blocks
 
 
 class Database:
     """An open project file.
 
-    Raises ProjectInUse when another process has it, SchemaTooNew for a newer file, and StoreError for one that is
-    damaged or defines what this studio did not make (see ``catalog``).
+    Raises ProjectInUse when another process has it, SchemaTooNew for a newer file, DiskFull where there is no room for
+    one, and StoreError for one that is damaged, cannot be written, or defines what this studio did not make (see
+    ``catalog``).
     """
 
     def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -55,31 +65,16 @@ class Database:
         self._closed = False
         self._still = False  # a snapshot is being read: no checkpoint until it ends
         self._due = False  # a checkpoint was asked for and could not be made yet
+        self._why_due: StoreError | DiskFull | None = None  # why it could not
+        self._log_at_most = 1  # in LOG_AT_MOST: more after a checkpoint that found no room, not to try at each write
         self._changes = threading.Condition(self._write_lock)  # of _still and _closed
         self._reading = threading.Lock()  # held for one read of a snapshot, and for the moment of closing
-        self._readers = 0  # queries under way: the file is closed after their end
+        self._cursors = 0  # in use: the file is closed, or opened again, after their end
+        self._mine = threading.local()  # cursors of each thread, as ``n``
+        self._fault: StoreError | DiskFull | None = None  # why DuckDB refuses everything until it is opened again
         self._ended = 0  # queries that have ended since the file was opened
-        self._reader_left = threading.Condition()  # of _readers and _ended, and of _closed for those that begin
-        is_new = not any(os.path.exists(file) and os.path.getsize(file) for file in (path, f"{path}.wal"))
-        try:
-            self._connection = duckdb.connect(str(path), config=self._configuration())
-        except duckdb.IOException as error:
-            raise self._in_use(error) from error
-        except duckdb.Error as error:
-            raise self._unusable(error) from error
-        try:
-            self._shut()
-            self._migrate(is_new)
-        except BaseException as error:
-            self._connection.close()
-            if not isinstance(error, duckdb.Error):
-                raise
-            if is_open_here(error):
-                raise ProjectInUse(
-                    f"The project file {path} is already open in this process; use that one, or close it first.",
-                    pid=os.getpid(),
-                ) from error
-            raise self._unusable(error) from error
+        self._reader_left = threading.Condition()  # of _cursors and _ended, and of _closed for those that begin
+        self._connect()
         # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
         # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
         # file is open in this process already) must not open and close one.
@@ -112,14 +107,41 @@ class Database:
             self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
-    def _unusable(self, error: duckdb.Error) -> StoreError:
-        reason = str(error).partition("\n")[0][:300]
-        return StoreError(f"The project file {self.path} is damaged ({reason}); restore a snapshot of the project.")
+    def _connect(self) -> None:
+        """Open the file, lock what could be set, and bring it to this version's tables."""
+        is_new = not any(os.path.exists(file) and os.path.getsize(file) for file in (self.path, f"{self.path}.wal"))
+        try:
+            self._connection = duckdb.connect(str(self.path), config=self._configuration())
+        except duckdb.Error as error:
+            raise self._not_opened(error) from error
+        try:
+            self._shut()
+            self._migrate(is_new)
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, duckdb.Error):
+                raise self._not_opened(error) from error
+            raise
 
-    def _in_use(self, error: duckdb.IOException) -> StoreError | ProjectInUse:
+    def _not_opened(self, error: duckdb.Error) -> StoreError | ProjectInUse | DiskFull:
+        if is_open_here(error):
+            return ProjectInUse(
+                f"The project file {self.path} is already open in this process; use that one, or close it first.",
+                pid=os.getpid(),
+            )
+        if is_disk_full(error):
+            return disk_full(self.path)
         pid = holder_of(error)
+        if pid is None and not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
+            return StoreError(
+                f"The project file {self.path} cannot be written, and so not opened: give this user permission to "
+                "write there, or copy the folder of projects to another place and set TIDAL_HOME to that."
+            )
         if pid is None:
-            return StoreError(f"The project file {self.path} cannot be opened: {error}")
+            return StoreError(
+                f"The project file {self.path} cannot be opened, so it is damaged or of another program. Move its "
+                f"folder elsewhere and restore a backup of the project. DuckDB says: {error}"
+            )
         return ProjectInUse(
             f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
             "Use that studio, or stop it first with Ctrl-C in its terminal.",
@@ -153,7 +175,8 @@ class Database:
                 )
                 cursor.execute("COMMIT")
             except BaseException:
-                cursor.execute("ROLLBACK")
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
                 raise
         cursor.close()
 
@@ -169,18 +192,69 @@ class Database:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own; closing the file waits for the block's end. Raises ProjectClosed once it is closed."""
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own, for this block: whoever leaves last opens a file again that refuses everything.
+
+        Who comes while others still leave such a file waits for them, unless one of the others is itself. Raises
+        ProjectClosed once the file is closed, DiskFull or StoreError where it cannot be opened again.
+        """
+        mine = getattr(self._mine, "n", 0)
         with self._reader_left:
+            if self._fault is not None and self._cursors and not mine:
+                self._reader_left.wait_for(lambda: self._fault is None or not self._cursors, OPEN_AGAIN_WAIT_SECONDS)
             if self._closed:
                 raise self._closed_error()
-            self._readers += 1
+            if self._fault is not None:
+                if self._cursors:
+                    raise self._fault
+                self._open_again()
+            self._cursors += 1
+        self._mine.n = mine + 1
         try:
             with self._connection.cursor() as cursor:
                 yield cursor
+        except duckdb.Error as error:
+            in_words = self._in_words(error)
+            if in_words is None:
+                raise
+            raise in_words from error
+        finally:
+            self._mine.n = mine
+            with self._reader_left:
+                self._cursors -= 1
+                if self._fault is not None and not self._cursors and not self._closed:
+                    with suppress(StoreError, DiskFull, ProjectInUse):  # whoever comes next tries it again, and is told
+                        self._open_again()
+                self._reader_left.notify_all()
+
+    def _in_words(self, error: duckdb.Error) -> StoreError | DiskFull | None:
+        """What people are told of an error that is nobody's mistake; None for any other."""
+        if not isinstance(error, duckdb.FatalException):
+            return disk_full(self.path) if is_disk_full(error) else None
+        with self._reader_left:
+            if self._fault is None:
+                logger.warning("The project file %s is opened again: %s", self.path, error)
+                self._fault = (
+                    disk_full(self.path)
+                    if is_disk_full(error)
+                    else StoreError(f"The project file {self.path} had to be opened again ({error}); try once more.")
+                )
+            return self._fault
+
+    def _open_again(self) -> None:
+        """In place of a connection that refuses everything; nobody uses it. What was committed is in the log."""
+        self._connection.close()
+        self._connect()
+        self._fault = None
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own; closing the file waits for the block's end. Raises ProjectClosed once it is closed."""
+        try:
+            with self._cursor() as cursor:
+                yield cursor
         finally:
             with self._reader_left:
-                self._readers -= 1
                 self._ended += 1
                 self._reader_left.notify_all()
 
@@ -192,7 +266,8 @@ class Database:
             try:
                 yield cursor
             finally:
-                cursor.execute("ROLLBACK")  # nothing was written
+                with suppress(duckdb.FatalException):  # the query before has said it
+                    cursor.execute("ROLLBACK")  # nothing was written
 
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -225,30 +300,22 @@ class Database:
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction; committed when the block is left, rolled back when it raises.
 
-        Raises ProjectClosed once the file is closed. Not reentrant: a write within a write is refused by DuckDB as two
-        transactions in conflict.
+        Raises ProjectClosed once the file is closed, DiskFull where there is no room for what is written. Not
+        reentrant: a write within a write is refused by DuckDB as two transactions in conflict.
         """
         with self._write_lock:
-            if self._closed:
-                raise self._closed_error()
-            cursor = self._connection.cursor()
-            cursor.execute("BEGIN")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                # A commit that failed has already ended the transaction; its own error is the one to report.
-                with suppress(duckdb.TransactionException):
-                    cursor.execute("ROLLBACK")
-                raise
-            finally:
-                cursor.close()
-            if self._log_bytes() > LOG_AT_MOST:
+            with self._cursor() as cursor:
+                cursor.execute("BEGIN")
                 try:
-                    self.checkpoint(wait_seconds=0)
-                except duckdb.Error as error:
-                    # What was written is committed all the same; the next write tries again.
-                    logger.warning("The write-ahead log of %s could not be folded into it: %s", self.path, error)
+                    yield cursor
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    # A commit that failed has already ended the transaction; its own error is the one to report.
+                    with suppress(duckdb.TransactionException, duckdb.FatalException):
+                        cursor.execute("ROLLBACK")
+                    raise
+            if self._log_bytes() > self._log_at_most * LOG_AT_MOST:
+                self.checkpoint(wait_seconds=0)
 
     def _log_bytes(self) -> int:
         try:
@@ -261,32 +328,54 @@ class Database:
 
         Put off while a snapshot is read, until that ends. DuckDB refuses it while a query runs that began before a row
         was changed: such queries are waited for (``CHECKPOINT_WAIT_SECONDS`` unless told otherwise), after that it is
-        put off until the next checkpoint, or until the file is closed. Raises ProjectClosed once the file is closed.
+        put off until the next checkpoint, or until the file is closed. So it is where the disk has no room for it:
+        everything that was written is safe in the log. Raises ProjectClosed once the file is closed, and nothing else.
         """
         with self._write_lock:
             if self._closed:
                 raise self._closed_error()
             self._due = True
             if not self._still:
-                self._due = not self._fold(CHECKPOINT_WAIT_SECONDS if wait_seconds is None else wait_seconds)
+                self._why_due = self._fold(CHECKPOINT_WAIT_SECONDS if wait_seconds is None else wait_seconds)
+                self._due = self._why_due is not None
+                if self._why_due is not None:
+                    logger.info("The write-ahead log of %s is folded into it later: %s", self.path, self._why_due)
             return not self._due
 
-    def _fold(self, wait_seconds: float) -> bool:
-        """CHECKPOINT, tried again whenever a query ends; False when it is still refused after ``wait_seconds``."""
+    def _fold(self, wait_seconds: float) -> StoreError | DiskFull | None:
+        """CHECKPOINT, tried again whenever a query ends; why it could not be made, None where it was."""
         end = time.monotonic() + wait_seconds
+        self._log_at_most = 1 + 2 * self._log_bytes() // LOG_AT_MOST if LOG_AT_MOST else 1
+        if not self._has_room():
+            return disk_full(self.path)
         while True:
             with self._reader_left:
                 ended = self._ended
             try:
-                with self._connection.cursor() as cursor:
+                with self._cursor() as cursor:
                     cursor.execute("CHECKPOINT")
-                return True
-            except duckdb.TransactionException as error:
-                refusal = error
-            seconds_left = end - time.monotonic()
-            if seconds_left <= 0 or not self._another_ends(ended, seconds_left):
-                logger.info("The write-ahead log of %s is folded into it later: %s", self.path, refusal)
-                return False
+            except duckdb.TransactionException:
+                seconds_left = end - time.monotonic()
+                if seconds_left <= 0 or not self._another_ends(ended, seconds_left):
+                    self._log_at_most = 1
+                    return StoreError(
+                        f"The project file {self.path} cannot be copied while a long query reads it; try again in a "
+                        "moment."
+                    )
+            except (StoreError, DiskFull) as error:
+                return error
+            except duckdb.Error as error:
+                return StoreError(f"The project file {self.path} cannot be copied: {error}; try again in a moment.")
+            else:
+                self._log_at_most = 1
+                return None
+
+    def _has_room(self) -> bool:
+        """Whether the disk has room for a checkpoint, as far as can be told before."""
+        try:
+            return shutil.disk_usage(self.path.parent).free >= 2 * self._log_bytes() + CHECKPOINT_ROOM
+        except OSError:  # the file in memory; a folder that is gone
+            return True
 
     def _another_ends(self, ended: int, wait_seconds: float) -> bool:
         """Wait until more than ``ended`` queries have ended; whether they have."""
@@ -297,23 +386,23 @@ class Database:
         """The file as it is now, to be read while labels go on coming in. Close it, or the log grows for ever.
 
         One at a time: raises StoreError when another one is not closed within ``wait_seconds``, or when a long query
-        does not let the log be folded in; ProjectClosed once the file is closed.
+        does not let the log be folded in, DiskFull when there is no room for that; ProjectClosed once the file is
+        closed.
         """
         with self._changes:
             if not self._changes.wait_for(lambda: not self._still or self._closed, wait_seconds):
                 raise StoreError(f"The project file {self.path} is already being copied; try again in a moment.")
             if self._closed or str(self.path) == ":memory:":
                 raise self._closed_error()
+            if not self.checkpoint() and self._why_due is not None:
+                raise self._why_due
             try:
-                if not self.checkpoint():
-                    raise StoreError(
-                        f"The project file {self.path} cannot be copied while a long query reads it; try again in a "
-                        "moment."
-                    )
                 if not _SECOND_HANDLE:
                     self._handle = self._copied()
             except duckdb.Error as error:
-                raise StoreError(f"The project file {self.path} cannot be copied: {error}") from error
+                raise StoreError(
+                    f"The project file {self.path} cannot be copied: {error}; try again in a moment."
+                ) from error
             assert self._handle is not None  # one of both ways has opened it
             self._still = True
             return Snapshot(self, os.fstat(self._handle).st_size)
@@ -321,14 +410,14 @@ class Database:
     def _copied(self) -> int:
         """What the file holds now in another one, open to be read. The caller keeps others from writing."""
         self._drop_copy()
-        cursor = self._connection.cursor()
-        cursor.execute("ATTACH '{}' AS copied".format(str(self._copy).replace("'", "''")))
-        try:
-            name = str(self.value("SELECT current_database()")).replace('"', '""')
-            cursor.execute(f'COPY FROM DATABASE "{name}" TO copied')
-            cursor.execute("CHECKPOINT copied")
-        finally:
-            cursor.execute("DETACH copied")
+        with self._cursor() as cursor:
+            cursor.execute("ATTACH '{}' AS copied".format(str(self._copy).replace("'", "''")))
+            try:
+                name = str(self.value("SELECT current_database()")).replace('"', '""')
+                cursor.execute(f'COPY FROM DATABASE "{name}" TO copied')
+                cursor.execute("CHECKPOINT copied")
+            finally:
+                cursor.execute("DETACH copied")
         return os.open(self._copy, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def _drop_copy(self) -> None:
@@ -370,7 +459,7 @@ class Database:
         with self._reader_left:
             self._closed = True
             self._reader_left.notify_all()
-            self._reader_left.wait_for(lambda: self._readers == 0)
+            self._reader_left.wait_for(lambda: self._cursors == 0)
         self._connection.close()
         if _SECOND_HANDLE and self._handle is not None:
             self._close_handle()

@@ -6,14 +6,17 @@ no other way; ``tests/store/test_duckdb_texts.py`` provokes the real errors and 
 
 from __future__ import annotations
 
+import os
 import re
 
 import duckdb
 
+from tidal_core.errors import DISK_FULL
+
 _HOLDER = re.compile(r"PID (\d+)")
 
 
-def holder_of(error: duckdb.IOException) -> int | None:
+def holder_of(error: duckdb.Error) -> int | None:
     """The process that has the file which could not be opened; None where the error is about something else.
 
     The exception has no field for it, and both ways to the lock itself (``/proc/locks``, ``fcntl`` with a handle of our
@@ -30,3 +33,12 @@ def is_open_here(error: duckdb.Error) -> bool:
     are locked is the only sign of it, and the exception's type is shared with every value that a setting cannot have.
     """
     return "configuration has been locked" in str(error)
+
+
+def is_disk_full(error: duckdb.Error) -> bool:
+    """Whether the disk had no room for what was to be written.
+
+    Commits, bulk writes and checkpoints say it with an exception of three different types, each with other reasons as
+    well; what they share are the operating system's words at the end of the message.
+    """
+    return any(os.strerror(number) in str(error) for number in DISK_FULL)

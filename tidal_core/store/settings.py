@@ -6,10 +6,13 @@ import dataclasses
 from datetime import datetime
 from typing import NamedTuple
 
-from tidal_core.config import ProjectSettings
+from tidal_core.config import PixelSpec, ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.store.columns import first_row, utc_now
 from tidal_core.store.database import Database
+
+DAMAGE = "settings-damage"
+"""Key of the note that settings were damaged, for people."""
 
 
 def with_changes(now: ProjectSettings, shown: ProjectSettings, wanted: ProjectSettings) -> ProjectSettings:
@@ -57,6 +60,34 @@ class Settings:
         """The project's settings, the defaults in a new project."""
         text = self.get("project")
         return ProjectSettings.from_json(text) if text else ProjectSettings()
+
+    def is_new(self) -> bool:
+        """Whether nothing was kept yet."""
+        return self.get("project") is None
+
+    def repair(self) -> str | None:
+        """Bring settings that cannot be read to what can be used of them; what happened, for people.
+
+        The text that they were is kept, and so is the sentence (``DAMAGE``) until somebody has looked and removes it.
+        Raises SettingsTooNew for those that a newer version has kept: they stay as they are.
+        """
+        text = self.get("project")
+        if text is None:
+            return None
+        try:
+            ProjectSettings.from_json(text)
+        except InputError as error:
+            note = self.get("pixels")
+            settings, lost = ProjectSettings.salvaged(text, PixelSpec.from_json(note) if note else None)
+            sentence = (
+                f"The settings of this project were damaged ({error}). At their default again: "
+                f"{', '.join(lost) or 'none'}. Look at them on the Project page (Settings) and save them."
+            )
+            self.set("damaged-project", text)
+            self.save(settings)
+            self.set(DAMAGE, sentence)
+            return sentence
+        return None
 
     def save(self, settings: ProjectSettings, *, shown: ProjectSettings | None = None) -> None:
         """Keep the project's settings; the next round follows them.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import tempfile
-from pathlib import Path
 
 import streamlit as st
 
@@ -14,6 +12,7 @@ from tidal_core import strategies
 from tidal_core.config import ProjectSettings
 from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
+from tidal_core.files import scratch
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
 from tidal_core.labelling.desk import classes_version
 from tidal_core.projects import Project
@@ -280,7 +279,7 @@ def export_downloads(project: Project) -> None:
 
 
 def _exported(project: Project, suffix: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"labels{suffix}"
+    with scratch("labels") as folder:
+        target = folder / f"labels{suffix}"
         export(project, target, None, ExportOptions())
         return target.read_bytes()

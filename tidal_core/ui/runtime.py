@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import streamlit as st
 
-from tidal_core import projects
-from tidal_core.errors import ProjectError, StoreError
+from tidal_core import files, projects
+from tidal_core.errors import ProjectInUse, TidalError
 from tidal_core.projects import Project
 from tidal_core.server.studio import DEMO, Studio
 from tidal_core.text import literal
@@ -53,20 +53,35 @@ def go_to(slug: str) -> NoReturn:
 def current_project() -> Project:
     """The project that this browser looks at, opened. Shows why and ends the page if it cannot be opened."""
     project = open_or_say_why()
-    if isinstance(project, str):
-        st.error(literal(project), icon=":material/lock:")
+    if not isinstance(project, Project):
+        show_error(project)
         st.stop()
     return project
 
 
-def open_or_say_why() -> Project | str:
-    """The project that this browser looks at, opened; or, for people, why it cannot be opened."""
+def open_or_say_why() -> Project | TidalError:
+    """The project that this browser looks at, opened; or why it cannot be opened."""
     slug = current_slug()
     try:
         studio = get_studio()
         return studio.demo() if slug == DEMO else studio.project(slug)
-    except (ProjectError, StoreError) as error:
-        return str(error)
+    except TidalError as error:
+        return error
+    except OSError as error:
+        return files.in_words(error, projects.home())
+
+
+def show_error(error: Exception) -> bool:
+    """Show on the page what went wrong on purpose, or with a file, in its words; whether it was such an error.
+
+    Called where a page ends by one, and by Streamlit for what ends a fragment or a widget's callback.
+    """
+    if isinstance(error, OSError):
+        error = files.in_words(error, projects.home())
+    if not isinstance(error, TidalError):
+        return False
+    st.error(literal(str(error)), icon=":material/lock:" if isinstance(error, ProjectInUse) else ":material/error:")
+    return True
 
 
 def annotator() -> str:

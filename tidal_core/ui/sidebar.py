@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core import projects
+from tidal_core.errors import TidalError
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
+from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.fetching import ask_to_fetch
 from tidal_core.ui.runtime import (
@@ -42,8 +44,11 @@ def sidebar() -> None:
         st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
         st.query_params[PROJECT_KEY] = current_slug()
         project = open_or_say_why()
-        if isinstance(project, str):
+        if isinstance(project, TidalError):
             return  # the page says so where there is room
+        damage = project.store.settings.get(DAMAGE)
+        if damage is not None:
+            st.warning(literal(damage), icon=":material/warning:")
         ask_to_fetch(project)
         # A name that was typed stays the person's in every project; one that a project proposes stays with it.
         proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator

@@ -15,13 +15,14 @@ Add here: a format as a file of its own, and a line in ``FORMATS``.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
-from tidal_core.errors import InputError
+from tidal_core.errors import DISK_FULL, InputError
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.card import model_card
 from tidal_core.export.model.facts import ModelFacts, model_facts
@@ -29,7 +30,7 @@ from tidal_core.export.model.onnx import Onnx
 from tidal_core.export.model.safetensors import Safetensors
 from tidal_core.export.model.sources import preprocessing_source
 from tidal_core.export.model.torch import Torch
-from tidal_core.files import replaced
+from tidal_core.files import disk_full, replaced, scratch
 from tidal_core.projects import Project
 
 FORMATS: tuple[ModelFormat, ...] = (Onnx(), Torch(), Safetensors())
@@ -79,9 +80,9 @@ def export_model(
 
 def zipped_model(project: Project, name: str, round_id: int | None = None) -> bytes:
     """The same folder as the bytes of a zip file, with the folder inside."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, _ = export_model(project, Path(scratch) / f"{project.slug}-{name}", name, round_id)
-        packed = Path(scratch) / "model.zip"
+    with scratch("model") as around:
+        folder, _ = export_model(project, around / f"{project.slug}-{name}", name, round_id)
+        packed = around / "model.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(folder.iterdir()):
                 archive.write(file, f"{folder.name}/{file.name}")
@@ -108,6 +109,10 @@ def _write_apart(model_format: ModelFormat, facts: ModelFacts, folder: Path) -> 
         cwd=Path(__file__).parents[3],
     )
     if ended.returncode:
+        # torch says of a full disk only that the length of its file is not what it should be.
+        needed, free = 2 * facts.weights.stat().st_size, shutil.disk_usage(folder).free
+        if free < needed or any(os.strerror(number) in ended.stderr for number in DISK_FULL):
+            raise disk_full(folder.parent.parent / folder.name)
         lines = ended.stderr.strip().splitlines() or [f"it ended with {ended.returncode}"]
         raise InputError(f"round {facts.round_id} could not be written as {model_format.name}: {lines[-1]}")
 

@@ -38,6 +38,7 @@ class Labeller {
     this.listener = {
       changed: () => this.panel.outbox(),
       settled: (event, result) => this.settled(event, result),
+      troubled: (message) => this.notify(message),
     };
     this.outbox.listeners.add(this.listener);
     this.onKey = (event) => this.key(event);
@@ -72,7 +73,8 @@ class Labeller {
       this.opened = true;
       this.root.dataset.open = "yes";
     } catch (error) {
-      this.showEmpty("The studio does not answer", `${error.message}. Trying again.`);
+      if (error.status === DISK_FULL) this.showEmpty("The disk is full", error.message);
+      else this.showEmpty("The studio does not answer", `${error.message}. Trying again.`);
       if (!this.closed) setTimeout(() => this.open(), 1000);
       return;
     }

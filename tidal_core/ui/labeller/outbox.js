@@ -8,6 +8,7 @@ const LAST_RETRY_MS = 5000;
 const ANSWERS_PER_POST = 200;
 const SINGLY_AFTER = 3; // failures in a row
 const FOR_GOOD = new Set([400, 413, 422]); // what the server says of an answer that it will never take as it is
+const DISK_FULL = 507; // no answer's fault: all of them wait for room
 const BEACON_BYTES = 60000; // browsers refuse beacons above 64 KiB
 
 function parsed(text) {
@@ -111,8 +112,11 @@ class Outbox {
       for (const result of results) this.settle(result);
     } catch (error) {
       this.failures += 1;
+      if (error instanceof Refused && error.status === DISK_FULL) {
+        for (const listener of this.listeners) listener.troubled?.(error.message);
+      }
       // One answer that the server cannot take would block all behind it: they go one by one, and it is set aside.
-      const isRefused = error instanceof Refused && error.status !== 403;
+      const isRefused = error instanceof Refused && ![403, DISK_FULL].includes(error.status);
       if (isRefused && (FOR_GOOD.has(error.status) || this.failures >= SINGLY_AFTER)) await this.sendSingly(batch);
     } finally {
       this.busy = false;
@@ -132,7 +136,8 @@ class Outbox {
         results.forEach((result) => this.settle(result));
         works = true;
       } catch (error) {
-        if (!(error instanceof Refused) || error.status === 403) return; // no connection, a new token: no answer's fault
+        // No connection, a new token, no room: no answer's fault.
+        if (!(error instanceof Refused) || [403, DISK_FULL].includes(error.status)) return;
         if (FOR_GOOD.has(error.status)) this.setAside(event, error.message);
         else failed.push([event, error]);
       }
