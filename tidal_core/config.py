@@ -105,7 +105,7 @@ class TrainConfig(JsonConfig):
     layer_decay: float = 1.0  # each stage of the body learns at this part of the next one's rate, from the head on
 
 
-QUICK = TrainConfig(max_steps=2_400)
+QUICK = TrainConfig(max_steps=4_800)
 """Seconds per round on two CPU cores with a few hundred labels; figures in EXPERIMENTS.md."""
 
 PAPER = TrainConfig(
