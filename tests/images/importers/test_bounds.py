@@ -90,7 +90,7 @@ def test_an_xz_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     end = 12 + 4 * (packed[12] + 1)
     packed[end - 4 : end] = zlib.crc32(packed[12 : end - 4]).to_bytes(4, "little")
     (tmp_path / "a.tar.xz").write_bytes(packed)
-    with pytest.raises(InputError, match=r"cannot be read as an archive .*[Mm]emory"):
+    with pytest.raises(InputError, match=r"cannot be read as an archive .*memory"):
         scan(str(tmp_path / "a.tar.xz"), ImportOptions(workspace=tmp_path / "unpacked"))
 
 

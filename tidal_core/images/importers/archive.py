@@ -62,6 +62,10 @@ _DAMAGE = (
 )
 
 
+class _InOurWords(tarfile.ReadError, zipfile.BadZipFile):
+    """What is refused here, and not by the library that reads the archive."""
+
+
 @dataclass
 class _Listing:
     """What an archive says it holds: where each member goes, by its name in the archive, and what is wrong."""
@@ -84,7 +88,7 @@ class _Member(tarfile.TarInfo):
             *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
         }
         if self.type in described and self.size > _MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a member's description has {self.size / 1e6:,.0f} MB")
+            raise _InOurWords(f"a member's description has {self.size / 1e6:,.0f} MB")
         if self.type == tarfile.GNUTYPE_SPARSE:
             raise self._sparse()
         member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]  # the hook that tarfile documents
@@ -97,7 +101,7 @@ class _Member(tarfile.TarInfo):
 
     @staticmethod
     def _sparse() -> tarfile.ReadError:
-        return tarfile.ReadError("it holds a sparse file, which is not read")
+        return _InOurWords("it holds a sparse file, which is not read")
 
 
 class _BoundedFile(io.BufferedReader):
@@ -105,7 +109,7 @@ class _BoundedFile(io.BufferedReader):
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > _MAX_LIST_BYTES:
-            raise zipfile.BadZipFile(f"its list of members has {size / 1e6:,.0f} MB")
+            raise _InOurWords(f"its list of members has {size / 1e6:,.0f} MB")
         return super().read(size)
 
 
@@ -238,7 +242,7 @@ def _list(path: Path, budget: int) -> _Listing:
                         break
     except _DAMAGE as error:
         if not listing.members:
-            raise InputError(f"{path} cannot be read as an archive ({error}); copy it again.") from error
+            raise InputError(f"{path} cannot be read as an archive ({_in_words(error)}); copy it again.") from error
         listing.refuse(path.name, *_damaged(error))
     return listing
 
@@ -351,7 +355,18 @@ def _cannot_be_unpacked(member: PurePosixPath, error: Exception) -> ImportProble
 
 def _damaged(error: Exception) -> tuple[str, str]:
     """Reason and remedy for an archive of which only the beginning can be read."""
-    return f"it is cut off or damaged ({error}); what comes before the damage was read", "copy it again"
+    return f"it is cut off or damaged ({_in_words(error)}); what comes before the damage was read", "copy it again"
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with an archive, without the words of the library that reads it."""
+    if isinstance(error, _InOurWords):
+        return str(error)
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return "unpacking it takes too much memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "its bytes are not those of a zip or tar, or not all of them"
 
 
 def _contents(path: Path, listing: _Listing) -> Iterator[tuple[PurePosixPath, IO[bytes]] | ImportProblem]:
