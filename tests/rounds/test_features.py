@@ -363,16 +363,16 @@ def test_what_cannot_be_computed_is_said_once_and_the_round_says_why(monkeypatch
     project.close()
 
 
-def test_a_round_on_a_full_disk_fails_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_whose_features_cannot_be_written_fails_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     project = frozen_project()
     fill_queue(project)
     label_next(project, 6)
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(FeatureStore, "write", full)
-    with pytest.raises(InputError, match=r"cannot be written .*No space left on device.*make room on the disk"):
+    monkeypatch.setattr(FeatureStore, "write", refuse)
+    with pytest.raises(InputError, match=r"cannot be written .*Read-only file system.*correct this, then press .Train now"):
         run_round(project)
     project.close()
 
