@@ -9,6 +9,7 @@ from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal, seconds_in_words
+from tidal_core.ui.remembered import LONGEST_NAME, TYPED_NAME_KEY, clean_name, remember_name, typed_name
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -19,8 +20,6 @@ from tidal_core.ui.runtime import (
     leave_project,
     open_or_say_why,
 )
-
-TYPED_NAME_KEY = "typed-name"
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -44,11 +43,12 @@ def sidebar() -> None:
         if isinstance(project, str):
             return  # the page says so where there is room
         # A name that was typed stays the person's in every project; one that a project proposes stays with it.
-        proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator
+        proposed = typed_name() or project.settings.annotator
         key = f"who-{project.slug}"
-        name = st.text_input("Your name", proposed, max_chars=60, key=key, on_change=_keep_name, args=(key,))
-        st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
+        name = st.text_input("Your name", proposed, max_chars=LONGEST_NAME, key=key, on_change=_keep_name, args=(key,))
+        st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
         round_status()
+        remember_name(key)
 
 
 def _keep_name(key: str) -> None:
