@@ -21,8 +21,10 @@ from tidal_core.server.studio import Studio
 SHARED = {
     "project",  # the choice of projects itself
     "view-choice", "fast", "plain",  # how a person likes to look
+    "new-source-folder", "new-source-inside", "new-source-up", "new-source-home", "new-source-use",
     "new-source", "new-files", "new-labels",  # of a project that is not there yet
     "Name", "Classes, one per line (you can add more later)", "FormSubmitter:new-project-Create",
+    "typed-name", "remembered-name",  # the person's name, one in all projects
     "annotator", "plain-tab",  # who answers (set anew at every page view), and in which tab
 }  # fmt: skip
 MENUS = ("-format", "-html", "-csv", "-heading")  # beside a figure: they save what is drawn
@@ -218,6 +220,7 @@ def widgets(test: AppTest) -> dict[str, str]:
 
 PAGES: list[tuple[str, dict[str, str]]] = [
     ("dynamics", {"view": "life", "image": "7"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
+    ("dynamics", {"view": "aside"}),
     ("label", {"plain": "1"}), ("progress", {}), ("project", {}), ("training", {}), ("uncertainty", {}),
 ]  # fmt: skip
 

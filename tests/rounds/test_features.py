@@ -372,7 +372,9 @@ def test_a_round_whose_features_cannot_be_written_fails_with_what_to_do(monkeypa
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(FeatureStore, "write", refuse)
-    with pytest.raises(InputError, match=r"cannot be written .*Read-only file system.*correct this, then press .Train now"):
+    with pytest.raises(
+        InputError, match=r"cannot be written .*Read-only file system.*correct this, then press .Train now"
+    ):
         run_round(project)
     project.close()
 

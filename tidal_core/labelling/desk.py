@@ -42,10 +42,11 @@ class Counts:
     seq: int  # the last answer these counts know
     images: int  # of the pool
     labelled: int  # images with a label that stands
+    left: int  # images that nobody has labelled or skipped
     new_labels: int  # of these, since the last round claimed its labels; audit labels do not count
     next_round: int
     without_label: tuple[int, ...]  # class ids
-    why_not: str  # why no round can start at all, for people; "" when one can
+    why_not: str  # why no round starts, for people; "" when one will, or only labels are missing
     classes_version: str
 
 
@@ -127,11 +128,15 @@ class Desk:
     # --- answers
 
     def record(self, answers: Sequence[Answer], tab: str | None = None) -> list[Outcome]:
-        """Store answers; they are committed when this returns. An undone image is asked next, by the same tab."""
+        """Store answers; they are committed when this returns.
+
+        An undone image is asked next, by the same tab, if no other answer of it stands.
+        """
         outcomes = self._store.answers.record(answers)
         for answer, outcome in zip(answers, outcomes, strict=True):
             # A sweep that is undone goes back to its sheet, not 60 images to the front of the queue.
-            if outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP:
+            asked_again = outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP
+            if asked_again and self._store.answers.current(answer.image_id) is None:
                 purpose = self._purposes([answer.image_id])[answer.image_id]
                 self._store.queue.put_front(answer.image_id, purpose, answer.round_id, tab)
         return outcomes
@@ -217,6 +222,8 @@ class Desk:
             return known[1]
         by_class = store.answers.counts_by_class()
         due = round_due(self.project)
+        # While a round runs, that it does is said elsewhere.
+        hindrance = "" if due.missing or (latest and latest.state.is_active) else due.hindrance
         started = latest.id if latest else 0
         counts = Counts(
             seq=store.answers.last_seq(),
@@ -225,7 +232,8 @@ class Desk:
             new_labels=due.new_labels,
             next_round=started + 1,
             without_label=tuple(c.id for c in classes if not by_class.get(c.id)),
-            why_not=due.why_not,
+            left=due.left,
+            why_not=due.why_not or hindrance,
             classes_version=classes_version(classes),
         )
         self._counts = (key, counts)

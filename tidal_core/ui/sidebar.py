@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core import projects
 from tidal_core.errors import TidalError
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
-from tidal_core.server.studio import DEMO
 from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.fetching import ask_to_fetch
+from tidal_core.ui.remembered import LONGEST_NAME, TYPED_NAME_KEY, clean_name, remember_name, typed_name
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -19,11 +18,11 @@ from tidal_core.ui.runtime import (
     current_project,
     current_slug,
     get_studio,
+    known_slugs,
     leave_project,
     open_or_say_why,
+    unknown_slug,
 )
-
-TYPED_NAME_KEY = "typed-name"
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -38,11 +37,19 @@ STATE_WORDS = {
 
 def sidebar() -> None:
     """Draw the sidebar of one page view."""
+    unknown = unknown_slug()
+    if unknown is not None:
+        st.warning(
+            f"There is no project {literal(repr(unknown[:60]))} here: it has another name, or was deleted. This is "
+            f"{literal(current_slug())}; choose another one at the side.",
+            icon=":material/folder_off:",
+        )
     with st.sidebar:
-        slugs = sorted({*projects.project_slugs(), DEMO})
+        slugs = known_slugs()
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
         st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
-        st.query_params[PROJECT_KEY] = current_slug()
+        if st.query_params.get(PROJECT_KEY) != current_slug():
+            st.query_params[PROJECT_KEY] = current_slug()
         project = open_or_say_why()
         if isinstance(project, TidalError):
             return  # the page says so where there is room
@@ -51,11 +58,12 @@ def sidebar() -> None:
             st.warning(literal(damage), icon=":material/warning:")
         ask_to_fetch(project)
         # A name that was typed stays the person's in every project; one that a project proposes stays with it.
-        proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator
+        proposed = typed_name() or project.settings.annotator
         key = f"who-{project.slug}"
-        name = st.text_input("Your name", proposed, max_chars=60, key=key, on_change=_keep_name, args=(key,))
-        st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
+        name = st.text_input("Your name", proposed, max_chars=LONGEST_NAME, key=key, on_change=_keep_name, args=(key,))
+        st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
         round_status()
+        remember_name(key)
 
 
 def _keep_name(key: str) -> None:
@@ -82,7 +90,7 @@ def round_status() -> None:
         st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
-    st.caption(round_due(project).sentence)
+    st.caption(literal(round_due(project).sentence))
 
 
 def features_in_words(progress: FeatureProgress) -> tuple[float, str]:

@@ -6,6 +6,8 @@
 const STATUS_MS = 1500;
 const STATUS_TRAINING_MS = 700;
 const PREFERENCES = "tidal:preferences";
+const NAME = "tidal:name"; // written by ui/remembered.py
+const LONGEST_NAME = 60;
 
 class Labeller {
   constructor(shadow, data) {
@@ -57,7 +59,20 @@ class Labeller {
     this.api = new Api(data);
     this.pictures.api = this.api;
     this.outbox.connect(this.api);
+    this.panel.who();
     if (renewed) this.poll();
+  }
+
+  // Who answers: typed in this visit, else in an earlier one, else what the project proposes.
+  get annotator() {
+    const { annotator, typed } = this.data;
+    if (typed) return annotator;
+    try {
+      const known = (localStorage.getItem(NAME) || "").split(/\s+/).filter(Boolean).join(" ");
+      return [...known].slice(0, LONGEST_NAME).join("") || annotator;
+    } catch {
+      return annotator;
+    }
   }
 
   async open() {
@@ -125,6 +140,8 @@ class Labeller {
     this.byId = new Map(classes.map((each) => [each.id, each]));
     this.byKey = new Map(classes.filter((each) => each.key).map((each) => [each.key, each]));
     this.popovers.showClasses();
+    this.panel.drawLast();
+    if (this.single.current) this.showCaption(this.single.current);
   }
 
   className(id) {
@@ -140,7 +157,7 @@ class Labeller {
       id: randomId(),
       kind,
       image: item.image,
-      annotator: this.data.annotator,
+      annotator: this.annotator,
       mode: "single",
       purpose: item.purpose,
       round: item.round,
@@ -164,6 +181,7 @@ class Labeller {
 
   takenBack(event) {
     this.unseen.delete(event.id);
+    this.panel.forget(event);
     this.panel.progress();
   }
 
@@ -172,6 +190,7 @@ class Labeller {
       if (result.seq === null) this.unseen.delete(event.id);
       else this.unseen.set(event.id, result.seq);
     }
+    if (result.refused) this.panel.forget(event);
     if (result.refused) this.notify(`An answer could not be saved: ${result.refused}`);
   }
 
@@ -199,10 +218,21 @@ class Labeller {
     chip(find(".flagged"), item.flag ? `⚑ ${item.flag}` : null);
     const guess = this.settings.suggestions === "always" && item.suggestion;
     chip(find(".guess"), guess ? `${this.className(guess[0])}? ${percent(guess[1])} · Enter accepts` : null);
+    this.panel.drawLast();
     find("canvas").setAttribute("aria-label", `Image ${item.name}`);
     for (const button of this.root.querySelectorAll(".single .classes button")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.class) === item.prior));
     }
+  }
+
+  // Nothing of an image that is not on screen any more stays below the stage.
+  clearCaption() {
+    const find = (selector) => this.root.querySelector(selector);
+    find(".caption .file").textContent = "";
+    this.panel.drawLast();
+    for (const chip of this.root.querySelectorAll(".caption .chip")) chip.hidden = true;
+    find("canvas").setAttribute("aria-label", "No image");
+    for (const button of this.root.querySelectorAll(".single .classes button")) button.setAttribute("aria-pressed", "false");
   }
 
   afterShown(item) {
@@ -230,7 +260,7 @@ class Labeller {
     if (this.status?.waiting) {
       return ["The remaining images are open in another tab", "Close that tab to get them here."];
     }
-    return ["Everything is labelled", "Press ← to go through your answers. The Progress page shows the accuracy."];
+    return ["Every image is labelled or skipped", "Press ← to go through your answers. The Progress page shows the accuracy."];
   }
 
   showMissingClasses() {

@@ -43,7 +43,9 @@ class Panel {
     this.text = find(".progress-text");
     this.saved = find(".saved");
     this.pace = find(".pace");
+    this.name = find(".who");
     this.last = find(".last");
+    this.said = null; // {item, event}: the last answer, while it stands
     this.why = find(".why");
     this.times = []; // of the last answers, milliseconds of the page's own clock
     this.whyFor = null;
@@ -59,6 +61,7 @@ class Panel {
     let next = "";
     if (status.blocked) next = status.blocked;
     else if (!status.rounds_enabled) next = `${several(status.labelled + this.lab.unseenLabels(), "label", "labels")}, rounds are off`;
+    else if (missing && (!status.left || !(status.waiting || this.lab.single.current))) next = "every image is labelled or skipped";
     else if (missing) next = `${several(missing, "more label", "more labels")} until ${active ? "the following round" : `round ${status.next_round}`}`;
     else next = active ? "the next round starts right after" : `round ${status.next_round} is about to start`;
     const text = [active, next].filter(Boolean).join(" · ");
@@ -67,6 +70,10 @@ class Panel {
     this.fill.style.transform = `scaleX(${share})`;
     this.track.setAttribute("aria-valuemax", status.labels_per_round);
     this.track.setAttribute("aria-valuenow", Math.min(fresh, status.labels_per_round));
+  }
+
+  who() {
+    this.name.textContent = `Labels by ${this.lab.annotator}`;
   }
 
   outbox() {
@@ -92,7 +99,22 @@ class Panel {
   }
 
   showLast(item, event) {
-    this.last.hidden = false;
+    this.said = { item, event };
+    this.drawLast();
+  }
+
+  // An answer was taken back or refused: nothing on screen goes on saying it.
+  forget(event) {
+    if (this.said?.event.id === event.id) this.said = null;
+    if (this.whyFor?.image === event.image && this.lab.settings.suggestions !== "always") this.explain(null);
+    this.drawLast();
+  }
+
+  // While a person looks back, another image is on screen: what was said last is not about it.
+  drawLast() {
+    this.last.hidden = !this.said || this.lab.single.cursor !== null;
+    if (this.last.hidden) return;
+    const { item, event } = this.said;
     const said =
       event.kind === "label" ? `You said ${this.lab.className(event.class)}` : `Skipped: ${event.reason || "no reason"}`;
     const parts = [element("strong", { textContent: said })];
