@@ -174,3 +174,14 @@ def test_the_command_says_what_it_cannot_use(
 
     assert run(monkeypatch, "experiment", "digits", *options) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_labels_saved_are_in_the_report_only_beyond_chance(tmp_path: Path) -> None:
+    one_run = made_up(tmp_path / "a", {"random": RANDOM[:1], "margin": BETTER[:1]})
+    many = made_up(tmp_path / "b", {"random": RANDOM, "margin": [[0.2, 0.61, 0.8], [0.2, 0.71, 0.8], [0.2, 0.66, 0.8]]})
+    cells = [
+        next(line for line in markdown(read_results(each)).splitlines() if line.startswith("| margin"))
+        for each in (one_run, many)
+    ]
+    assert "points)" not in cells[0]
+    assert "points)" in cells[1]

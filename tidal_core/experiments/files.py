@@ -28,6 +28,7 @@ class Spec:
     configurations: tuple[str, ...]
     imbalances: tuple[float, ...] = (1.0,)
     runs: int = 5
+    title: str = ""  # as a person typed it; the folder's name is made of it
 
     def to_json(self) -> str:
         """Readable JSON, equal for equal specifications."""
@@ -68,6 +69,14 @@ class Experiment:
                 f"{file} cannot be read: {error} Correct the file, or delete it and start the experiment again "
                 "under the same name: its finished runs are kept."
             ) from error
+
+    @property
+    def title(self) -> str:
+        """What people call it; its folder's name where nobody gave another or the specification is damaged."""
+        try:
+            return self.spec.title or self.name
+        except InputError:
+            return self.name
 
     @property
     def owner(self) -> int | None:
@@ -115,6 +124,7 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
             tuple(dict.fromkeys(before.configurations + spec.configurations)),
             tuple(dict.fromkeys(before.imbalances + spec.imbalances)),
             max(before.runs, spec.runs),
+            before.title or spec.title,
         )
     files.sweep(experiment.folder)
     files.write(file, spec.to_json(), durable=True)

@@ -260,6 +260,20 @@ class Views:
         p, class_ids, truth = ([row[place] for row in rows] for place in range(3))
         return p, class_ids, np.array(truth, dtype=np.int64)
 
+    def labelled(self) -> tuple[int, int]:
+        """How many images have a label or a known class, and in how many classes they are."""
+        ((images, classes),) = self._db.rows(
+            """
+            SELECT count(*), count(DISTINCT class_id) FROM (
+                SELECT coalesce(l.class_id, k.merged_into, i.known_class) AS class_id
+                FROM images i
+                LEFT JOIN current_labels l ON l.image_id = i.id
+                LEFT JOIN classes k ON k.id = i.known_class
+            ) WHERE class_id IS NOT NULL
+            """
+        )
+        return int(images), int(classes)
+
     def changed_share(self, round_id: int, before: int) -> float | None:
         """Share of the pool images of both rounds whose predicted class changed; None without common images."""
         share = self._db.value(

@@ -14,7 +14,7 @@ from tidal_core.experiments import owner, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.results import Metric, Results, read_results
-from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
+from tidal_core.experiments.statistics import band, beyond_chance, labels_saved, paired_runs, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
 from tidal_core.records import Float64
@@ -44,7 +44,10 @@ def choose() -> Experiment | None:
         st.info("No experiment yet. Start one above: with the digits and the preset quick it takes less than a minute.")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Experiment", [experiment.name for experiment in known], key="exp-shown", width=320)
+        titles = {experiment.name: experiment.title for experiment in known}
+        name = st.selectbox(
+            "Experiment", list(titles), format_func=lambda shown: titles.get(shown, shown), key="exp-shown", width=320
+        )
         experiment = next(experiment for experiment in known if experiment.name == name)
         try:
             done, total = rounds_done(experiment)
@@ -201,7 +204,10 @@ def _published(
 
 
 def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
-    """Two configurations for an audience: one sentence, two numbers. The configurations that were chosen."""
+    """Two configurations for an audience: two numbers, and a sentence where they differ by more than chance.
+
+    The configurations that were chosen.
+    """
     if len(setting) < 2:
         return ()
     names = list(setting)
@@ -234,10 +240,11 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
         return (configuration,)
     pair = paired_runs(setting[configuration], setting[other])
     labels = results.labels[: pair[0].shape[1]]
-    if len(pair[0]):
-        means = (values.mean(axis=0) for values in pair)
-        st.markdown(f"**{same_accuracy(labels, *means) or 'No accuracy was reached by both yet.'}**")
-    st.caption(beyond_chance(labels, *pair, candidates=len(names) - 1))
+    candidates = len(names) - 1
+    saved = labels_saved(labels, *pair, candidates=candidates)
+    if saved is not None:
+        st.markdown(f"**{saved.sentence}**")
+    st.caption(beyond_chance(labels, *pair, candidates=candidates))
     return configuration, other
 
 
