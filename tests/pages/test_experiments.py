@@ -107,14 +107,14 @@ def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_bes
         return [curve["name"] for curve in curves if curve.get("legendgroup") == "behind"]
 
     assert "widened because one of 9 was picked" in texts(page)
-    assert set(page.multiselect[-1].value) == {"random", "margin", "tidal-entropy"}
+    assert set(page.multiselect[-2].value) == {"random", "margin", "tidal-entropy"}
     assert len(grey()) == 7
-    page.multiselect[-1].set_value(["badge"]).run()
+    page.multiselect[-2].set_value(["badge"]).run()
 
     assert not page.exception
     assert len(grey()) == 9
     assert "BADGE" not in grey()
-    page.multiselect[-1].set_value([]).run()
+    page.multiselect[-2].set_value([]).run()
     assert grey() == [], "nothing chosen: all"
 
 
@@ -356,3 +356,36 @@ def test_an_experiment_is_shown_by_the_name_that_was_typed(studio: Studio, start
     page.button(key="exp-start").click().run()
     assert started == [["experiment-resume", "my-first-try"]]
     assert page.selectbox(key="exp-shown").options == ["My first try"]
+
+
+def test_configurations_and_experiments_are_removed_once_that_is_confirmed(studio: Studio) -> None:
+    experiment = made_up(home(), {"random": RANDOM, "margin": BETTER})
+    page = open_page()
+    place = "exp-remove-made-up-random-margin-3"
+    page.multiselect(key=f"{place}-arms").set_value(["margin"]).run()
+    assert page.button(key=f"{place}-some").disabled
+    page.checkbox(key=f"{place}-sure").set_value(True).run()
+    page.button(key=f"{place}-some").click().run()
+    assert not page.exception
+    assert experiment.spec.configurations == ("random",)
+
+    place = "exp-remove-made-up-random-3"
+    page.checkbox(key=f"{place}-sure").set_value(True).run()
+    page.button(key=f"{place}-all").click().run()
+    assert not page.exception
+    assert not experiment.folder.exists()
+    assert "No experiment yet" in texts(page)
+
+
+def test_the_form_trains_with_the_network_that_is_named(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.toggle(key="exp-more-choices").set_value(True).run()
+    page.text_input(key="exp-backbone-human").set_value("resnet5000").run()
+    page.button(key="exp-start").click().run()
+    assert "there is no backbone 'resnet5000'" in texts(page)
+    assert started == []
+    page.text_input(key="exp-backbone-human").set_value("resnet18").run()
+    page.selectbox(key="exp-augment-human").set_value("none").run()
+    page.button(key="exp-start").click().run()
+    train = Experiment(home() / "experiments" / "digits-human").spec.protocol.train
+    assert (train.backbone, train.augmentation) == ("resnet18", "none")

@@ -23,11 +23,13 @@ from tidal_core.experiments.datasets import (
     prepare,
 )
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
+from tidal_core.experiments.options import AUGMENTATIONS, check_backbone
 from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
 from tidal_core.projects import home, open_project, project_folder, project_slugs, slugify
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal
 from tidal_core.ui.forms import table
+from tidal_core.ui.project_parts import AUGMENTATION_WORDS
 from tidal_core.ui.runtime import current_slug, get_studio
 
 START_WORDS = {False: "Start every round from new weights (cold)", True: "Continue from the round before (warm)"}
@@ -91,8 +93,9 @@ def start_form() -> None:
                 )
             )
             try:
+                check_backbone(protocol)
                 spec = Spec(dataset, changed, all_configurations, (ratio,), runs, " ".join(name.split()))
-                begun = begin(home(), slugify(name), spec)
+                begun = begin(home(), slugify(name), spec, kept)
                 start_runs(begun)
                 st.session_state["exp-shown"] = begun.name
             except TidalError as error:
@@ -128,7 +131,17 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
             help="Before the pretrained model sees them; 0: as they are. Twice as many pixels take four times as long, "
             "once for each data set.",
         ))  # fmt: skip
-    train = dataclasses.replace(protocol.train, warm_start=bool(warm))
+    backbone = left.text_input(
+        "Backbone", protocol.train.backbone, max_chars=120, key=f"exp-backbone-{preset}",
+        help="small, efficientnet-lite0, resnet18, torchvision/resnet50, ... as in a project.",
+    )  # fmt: skip
+    augment = protocol.train.augmentation
+    if protocol.train.body != "frozen":
+        augment = right.selectbox(
+            "Vary images while training", AUGMENTATIONS, AUGMENTATIONS.index(augment),
+            format_func=AUGMENTATION_WORDS.__getitem__, key=f"exp-augment-{preset}",
+        )  # fmt: skip
+    train = dataclasses.replace(protocol.train, warm_start=bool(warm), backbone=backbone.strip(), augmentation=augment)
     return dataclasses.replace(
         protocol, train=train, tail=tail, stale=stale, audit_share=float(audit), enlarge_to=enlarge_to
     )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.errors import InputError, TidalError
-from tidal_core.experiments import owner, report
+from tidal_core.experiments import owner, removing, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.results import Metric, Results, read_results
@@ -21,6 +21,7 @@ from tidal_core.records import Float64
 from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, start_runs
+from tidal_core.ui.forms import attempt_in_callback, show_refused
 
 VARIANTS = (
     "random",
@@ -64,6 +65,35 @@ def choose() -> Experiment | None:
         ):
             start_runs(experiment)
     return experiment
+
+
+def removal(experiment: Experiment) -> None:
+    """Take configurations, runs or the whole experiment away again."""
+    key, spec = f"exp-remove-{experiment.name}", experiment.spec
+    place = f"{key}-{'-'.join(spec.configurations)}-{spec.runs}"
+    with st.expander("Remove", icon=":material/delete:"):
+        titles = _titles(spec.configurations)
+        without = st.multiselect(
+            "Configurations to remove",
+            list(titles),
+            format_func=lambda name: titles.get(name, name),
+            key=f"{place}-arms",
+        )
+        runs = int(st.number_input("Runs to keep of each configuration", 1, spec.runs, spec.runs, key=f"{place}-runs"))
+        lost = [f"{len(without)} configurations"] if without else []
+        lost += [f"{spec.runs - runs} runs of each configuration"] if runs < spec.runs else []
+        sure = st.checkbox("Delete what they measured, for good", key=f"{place}-sure")
+        with st.container(horizontal=True):
+            st.button(
+                "Remove " + (" and ".join(lost) or "these"), disabled=not (lost and sure), key=f"{place}-some",
+                on_click=attempt_in_callback,
+                args=(key, lambda: removing.shorten(experiment, without=without, runs=runs)),
+            )  # fmt: skip
+            st.button(
+                "Remove the whole experiment", disabled=not sure, key=f"{place}-all", on_click=attempt_in_callback,
+                args=(key, lambda: removing.remove(experiment)),
+            )  # fmt: skip
+        show_refused(key)
 
 
 @st.fragment(run_every=2.0)
