@@ -68,6 +68,24 @@ class Foresight(NamedTuple):
 _STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
 
 
+def _truth(truth: str, joins: str, which: str) -> str:
+    return f"""
+        SELECT s.round_id, s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
+        FROM scores s JOIN images i ON i.id = s.image_id {joins}
+        WHERE {which} AND {truth} IS NOT NULL
+    """
+
+
+_KNOWN = "coalesce(k.merged_into, i.known_class)", "LEFT JOIN classes k ON k.id = i.known_class"
+_LABEL = "l.class_id", "JOIN current_labels l ON l.image_id = s.image_id"
+_TRUTHS = {
+    "test": _truth(*_KNOWN, "s.part = 'test'"),
+    "audit": _truth(*_LABEL, "s.part = 'audit'"),
+    "known": _truth(*_KNOWN, "s.part IN ('pool', 'audit')"),
+    "chosen": _truth(*_LABEL, "s.part = 'pool' AND coalesce(l.purpose, '') <> 'audit'"),
+}
+
+
 class Views:
     """Reads over several tables."""
 
@@ -242,15 +260,19 @@ class Views:
         return [int(row[0]) for row in rows]
 
     def _checked(self, part: str) -> str:
-        if part == "test":
-            truth, join = "coalesce(k.merged_into, i.known_class)", "LEFT JOIN classes k ON k.id = i.known_class"
-        else:
-            truth, join = "l.class_id", "JOIN current_labels l ON l.image_id = s.image_id"
-        return f"""
-            SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
-            FROM scores s JOIN images i ON i.id = s.image_id {join}
-            WHERE s.round_id = ? AND s.part = ? AND {truth} IS NOT NULL
+        """Images of one round whose prediction can be compared with a class, as SQL with two parameters: round, part.
+
+        "test" and "audit": as the round scored them. "known": images with a known class that the round did not train
+        on. "chosen": images that were in the pool then and have been chosen and labelled since.
         """
+        return f"SELECT * EXCLUDE (round_id) FROM ({_TRUTHS[part]}) WHERE round_id = ? AND ? = '{part}'"
+
+    def accuracies(self, part: str) -> dict[int, tuple[int, int]]:
+        """How many predictions of each round are right, and of how many; parts as of ``held_out``."""
+        rows = self._db.rows(
+            f"SELECT round_id, sum((truth = predicted)::INTEGER), count(*) FROM ({_TRUTHS[part]}) GROUP BY round_id"
+        )
+        return {round_id: (int(right), n) for round_id, right, n in rows}
 
     def held_out(self, round_id: int, part: str) -> tuple[list[Any], list[Any], Int64]:
         """Stored p, class ids (or None) and the known class of the images that a round was measured on."""
