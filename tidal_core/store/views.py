@@ -274,10 +274,15 @@ class Views:
         )
         return {round_id: (int(right), n) for round_id, right, n in rows}
 
-    def held_out(self, round_id: int, part: str) -> tuple[list[Any], list[Any], Int64]:
-        """Stored p, class ids (or None) and the known class of the images that a round was measured on."""
+    def held_out(self, round_id: int, part: str, limit: int | None = None) -> tuple[list[Any], list[Any], Int64]:
+        """Stored p, class ids (or None) and the class of images that a round did not train on, by image id.
+
+        Of more than ``limit`` some, the same ones each time.
+        """
+        order = "image_id" if limit is None else "hash(image_id)"
         rows = self._db.rows(
-            f"SELECT p, class_ids, truth FROM ({self._checked(part)}) ORDER BY image_id", [round_id, part]
+            f"SELECT p, class_ids, truth FROM ({self._checked(part)}) ORDER BY {order} LIMIT ?",
+            [round_id, part, limit],
         )
         p, class_ids, truth = ([row[place] for row in rows] for place in range(3))
         return p, class_ids, np.array(truth, dtype=np.int64)
