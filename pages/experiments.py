@@ -18,3 +18,4 @@ experiment = view.choose()
 if experiment is not None:
     view.progress(experiment)
     view.compare(experiment)
+    view.removal(experiment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.ui import looking, progress_view, trust_view
+from tidal_core.ui.measured import tested
 from tidal_core.ui.runtime import current_project
 
 project = current_project()
@@ -15,7 +16,7 @@ done = looking.done_rounds(project)
 if not done:
     looking.empty_state(project, "the accuracy of the model, and what more labels would bring")
 else:
-    measured = progress_view.tested(project, done)
+    measured = tested(project, done)
     if measured is None:
         st.info(
             "No images are kept to measure accuracy yet. A share of the images you label is (Project page, Settings); "
@@ -23,11 +24,11 @@ else:
         )
     else:
         progress_view.summary(project, done, measured)
-        progress_view.accuracy(project, measured)
+        progress_view.accuracy(project, done, measured)
     progress_view.advice(project, done, measured)
     if measured is not None:
-        progress_view.classes(project, done[-1], measured.part)
-        trust_view.calibration(project, done[-1], measured.part)
+        progress_view.classes(project, measured.rounds[-1], measured.part)
+        trust_view.calibration(project, measured.rounds[-1], measured.part)
     trust_view.quality(project, done)
     trust_view.pool_quality(project, done)
 looking.watch(project, seen)

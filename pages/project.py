@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.text import literal
-from tidal_core.ui import import_view
+from tidal_core.ui import class_parts, import_view
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
@@ -24,7 +24,7 @@ with images:
     import_view.import_form(project)
     import_view.import_status(project, seen)
 with classes:
-    parts.class_editor(project)
+    class_parts.class_editor(project)
 with settings:
     parts.settings_form(project)
     speed_settings(project)

@@ -19,7 +19,7 @@ from tidal_core.commands.models import export_model, predict
 from tidal_core.commands.snapshots import backup, restore
 from tidal_core.commands.starting import start
 from tidal_core.errors import TidalError
-from tidal_core.experiments.command import experiment, resume, separability
+from tidal_core.experiments.command import experiment, remove, resume, separability
 
 app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 app.callback()(start)
@@ -33,6 +33,7 @@ app.command()(backup)
 app.command()(restore)
 app.command()(experiment)
 app.command("experiment-resume")(resume)
+app.command("experiment-remove")(remove)
 app.command()(separability)
 
 

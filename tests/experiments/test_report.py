@@ -1,6 +1,7 @@
 """From the files of runs to tables, and the command that does it all."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import numpy as np
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+from filelock import lock_descriptor
 
 from tests.experiments.made import TINY
-from tidal_core import cli
-from tidal_core.experiments.files import Experiment, Spec, begin
+from tidal_core import cli, ownership
+from tidal_core.experiments.files import Experiment, Spec, begin, rounds_done
+from tidal_core.experiments.protocol import PRESETS
 from tidal_core.experiments.report import markdown, points, summary, write
-from tidal_core.experiments.results import read_results
+from tidal_core.experiments.results import merged, read_results
 
 
 def made_up(home: Path, accuracies: dict[str, list[list[float]]], imbalance: float = 1.0) -> Experiment:
@@ -157,6 +160,95 @@ def test_the_command_plays_reports_goes_on_and_checks(
     assert "| margin | 1 |" in (tmp_path / "experiments/digits-quick/report.md").read_text()
 
 
+def tree(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_check_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    command = ("experiment", "digits", "--preset", "quick", "--rounds", 1, "--runs", 1)
+    assert run(monkeypatch, *command, "--check") == 1
+    assert not (tmp_path / "experiments").exists()
+
+    assert run(monkeypatch, *command, "--strategies", "random") == 0
+    before = tree(tmp_path / "experiments")
+    assert run(monkeypatch, *command, "--strategies", "random,margin", "--check") == 0
+    assert tree(tmp_path / "experiments") == before
+
+
+def test_nothing_is_added_to_an_experiment_that_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    spec = Spec("digits", PRESETS["quick"], ("random",), runs=1)
+    experiment = begin(tmp_path, "digits-quick", spec)
+    lock = os.open(experiment.folder / ownership.LOCK, os.O_RDWR | os.O_CREAT)
+    assert lock_descriptor(lock, blocking=False)
+    ownership.announce(experiment.folder, ownership.Owner.of(1))  # of another process
+    try:
+        assert run(monkeypatch, "experiment", "digits", "--preset", "quick", "--strategies", "margin") == 1
+    finally:
+        os.close(lock)
+    assert experiment.spec == spec
+
+
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    for options, message in (
+        (("--rounds", 1000), "but the pool has only"),
+        (("--strategies", "random,guess"), "no strategy 'guess'"),
+        (("--imbalance", "1,0.5"), "choose at least 1"),
+        (("--backbone", "resnet5000"), "no backbone 'resnet5000'"),
+        (("--augment", "upside-down"), "no augmentation 'upside-down'"),
+    ):
+        assert run(monkeypatch, "experiment", "digits", "--preset", "quick", *options) == 1
+        assert message in " ".join(capsys.readouterr().err.split())
+        assert not (tmp_path / "experiments" / "digits-quick").exists(), options
+
+
+def test_an_experiment_is_described_in_a_file_that_is_kept_beside_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'dataset = "digits"\nname = "mine"\npreset = "quick"\nstrategies = ["random"]\nruns = 3\nrounds = 1\n'
+        'augment = "crop"\n'
+    )
+    assert run(monkeypatch, "experiment", "--config", file, "--runs", 1) == 0
+    experiment = Experiment(tmp_path / "experiments" / "mine")
+    assert (experiment.folder / "config.toml").read_text() == file.read_text()
+    assert (experiment.spec.runs, experiment.spec.protocol.rounds) == (1, 1)
+    assert experiment.spec.protocol.train.augmentation == "crop"
+
+    for text, message in (("runs = = 3", "is not TOML"), ("rums = 3", "no setting 'rums'"), ('runs = "3"', "runs")):
+        file.write_text(text)
+        assert run(monkeypatch, "experiment", "digits", "--config", file) == 1
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_configurations_runs_and_experiments_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(tmp_path))
+    experiment = made_up(tmp_path, {"random": RANDOM, "margin": BETTER, "entropy": RANDOM})
+    read_results(experiment)
+
+    assert run(monkeypatch, "experiment-remove", "made-up", "--without", "entropy", "--runs", 2) == 0
+    results = read_results(experiment)
+    assert results.configurations == ("random", "margin")
+    assert {len(runs) for runs in results.rounds.values()} == {2}
+    assert rounds_done(experiment) == (12, 12)
+
+    assert run(monkeypatch, "experiment-remove", "made-up", "--without", "random,margin") == 1
+    assert run(monkeypatch, "experiment-remove", "made-up", "--without", "guess") == 1
+    assert "has no configuration 'guess'" in " ".join(capsys.readouterr().err.split())
+    assert run(monkeypatch, "experiment-remove", "made-up") == 0
+    assert not experiment.folder.exists()
+    assert merged(experiment) == []
+    assert run(monkeypatch, "experiment-remove", "made-up") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -174,3 +266,14 @@ def test_the_command_says_what_it_cannot_use(
 
     assert run(monkeypatch, "experiment", "digits", *options) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_labels_saved_are_in_the_report_only_beyond_chance(tmp_path: Path) -> None:
+    one_run = made_up(tmp_path / "a", {"random": RANDOM[:1], "margin": BETTER[:1]})
+    many = made_up(tmp_path / "b", {"random": RANDOM, "margin": [[0.2, 0.61, 0.8], [0.2, 0.71, 0.8], [0.2, 0.66, 0.8]]})
+    cells = [
+        next(line for line in markdown(read_results(each)).splitlines() if line.startswith("| margin"))
+        for each in (one_run, many)
+    ]
+    assert "points)" not in cells[0]
+    assert "points)" in cells[1]

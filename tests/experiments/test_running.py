@@ -44,6 +44,17 @@ def test_a_run_that_cannot_be_executed_holds_up_no_other(tmp_path: Path, jobs: i
     assert rounds_done(experiment) == (4, 8)
 
 
+def test_a_configuration_that_is_not_there_any_more_holds_up_no_other(tmp_path: Path) -> None:
+    experiment = begin(tmp_path, "first", replace(SPEC, runs=1))
+    file = experiment.folder / "spec.json"
+    file.write_text(file.read_text().replace('"margin"', '"gone"'))
+
+    with pytest.raises(InputError, match=r"1 runs finished\. The configuration 'gone' cannot be played: "):
+        execute_all(experiment, make_dataset(tmp_path), say=lambda _: None)
+
+    assert rounds_done(experiment) == (3, 6)
+
+
 def test_what_is_added_while_it_works_is_executed_too(tmp_path: Path) -> None:
     experiment = begin(tmp_path, "first", replace(SPEC, runs=1))
 

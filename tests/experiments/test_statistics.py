@@ -44,6 +44,12 @@ def test_the_area_is_the_mean_height_of_the_curve() -> None:
     assert np.isnan(found[1])
 
 
+def sentence(mean: np.ndarray, other_mean: np.ndarray) -> str:
+    same = st.same_accuracy(LABELS, mean, other_mean)
+    assert same is not None
+    return same.sentence
+
+
 def test_label_efficiency_worked_by_hand() -> None:
     configuration, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.6, 0.8, 0.9])
 
@@ -81,12 +87,9 @@ def test_only_runs_that_both_have_are_compared_as_far_as_one_has_come() -> None:
 def test_the_sentence_for_an_audience() -> None:
     configuration, random = np.array([0.5, 0.7, 0.8, 0.95]), np.array([0.5, 0.55, 0.6, 0.8])
 
-    assert (
-        st.same_accuracy(LABELS, configuration, random)
-        == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
-    )
-    assert "with 20 more labels" in str(st.same_accuracy(LABELS, random, configuration))
-    assert "the same number of labels" in str(st.same_accuracy(LABELS, configuration, configuration))
+    assert sentence(configuration, random) == "The same accuracy, 80.0%, with 20 fewer labels (60 instead of 80)."
+    assert "with 20 more labels" in sentence(random, configuration)
+    assert "the same number of labels" in sentence(configuration, configuration)
     assert st.same_accuracy(LABELS, configuration + 1, random) is None
 
 
@@ -94,10 +97,7 @@ def test_the_strongest_arm_is_judged_where_the_other_ends_and_not_where_both_beg
     configuration, random = np.array([0.5, 0.9, 0.9, 0.9]), np.array([0.5, 0.6, 0.7, 0.8])
 
     # 0.8 lies three quarters of the way from 0.5 with 20 labels to 0.9 with 40
-    assert (
-        st.same_accuracy(LABELS, configuration, random)
-        == "The same accuracy, 80.0%, with 45 fewer labels (35 instead of 80)."
-    )
+    assert sentence(configuration, random) == "The same accuracy, 80.0%, with 45 fewer labels (35 instead of 80)."
 
 
 def test_the_audience_hears_whether_it_may_be_chance() -> None:
@@ -114,6 +114,32 @@ def test_the_audience_hears_whether_it_may_be_chance() -> None:
     assert st.beyond_chance(LABELS, configuration, configuration[::-1]).startswith("This may be chance: ")
     assert "One run is not enough" in st.beyond_chance(LABELS, configuration[:1], random[:1])
     assert "no runs in common" in st.beyond_chance(LABELS, configuration[:0], random[:0])
+
+
+def test_labels_are_said_to_be_saved_only_beyond_chance_and_never_after_one_run() -> None:
+    rng = np.random.default_rng(0)
+    random = np.array([0.5, 0.6, 0.7, 0.8]) + 0.02 * rng.standard_normal((6, 1))
+    better = random + np.array([0.0, 0.1, 0.1, 0.1]) + 0.001 * rng.standard_normal((6, 4))
+    by_chance = random + 0.05 * rng.standard_normal((6, 4))
+
+    saved = st.labels_saved(LABELS, better, random)
+    assert saved is not None
+    assert "fewer labels" in saved.sentence
+    costs = st.labels_saved(LABELS, random, better)
+    assert costs is not None
+    assert "more labels" in costs.sentence
+    assert st.labels_saved(LABELS, by_chance, random) is None
+    assert st.labels_saved(LABELS, better[:1], random[:1]) is None
+    assert st.labels_saved(LABELS, better[:0], random[:0]) is None
+
+
+def test_labels_are_not_said_to_be_saved_where_the_accuracy_says_the_opposite() -> None:
+    random = np.array([[0.5, 0.80, 0.80, 0.85], [0.5, 0.81, 0.81, 0.85]])
+    worse = np.array([[0.5, 0.50, 0.50, 0.90], [0.5, 0.51, 0.51, 0.90]])  # late, but past the other's end
+
+    assert st.beyond_chance(LABELS, worse, random).startswith("More than chance: ")
+    assert st.same_accuracy(LABELS, worse.mean(0), random.mean(0)).labels < 80  # type: ignore[union-attr]
+    assert st.labels_saved(LABELS, worse, random) is None
 
 
 def test_the_best_of_many_must_lead_by_more_than_the_only_one() -> None:

@@ -21,6 +21,7 @@ from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
 from tidal_core.records import Purpose
 from tidal_core.rounds import audit, queue_plan
+from tidal_core.rounds.calibrated import temperature_of
 from tidal_core.store import columns
 from tidal_core.store import queue as queue_module
 
@@ -115,7 +116,10 @@ def test_suggestions_come_from_the_newest_finished_round(served: Served) -> None
     finish_round(served.project)
 
     item = served.items(n=1)[0]
-    assert item["suggestion"] == [item["image"] % 3 + 1, pytest.approx(0.5 + item["image"] / 4000, abs=1e-3)]
+    top = 0.5 + item["image"] / 4000
+    others = 2 * ((1 - top) / 2) ** (1 / (temperature := temperature_of(served.project, 1)))
+    shown = top ** (1 / temperature) / (top ** (1 / temperature) + others)
+    assert item["suggestion"] == [item["image"] % 3 + 1, pytest.approx(shown, abs=1e-3)]
 
 
 def test_an_undone_change_asks_for_nothing_because_the_answer_before_stands(served: Served) -> None:

@@ -105,6 +105,17 @@ def test_advice_follows_its_three_rules(gained: float, unsettled: float, changed
     assert [rule.holds for rule in advice.rules] == [gained < 0.01, unsettled < 0.15, changed < 0.02]
 
 
+@pytest.mark.parametrize(("value", "half"), [(0.03, 0.2), (0.0, 0.2), (-0.05, 0.3)])
+def test_a_gain_that_may_be_anything_is_no_advice(value: float, half: float) -> None:
+    gain = stopping.Gain(100, stopping.Interval(value, value - half, value + half))
+
+    advice = stopping.advise(gain, 0.6, 0.2)
+
+    assert advice.rules[0].holds is None
+    assert "cannot tell yet" in advice.rules[0].measured
+    assert advice.sentence.startswith("Cannot tell yet")
+
+
 def test_advice_without_numbers_is_too_early() -> None:
     assert stopping.advise(None, None, None).verdict == "too early"
     assert "no finished round" not in str(stopping.advise(None, None, None)), "a page asks once there is one"

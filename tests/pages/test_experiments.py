@@ -15,6 +15,7 @@ from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tests.pages.looking import ROOT, charts, texts
 from tidal_core import strategies
+from tidal_core.config import ProjectSettings
 from tidal_core.experiments import datasets, owner
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.protocol import PRESETS
@@ -106,14 +107,14 @@ def test_of_many_arms_some_are_drawn_in_colour_and_the_best_is_judged_as_the_bes
         return [curve["name"] for curve in curves if curve.get("legendgroup") == "behind"]
 
     assert "widened because one of 9 was picked" in texts(page)
-    assert set(page.multiselect[-1].value) == {"random", "margin", "tidal-entropy"}
+    assert set(page.multiselect[-2].value) == {"random", "margin", "tidal-entropy"}
     assert len(grey()) == 7
-    page.multiselect[-1].set_value(["badge"]).run()
+    page.multiselect[-2].set_value(["badge"]).run()
 
     assert not page.exception
     assert len(grey()) == 9
     assert "BADGE" not in grey()
-    page.multiselect[-1].set_value([]).run()
+    page.multiselect[-2].set_value([]).run()
     assert grey() == [], "nothing chosen: all"
 
 
@@ -214,7 +215,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-digits").select("quick").run()
     page.text_input(key="exp-more").input("random+td, tidal-entropy/plain").run()
     page.button(key="exp-start").click().run()
 
@@ -227,7 +228,7 @@ def test_the_form_begins_an_experiment(studio: Studio, started: list[list[str]])
 
 def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-digits").select("quick").run()
     assert "Delay as in the studio" not in [toggle.label for toggle in page.toggle]
     page.toggle(key="exp-more-choices").set_value(True).run()
     page.selectbox(key="exp-warm-quick").select(True)
@@ -247,9 +248,9 @@ def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[st
 def test_the_form_enlarges_images_for_the_pretrained_model_only(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
     page.toggle(key="exp-more-choices").set_value(True).run()
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-digits").select("quick").run()
     assert "Enlarge small images to, pixels" not in [number.label for number in page.number_input]
-    page.selectbox(key="exp-preset").select("frozen").run()
+    page.selectbox(key="exp-preset-digits").select("frozen").run()
     assert page.number_input(key="exp-enlarge").value == 64
     page.number_input(key="exp-enlarge").set_value(96)
     page.button(key="exp-start").click().run()
@@ -262,7 +263,7 @@ def test_the_form_enlarges_images_for_the_pretrained_model_only(studio: Studio, 
 
 def test_the_form_refuses_exact_dynamics_where_the_body_trains(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-digits").select("quick").run()
     page.text_input(key="exp-more").input("exact-margin").run()
     page.button(key="exp-start").click().run()
 
@@ -276,7 +277,7 @@ def test_what_was_begun_last_is_what_is_shown(studio: Studio, started: list[list
     page = open_page()
     assert page.selectbox(key="exp-shown").value == "a-first"
 
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-digits").select("quick").run()
     page.button(key="exp-start").click().run()
 
     assert not page.exception
@@ -288,11 +289,11 @@ def test_a_project_that_the_studio_has_open_can_be_compared(studio: Studio, star
     studio.project("tiny")
     page = open_page()
     page.selectbox(key="exp-data").select("project:tiny").run()
-    page.selectbox(key="exp-preset").select("quick").run()
+    page.selectbox(key="exp-preset-project:tiny").select("quick").run()
     page.button(key="exp-start").click().run()
 
     assert not page.exception
-    assert started == [["experiment-resume", "project-tiny-quick"]]
+    assert started == [["experiment-resume", "tiny-quick"]]
     kept = datasets.prepare("project:tiny", home() / "experiments" / "data")
     assert len(kept.pool_rows) == 60
 
@@ -315,3 +316,76 @@ def test_the_page_shows_an_experiment_of_several_imbalance_ratios(studio: Studio
 
     assert not page.exception
     assert "Imbalance ratio 10" in texts(page)
+
+
+def test_one_run_saves_no_labels_and_what_may_be_chance_is_not_said_in_bold(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM[:1], "margin": BETTER[:1]})
+    assert "The same accuracy" not in texts(open_page())
+    made_up(home(), {"random": RANDOM, "margin": [[0.2, 0.7, 0.8], [0.2, 0.3, 0.6]]})
+    page = open_page()
+    assert "This may be chance" in texts(page)
+    assert "fewer labels" not in texts(page)
+
+
+def test_what_is_beyond_chance_is_said(studio: Studio) -> None:
+    made_up(home(), {"random": RANDOM, "margin": [[0.2, 0.61, 0.8], [0.2, 0.71, 0.8], [0.2, 0.66, 0.8]]})
+    assert "fewer labels" in texts(open_page())
+
+
+def test_the_form_starts_on_the_project_on_screen_by_its_title_and_says_what_is_held_out(studio: Studio) -> None:
+    settings = ProjectSettings(title="Garden birds", training_size=8, audit_share=0.0)
+    tiny_project(100, test=0, settings=settings).close()
+    tiny_project(10, name="few", test=0).close()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).switch_page("pages/experiments.py")
+    page.session_state["project"] = "tiny"
+    page.run()
+
+    data = page.selectbox(key="exp-data")
+    assert data.value == "project:tiny"
+    assert data.options == ["Garden birds (100 labelled images)", "Handwritten digits (come with the studio)"]
+    said = texts(page)
+    assert "Of 100 labelled images" in said
+    assert "20 are kept to measure accuracy (test), 8 only watch (validation accuracy), and 72 can be chosen" in said
+    assert page.number_input(key="exp-rounds-project:tiny-human").value == 3, "20 + 2 x 20 of 72, and not ten rounds"
+    assert page.text_input(key="exp-name-project:tiny-human").value == "Garden birds human"
+
+
+def test_an_experiment_is_shown_by_the_name_that_was_typed(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.text_input(key="exp-name-digits-human").set_value("My first try")
+    page.button(key="exp-start").click().run()
+    assert started == [["experiment-resume", "my-first-try"]]
+    assert page.selectbox(key="exp-shown").options == ["My first try"]
+
+
+def test_configurations_and_experiments_are_removed_once_that_is_confirmed(studio: Studio) -> None:
+    experiment = made_up(home(), {"random": RANDOM, "margin": BETTER})
+    page = open_page()
+    place = "exp-remove-made-up-random-margin-3"
+    page.multiselect(key=f"{place}-arms").set_value(["margin"]).run()
+    assert page.button(key=f"{place}-some").disabled
+    page.checkbox(key=f"{place}-sure").set_value(True).run()
+    page.button(key=f"{place}-some").click().run()
+    assert not page.exception
+    assert experiment.spec.configurations == ("random",)
+
+    place = "exp-remove-made-up-random-3"
+    page.checkbox(key=f"{place}-sure").set_value(True).run()
+    page.button(key=f"{place}-all").click().run()
+    assert not page.exception
+    assert not experiment.folder.exists()
+    assert "No experiment yet" in texts(page)
+
+
+def test_the_form_trains_with_the_network_that_is_named(studio: Studio, started: list[list[str]]) -> None:
+    page = open_page()
+    page.toggle(key="exp-more-choices").set_value(True).run()
+    page.text_input(key="exp-backbone-human").set_value("resnet5000").run()
+    page.button(key="exp-start").click().run()
+    assert "there is no backbone 'resnet5000'" in texts(page)
+    assert started == []
+    page.text_input(key="exp-backbone-human").set_value("resnet18").run()
+    page.selectbox(key="exp-augment-human").set_value("none").run()
+    page.button(key="exp-start").click().run()
+    train = Experiment(home() / "experiments" / "digits-human").spec.protocol.train
+    assert (train.backbone, train.augmentation) == ("resnet18", "none")

@@ -123,19 +123,29 @@ def test_an_edit_that_is_refused_is_not_tried_again_with_the_next(tiny_pair: Stu
     assert names(tiny_pair, "left") == ["red", "lime", "blue"]
 
 
+def choose(test: AppTest, label: str, value: object) -> AppTest:
+    return next(box for box in test.selectbox if box.label == label).set_value(value).run()
+
+
 def press(test: AppTest, label: str) -> AppTest:
     return next(button for button in test.button if button.label == label).click().run()
 
 
 def test_a_merge_of_classes_that_have_other_names_by_now_is_refused(tiny_pair: Studio) -> None:
     shown = page("left")
+    choose(shown, "Merge class", 1)
+    choose(shown, "into class", 2)
+    press(shown, "Merge")
     tiny_pair.project("left").store.classes.change(1, name="crimson")
 
-    press(shown, "Merge")
+    press(shown, "Merge these classes")
 
     assert names(tiny_pair, "left") == ["crimson", "green", "blue"]
     assert "meanwhile" in shown.error[0].value
+    choose(shown, "Merge class", 1)
+    choose(shown, "into class", 2)
     press(shown, "Merge")
+    press(shown, "Merge these classes")
     assert names(tiny_pair, "left") == ["green", "blue"]
 
 

@@ -133,6 +133,7 @@ def test_a_colour_or_position_that_cannot_be_one_is_refused(store: Store, values
         lambda classes: classes.merge(9, into=1),
         lambda classes: classes.merge(1, into=9),
         lambda classes: classes.retire(9),
+        lambda classes: classes.bring_back(9),
     ],
 )  # fmt: skip
 def test_an_unknown_class_is_refused(store: Store, ask: Callable[[object], object]) -> None:
@@ -322,6 +323,52 @@ def test_an_edit_of_what_others_have_changed_is_refused(store: Store) -> None:
     assert store.classes.change(1, key="x", shown=cat).key == "x", "the key is as it was shown"
 
 
+def test_a_merge_that_is_undone_leaves_every_label_with_the_class_it_was_given_as(store: Store) -> None:
+    store.answers.record([label("e1", 1, class_id=1), label("e2", 2, class_id=2)])
+    store.classes.merge(1, into=2)
+    store.answers.record([label("e3", 3, class_id=2)])
+    assert store.answers.counts_by_class() == {2: 3}
+
+    assert store.classes.bring_back(1).key == "1"
+
+    assert store.answers.counts_by_class() == {1: 1, 2: 2}
+    assert names(store) == ["cat", "dog", "owl"]
+
+
+def test_a_class_comes_back_with_those_that_were_merged_into_it_before(store: Store) -> None:
+    store.classes.merge(1, into=2)
+    store.classes.merge(2, into=3)
+
+    store.classes.bring_back(2)
+
+    assert [record.merged_into for record in store.classes.all(include_retired=True)] == [2, None, None]
+    store.classes.bring_back(1)
+    assert names(store) == ["cat", "dog", "owl"]
+
+
+def test_a_retired_class_comes_back_with_another_key_where_its_own_is_taken(store: Store) -> None:
+    store.classes.retire(1)
+    store.classes.change(2, key="1")
+
+    assert store.classes.bring_back(1).key == "c"
+    with pytest.raises(InputError, match="'cat' is in use already"):
+        store.classes.bring_back(1)
+
+
+def test_a_class_whose_name_another_has_by_now_does_not_come_back(store: Store) -> None:
+    store.classes.merge(3, into=1)
+    store.classes.change(1, name="owl")
+    with pytest.raises(InputError, match="Another class is called 'owl' by now"):
+        store.classes.bring_back(3)
+
+
+def test_an_order_by_hand_keeps_keys_and_colours(store: Store) -> None:
+    before = {record.id: (record.key, record.colour) for record in store.classes.all()}
+    store.classes.arrange([3, 1, 2], keep_looks=True)
+    assert [record.id for record in store.classes.all()] == [3, 1, 2]
+    assert {record.id: (record.key, record.colour) for record in store.classes.all()} == before
+
+
 NAMES = st.sampled_from(["cat", "dog", "owl", "Cat", " dog ", "crow", "", "\u200b", "x" * 201]) | st.text(max_size=3)
 KEYS = st.sampled_from(["a", "A", "/", "ab", "u", "1", "", None]) | st.text(max_size=2)
 IDS = st.integers(0, 7)
@@ -331,6 +378,7 @@ EDITS = st.one_of(
     st.builds(lambda i, key: lambda classes: classes.change(i, key=key), IDS, KEYS),
     st.builds(lambda i, j: lambda classes: classes.merge(i, into=j), IDS, IDS),
     st.builds(lambda i: lambda classes: classes.retire(i), IDS),
+    st.builds(lambda i: lambda classes: classes.bring_back(i), IDS),
     st.builds(lambda ids: lambda classes: classes.arrange(ids), st.lists(IDS, max_size=4)),
 )
 
@@ -378,6 +426,7 @@ def test_whatever_many_do_at_once_leaves_classes_whole(store: Store) -> None:
                 partial(Classes.change, class_id=one, key=rng.choice("abcxyz")),
                 partial(Classes.merge, class_id=one, into=other),
                 partial(Classes.retire, class_id=third),
+                partial(Classes.bring_back, class_id=other),
                 partial(Classes.arrange, class_ids=[one, other, third]),
             ]
             done(rng.choice(edits), store)

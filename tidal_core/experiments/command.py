@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from typer import Argument, Option
 
+from tidal_core.config import Augmentation
 from tidal_core.errors import InputError
 from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
+from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment
+from tidal_core.experiments.options import CONFIG_FILE, DEFAULT_CONFIGURATIONS, Options
+from tidal_core.experiments.protocol import Tail
 from tidal_core.files import scratch
-from tidal_core.projects import home, slugify
+from tidal_core.projects import home
 from tidal_core.records import TrainProgress
 
-DEFAULT_ARMS = "random,margin,tidal-margin"
 DATA_SETS = (
     "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
 )
@@ -24,25 +28,48 @@ BY_PRESET = "the preset's"
 
 
 def experiment(
-    dataset: Annotated[str, Argument(help=DATA_SETS)],
+    dataset: Annotated[str | None, Argument(help=DATA_SETS, show_default="the file's")] = None,
+    config: Annotated[
+        Path | None,
+        Option(
+            help="TOML file with any of these options by name (runs = 5, per_round = 20, strategies = [...]); what is "
+            "given on the command line counts more. It is kept beside the results.",
+            show_default="none",
+        ),
+    ] = None,
     strategies: Annotated[
-        str, Option(help="Configurations to compare, separated by commas: margin,margin+td,tidal-entropy/plain.")
-    ] = DEFAULT_ARMS,
+        str | None,
+        Option(
+            help="Configurations to compare, separated by commas: margin,margin+td,tidal-entropy/plain.",
+            show_default=",".join(DEFAULT_CONFIGURATIONS),
+        ),
+    ] = None,
     preset: Annotated[
-        str,
+        str | None,
         Option(
             help="human: budgets of one person. frozen: the same on stored features of a pretrained model, seconds a "
-            "run; also for exact-margin and exact-entropy. paper: as published, takes hours. quick: seconds, to try it."
+            "run; also for exact-margin and exact-entropy. paper: as published, takes hours. quick: seconds, to "
+            "try it.",
+            show_default="human",
         ),
-    ] = "human",
+    ] = None,
     imbalance: Annotated[
-        str,
-        Option(help="Imbalance ratios, with commas: 10 leaves the rarest class a tenth, 1 is balanced."),
-    ] = "1",
-    tail: Annotated[str, Option(help="Shape of the class imbalance: exponential or step.")] = "exponential",
+        str | None,
+        Option(
+            help="Imbalance ratios, with commas: 10 leaves the rarest class a tenth, 1 is balanced.", show_default="1"
+        ),
+    ] = None,
+    tail: Annotated[
+        str | None, Option(help="Shape of the class imbalance: exponential or step.", show_default="exponential")
+    ] = None,
     runs: Annotated[
-        int, Option(min=1, help="Runs of each configuration; each has its own first labels and initial weights.")
-    ] = 5,
+        int | None,
+        Option(
+            min=1,
+            help="Runs of each configuration; each has its own first labels and initial weights.",
+            show_default="5",
+        ),
+    ] = None,
     rounds: Annotated[int | None, Option(min=1, help="Rounds of each run.", show_default=BY_PRESET)] = None,
     first: Annotated[
         int | None, Option(min=1, help="Labels of the first round, chosen at random.", show_default=BY_PRESET)
@@ -57,6 +84,21 @@ def experiment(
             help="Number of random images that a strategy chooses from in each round; 0: all.",
             show_default=BY_PRESET,
         ),
+    ] = None,
+    validation: Annotated[
+        int | None,
+        Option(min=0, help="Images of the pool that are only watched, never trained on.", show_default=BY_PRESET),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        Option(
+            help="Network: small, efficientnet-lite0, resnet18, torchvision/resnet50, ... as in a project.",
+            show_default=BY_PRESET,
+        ),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        Option(help="Vary images while training: crop, flip-crop or none.", show_default=BY_PRESET),
     ] = None,
     enlarge_to: Annotated[
         int | None,
@@ -83,8 +125,9 @@ def experiment(
         ),
     ] = False,
     audit_share: Annotated[
-        float, Option(help="Share of the labels that is used only to measure accuracy, 0 to 0.5.")
-    ] = 0.0,
+        float | None,
+        Option(help="Share of the labels that is used only to measure accuracy, 0 to 0.5.", show_default="0"),
+    ] = None,
     name: Annotated[
         str | None,
         Option(help="Name of the experiment; an existing one is continued.", show_default="data set and preset"),
@@ -96,56 +139,90 @@ def experiment(
     report_only: Annotated[
         bool, Option("--report-only", help="Run nothing; write the tables of the finished rounds.")
     ] = False,
-    check: Annotated[bool, Option("--check", help="Repeat the first finished run and compare the results.")] = False,
+    check: Annotated[
+        bool, Option("--check", help="Repeat the first finished run and compare the results; writes nothing.")
+    ] = False,
 ) -> None:
     """Compare strategies on images with known labels. The same command continues an experiment that was stopped."""
-    from tidal_core.experiments.files import Experiment, Spec, begin
-    from tidal_core.experiments.protocol import PRESETS
+    from tidal_core import files
+    from tidal_core.experiments import datasets
+    from tidal_core.experiments.files import Experiment, begin
     from tidal_core.experiments.report import write
     from tidal_core.experiments.results import read_results
 
-    if preset not in PRESETS:
-        raise InputError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
-    if tail not in ("exponential", "step"):
-        raise InputError(f"There is no imbalance shape {tail!r}; choose exponential or step.")
-    protocol = PRESETS[preset].changed(
+    options = Options(
+        dataset=dataset,
+        name=name,
+        strategies=None if strategies is None else _names(strategies),
+        preset=preset,
+        imbalance=None if imbalance is None else _numbers(imbalance),
+        tail=cast(Tail | None, tail),
+        runs=runs,
+        rounds=rounds,
         first=first,
         per_round=per_round,
-        rounds=rounds,
         subset=subset,
-        threads=threads,
+        validation=validation,
         enlarge_to=enlarge_to,
-        tail=tail,
-        stale=stale,
+        warm=warm,
+        stale=stale or None,
         audit_share=audit_share,
+        threads=threads,
+        backbone=backbone,
+        augment=cast(Augmentation | None, augment),
     )
-    if warm is not None:
-        protocol = dataclasses.replace(protocol, train=dataclasses.replace(protocol.train, warm_start=warm))
-    name = name or slugify(f"{dataset} {preset}")
+    if config is not None:
+        options = options.over(Options.read(config))
+    comparison = Experiment(home() / "experiments" / options.folder_name())
     if report_only:
-        comparison = Experiment(home() / "experiments" / name)
-    else:
-        spec = Spec(dataset, protocol, _names(strategies), _numbers(imbalance), runs)
-        comparison = begin(home(), name, spec)
-        try:
-            _execute(comparison, data, download, jobs, check)
-        except InputError:  # what could be executed is reported all the same
-            write(read_results(comparison), comparison.folder)
-            raise
+        for file in write(read_results(comparison), comparison.folder):
+            typer.echo(str(file))
+        return
+    spec = options.spec()
+    if check:
+        before = comparison.spec
+        if (before.dataset, before.protocol) != (spec.dataset, spec.protocol):
+            raise InputError(
+                f"The experiment {comparison.name!r} exists with another data set or other settings; give those that "
+                "it was started with."
+            )
+        _check(comparison, data)
+        return
+    with owning_if_there(comparison.folder):  # refused before its specification is changed
+        prepared = datasets.prepare(spec.dataset, home() / "experiments" / "data", data, download=download)
+        begin(home(), comparison.name, spec, prepared)
+        if config is not None:
+            files.write(comparison.folder / CONFIG_FILE, config.read_text(encoding="utf-8"))
+    try:
+        _execute(comparison, prepared, jobs)
+    except InputError:  # what could be executed is reported all the same
+        write(read_results(comparison), comparison.folder)
+        raise
     for file in write(read_results(comparison), comparison.folder):
         typer.echo(str(file))
 
 
-def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: int, check: bool) -> None:
+def owning_if_there(folder: Path) -> AbstractContextManager[None]:
+    """Hold the folder of an experiment that was begun before; nothing is made where there is none."""
+    from tidal_core.ownership import owning
+
+    return owning(folder) if (folder / "spec.json").exists() else nullcontext()
+
+
+def _execute(comparison: Experiment, prepared: Dataset, jobs: int) -> None:
+    from tidal_core.experiments.running import execute_all
+
+    n_runs = execute_all(comparison, prepared, jobs=jobs, say=typer.echo)
+    typer.echo(f"{n_runs} runs finished.")
+
+
+def _check(comparison: Experiment, data: Path | None) -> None:
+    """Repeat the first finished run elsewhere; nothing of the experiment is written or made."""
     from tidal_core.experiments import datasets
-    from tidal_core.experiments.running import execute_all, finished_rounds, runs_of
+    from tidal_core.experiments.running import finished_rounds, runs_of
     from tidal_core.experiments.runs import repeat
 
-    prepared = datasets.prepare(comparison.spec.dataset, home() / "experiments" / "data", data, download=download)
-    if not check:
-        n_runs = execute_all(comparison, prepared, jobs=jobs, say=typer.echo)
-        typer.echo(f"{n_runs} runs finished.")
-        return
+    prepared = datasets.prepare(comparison.spec.dataset, home() / "experiments" / "data", data)
     run = next((run for run in runs_of(comparison, prepared) if finished_rounds(run)), None)
     if run is None:
         raise InputError(
@@ -156,6 +233,28 @@ def _execute(comparison: Experiment, data: Path | None, download: bool, jobs: in
     typer.echo(f"{run.stem}: " + ("; ".join(differences) or "identical, bit for bit"))
     if differences:
         raise typer.Exit(1)
+
+
+def remove(
+    name: Annotated[str, Argument(help="Name of an existing experiment.")],
+    without: Annotated[
+        str, Option(help="Only these configurations, separated by commas.", show_default="the whole experiment")
+    ] = "",
+    runs: Annotated[
+        int | None, Option(min=1, help="Only the runs after the first ones: how many stay.", show_default="all stay")
+    ] = None,
+) -> None:
+    """Remove an experiment with its results, or some of its configurations and runs."""
+    from tidal_core.experiments import removing
+
+    comparison = Experiment(home() / "experiments" / name)
+    if without or runs is not None:
+        removing.shorten(comparison, without=_names(without), runs=runs)
+        spec = comparison.spec
+        typer.echo(f"Left: {', '.join(spec.configurations)}; {spec.runs} runs each.")
+    else:
+        removing.remove(comparison)
+        typer.echo(f"Removed {name}.")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -179,6 +278,7 @@ def resume(
     """Continue an experiment. Runs at low priority; the Experiments page starts this command."""
     import os
 
+    from tidal_core.experiments import datasets
     from tidal_core.experiments.report import write
     from tidal_core.experiments.results import read_results
 
@@ -186,7 +286,8 @@ def resume(
         os.nice(10)
     comparison = Experiment(home() / "experiments" / name)
     try:
-        _execute(comparison, data, download=False, jobs=jobs, check=False)
+        prepared = datasets.prepare(comparison.spec.dataset, home() / "experiments" / "data", data)
+        _execute(comparison, prepared, jobs)
     finally:
         write(read_results(comparison), comparison.folder)
 

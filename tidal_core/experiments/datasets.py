@@ -46,6 +46,18 @@ PARQUET = {"cifar10": ("cifar10/train.parquet", "cifar10/test.parquet"), "mnist"
 NAMES = ("digits", "mnist", "cifar10", "cifar100", "fashion-mnist", "svhn")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+TITLES = {
+    "digits": "Handwritten digits (come with the studio)",
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "fashion-mnist": "Fashion-MNIST",
+    "svhn": "Street view house numbers (SVHN)",
+}
+PROJECT = "project:"  # what the name of a project's data set begins with
+LEAST_LABELLED = 20  # images of a project
+LEAST_CLASSES = 2
+
 _SPLIT_SEED = 2023
 _TEST_SHARE = 0.2
 
@@ -81,9 +93,9 @@ def prepare(name: str, cache: Path, data: Path | None = None, *, download: bool 
     Raises InputError when there is no such name or its files are missing.
     """
     folder = _folder(name, cache)
-    if not (folder / "about.json").exists():
-        if name.startswith("project:"):
-            project = open_project(name.removeprefix("project:"))
+    if not is_prepared(name, cache):
+        if name.startswith(PROJECT):
+            project = open_project(name.removeprefix(PROJECT))
             try:
                 keep_project(project, cache)
             finally:
@@ -96,6 +108,11 @@ def prepare(name: str, cache: Path, data: Path | None = None, *, download: bool 
     pool = np.setdiff1d(np.flatnonzero(labels >= 0), test)
     pixels = Path(about["pixels"]) if "pixels" in about else folder / "pixels.npy"
     return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]), folder / "features")
+
+
+def is_prepared(name: str, cache: Path) -> bool:
+    """Whether the data set is in ``cache``: what it needs of elsewhere is not looked at any more."""
+    return (_folder(name, cache) / "about.json").exists()
 
 
 def _folder(name: str, cache: Path) -> Path:
@@ -187,7 +204,7 @@ def keep_project(project: Project, cache: Path) -> None:
     Another process cannot open a project that the studio has open, and labels that come later must not change a
     comparison under way. Raises InputError for fewer than 20 labelled images or two classes.
     """
-    name = f"project:{project.slug}"
+    name = f"{PROJECT}{project.slug}"
     classes = [c for c in project.store.classes.all() if c.merged_into is None]
     images = project.store.images.all()
     training_labels = audit.training_labels(project)
@@ -198,10 +215,10 @@ def keep_project(project: Project, cache: Path) -> None:
     rows = np.array([image.pixel_row for image in images], np.int64)
     labels[rows] = class_positions(class_ids, [c.id for c in classes])
     labelled = np.flatnonzero(labels >= 0)
-    if len(labelled) < 20 or len(classes) < 2:
+    if len(labelled) < LEAST_LABELLED or len(classes) < LEAST_CLASSES:
         raise InputError(
-            f"{name} has {len(labelled)} labelled images in {len(classes)} classes; label at least 20 images in at "
-            "least 2 classes to compare strategies on it."
+            f"{name} has {len(labelled)} labelled images in {len(classes)} classes; label at least {LEAST_LABELLED} "
+            f"images in at least {LEAST_CLASSES} classes to compare strategies on it."
         )
     test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
     test = np.sort(test[labels[test] >= 0]) if len(test) else test
@@ -272,6 +289,6 @@ def available(cache: Path, data: Path | None = None) -> list[str]:
     for name in NAMES[1:]:
         files = [data / part for part in PARQUET.get(name, ())] if data else []
         unpacked = data is not None and name in UNPACKED and (data / UNPACKED[name]).exists()
-        if (cache / name / "about.json").exists() or (files and all(file.exists() for file in files)) or unpacked:
+        if is_prepared(name, cache) or (files and all(file.exists() for file in files)) or unpacked:
             names.append(name)
     return names

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tidal_core import files, json_checks
+from tidal_core import files, json_checks, strategies
 from tidal_core.errors import InputError
-from tidal_core.experiments.protocol import Configuration, Protocol
+from tidal_core.experiments.datasets import Dataset
+from tidal_core.experiments.protocol import Configuration, Protocol, start_of
 from tidal_core.ownership import owner_of
 
 
@@ -28,6 +29,7 @@ class Spec:
     configurations: tuple[str, ...]
     imbalances: tuple[float, ...] = (1.0,)
     runs: int = 5
+    title: str = ""  # as a person typed it; the folder's name is made of it
 
     def to_json(self) -> str:
         """Readable JSON, equal for equal specifications."""
@@ -70,6 +72,14 @@ class Experiment:
             ) from error
 
     @property
+    def title(self) -> str:
+        """What people call it; its folder's name where nobody gave another or the specification is damaged."""
+        try:
+            return self.spec.title or self.name
+        except InputError:
+            return self.name
+
+    @property
     def owner(self) -> int | None:
         """The process that executes it now; None when nobody does."""
         return owner_of(self.folder)
@@ -80,11 +90,17 @@ def experiments(home: Path) -> list[Experiment]:
     return [Experiment(path.parent) for path in sorted((home / "experiments").glob("*/spec.json"))]
 
 
-def begin(home: Path, name: str, spec: Spec) -> Experiment:
+def file_stem(configuration: str) -> str:
+    """What the names of its runs' files begin with."""
+    return configuration.replace("/", "-by-").replace("+", "-with-")
+
+
+def begin(home: Path, name: str, spec: Spec, dataset: Dataset | None = None) -> Experiment:
     """The experiment of this name, made or extended: configurations, imbalance ratios and runs may be added later.
 
-    Raises InputError for a name that is no folder's, for a configuration that is unknown or not trainable, and when it
-    was begun with another data set or protocol.
+    Everything is checked before anything is written. Raises InputError for a name that is no folder's, for a
+    configuration that is unknown or not trainable, when it was begun with another data set or protocol, and, where the
+    ``dataset`` is at hand, for more labels than it has.
     """
     if not name.strip(".") or set(name) & set("/\\"):
         raise InputError(
@@ -99,9 +115,9 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
             f"The imbalance ratio is {min(spec.imbalances):g}; choose at least 1: 1 is balanced, 10 leaves the last "
             "class a tenth."
         )
+    if dataset is not None:
+        _check_size(spec, dataset)
     experiment = Experiment(home / "experiments" / name)
-    experiment.folder.mkdir(parents=True, exist_ok=True)
-    files.tighten(experiment.folder.parent)
     file = experiment.folder / "spec.json"
     if file.exists():
         before = experiment.spec
@@ -115,10 +131,23 @@ def begin(home: Path, name: str, spec: Spec) -> Experiment:
             tuple(dict.fromkeys(before.configurations + spec.configurations)),
             tuple(dict.fromkeys(before.imbalances + spec.imbalances)),
             max(before.runs, spec.runs),
+            before.title or spec.title,
         )
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    files.tighten(experiment.folder.parent)
     files.sweep(experiment.folder)
     files.write(file, spec.to_json(), durable=True)
     return experiment
+
+
+def _check_size(spec: Spec, dataset: Dataset) -> None:
+    """Raises InputError where the data set has too few images or classes for what is asked."""
+    for imbalance in spec.imbalances:
+        start_of(dataset.labels, dataset.pool_rows, spec.protocol, imbalance, run=0)
+    for name in spec.configurations:
+        least = strategies.get(Configuration.parse(name).strategy).least_classes
+        if dataset.n_classes < least:
+            raise InputError(f"{name} needs {least} classes, and {spec.dataset} has {dataset.n_classes}; leave it out.")
 
 
 def rounds_done(experiment: Experiment) -> tuple[int, int]:

@@ -71,6 +71,13 @@ class Protocol(JsonConfig):
         """Labels of the last round."""
         return self.first + self.per_round * (self.rounds - 1)
 
+    def fitted(self, pool: int) -> Protocol:
+        """A copy that a pool of so many images is enough for: fewer validation images, then fewer rounds."""
+        validation = min(self.validation, pool // 10)
+        first = min(self.first, max(1, (pool - validation) // 2))
+        rounds = max(1, min(self.rounds, 1 + (pool - validation - first) // self.per_round))
+        return dataclasses.replace(self, validation=validation, first=first, rounds=rounds)
+
     def changed(self, **values: Any) -> Protocol:
         """A copy with the values that are not None."""
         return dataclasses.replace(self, **{key: value for key, value in values.items() if value is not None})

@@ -151,7 +151,7 @@ def markdown(results: Results) -> str:
                 f"| {literal(row['configuration'])} | {row['runs']} | {_percent(row['final'])} "
                 f"| {_percent(row['even'])} "
                 f"| {_percent(row['area'])} | {_percent(row['gain'], '+') if compared else ''} "
-                f"| {_times(row['ratio']) if compared else ''} "
+                f"| {_times(row['ratio'] if _is_beyond_chance(row['gain']) else np.empty(0)) if compared else ''} "
                 f"| {_tests(row) if compared else ''} | {row['train_s']:.1f} |"
             )
         lines.append("")
@@ -172,8 +172,9 @@ def markdown(results: Results) -> str:
     lines.append(
         "Means with 95 % intervals (Student's t over runs). Labels for random, ratio: how many labels random needs for "
         "the same accuracy, as a multiple of the configuration's own labels, from the mean curves of the runs that "
-        "both have; median over the points where it is known. It is not known above the accuracy that random reaches, "
-        "so the best configurations save more labels than this ratio shows. Better / worse than random: paired tests, "
+        "both have; median over the points where it is known. It is given where the gain is beyond chance (its "
+        "interval leaves out 0). It is not known above the accuracy that random reaches, so the best configurations "
+        "save more labels than this ratio shows. Better / worse than random: paired tests, "
         "one per number of labels (including the first, before any image was chosen), adjusted by Holm for the stated "
         "number of tests of one configuration; among many configurations, some are better by chance."
     )
@@ -226,6 +227,12 @@ def _percent(value: tuple[float, float], sign: str = "") -> str:
     if np.isnan(mean):
         return "-"
     return f"{mean:{sign}.1f}" if np.isnan(half) else f"{mean:{sign}.1f} ± {half:.1f}"
+
+
+def _is_beyond_chance(gain: tuple[float, float]) -> bool:
+    """Whether an interval (mean, half width) leaves out 0; never after one run, which has no interval."""
+    mean, half = gain
+    return abs(mean) > half
 
 
 def _times(ratio: Any) -> str:

@@ -65,6 +65,14 @@ class Results:
         return float(np.median(durations)) if durations else float("nan")
 
 
+def forget(experiment: Experiment) -> None:
+    """Drop everything of an experiment from ``experiments.duckdb``."""
+    if not (experiment.folder.parent / DATABASE).exists():
+        return
+    with opened(experiment.folder.parent / DATABASE) as stored:
+        stored.forget(experiment.name, list(stored.stamps(experiment.name)))
+
+
 def merged(experiment: Experiment) -> list[RunFile]:
     """Take what is new in the runs' files into ``experiments.duckdb``, and give back all that it has of them.
 

@@ -22,14 +22,27 @@ _LOOK_SECONDS = 0.2  # between two looks at whether the process that it works fo
 
 
 def runs_of(experiment: Experiment, dataset: Dataset) -> list[Run]:
-    """All its runs, finished or not, in the order to execute them."""
+    """All its runs, finished or not, in the order to execute them; none of ``unknown_configurations``."""
     spec = experiment.spec
+    unknown = unknown_configurations(experiment)
     return [
         Run(dataset, spec.protocol, Configuration.parse(configuration), imbalance, number, experiment.folder / "runs")
         for number in range(spec.runs)
         for imbalance in spec.imbalances
         for configuration in spec.configurations
+        if configuration not in unknown
     ]
+
+
+def unknown_configurations(experiment: Experiment) -> dict[str, str]:
+    """Configurations that cannot be played here, with the reason: of a package that is not installed any more."""
+    reasons = {}
+    for configuration in experiment.spec.configurations:
+        try:
+            Configuration.parse(configuration)
+        except InputError as error:
+            reasons[configuration] = str(error)
+    return reasons
 
 
 def finished_rounds(run: Run) -> int:
@@ -60,6 +73,11 @@ def execute_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say:
                 workers = Parallel(n_jobs=jobs, initializer=_end_with, initargs=(os.getpid(),))
                 failures = workers(delayed(_play_for)(os.getpid(), experiment, run, say) for run in unfinished)
             failed += filter(None, failures)
+        for configuration, reason in unknown_configurations(experiment).items():
+            raise InputError(
+                f"{len(started) - len(failed)} runs finished. The configuration {configuration!r} cannot be played: "
+                f"{reason} Or remove it from the experiment."
+            )
         if failed:
             raise InputError(f"{len(failed)} of {len(started)} runs failed. The first: {failed[0]}")
         return len(started)

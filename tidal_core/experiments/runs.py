@@ -33,7 +33,7 @@ from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
-from tidal_core.experiments.files import cut_off_tail, read
+from tidal_core.experiments.files import cut_off_tail, file_stem, read
 from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.protocol import Configuration, Protocol, seed_of, seeds_of, start_of
 from tidal_core.method.estimators import log_of
@@ -57,8 +57,7 @@ class Run:
     @property
     def stem(self) -> str:
         """Its file's name without the ending."""
-        configuration = self.configuration.name.replace("/", "-by-").replace("+", "-with-")
-        return f"{configuration}--ir{self.imbalance:g}--run{self.number}"
+        return f"{file_stem(self.configuration.name)}--ir{self.imbalance:g}--run{self.number}"
 
     @property
     def file(self) -> Path:

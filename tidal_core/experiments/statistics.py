@@ -171,22 +171,65 @@ def win_matrix(settings: Sequence[Mapping[str, Float64]], level: float = 0.05) -
     return Wins(configurations, matrix, int(compared.max(initial=0)))
 
 
-def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> str | None:
-    """ "Same accuracy with 140 fewer labels": one sentence, at the highest accuracy that both curves reach.
+class SameAccuracy(NamedTuple):
+    """The highest accuracy that two mean curves both reach, and the labels that each needs for it."""
 
-    From mean curves over the same labels. None when one begins above all that the other reaches.
-    """
+    accuracy: float
+    labels: int
+    other_labels: int
+
+    @property
+    def sentence(self) -> str:
+        """ "The same accuracy, 80.0%, with 140 fewer labels (60 instead of 200)." """
+        if self.labels == self.other_labels:
+            return f"The same accuracy, {self.accuracy:.1%}, with the same number of labels."
+        more = "fewer" if self.other_labels > self.labels else "more"
+        return (
+            f"The same accuracy, {self.accuracy:.1%}, with {abs(self.other_labels - self.labels):,} {more} labels "
+            f"({self.labels:,} instead of {self.other_labels:,})."
+        )
+
+
+def same_accuracy(labels: Int64, mean: Float64, other_mean: Float64) -> SameAccuracy | None:
+    """From mean curves over the same labels. None when one begins above all that the other reaches."""
     if not len(mean) or not len(other_mean):
         return None
     accuracy = float(min(np.nanmax(mean), np.nanmax(other_mean)))
     own, others = (labels_for(labels, curve, accuracy) for curve in (mean, other_mean))
     if np.isnan(own + others):
         return None
-    own_labels, other_labels = round(own), round(others)
-    if own_labels == other_labels:
-        return f"The same accuracy, {accuracy:.1%}, with the same number of labels."
-    more = f"{abs(other_labels - own_labels):,} {'fewer' if other_labels > own_labels else 'more'} labels"
-    return f"The same accuracy, {accuracy:.1%}, with {more} ({own_labels:,} instead of {other_labels:,})."
+    return SameAccuracy(accuracy, round(own), round(others))
+
+
+def labels_saved(labels: Int64, values: Float64, other: Float64, *, candidates: int = 1) -> SameAccuracy | None:
+    """How many labels a configuration saves, or costs, of ``paired_runs``: two (R, P).
+
+    None unless the difference is beyond chance (as ``beyond_chance`` says it, for all ``candidates`` at once) and the
+    labels say the same as the accuracy: never after one run.
+    """
+    gain = _mean_gain(labels, values, other, candidates)
+    if gain is None or gain.low <= 0 <= gain.high:
+        return None
+    saved = same_accuracy(labels, values.mean(axis=0), other.mean(axis=0))
+    if saved is None or (saved.other_labels - saved.labels) * gain.mean <= 0:
+        return None
+    return saved
+
+
+class _Gain(NamedTuple):
+    """Mean difference over all numbers of labels in points of accuracy, and its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def _mean_gain(labels: Int64, values: Float64, other: Float64, candidates: int) -> _Gain | None:
+    if len(values) < 2:
+        return None
+    gains = 100 * (area_under(labels, values) - area_under(labels, other))[:, None]
+    gain_band = band(gains, 1 - (1 - LEVEL) / candidates)
+    return _Gain(*(float(part[0]) for part in (gain_band.mean, gain_band.low, gain_band.high)))
 
 
 def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates: int = 1) -> str:
@@ -196,16 +239,14 @@ def beyond_chance(labels: Int64, values: Float64, other: Float64, *, candidates:
     configuration is one of several that could have been picked, it holds for all ``candidates`` at once (Bonferroni).
     """
     runs = len(values)
-    if runs < 2:
+    gain = _mean_gain(labels, values, other, candidates)
+    if gain is None:
         return "One run is not enough to rule out chance: add runs." if runs else "They have no runs in common yet."
-    gains = 100 * (area_under(labels, values) - area_under(labels, other))[:, None]
-    gain_band = band(gains, 1 - (1 - LEVEL) / candidates)
-    mean, low, high = (float(part[0]) for part in (gain_band.mean, gain_band.low, gain_band.high))
-    verdict = "More than chance" if low > 0 or high < 0 else "This may be chance"
+    verdict = "More than chance" if gain.low > 0 or gain.high < 0 else "This may be chance"
     picked = f", widened because one of {candidates} was picked" if candidates > 1 else ""
     return (
-        f"{verdict}: over all numbers of labels the mean difference is {mean:+.1f} points of accuracy, 95 % interval "
-        f"{low:+.1f} to {high:+.1f}{picked}, from {runs} runs with the same first labels."
+        f"{verdict}: over all numbers of labels the mean difference is {gain.mean:+.1f} points of accuracy, 95 % "
+        f"interval {gain.low:+.1f} to {gain.high:+.1f}{picked}, from {runs} runs with the same first labels."
     )
 
 

@@ -16,6 +16,7 @@ from tidal_core.labelling.sheets import SHEET_AT_MOST, Sheet, SheetLeases, sures
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
 from tidal_core.rounds import audit, queue_plan
+from tidal_core.rounds.calibrated import temperature_of
 from tidal_core.rounds.due import round_due
 from tidal_core.store.answers import Outcome
 
@@ -63,6 +64,7 @@ class Desk:
         self.project = project
         self._store = project.store
         self._lock = threading.Lock()
+        self._fitted = (0, 1.0)  # a round and its temperature
         self._serving = threading.Lock()  # held while it is decided who gets an image: by the queue or on a sheet
         self._sheets = SheetLeases(LEASE_SECONDS)
         self._counts: tuple[tuple[object, ...], Counts] | None = None
@@ -106,7 +108,15 @@ class Desk:
 
     def _guesses(self, image_ids: Iterable[int]) -> dict[int, tuple[int, float]]:
         round_id = self._store.scores.latest_round()
-        return {} if round_id is None else self._store.scores.guesses(round_id, image_ids)
+        if round_id is None:
+            return {}
+        return self._store.scores.guesses(round_id, image_ids, self._temperature(round_id))
+
+    def _temperature(self, round_id: int) -> float:
+        """What the round's probabilities are shown with; fitted once, when the first is shown."""
+        if self._fitted[0] != round_id:
+            self._fitted = round_id, temperature_of(self.project, round_id)
+        return self._fitted[1]
 
     def renew(self, tab: str, held: Iterable[int]) -> set[int]:
         """A tab is alive: what it holds stays its own, also what an earlier process had given it.
@@ -203,7 +213,7 @@ class Desk:
         taken = self._sheets.of_others(tab) | set(without) | set(audit.reserved(self.project).tolist())
         in_use = {c.id for c in self._store.classes.all()}
         by_class: dict[int, list[tuple[int, float]]] = {}
-        for image_id, class_id, p in self._store.scores.unanswered(round_id, tab):
+        for image_id, class_id, p in self._store.scores.unanswered(round_id, tab, self._temperature(round_id)):
             if image_id not in taken and class_id in in_use:
                 by_class.setdefault(class_id, []).append((image_id, p))
         return by_class

@@ -190,6 +190,7 @@ class Advice(NamedTuple):
 
 GAIN_UNDER = 0.01  # accuracy per 100 labels
 ENTROPY_UNDER = 0.15  # mean H-bar of the pool as a share of its maximum
+GAIN_KNOWN = 0.05  # half the width of the gain's interval: with a wider one a small gain is not known to be small
 CHANGED_UNDER = 0.02  # predictions of the pool that changed since the round before
 
 
@@ -199,12 +200,11 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
     ``entropy_share`` is the pool's mean H-bar over log C, ``changed_share`` the share of pool images whose predicted
     class changed since the previous round; None when not known.
     """
-    per_100 = None if gain is None or gain.labels < 50 else 100 * gain.accuracy.value / gain.labels
     rules = (
         Rule(
             "Little gain",
-            None if per_100 is None else per_100 < GAIN_UNDER,
-            "not enough labels yet" if per_100 is None else f"{100 * per_100:+.1f} percentage points per 100 labels",
+            _is_little(gain),
+            _gain_in_words(gain),
             f"the last 100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage point",
         ),
         Rule(
@@ -223,12 +223,31 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
     known = [rule.holds for rule in rules if rule.holds is not None]
     met = sum(known)
     if len(known) < 3:
-        return Advice("too early", "Too early to say. Keep labelling: each round tells more.", rules)
+        return Advice("too early", "Cannot tell yet whether more labels pay. Each round tells more.", rules)
     if met == 3:
         return Advice("you can stop", "All three signs say that more labels will change little.", rules)
     if met == 2:
         return Advice("nearly there", "Two of the three signs say that you have nearly enough labels.", rules)
     return Advice("go on", "More labels still improve the model.", rules)
+
+
+def _is_little(gain: Gain | None) -> bool | None:
+    """Whether the last labels brought little; None where what measured it are too few images to tell."""
+    if gain is None or gain.labels < 50:
+        return None
+    value, low, high = gain.accuracy
+    if 100 * value / gain.labels < GAIN_UNDER:
+        return True if (high - low) / 2 <= GAIN_KNOWN else None
+    return False if low > 0 else None
+
+
+def _gain_in_words(gain: Gain | None) -> str:
+    if gain is None or gain.labels < 50:
+        return "not enough labels yet"
+    per_100, low, high = (100 * 100 * share / gain.labels for share in gain.accuracy)
+    between = f" ({low:+.1f} to {high:+.1f})"
+    unsure = "cannot tell yet: " if _is_little(gain) is None else ""
+    return f"{unsure}{per_100:+.1f} percentage points per 100 labels{between}"
 
 
 class Quality(NamedTuple):

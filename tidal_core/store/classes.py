@@ -1,5 +1,8 @@
 """Classes of a project. Ids never change: renaming, merging and retiring keep every old round readable.
 
+An answer keeps the id of the class that was pressed and follows ``merged_into``: so a merge rewrites nothing, and
+``bring_back`` undoes it.
+
 An import and the Project page may add, rename and merge at the same time, so each change reads, checks and writes in
 one transaction under the write lock. What may be a name or a key is checked in one place, here, whoever asks.
 """
@@ -44,9 +47,13 @@ def plain_name(name: str) -> str:
 def checked_name(name: object) -> str:
     """A class's name as ``plain_name`` writes it. Raises InputError for what is none."""
     clean = plain_name(name) if isinstance(name, str) else ""
-    if not 0 < len(clean) <= LONGEST_NAME:
-        shown = repr(str(name)[:40]) + (f" ... of {len(clean):,} characters" if len(clean) > LONGEST_NAME else "")
-        raise InputError(f"The class name {shown} cannot be used: type 1 to {LONGEST_NAME} characters.")
+    if not clean:
+        raise InputError(f"A class name cannot be empty: type 1 to {LONGEST_NAME} characters.")
+    if len(clean) > LONGEST_NAME:
+        raise InputError(
+            f"The class name {clean[:40]!r} ... of {len(clean):,} characters cannot be used: type 1 to {LONGEST_NAME} "
+            "characters."
+        )
     kinds = {letter: unicodedata.category(letter) for letter in clean if letter not in _JOINERS}
     if {"Cc", "Cf", "Cs"} & set(kinds.values()) or not any(kind[0] in "LNPS" for kind in kinds.values()):
         raise InputError(f"The class name {clean[:40]!a} contains invisible or broken characters; type it again.")
@@ -111,6 +118,16 @@ def _in_use_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
     if record.retired_at is not None:
         raise InputError(f"The class {record.name!r} is no longer in use; reload the page and choose another one.")
     return record
+
+
+def _ways(merged_first: dict[int, int | None], class_id: int) -> list[int]:
+    """The classes that a class was merged into, one after the other."""
+    way: list[int] = []
+    into = merged_first[class_id]
+    while into is not None and into not in way:
+        way.append(into)
+        into = merged_first[into]
+    return way
 
 
 def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | None = None) -> None:
@@ -196,7 +213,10 @@ class Classes:
         if "key" in values:
             values["key"] = checked_key(values["key"])
         if "colour" in values and not _COLOUR.fullmatch(str(values["colour"])):
-            raise InputError(f"The colour {str(values['colour'])[:20]!r} cannot be used: type it as #rrggbb.")
+            raise InputError(
+                f"The colour {str(values['colour'])[:20]!r} cannot be used: type it as #rrggbb, such as {PALETTE[0]}, "
+                "or choose it with the colour picker."
+            )
         if "position" in values:
             position = values["position"]
             if type(position) is not int or not 0 <= position <= LARGEST_POSITION:
@@ -222,8 +242,10 @@ class Classes:
                 cursor.execute(f"UPDATE classes SET {column} = ? WHERE id = ?", [value, class_id])
             return _class_in(classes_in(cursor, include_retired=True), class_id)
 
-    def arrange(self, class_ids: Sequence[int]) -> None:
+    def arrange(self, class_ids: Sequence[int], *, keep_looks: bool = False) -> None:
         """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them.
+
+        With ``keep_looks`` each keeps the key and the colour that it has: people know them by then.
 
         One that is out of use by now stays where it was. Raises NotFound for an unknown class, InputError for one that
         is named twice.
@@ -241,6 +263,9 @@ class Classes:
             moving = {record.id for record in records}
             taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
             for record, position in zip(records, positions, strict=True):
+                if keep_looks:
+                    cursor.execute("UPDATE classes SET position = ? WHERE id = ?", [position, record.id])
+                    continue
                 key = _key_at(record.name, position, taken)
                 taken.add(key)
                 cursor.execute(
@@ -269,9 +294,41 @@ class Classes:
                 raise InputError(
                     f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
                 )
+            cursor.execute("UPDATE classes SET merged_first = ? WHERE id = ?", [into, class_id])
             cursor.execute(
                 "UPDATE classes SET merged_into = ? WHERE id = ? OR merged_into = ?", [into, class_id, class_id]
             )
+
+    def bring_back(self, class_id: int) -> ClassRecord:
+        """Use a merged or retired class again: every label that was given as it counts as its own again.
+
+        Classes that had been merged into it before it was merged itself come with it. Labels that were given as the
+        class it was merged into stay there. Its key is kept where it is free still.
+
+        Raises NotFound for an unknown class, InputError for one that is in use and where another has its name by now.
+        """
+        with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            record = _class_in(known, class_id)
+            if _is_in_use(record):
+                raise InputError(f"The class {record.name!r} is in use already; reload the page.")
+            in_use = [other for other in known if _is_in_use(other)]
+            if record.name in {other.name for other in in_use}:
+                raise InputError(
+                    f"Another class is called {record.name!r} by now; give that one another name, then bring this one "
+                    "back."
+                )
+            taken = {other.key for other in in_use} | RESERVED_KEYS
+            key = choose_key(record.name, taken) if record.key in taken else record.key
+            cursor.execute(
+                "UPDATE classes SET merged_into = NULL, merged_first = NULL, retired_at = NULL, key = ? WHERE id = ?",
+                [key, class_id],
+            )
+            first = dict(cursor.execute("SELECT id, merged_first FROM classes").fetchall())
+            for other_id in first:
+                if other_id != class_id and class_id in _ways(first, other_id):
+                    cursor.execute("UPDATE classes SET merged_into = ? WHERE id = ?", [class_id, other_id])
+            return _class_in(classes_in(cursor, include_retired=True), class_id)
 
     def retire(self, class_id: int) -> None:
         """Offer a class no longer; its labels stay on record and are trained on no more.

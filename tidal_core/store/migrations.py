@@ -157,4 +157,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             "ALTER TABLE rounds ADD COLUMN exact_epochs INTEGER[]",
         ),
     ),
+    Migration(
+        "a merge of classes can be undone",
+        (
+            # merged_into is where a class ends up, merged_first what a person chose for it: they differ where that one
+            # was merged, too. Undoing the later merge needs the first.
+            "ALTER TABLE classes ADD COLUMN merged_first INTEGER",
+            "UPDATE classes SET merged_first = merged_into",
+        ),
+    ),
 )

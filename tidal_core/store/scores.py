@@ -56,6 +56,17 @@ class ImageScore:
     exact: Float32 | None = None  # exact p-bar, like td
 
 
+# The largest probability with a temperature T, $2 being 1 / T: p^(1/T) over the sum of all. Where a vector holds some
+# classes only, the rest of its probability is spread evenly over the others, as everywhere.
+_OTHERS = "greatest(len(string_split(r.class_ids, ',')) - len(s.p), 0)"
+_LARGEST = f"""
+    (pow(list_max(s.p)::DOUBLE, $2) / (
+        list_sum([pow(x::DOUBLE, $2) for x in s.p])
+        + {_OTHERS} * pow(greatest(1 - list_sum(s.p)::DOUBLE, 0) / greatest({_OTHERS}, 1), $2)
+    ))::DOUBLE
+"""
+
+
 class Scores:
     """The table ``scores``."""
 
@@ -170,32 +181,34 @@ class Scores:
         )
         return float(share or 0.0)
 
-    def guesses(self, round_id: int, image_ids: Iterable[int]) -> dict[int, tuple[int, float]]:
+    def guesses(
+        self, round_id: int, image_ids: Iterable[int], temperature: float = 1.0
+    ) -> dict[int, tuple[int, float]]:
         """What a round says of images: image id to (class id, probability); images it did not score are left out."""
         rows = self._db.rows(
-            "SELECT image_id, predicted, list_max(p) FROM scores "
-            "WHERE round_id = ? AND image_id IN (SELECT unnest(?::INTEGER[]))",
-            [round_id, [int(i) for i in image_ids]],
+            f"SELECT s.image_id, s.predicted, {_LARGEST} FROM scores s JOIN rounds r ON r.id = s.round_id "
+            "WHERE s.round_id = $1 AND s.image_id IN (SELECT unnest($3::INTEGER[]))",
+            [round_id, 1 / temperature, [int(i) for i in image_ids]],
         )
         return {row[0]: (row[1], float(row[2])) for row in rows}
 
-    def unanswered(self, round_id: int, holder: str) -> list[tuple[int, int, float]]:
+    def unanswered(self, round_id: int, holder: str, temperature: float = 1.0) -> list[tuple[int, int, float]]:
         """Pool images that wait for an answer: (image id, predicted class id, its probability), most certain first.
 
         Without images that are answered, hidden or leased by another tab than ``holder``.
         """
         return self._db.rows(
-            """
-            SELECT s.image_id, s.predicted, list_max(s.p)::DOUBLE
-            FROM scores s JOIN images i ON i.id = s.image_id
-            WHERE s.round_id = ? AND s.part = 'pool' AND i.status = 'ready'
+            f"""
+            SELECT s.image_id, s.predicted, {_LARGEST}
+            FROM scores s JOIN images i ON i.id = s.image_id JOIN rounds r ON r.id = s.round_id
+            WHERE s.round_id = $1 AND s.part = 'pool' AND i.status = 'ready'
               AND s.image_id NOT IN (SELECT image_id FROM current_answers)
               AND s.image_id NOT IN (
-                  SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> ? AND lease_until > ?
+                  SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> $3 AND lease_until > $4
               )
             ORDER BY 3 DESC, 1
             """,
-            [round_id, holder, steady_utc_now()],
+            [round_id, 1 / temperature, holder, steady_utc_now()],
         )
 
     def pool_size(self, round_id: int) -> int:

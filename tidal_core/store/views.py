@@ -68,6 +68,24 @@ class Foresight(NamedTuple):
 _STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
 
 
+def _truth(truth: str, joins: str, which: str) -> str:
+    return f"""
+        SELECT s.round_id, s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
+        FROM scores s JOIN images i ON i.id = s.image_id {joins}
+        WHERE {which} AND {truth} IS NOT NULL
+    """
+
+
+_KNOWN = "coalesce(k.merged_into, i.known_class)", "LEFT JOIN classes k ON k.id = i.known_class"
+_LABEL = "l.class_id", "JOIN current_labels l ON l.image_id = s.image_id"
+_TRUTHS = {
+    "test": _truth(*_KNOWN, "s.part = 'test'"),
+    "audit": _truth(*_LABEL, "s.part = 'audit'"),
+    "known": _truth(*_KNOWN, "s.part IN ('pool', 'audit')"),
+    "chosen": _truth(*_LABEL, "s.part = 'pool' AND coalesce(l.purpose, '') <> 'audit'"),
+}
+
+
 class Views:
     """Reads over several tables."""
 
@@ -242,23 +260,46 @@ class Views:
         return [int(row[0]) for row in rows]
 
     def _checked(self, part: str) -> str:
-        if part == "test":
-            truth, join = "coalesce(k.merged_into, i.known_class)", "LEFT JOIN classes k ON k.id = i.known_class"
-        else:
-            truth, join = "l.class_id", "JOIN current_labels l ON l.image_id = s.image_id"
-        return f"""
-            SELECT s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
-            FROM scores s JOIN images i ON i.id = s.image_id {join}
-            WHERE s.round_id = ? AND s.part = ? AND {truth} IS NOT NULL
-        """
+        """Images of one round whose prediction can be compared with a class, as SQL with two parameters: round, part.
 
-    def held_out(self, round_id: int, part: str) -> tuple[list[Any], list[Any], Int64]:
-        """Stored p, class ids (or None) and the known class of the images that a round was measured on."""
+        "test" and "audit": as the round scored them. "known": images with a known class that the round did not train
+        on. "chosen": images that were in the pool then and have been chosen and labelled since.
+        """
+        return f"SELECT * EXCLUDE (round_id) FROM ({_TRUTHS[part]}) WHERE round_id = ? AND ? = '{part}'"
+
+    def accuracies(self, part: str) -> dict[int, tuple[int, int]]:
+        """How many predictions of each round are right, and of how many; parts as of ``held_out``."""
         rows = self._db.rows(
-            f"SELECT p, class_ids, truth FROM ({self._checked(part)}) ORDER BY image_id", [round_id, part]
+            f"SELECT round_id, sum((truth = predicted)::INTEGER), count(*) FROM ({_TRUTHS[part]}) GROUP BY round_id"
+        )
+        return {round_id: (int(right), n) for round_id, right, n in rows}
+
+    def held_out(self, round_id: int, part: str, limit: int | None = None) -> tuple[list[Any], list[Any], Int64]:
+        """Stored p, class ids (or None) and the class of images that a round did not train on, by image id.
+
+        Of more than ``limit`` some, the same ones each time.
+        """
+        order = "image_id" if limit is None else "hash(image_id)"
+        rows = self._db.rows(
+            f"SELECT p, class_ids, truth FROM ({self._checked(part)}) ORDER BY {order} LIMIT ?",
+            [round_id, part, limit],
         )
         p, class_ids, truth = ([row[place] for row in rows] for place in range(3))
         return p, class_ids, np.array(truth, dtype=np.int64)
+
+    def labelled(self) -> tuple[int, int]:
+        """How many images have a label or a known class, and in how many classes they are."""
+        ((images, classes),) = self._db.rows(
+            """
+            SELECT count(*), count(DISTINCT class_id) FROM (
+                SELECT coalesce(l.class_id, k.merged_into, i.known_class) AS class_id
+                FROM images i
+                LEFT JOIN current_labels l ON l.image_id = i.id
+                LEFT JOIN classes k ON k.id = i.known_class
+            ) WHERE class_id IS NOT NULL
+            """
+        )
+        return int(images), int(classes)
 
     def changed_share(self, round_id: int, before: int) -> float | None:
         """Share of the pool images of both rounds whose predicted class changed; None without common images."""

@@ -11,13 +11,26 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.errors import TidalError
 from tidal_core.experiments import owner
-from tidal_core.experiments.datasets import available, keep_project
+from tidal_core.experiments.datasets import (
+    LEAST_CLASSES,
+    LEAST_LABELLED,
+    PROJECT,
+    TITLES,
+    Dataset,
+    available,
+    is_prepared,
+    keep_project,
+    prepare,
+)
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
+from tidal_core.experiments.options import AUGMENTATIONS, check_backbone
 from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
-from tidal_core.projects import home, project_slugs, slugify
+from tidal_core.projects import home, open_project, project_folder, project_slugs, slugify
+from tidal_core.server.studio import DEMO
 from tidal_core.text import literal
 from tidal_core.ui.forms import table
-from tidal_core.ui.runtime import get_studio
+from tidal_core.ui.project_parts import AUGMENTATION_WORDS
+from tidal_core.ui.runtime import current_slug, get_studio
 
 START_WORDS = {False: "Start every round from new weights (cold)", True: "Continue from the round before (warm)"}
 TAIL_WORDS: dict[Tail, str] = {
@@ -34,12 +47,15 @@ def data_folder() -> Path | None:
 def start_form() -> None:
     """Begin an experiment, or add configurations and runs to one."""
     with st.expander("Start an experiment", icon=":material/play_arrow:", expanded=not experiments(home())):
-        names = available(home() / "experiments" / "data", data_folder())
-        names += [f"project:{slug}" for slug in project_slugs()]
+        titles = _offered()
         left, right = st.columns(2, gap="large")
-        dataset = left.selectbox("Images with known labels", names, key="exp-data")
+        dataset = str(left.selectbox(
+            "Images with known labels", list(titles), list(titles).index(_first_choice(titles)),
+            format_func=lambda name: titles.get(name, name), key="exp-data",
+        ))  # fmt: skip
+        presets = list(PRESETS)
         preset = left.selectbox(
-            "Preset", list(PRESETS), key="exp-preset",
+            "Preset", presets, presets.index(_first_preset(dataset)), key=f"exp-preset-{dataset}",
             help="quick: a first try. human: as people label, minutes a run. frozen: the same on stored features of a "
             "pretrained model, seconds a run. paper: as published, hours on a GPU.",
         )  # fmt: skip
@@ -52,14 +68,20 @@ def start_form() -> None:
             help="+td also trains the TD module; /plain measures accuracy with a classifier trained without it.",
         )  # fmt: skip
         protocol = PRESETS[str(preset)]
+        kept = _kept(dataset)
+        if kept is not None:
+            protocol = protocol.fitted(len(kept.pool_rows))
+        shown = f"{dataset}-{preset}"
         columns = st.columns(5)
         runs = int(columns[0].number_input("Runs per configuration", 1, 50, 3, key="exp-runs"))
-        first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{preset}"))
-        step = int(columns[2].number_input("Labels per round", 1, 20_000, protocol.per_round, key=f"exp-step-{preset}"))
-        rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{preset}"))
+        first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{shown}"))
+        step = int(columns[2].number_input("Labels per round", 1, 20_000, protocol.per_round, key=f"exp-step-{shown}"))
+        rounds = int(columns[3].number_input("Rounds", 1, 100, protocol.rounds, key=f"exp-rounds-{shown}"))
         ratio = float(columns[4].number_input("Imbalance ratio", 1.0, 1000.0, 1.0, key="exp-ratio"))
         protocol = _more_choices(protocol, str(preset))
-        name = st.text_input("Name", slugify(f"{dataset} {preset}"), key=f"exp-name-{dataset}-{preset}")
+        if kept is not None:
+            st.caption(shares_in_words(kept, protocol))
+        name = st.text_input("Name", f"{_short_title(dataset)} {preset}", key=f"exp-name-{shown}")
         if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
             changed = protocol.changed(first=first, per_round=step, rounds=rounds)
             all_configurations = tuple(
@@ -71,9 +93,9 @@ def start_form() -> None:
                 )
             )
             try:
-                spec = Spec(str(dataset), changed, all_configurations, (ratio,), runs)
-                _keep_labels(str(dataset))
-                begun = begin(home(), slugify(name), spec)
+                check_backbone(protocol)
+                spec = Spec(dataset, changed, all_configurations, (ratio,), runs, " ".join(name.split()))
+                begun = begin(home(), slugify(name), spec, kept)
                 start_runs(begun)
                 st.session_state["exp-shown"] = begun.name
             except TidalError as error:
@@ -109,7 +131,17 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
             help="Before the pretrained model sees them; 0: as they are. Twice as many pixels take four times as long, "
             "once for each data set.",
         ))  # fmt: skip
-    train = dataclasses.replace(protocol.train, warm_start=bool(warm))
+    backbone = left.text_input(
+        "Backbone", protocol.train.backbone, max_chars=120, key=f"exp-backbone-{preset}",
+        help="small, efficientnet-lite0, resnet18, torchvision/resnet50, ... as in a project.",
+    )  # fmt: skip
+    augment = protocol.train.augmentation
+    if protocol.train.body != "frozen":
+        augment = right.selectbox(
+            "Vary images while training", AUGMENTATIONS, AUGMENTATIONS.index(augment),
+            format_func=AUGMENTATION_WORDS.__getitem__, key=f"exp-augment-{preset}",
+        )  # fmt: skip
+    train = dataclasses.replace(protocol.train, warm_start=bool(warm), backbone=backbone.strip(), augmentation=augment)
     return dataclasses.replace(
         protocol, train=train, tail=tail, stale=stale, audit_share=float(audit), enlarge_to=enlarge_to
     )
@@ -136,12 +168,91 @@ def ways_of_asking() -> None:
         st.caption("N: images in the pool, L: labelled images, C: classes, D: features, n: images chosen.")
 
 
-def _keep_labels(dataset: str) -> None:
-    """A project's labels for the other process, which cannot open what is open here; once, for all its comparisons."""
-    cache = home() / "experiments" / "data"
-    slug = dataset.removeprefix("project:")
-    if slug != dataset and not (cache / f"project-{slug}" / "about.json").exists():
-        keep_project(get_studio().project(slug), cache)
+def _cache() -> Path:
+    return home() / "experiments" / "data"
+
+
+def _offered() -> dict[str, str]:
+    """Data sets that can be compared on, with their titles: the person's projects that have labels enough first."""
+    titles = {}
+    for slug in project_slugs():
+        title, images, classes = _labelled_in(slug)
+        if slug != DEMO and images >= LEAST_LABELLED and classes >= LEAST_CLASSES:
+            titles[f"{PROJECT}{slug}"] = f"{title} ({images:,} labelled images)"
+    return titles | {name: TITLES[name] for name in available(_cache(), data_folder())}
+
+
+def _labelled_in(slug: str) -> tuple[str, int, int]:
+    """Title, labelled images and their classes of a project; no image of one that cannot be opened."""
+    for project in get_studio().open_projects():
+        if project.slug == slug:
+            return project.title, *project.store.views.labelled()
+    file = project_folder(slug) / "project.duckdb"
+    stamps = [path.stat().st_mtime_ns for path in (file, file.with_name(f"{file.name}.wal")) if path.exists()]
+    return _labelled_in_closed(slug, tuple(stamps))
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _labelled_in_closed(slug: str, _stamps: tuple[int, ...]) -> tuple[str, int, int]:
+    try:
+        project = open_project(slug)
+    except TidalError:
+        return slug, 0, 0
+    try:
+        return project.title, *project.store.views.labelled()
+    finally:
+        project.close()
+
+
+def _first_choice(titles: dict[str, str]) -> str:
+    """What a person most likely wants to compare on: the project that is on screen, else another of theirs."""
+    own = f"{PROJECT}{current_slug()}"
+    if own in titles:
+        return own
+    return "digits" if current_slug() == DEMO else next(iter(titles))
+
+
+def _first_preset(dataset: str) -> str:
+    """As the project itself trains: on the features of a pretrained model, or a small network from nothing."""
+    slug = dataset.removeprefix(PROJECT)
+    is_frozen = slug != dataset and get_studio().project(slug).settings.train_config().body == "frozen"
+    return "frozen" if is_frozen else "human"
+
+
+def _short_title(dataset: str) -> str:
+    """For the name of an experiment."""
+    slug = dataset.removeprefix(PROJECT)
+    return dataset if slug == dataset else get_studio().project(slug).title
+
+
+def _kept(dataset: str) -> Dataset | None:
+    """A project's labels as they are kept for the other process, which cannot open what is open here.
+
+    Once, for all its comparisons. None for other data sets, and, with the reason on the page, where it is not possible.
+    """
+    slug = dataset.removeprefix(PROJECT)
+    if slug == dataset:
+        return None
+    try:
+        if not is_prepared(dataset, _cache()):
+            keep_project(get_studio().project(slug), _cache())
+        return prepare(dataset, _cache())
+    except TidalError as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return None
+
+
+def shares_in_words(dataset: Dataset, protocol: Protocol) -> str:
+    """What becomes of a project's labelled images."""
+    pool, test = len(dataset.pool_rows), len(dataset.test_rows)
+    validation = min(protocol.validation, pool)
+    tested = min(protocol.test_limit, test) if protocol.test_limit else test
+    watched = f" {validation:,} only watch (validation accuracy)," if validation else ""
+    return (
+        f"Of {pool + test:,} labelled images, as they were when the project was first compared, {test:,} are kept to "
+        f"measure accuracy (test{f'; {tested:,} of them are used' if tested < test else ''}),{watched} and "
+        f"{pool - validation:,} can be chosen. None of those kept is ever trained on."
+    )
 
 
 def start_runs(experiment: Experiment) -> None:

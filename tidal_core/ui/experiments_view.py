@@ -10,17 +10,18 @@ import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.errors import InputError, TidalError
-from tidal_core.experiments import owner, report
+from tidal_core.experiments import owner, removing, report
 from tidal_core.experiments.files import Experiment, experiments, last_words, rounds_done
 from tidal_core.experiments.protocol import Configuration
 from tidal_core.experiments.results import Metric, Results, read_results
-from tidal_core.experiments.statistics import band, beyond_chance, paired_runs, same_accuracy, win_matrix
+from tidal_core.experiments.statistics import band, beyond_chance, labels_saved, paired_runs, win_matrix
 from tidal_core.figures import experiments as figures
 from tidal_core.projects import home
 from tidal_core.records import Float64
 from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, start_runs
+from tidal_core.ui.forms import attempt_in_callback, show_refused
 
 VARIANTS = (
     "random",
@@ -44,7 +45,10 @@ def choose() -> Experiment | None:
         st.info("No experiment yet. Start one above: with the digits and the preset quick it takes less than a minute.")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Experiment", [experiment.name for experiment in known], key="exp-shown", width=320)
+        titles = {experiment.name: experiment.title for experiment in known}
+        name = st.selectbox(
+            "Experiment", list(titles), format_func=lambda shown: titles.get(shown, shown), key="exp-shown", width=320
+        )
         experiment = next(experiment for experiment in known if experiment.name == name)
         try:
             done, total = rounds_done(experiment)
@@ -61,6 +65,35 @@ def choose() -> Experiment | None:
         ):
             start_runs(experiment)
     return experiment
+
+
+def removal(experiment: Experiment) -> None:
+    """Take configurations, runs or the whole experiment away again."""
+    key, spec = f"exp-remove-{experiment.name}", experiment.spec
+    place = f"{key}-{'-'.join(spec.configurations)}-{spec.runs}"
+    with st.expander("Remove", icon=":material/delete:"):
+        titles = _titles(spec.configurations)
+        without = st.multiselect(
+            "Configurations to remove",
+            list(titles),
+            format_func=lambda name: titles.get(name, name),
+            key=f"{place}-arms",
+        )
+        runs = int(st.number_input("Runs to keep of each configuration", 1, spec.runs, spec.runs, key=f"{place}-runs"))
+        lost = [f"{len(without)} configurations"] if without else []
+        lost += [f"{spec.runs - runs} runs of each configuration"] if runs < spec.runs else []
+        sure = st.checkbox("Delete what they measured, for good", key=f"{place}-sure")
+        with st.container(horizontal=True):
+            st.button(
+                "Remove " + (" and ".join(lost) or "these"), disabled=not (lost and sure), key=f"{place}-some",
+                on_click=attempt_in_callback,
+                args=(key, lambda: removing.shorten(experiment, without=without, runs=runs)),
+            )  # fmt: skip
+            st.button(
+                "Remove the whole experiment", disabled=not sure, key=f"{place}-all", on_click=attempt_in_callback,
+                args=(key, lambda: removing.remove(experiment)),
+            )  # fmt: skip
+        show_refused(key)
 
 
 @st.fragment(run_every=2.0)
@@ -201,7 +234,10 @@ def _published(
 
 
 def side_by_side(results: Results, setting: dict[str, Float64], measure: str) -> tuple[str, ...]:
-    """Two configurations for an audience: one sentence, two numbers. The configurations that were chosen."""
+    """Two configurations for an audience: two numbers, and a sentence where they differ by more than chance.
+
+    The configurations that were chosen.
+    """
     if len(setting) < 2:
         return ()
     names = list(setting)
@@ -234,10 +270,11 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
         return (configuration,)
     pair = paired_runs(setting[configuration], setting[other])
     labels = results.labels[: pair[0].shape[1]]
-    if len(pair[0]):
-        means = (values.mean(axis=0) for values in pair)
-        st.markdown(f"**{same_accuracy(labels, *means) or 'No accuracy was reached by both yet.'}**")
-    st.caption(beyond_chance(labels, *pair, candidates=len(names) - 1))
+    candidates = len(names) - 1
+    saved = labels_saved(labels, *pair, candidates=candidates)
+    if saved is not None:
+        st.markdown(f"**{saved.sentence}**")
+    st.caption(beyond_chance(labels, *pair, candidates=candidates))
     return configuration, other
 
 

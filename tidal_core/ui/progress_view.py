@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -12,11 +11,11 @@ from tidal_core.figures import progress as figures
 from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, class_positions
-from tidal_core.rounds import audit
-from tidal_core.store.metrics import Metric
 from tidal_core.ui import charts, looking
+from tidal_core.ui import measured as measuring
+from tidal_core.ui.measured import Tested
 from tidal_core.ui.pool_view import open_life
-from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP, accuracy_info
+from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP
 from tidal_core.ui.thumbnails import thumbnails
 
 TARGETS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.95, 0.97, 0.98, 0.99)
@@ -36,35 +35,12 @@ FORECAST_HELP = (
 )
 
 
-class Tested(NamedTuple):
-    """Images right and tested per finished round that was tested."""
-
-    labels: list[int]
-    right: list[int]
-    tested: list[int]
-    part: str  # "test" or audit.PART
-
-
-def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
-    """What accuracies rest on; None before a round was tested."""
-    by_round: dict[int, Metric] = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
-    measured = [(record.labels, by_round[record.id]) for record in done if record.id in by_round]
-    if not measured:
-        return None
-    return Tested(
-        [labels for labels, _ in measured],
-        [round(metric.value * metric.n) for _, metric in measured],
-        [metric.n for _, metric in measured],
-        measured[-1][1].split,
-    )
-
-
 def summary(project: Project, done: list[RoundRecord], measured: Tested) -> None:
     """The newest numbers in a row."""
-    info = accuracy_info(project)
-    gain = stopping.gain_of_last(measured.labels, measured.right, measured.tested)
+    info = measuring.info(project, measured.rounds, measured)
+    gain = _gain(measured)
     with st.container(horizontal=True):
-        if info is not None and not math.isnan(info.accuracy[-1]):
+        if len(info.accuracy):
             st.metric(
                 "Accuracy",
                 f"{info.accuracy[-1]:.1%}",
@@ -74,7 +50,7 @@ def summary(project: Project, done: list[RoundRecord], measured: Tested) -> None
                 help=ACCURACY_HELP,
                 width=180,
             )
-        if info is not None and not math.isnan(info.balanced[-1]):
+        if not math.isnan(info.balanced[-1]):
             st.metric(
                 "Balanced accuracy",
                 f"{info.balanced[-1]:.1%}",
@@ -98,16 +74,23 @@ def summary(project: Project, done: list[RoundRecord], measured: Tested) -> None
                 "(Newcombe). If the interval includes 0, it may be chance.",
                 width=240,
             )
-    from_audit = measured.part == audit.PART
-    where = "the audit sample, picked at random" if from_audit else "the test split"
-    says = f" {audit.WHAT_IT_MEASURES}" if from_audit else ""
-    st.caption(f"Measured on {measured.tested[-1]:,} images of {where}; the model never trains on them.{says}")
+    st.caption(measuring.in_words(measured))
 
 
-def accuracy(project: Project, measured: Tested) -> None:
-    """Accuracy over labels, with the forecast to a target."""
-    info = accuracy_info(project)
-    if info is None:
+def _gain(measured: Tested | None) -> stopping.Gain | None:
+    """What the last labels brought; None where the rounds were judged by images that cannot be compared."""
+    if measured is None or not measured.is_comparable:
+        return None
+    return stopping.gain_of_last(measured.labels, measured.right, measured.tested)
+
+
+def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> None:
+    """Accuracy over labels, with the forecast to a target where the rounds can be compared."""
+    info = measuring.info(project, done, measured)
+    if not measured.is_comparable:
+        theme = charts.page_theme()
+        charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme)))
+        st.markdown(":material/schedule: No forecast: each round is judged by other images, which were chosen.")
         return
     target = st.select_slider(
         "Target accuracy",
@@ -151,7 +134,7 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
     changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
-    gain = None if measured is None else stopping.gain_of_last(measured.labels, measured.right, measured.tested)
+    gain = _gain(measured)
     advised = stopping.advise(gain, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
     st.markdown(f"#### :material/{icon.get(advised.verdict, 'hourglass_empty')}: {advised.sentence}")

@@ -1,4 +1,4 @@
-"""Parts of the Project page: classes, settings, labels out. Images in and new projects are in ``import_view``."""
+"""Parts of the Project page: settings, labels out. Classes are in ``class_parts``, images in ``import_view``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.files import scratch
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
-from tidal_core.labelling.desk import classes_version
 from tidal_core.projects import Project
-from tidal_core.records import ClassRecord
 from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
-from tidal_core.text import from_spreadsheet, literal, spreadsheet_safe
+from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, attempt_in_callback, choice, show_refused
 from tidal_core.ui.runtime import get_studio
 
@@ -48,98 +46,6 @@ SUGGESTION_WORDS = {
     "always": "before my answer",
     "never": "never",
 }
-
-
-def class_editor(project: Project) -> None:
-    """Names, keys, colours; new classes; merging.
-
-    Every widget is keyed by the project and by what it shows, and what a person does there is done once, in a callback
-    that knows what was shown: it never reaches another project, nor undoes what another tab has changed meanwhile.
-    """
-    store, slug = project.store, project.slug
-    known, labelled = store.classes.all(), store.answers.counts_by_class()
-    version = classes_version(known)
-    if not known:
-        st.info("No classes yet. Add at least two below: the model learns to tell classes apart.")
-    else:
-        key = f"classes-{slug}-{version}-{st.session_state.get(_edits_of(project), 0)}"
-        st.data_editor(
-            [
-                {
-                    "id": c.id,
-                    "Name": spreadsheet_safe(c.name),
-                    "Key": c.key,
-                    "Colour": c.colour,
-                    "Labels": labelled.get(c.id, 0),
-                }
-                for c in known
-            ],
-            hide_index=True,
-            width="stretch",
-            disabled=["id", "Labels"],
-            column_config={
-                "id": None,
-                "Key": st.column_config.TextColumn(max_chars=1, help="The key that labels an image as this class."),
-                "Colour": st.column_config.TextColumn(
-                    validate="^#[0-9a-fA-F]{6}$", help="As #rrggbb, used in every figure."
-                ),
-            },
-            key=key,
-            on_change=_change_classes,
-            args=(project, known, key),
-        )
-    show_refused(f"classes-{slug}")
-    with st.form(f"new-classes-{slug}"):
-        key = f"new-classes-{slug}-names"
-        st.text_area("New classes, one per line", placeholder="cat\ndog", height=100, key=key)
-        st.form_submit_button("Add classes", on_click=_add_classes, args=(project, key))
-    show_refused(f"new-classes-{slug}")
-    if len(known) > 1:
-        key = f"merge-{slug}-{version}"
-        with st.form(key):
-            by_id = {str(c.id): c.name for c in known}
-            left, right = st.columns(2)
-            with left:
-                choice("Merge class", by_id, str(known[0].id), key=f"{key}-source")
-            with right:
-                choice("into class", by_id, str(known[1].id), key=f"{key}-into")
-            st.form_submit_button("Merge", on_click=_merge_classes, args=(project, known, key))
-    show_refused(f"merge-{slug}")
-
-
-def _edits_of(project: Project) -> str:
-    """Where it is counted how often this browser has edited the project's classes."""
-    return f"class-edits-{project.slug}"
-
-
-def _change_classes(project: Project, shown: list[ClassRecord], key: str) -> None:
-    """What was typed into the table of ``shown`` classes; the next table begins without it, also if it was refused."""
-    rows: dict[int, dict[str, str | None]] = st.session_state[key]["edited_rows"]
-    st.session_state[_edits_of(project)] = st.session_state.get(_edits_of(project), 0) + 1
-    for row, cells in rows.items():
-        record = shown[int(row)]
-        changed = {column.lower(): cells[column] or "" for column in ("Name", "Key", "Colour") if column in cells}
-        if "name" in changed:  # the table can be downloaded, so it is safe for spreadsheets
-            changed["name"] = from_spreadsheet(changed["name"])
-        if changed:
-            attempt_in_callback(
-                f"classes-{project.slug}",
-                functools.partial(project.store.classes.change, record.id, shown=record, **changed),
-            )
-
-
-def _add_classes(project: Project, key: str) -> None:
-    names = [line for line in str(st.session_state[key]).splitlines() if line.strip()]
-    if attempt_in_callback(f"new-classes-{project.slug}", lambda: project.store.classes.add(names)) is not None:
-        st.session_state[key] = ""
-
-
-def _merge_classes(project: Project, shown: list[ClassRecord], key: str) -> None:
-    by_id = {str(record.id): record for record in shown}
-    source, into = (by_id[st.session_state[f"{key}-{end}"]] for end in ("source", "into"))
-    attempt_in_callback(
-        f"merge-{project.slug}", lambda: project.store.classes.merge(source.id, into.id, shown=(source, into))
-    )
 
 
 def why_this_training(project: Project) -> None:

@@ -6,13 +6,12 @@ import streamlit as st
 
 from tidal_core.figures import progress as progress_figures
 from tidal_core.figures import training as figures
-from tidal_core.method.dynamics import Interval
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
-from tidal_core.store.metrics import Metric
 from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
+from tidal_core.ui import measured as measuring
 from tidal_core.ui.forms import table
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
@@ -25,7 +24,7 @@ ROUND_HELP = (
 )
 ACCURACY = "Accuracy over the rounds"
 ACCURACY_HELP = (
-    "The share of correct predictions on images kept only to measure accuracy; the model never trains on them. "
+    "The share of correct predictions on images that the model has not trained on; which ones, stands below. "
     "The band is the 95 % interval (Wilson), wide with few such images. Balanced accuracy gives every "
     "class the same weight, however rare."
 )
@@ -110,52 +109,31 @@ def finished(project: Project, record: RoundRecord) -> None:
         st.caption(literal(note))
 
 
-def interval_of(metric: Metric | None) -> Interval | None:
-    """A stored metric as a value with its interval."""
-    if metric is None:
-        return None
-    low = metric.value if metric.low is None else metric.low
-    return Interval(metric.value, low, metric.value if metric.high is None else metric.high)
-
-
-def accuracy_info(project: Project) -> progress_figures.AccuracyInfo | None:
-    """Accuracy and balanced accuracy of the finished rounds; None before one was tested."""
-    records = [record for record in project.store.rounds.all() if record.state is RoundState.DONE]
-    plain = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
-    even = {metric.round_id: metric for metric in project.store.metrics.series("balanced_accuracy")}
-    if not plain or not records:
-        return None
-    return progress_figures.accuracy_info(
-        [record.id for record in records],
-        [record.labels for record in records],
-        [plain[record.id].n if record.id in plain else 0 for record in records],
-        [interval_of(plain.get(record.id)) for record in records],
-        [interval_of(even.get(record.id)) for record in records],
-    )
-
-
 def accuracy(project: Project) -> None:
     """Accuracy over the rounds, or why there is none."""
-    info = accuracy_info(project)
-    if info is None:
+    done = [record for record in project.store.rounds.all() if record.state is RoundState.DONE]
+    measured = measuring.tested(project, done)
+    if measured is None:
         charts.heading(ACCURACY, ACCURACY_HELP, "accuracy")
         st.caption("No accuracy yet: it appears after the first finished round with images kept to measure it.")
         return
-    theme = charts.page_theme()
+    theme, info = charts.page_theme(), measuring.info(project, done, measured)
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, progress_figures.accuracy_figure(info, theme)))
+    st.caption(measuring.in_words(measured))
 
 
 def history(project: Project) -> None:
     """All rounds as a table, newest first, and how long they took."""
     records = project.store.rounds.all()
-    accuracies = {metric.round_id: metric for metric in project.store.metrics.series("accuracy")}
+    measured = measuring.tested(project, [record for record in records if record.state is RoundState.DONE])
+    accuracies = {} if measured is None else measured.by_round
     st.markdown("#### History")
     rows = [
         {
             "Round": record.id,
             "State": _ICONS.get(record.state, STATE_WORDS[record.state]),
             "Labels": record.labels,
-            "Accuracy": f"{accuracies[record.id].value:.1%}" if record.id in accuracies else "–",
+            "Accuracy": f"{accuracies[record.id]:.1%}" if record.id in accuracies else "–",
             "Duration": seconds_in_words(took(record.started_at, record.finished_at)),
             "Started by": "a person" if record.started_by == "person" else "enough labels",
             "Started (UTC)": record.started_at,

@@ -9,13 +9,15 @@ import streamlit as st
 
 from tidal_core.figures import progress as figures
 from tidal_core.method import stopping
-from tidal_core.method.calibration import calibration_error, fitted_temperature
+from tidal_core.method.calibration import calibration_error, fitted_temperature, reliability
 from tidal_core.method.estimators import log_of
 from tidal_core.projects import Project
 from tidal_core.records import Float64, Int64, RoundRecord, class_positions
+from tidal_core.rounds.calibrated import FIT_FROM, UNBIASED
 from tidal_core.store.metrics import Metric
 from tidal_core.text import literal
 from tidal_core.ui import charts, looking
+from tidal_core.ui.forms import table
 
 QUALITY = "How well are training dynamics predicted?"
 QUALITY_HELP = (
@@ -159,3 +161,20 @@ def calibration(project: Project, record: RoundRecord, part: str) -> None:
         f"Over {len(labels):,} images the model is {says} by {100 * abs(confidence - right):.0f} points. By chance the "
         "error is about 7 % even for a perfectly calibrated model with so few images."
     )
+    bins = reliability(log_p, labels)
+    table(
+        [
+            {"It says": f"{claimed:.0%}", "It is right": f"{correct:.0%}", "Images": int(n)}
+            for claimed, correct, n in zip(bins.confidence, bins.accuracy, bins.n_images, strict=True)
+        ]
+    )
+    if part in UNBIASED and len(labels) >= FIT_FROM:
+        st.caption(
+            "The probabilities of suggestions and sheets on the page Label are shown with this temperature; figures "
+            "and the choice of images use the model's own."
+        )
+    else:
+        st.caption(
+            f"Probabilities are shown as the model gives them: a temperature is used from {FIT_FROM} images on that "
+            "were not chosen by a strategy."
+        )

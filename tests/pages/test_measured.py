@@ -1,0 +1,57 @@
+"""What Progress says that accuracy is measured on: the best that there is, by its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.finished import finish_round
+from tests.helpers.gates import WAIT_SECONDS
+from tests.helpers.tiny import label_next, tiny_project
+from tests.pages.looking import open_page, texts
+from tidal_core.projects import Project
+from tidal_core.server.studio import Studio
+
+
+@pytest.fixture
+def project(studio: Studio) -> Project:
+    studio.worker.stop(WAIT_SECONDS)
+    tiny_project(60, test=0).close()
+    return studio.project("tiny")
+
+
+def accuracy_on(page: object) -> str:
+    return next(metric.value for metric in page.metric if metric.label == "Accuracy")  # type: ignore[attr-defined]
+
+
+def test_known_classes_of_folders_measure_accuracy_and_are_named(project: Project) -> None:
+    finish_round(project)
+
+    page = open_page("progress", "tiny")
+
+    assert "Measured on 54 images whose class is known from the import" in texts(page)
+    right, n = project.store.views.accuracies("known")[1]
+    assert n == 54
+    assert accuracy_on(page) == f"{right / n:.1%}"
+
+
+def test_what_was_predicted_of_chosen_images_is_named_so_and_forecasts_nothing(project: Project) -> None:
+    finish_round(project)
+    label_next(project, 12)
+    with project.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET known_class = NULL")
+
+    page = open_page("progress", "tiny")
+
+    said = texts(page)
+    assert "what round 1 predicted of 12 images before they were labelled" in said
+    assert "were chosen, not picked at random" in said
+    assert "No forecast" in said
+    assert not [metric for metric in page.metric if metric.label.startswith("Gain")]
+    assert "Cannot tell yet whether more labels pay" in said
+
+
+def test_without_anything_to_measure_on_the_page_says_so(project: Project) -> None:
+    finish_round(project)
+    with project.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET known_class = NULL")
+    assert "No images are kept to measure accuracy yet" in texts(open_page("progress", "tiny"))

@@ -1,0 +1,41 @@
+"""What is shown as a probability is what it is worth, where enough images can tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.helpers.finished import finish_round
+from tests.helpers.tiny import tiny_project
+from tidal_core.labelling.desk import Desk
+from tidal_core.method.calibration import scaled
+from tidal_core.rounds.calibrated import temperature_of
+
+
+def test_probabilities_are_shown_with_the_temperature_that_fits_known_images() -> None:
+    project = tiny_project(300, test=0)
+    try:
+        finish_round(project)
+        temperature = temperature_of(project, 1)
+        assert temperature > 2, "half sure, and right in a third of the cases or fewer"
+        image_ids = project.store.queue.items()[0].image_id, project.store.queue.items()[1].image_id
+        stored = {image_id: project.store.scores.of_image(image_id)[0].p for image_id in image_ids}
+
+        shown = Desk(project)._guesses(image_ids)
+
+        for image_id, p in stored.items():
+            expected = np.exp(scaled(np.log(p)[None], temperature)).max()
+            assert shown[image_id][1] == pytest.approx(expected, abs=1e-5)
+            assert shown[image_id][0] == project.store.scores.guesses(1, [image_id])[image_id][0]
+        assert project.store.scores.guesses(1, image_ids)[image_ids[0]][1] == pytest.approx(stored[image_ids[0]].max())
+    finally:
+        project.close()
+
+
+def test_of_few_images_no_temperature_is_fitted() -> None:
+    project = tiny_project(40, test=0)
+    try:
+        finish_round(project)
+        assert temperature_of(project, 1) == 1.0
+    finally:
+        project.close()

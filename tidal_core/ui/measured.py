@@ -1,0 +1,119 @@
+"""What accuracy is measured on: the best that there is, and in words what it is worth.
+
+In this order: test images; images whose class was known at the import, of those that the round did not train on; the
+audit sample, picked at random, once it is large enough; what a round predicted of images that were chosen and labelled
+after it. Only the last is biased, because strategies choose no average images, and it is named so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidal_core.figures import progress as figures
+from tidal_core.method.dynamics import Interval, wilson
+from tidal_core.projects import Project
+from tidal_core.records import RoundRecord
+from tidal_core.rounds import audit
+from tidal_core.store.metrics import Metric
+
+AUDIT_ENOUGH = 30  # images: below, the interval is wider than 30 points and says nothing
+KNOWN_ENOUGH = 20
+CHOSEN_ENOUGH = 10
+
+FEW = "It is very uncertain: label on, and look at the interval."
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Images right and tested per finished round that was tested."""
+
+    rounds: list[RoundRecord]
+    right: list[int]
+    tested: list[int]
+    part: str  # "test", "known", audit.PART or "chosen"; as in ``Views.held_out``
+    audited: int  # images in the audit sample of the last round
+
+    @property
+    def by_round(self) -> dict[int, float]:
+        """Accuracy by the round's number."""
+        return {record.id: right / n for record, right, n in zip(self.rounds, self.right, self.tested, strict=True)}
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether the rounds can be compared: chosen images are others, and others in kind, for each round."""
+        return self.part != "chosen"
+
+    @property
+    def labels(self) -> list[int]:
+        """Labels that each round was trained on."""
+        return [record.labels for record in self.rounds]
+
+
+def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
+    """What accuracies rest on; None before a round could be judged by anything."""
+    if not done:
+        return None
+    stored = project.store.metrics.series("accuracy")
+    counts = {metric.round_id: (round(metric.value * metric.n), metric.n) for metric in stored}
+    part = next((metric.split for metric in reversed(stored)), audit.PART)
+    last_id = done[-1].id
+    audited = counts.get(last_id, (0, 0))[1] if part == audit.PART else 0
+    if part == audit.PART:
+        known = project.store.views.accuracies("known")
+        chosen = project.store.views.accuracies("chosen")
+        if known.get(last_id, (0, 0))[1] >= KNOWN_ENOUGH:
+            counts, part = known, "known"
+        elif audited < AUDIT_ENOUGH and any(n >= CHOSEN_ENOUGH for _, n in chosen.values()):
+            counts, part = {key: pair for key, pair in chosen.items() if pair[1] >= CHOSEN_ENOUGH}, "chosen"
+    rounds = [record for record in done if counts.get(record.id, (0, 0))[1]]
+    if not rounds:
+        return None
+    right, n = zip(*(counts[record.id] for record in rounds), strict=True)
+    return Tested(rounds, list(right), list(n), part, audited)
+
+
+def info(project: Project, done: list[RoundRecord], measured: Tested) -> figures.AccuracyInfo:
+    """Accuracy and balanced accuracy over all finished rounds, with intervals; NaN where there is none."""
+    even = {metric.round_id: metric for metric in project.store.metrics.series("balanced_accuracy", measured.part)}
+    at = {record.id: place for place, record in enumerate(measured.rounds)}
+    return figures.accuracy_info(
+        [record.id for record in done],
+        [record.labels for record in done],
+        [measured.tested[at[record.id]] if record.id in at else 0 for record in done],
+        [
+            wilson(measured.right[at[record.id]], measured.tested[at[record.id]]) if record.id in at else None
+            for record in done
+        ],
+        [interval_of(even.get(record.id)) for record in done],
+    )
+
+
+def interval_of(metric: Metric | None) -> Interval | None:
+    """A stored metric as a value with its interval."""
+    if metric is None:
+        return None
+    low = metric.value if metric.low is None else metric.low
+    return Interval(metric.value, low, metric.value if metric.high is None else metric.high)
+
+
+def in_words(measured: Tested) -> str:
+    """What the newest accuracy was measured on, and what that is worth."""
+    n = measured.tested[-1]
+    few = f" {FEW}" if n < AUDIT_ENOUGH else ""
+    if measured.part == "test":
+        return f"Measured on {n:,} images of the test split; the model never trains on them.{few}"
+    if measured.part == "known":
+        return (
+            f"Measured on {n:,} images whose class is known from the import and that the model has not trained on.{few}"
+        )
+    if measured.part == audit.PART:
+        return (
+            f"Measured on {n:,} images of the audit sample, picked at random; the model never trains on them. "
+            f"{audit.WHAT_IT_MEASURES}{few}"
+        )
+    return (
+        f"Estimated from what round {measured.rounds[-1].id} predicted of {n:,} images before they were labelled. "
+        "These were chosen, not picked at random, and are often the hard ones: on all images the model is "
+        f"probably more often right. The audit sample, picked at random, has {measured.audited:,} images; from "
+        f"{AUDIT_ENOUGH} on accuracy is measured on it."
+    )
