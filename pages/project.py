@@ -12,6 +12,7 @@ from tidal_core.ui.runtime import current_project
 from tidal_core.ui.speed_view import speed_settings
 
 project = current_project()
+seen = import_view.job_state(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Project")
 st.caption(f"{literal(project.title)} · {literal(str(project.folder))}")
 
@@ -21,7 +22,7 @@ images, classes, settings, export, new = st.tabs(names, key=f"project-tabs-{proj
 with images:
     import_view.counts(project)
     import_view.import_form(project)
-    import_view.import_status(project)
+    import_view.import_status(project, seen)
 with classes:
     parts.class_editor(project)
 with settings:

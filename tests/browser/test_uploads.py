@@ -32,5 +32,10 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
 
     expect(page.get_by_text("3 images read")).to_be_visible()
     expect(page.get_by_text("2 labels imported")).to_be_visible()
+    expect(page.get_by_text("3 images are ready.")).to_be_visible()
+    expect(page.get_by_test_id("stMetric").filter(has_text="Still to label")).to_contain_text("1")
+    expect(page.get_by_role("button", name="Cancel the import")).to_have_count(0)
     kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
     assert sorted(path.name for path in kept) == ["blue.png", "green.png", "red.png"]
+    page.get_by_role("link", name="Label now").click()
+    expect(page.locator(".labeller .caption .file")).to_contain_text("green.png")

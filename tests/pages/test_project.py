@@ -9,23 +9,28 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.finished import finish_round
 from tests.helpers.gates import WAIT_SECONDS, wait_for
-from tests.helpers.tiny import tiny_project
+from tests.helpers.tiny import label_next, tiny_project
 from tests.helpers.training import brief
 from tidal_core.config import PRESETS
 from tidal_core.engine.speed_trial import WAYS, Speeds, Trial, way_name
 from tidal_core.images.jobs import ImportJob, Job
-from tidal_core.records import ImportProblem, ImportReport
+from tidal_core.records import Answer, AnswerKind, ImportProblem, ImportReport
 from tidal_core.server.studio import Studio
 from tidal_core.ui import import_view
 from tidal_core.ui.project_parts import PRESET_WORDS
 
-PAGE = Path(__file__).parents[2] / "pages/project.py"
+ROOT = Path(__file__).parents[2]
 
 
 def page(slug: str = "tiny") -> AppTest:
-    test = AppTest.from_file(str(PAGE), default_timeout=WAIT_SECONDS)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = slug
-    return test.run()
+    return test.switch_page("pages/project.py").run()
+
+
+def numbers(test: AppTest) -> dict[str, str]:
+    """What the page counts."""
+    return {metric.label: metric.value for metric in test.metric}
 
 
 def ended(studio: Studio, slug: str) -> Job:
@@ -54,13 +59,14 @@ def test_every_training_that_can_be_chosen_has_words() -> None:
 def test_the_demo_is_made_when_it_is_opened_for_the_first_time(studio: Studio) -> None:
     shown = page("digits")
     assert not shown.exception
-    assert [m.value for m in shown.metric[:2]] == ["1,297", "500"]
+    assert numbers(shown)["Images"] == numbers(shown)["Still to label"] == "1,297"
+    assert numbers(shown)["Test images"] == "500"
 
 
 def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: Studio, photos: Path) -> None:
     tiny_project().close()
     shown = page()
-    shown.text_input[-2].set_value("flowers")
+    next(field for field in shown.text_input if field.label == "Name").set_value("flowers")
     shown.text_input(key="new-source").set_value(str(photos))
     shown.selectbox(key="new-labels").set_value("known")
     next(b for b in shown.button if b.label == "Create").click()
@@ -75,6 +81,28 @@ def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: 
     assert [record.name for record in project.store.classes.all()] == ["cat", "dog"]
     assert project.store.answers.count() == 0
     assert project.store.queue.count() > 0
+    shown = page("flowers")
+    assert numbers(shown)["Still to label"] == "6"
+    assert any("**6 images are ready.**" in text.value for text in shown.markdown)
+    assert [link.proto.label for link in shown.main.get("page_link")] == ["Label now"]
+    assert not [button for button in shown.button if button.label == "Cancel the import"]
+
+
+def test_images_are_counted_by_what_became_of_them(studio: Studio) -> None:
+    tiny_project(12, test=0).close()
+    project = studio.project("tiny")
+    label_next(project, 4)
+    skipped = project.store.queue.items()[0].image_id
+    project.store.answers.record([Answer("skipped-1", AnswerKind.SKIP, skipped, reason="unclear")])
+
+    shown = page()
+
+    assert {title: numbers(shown)[title] for title in ("Images", "Labelled", "Skipped", "Still to label")} == {
+        "Images": "12", "Labelled": "4", "Skipped": "1", "Still to label": "7",
+    }  # fmt: skip
+    by_class = project.store.answers.counts_by_class()
+    words = " · ".join(f"{name} {by_class.get(place + 1, 0)}" for place, name in enumerate(("red", "green", "blue")))
+    assert f"Labels per class: {words}." in [caption.value for caption in shown.caption]
 
 
 def test_classes_are_added_and_a_bad_name_is_explained(studio: Studio) -> None:
@@ -178,7 +206,7 @@ def test_the_model_of_a_kept_round_can_be_downloaded_in_each_format(studio: Stud
 def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
     tiny_project().close()
     shown = page()
-    shown.text_input[0].set_value("/no/such/folder")
+    shown.text_input(key="import-tiny-source").set_value("/no/such/folder")
     next(b for b in shown.button if b.label == "Import").click()
     shown.run()
     job = ended(studio, "tiny")

@@ -48,6 +48,16 @@ class Labels:
         return Labels(self.image_ids[keep], self.class_ids[keep], self.seqs[keep], self.last_seq)
 
 
+class Tally(NamedTuple):
+    """How far the labelling of the pool is, in images."""
+
+    images: int  # labelled + skipped + left
+    labelled: int
+    skipped: int
+    left: int  # neither labelled nor skipped
+    hidden: int  # never asked: they look like another image
+
+
 class ImportedLabels(NamedTuple):
     """Labels that came along with an import, as columns of equal length."""
 
@@ -259,6 +269,19 @@ class Answers:
     def counts_by_class(self) -> dict[int, int]:
         """Current labels per class id; classes without any are left out."""
         return dict(self._db.rows("SELECT class_id, count(*) FROM current_labels GROUP BY class_id ORDER BY class_id"))
+
+    def tally(self) -> Tally:
+        """How many images of the pool are labelled, skipped and left; hidden ones with an answer count as answered."""
+        (counts,) = self._db.rows(
+            """
+            SELECT count(*) FILTER (a.kind = 'label'), count(*) FILTER (a.kind = 'skip'),
+                   count(*) FILTER (a.kind IS NULL AND i.status = 'ready'),
+                   count(*) FILTER (a.kind IS NULL AND i.status <> 'ready')
+            FROM images i LEFT JOIN current_answers a ON a.image_id = i.id WHERE i.split = 'pool'
+            """
+        )
+        labelled, skipped, left, hidden = map(int, counts)
+        return Tally(labelled + skipped + left, labelled, skipped, left, hidden)
 
     def count(self, kind: AnswerKind | None = None) -> int:
         """How many events are stored, of one kind or of all."""

@@ -18,8 +18,12 @@ from tidal_core.ui.runtime import get_studio, go_to
 
 if TYPE_CHECKING:
     from tidal_core.images.ingest import LabelUse
+    from tidal_core.images.jobs import Job
 
-PROBLEMS_SHOWN = 1_000  # drawn anew every second while the page is open
+PROBLEMS_SHOWN = 1_000
+CLASSES_SHOWN = 100  # in one line
+LABEL_PAGE = "pages/label.py"
+TEST_HELP = "Images whose class is already known; used only to measure accuracy."
 LABEL_USES = {
     "none": "Ignore them: I add the classes and label every image",
     "known": "Use them only to measure accuracy (the model never trains on them)",
@@ -36,20 +40,26 @@ UPLOAD_HELP = (
 
 
 def counts(project: Project) -> None:
-    """How many images there are, and of which kind."""
+    """How many images there are, and how far their labelling is, class by class."""
     store = project.store
-    pool, test = store.images.count(Split.POOL), store.images.count(Split.TEST)
-    columns = st.columns(4)
-    columns[0].metric("Images to label", f"{pool:,}")
-    columns[1].metric(
-        "Test images", f"{test:,}", help="Images whose class is already known; used only to measure accuracy."
-    )
-    columns[2].metric("Labelled", f"{sum(store.answers.counts_by_class().values()):,}")
-    columns[3].metric(
-        "Training size",
-        f"{project.settings.training_size} px",
-        help="Height and width of the images that the model sees.",
-    )
+    tally = store.answers.tally()
+    numbers = {
+        "Images": (tally.images, "Images in this project that are there to be labelled."),
+        "Labelled": (tally.labelled, None),
+        "Skipped": (tally.skipped, "Images that somebody skipped with a reason; the page Dynamics lists them."),
+        "Still to label": (tally.left, None),
+        "Test images": (store.images.count(Split.TEST), TEST_HELP),
+    }
+    columns = st.columns(len(numbers))
+    for column, (title, (number, explanation)) in zip(columns, numbers.items(), strict=True):
+        column.metric(title, f"{number:,}", help=explanation)
+    if tally.hidden:
+        st.caption(f"{tally.hidden:,} more look almost the same as another image and are not asked about.")
+    by_class = store.answers.counts_by_class()
+    if shares := [f"{literal(record.name)} {by_class.get(record.id, 0):,}" for record in store.classes.all()]:
+        more = f" and {len(shares) - CLASSES_SHOWN:,} more classes" if len(shares) > CLASSES_SHOWN else ""
+        st.caption(f"Labels per class: {' · '.join(shares[:CLASSES_SHOWN])}{more}.")
+    st.caption(f"The model sees the images at {project.settings.training_size} pixels (width and height).")
 
 
 def import_form(project: Project) -> None:
@@ -97,36 +107,49 @@ def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:
         ) from error
 
 
-def import_status(project: Project) -> None:
-    """The import under way, or how the last one ended."""
+def job_state(project: Project) -> tuple[int, bool]:
+    """Changes when an import begins or ends: which is the last one, and whether it runs."""
     job = get_studio().import_job(project.slug)
-    if job is None:
-        return
-    if job.running and st.button(f"Cancel {job.title}", key=f"cancel-{job.title}-{project.slug}"):
-        job.cancel()
-    _import_progress(project.slug)
+    return id(job), job is not None and job.running
+
+
+def import_status(project: Project, seen: tuple[int, bool]) -> None:
+    """The import under way, or how the last one ended; ``seen`` is ``job_state`` before the page drew anything."""
+    job = get_studio().import_job(project.slug)
+    if job is not None:
+        if not seen[1]:
+            _how_it_ended(project, job)
+        elif st.button(f"Cancel {job.title}", key=f"cancel-{job.title}-{project.slug}"):
+            job.cancel()
+    _follow(project, seen)
 
 
 @st.fragment(run_every=1.0)
-def _import_progress(slug: str) -> None:
+def _follow(project: Project, seen: tuple[int, bool]) -> None:
+    """How far the import is; runs the page again when one began or ended. No buttons here."""
+    if job_state(project) != seen:
+        st.rerun(scope="app")
+    job = get_studio().import_job(project.slug)
+    if job is None or not job.running:
+        return
+    p = job.progress
+    if p is None:
+        st.progress(0.0, text=f"Starting {job.title}")
+    else:
+        share = p.done / p.total if p.total else 0.0
+        left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
+        st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
+
+
+def _how_it_ended(project: Project, job: Job) -> None:
     from tidal_core.images.reports import report_in_words
 
-    job = get_studio().import_job(slug)
-    if job is None:
-        return
-    if job.running:
-        p = job.progress
-        if p is None:
-            st.progress(0.0, text=f"Starting {job.title}")
-        else:
-            share = p.done / p.total if p.total else 0.0
-            left = f", about {p.seconds_left:.0f} s left" if p.seconds_left is not None else ""
-            st.progress(min(share, 1.0), text=f"{p.done:,} files, {p.per_second:,.0f} a second{left}")
-        return
     if job.error:
         st.error(literal(job.error))
     if job.report is not None:
         st.success(literal(report_in_words(job.report)))
+    _what_next(project)
+    if job.report is not None:
         problems = job.report.problems[:PROBLEMS_SHOWN]
         if problems:
             rows = [{"File": p.name, "What is wrong": p.reason, "What to do": p.remedy} for p in problems]
@@ -136,6 +159,19 @@ def _import_progress(slug: str) -> None:
                 f"The first {PROBLEMS_SHOWN:,} of {len(job.report.problems):,}; all of them are in the newest table in "
                 f"{literal(str(job.project.folder / 'imports'))}."
             )
+
+
+def _what_next(project: Project) -> None:
+    """How many images are ready, and the way on."""
+    tally = project.store.answers.tally()
+    if not tally.images:
+        return
+    verb = "image is" if tally.images == 1 else "images are"
+    st.markdown(f"**{tally.images:,} {verb} ready.**")
+    if not project.store.classes.all():
+        st.info("Next, add the classes to choose from (tab Classes).", icon=":material/category:")
+    elif tally.left:
+        st.page_link(LABEL_PAGE, label="Label now", icon=":material/sell:")
 
 
 def new_project_form() -> None:
