@@ -36,6 +36,8 @@ def controls(project: Project) -> None:
         ):
             worker.cancel(project.slug)
             st.toast(f"Round {active.id} is being cancelled.")
+        if not startable and active is None:
+            st.caption(literal(why_not))
         if not worker.alive:
             st.error("The training worker has stopped: restart the studio.", icon=":material/error:")
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.browser.driver import Labelling
 from tests.browser.server import Server
 
 pytestmark = pytest.mark.browser
@@ -19,6 +20,7 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     for place, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (80 + place, 70), colour).save(tmp_path / f"{colour}.png")
     (tmp_path / "labels.csv").write_text("path,label\nred.png,warm\nblue.png,cold\n", encoding="utf-8")
+    labelling = Labelling(page, shared_server.url, "sent")
     page.goto(f"{shared_server.url}/project")
     page.get_by_role("tab", name="New project").click()
     panel = page.get_by_role("tabpanel", name="New project")
@@ -38,4 +40,10 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     kept = list((shared_server.home / "projects/sent/originals/uploads").rglob("*.png"))
     assert sorted(path.name for path in kept) == ["blue.png", "green.png", "red.png"]
     page.get_by_role("link", name="Label now").click()
-    expect(page.locator(".labeller .caption .file")).to_contain_text("green.png")
+    labelling.wait_painted()
+    labeller = labelling.root
+    expect(labeller.locator(".caption .file")).to_contain_text("green.png")
+    labeller.get_by_role("button", name="warm").click()
+    expect(labeller.get_by_text("Every image is labelled or skipped")).to_be_visible()
+    expect(labeller.locator(".caption .file")).to_have_text("")
+    expect(labeller.locator(".progress-text")).to_have_text("every image is labelled or skipped")

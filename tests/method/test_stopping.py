@@ -107,6 +107,7 @@ def test_advice_follows_its_three_rules(gained: float, unsettled: float, changed
 
 def test_advice_without_numbers_is_too_early() -> None:
     assert stopping.advise(None, None, None).verdict == "too early"
+    assert "no finished round" not in str(stopping.advise(None, None, None)), "a page asks once there is one"
 
 
 def test_a_module_that_foresees_the_dynamics_beats_a_final_prediction_that_is_too_sure() -> None:

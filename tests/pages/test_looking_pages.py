@@ -6,7 +6,7 @@ from benchmarks.made_up import Size
 from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
 from tidal_core.projects import Project
-from tidal_core.records import RoundState
+from tidal_core.records import Answer, AnswerKind, RoundState
 from tidal_core.rounds.due import end_round
 from tidal_core.server.studio import Studio
 from tidal_core.ui import rounds_view
@@ -30,6 +30,34 @@ def test_an_empty_project_says_how_many_labels_are_missing(quiet: Studio, page: 
 
     assert "Label 20 more images to see this." in texts(shown)
     assert charts(shown) == 0
+
+
+def test_labels_of_one_class_cannot_be_trained_on_and_the_page_says_why(quiet: Studio) -> None:
+    project = made_up(quiet, NO_ROUND)
+    first = project.store.classes.all()[0]
+    images = project.store.images.unlabelled_ids()[:3].tolist()
+    project.store.answers.record(
+        [Answer(f"answer-{image}", AnswerKind.LABEL, image, class_id=first.id) for image in images]
+    )
+
+    shown = open_page("training")
+
+    assert shown.button(key="train-now-made-up").disabled
+    assert f"of one class, '{first.name}'" in texts(shown)
+
+
+def test_where_no_image_is_left_no_labels_are_missing(quiet: Studio) -> None:
+    project = made_up(quiet, Size(labelled=0, pool=3, test=5, rounds=0))
+    class_ids = [record.id for record in project.store.classes.all()]
+    images = project.store.images.unlabelled_ids().tolist()
+    project.store.answers.record(
+        [Answer(f"answer-{image}", AnswerKind.LABEL, image, class_id=class_ids[image % 2]) for image in images]
+    )
+
+    shown = open_page("progress")
+
+    assert "Every image is labelled or skipped." in texts(shown)
+    assert [link.proto.label for link in shown.main.get("page_link")] == ["Train now"]
 
 
 @pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4), ("progress", 4)])

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.errors import RoundStateError, Stopped, TidalError
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord, RoundState
+from tidal_core.records import Answer, AnswerKind, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round, round_due
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
@@ -37,6 +37,41 @@ def test_without_a_second_class_no_round_can_start(project: Project) -> None:
     project.store.classes.merge(2, into=1)
     project.store.classes.merge(3, into=1)
     assert "two classes" in round_due(project).sentence
+
+
+def test_labels_of_one_class_start_no_round_and_it_is_said(project: Project) -> None:
+    images = [item.image_id for item in project.store.queue.items()[:7]]
+    answers = [Answer(f"one-class-{image}", AnswerKind.LABEL, image, class_id=2) for image in images]
+    project.store.answers.record(answers[:2])
+    assert round_due(project).sentence == "4 more labels until the next round."
+
+    project.store.answers.record(answers[:6])
+
+    due = round_due(project)
+    assert (due.ready, due.startable) == (False, False)
+    assert "All labels so far are of one class, 'green'" in due.sentence
+    with pytest.raises(TidalError, match="of one class, 'green'"):
+        claim_round(project, started_by="person")
+    project.store.answers.record([replace(answers[6], class_id=1)])
+    assert round_due(project).ready
+
+
+def test_no_more_labels_are_asked_for_than_there_are_images() -> None:
+    project = tiny_project(4, test=0)
+    fill_queue(project)
+    label_next(project, 4)
+
+    due = round_due(project)
+
+    assert (due.missing, due.left, due.startable) == (2, 0, True)
+    assert due.sentence == "Every image is labelled or skipped. “Train now” on the Training page starts a round."
+    project.close()
+
+
+def test_where_rounds_are_off_it_is_not_said_that_labels_are_missing(project: Project) -> None:
+    project.store.settings.save(replace(project.settings, rounds_enabled=False))
+    label_next(project, 6)
+    assert "Train while I label" in round_due(project).sentence
 
 
 def test_a_round_without_labels_is_refused(project: Project) -> None:

@@ -42,10 +42,11 @@ class Counts:
     seq: int  # the last answer these counts know
     images: int  # of the pool
     labelled: int  # images with a label that stands
+    left: int  # images that nobody has labelled or skipped
     new_labels: int  # of these, since the last round claimed its labels; audit labels do not count
     next_round: int
     without_label: tuple[int, ...]  # class ids
-    why_not: str  # why no round can start at all, for people; "" when one can
+    why_not: str  # why no round starts, for people; "" when one will, or only labels are missing
     classes_version: str
 
 
@@ -217,6 +218,8 @@ class Desk:
             return known[1]
         by_class = store.answers.counts_by_class()
         due = round_due(self.project)
+        # While a round runs, that it does is said elsewhere.
+        hindrance = "" if due.missing or (latest and latest.state.is_active) else due.hindrance
         started = latest.id if latest else 0
         counts = Counts(
             seq=store.answers.last_seq(),
@@ -225,7 +228,8 @@ class Desk:
             new_labels=due.new_labels,
             next_round=started + 1,
             without_label=tuple(c.id for c in classes if not by_class.get(c.id)),
-            why_not=due.why_not,
+            left=due.left,
+            why_not=due.why_not or hindrance,
             classes_version=classes_version(classes),
         )
         self._counts = (key, counts)

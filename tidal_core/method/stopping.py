@@ -210,7 +210,7 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
         Rule(
             "Few unsettled images",
             None if entropy_share is None else entropy_share < ENTROPY_UNDER,
-            "no finished round yet" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
+            "not known for the last round" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
             f"the mean dynamics entropy of the unlabelled images is below {ENTROPY_UNDER:.0%} of the largest possible",
         ),
         Rule(

@@ -18,9 +18,10 @@ from tidal_core.engine.published_weights import feature_key
 from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord, RoundState
+from tidal_core.records import ClassRecord, RoundRecord, RoundState
 from tidal_core.rounds import audit
 from tidal_core.rounds.features import in_use
+from tidal_core.store.answers import Labels
 
 RECORDED_VERSIONS = ("torch", "torchvision", "numpy", "duckdb")
 
@@ -33,7 +34,9 @@ class Due:
     startable: bool  # a person may start one now
     new_labels: int  # since the last round took its labels
     missing: int  # more labels until one starts by itself
-    why_not: str = ""  # for people, when no round can start at all
+    left: int  # images that nobody has labelled or skipped
+    why_not: str = ""  # for people, when no round can start at all, however many labels there are
+    hindrance: str = ""  # for people, why none can start yet
 
     @property
     def sentence(self) -> str:
@@ -42,28 +45,49 @@ class Due:
             return self.why_not
         if self.ready:
             return "The next round starts now."
-        return f"{self.missing} more label{'s' if self.missing != 1 else ''} until the next round."
+        if self.missing and self.left:
+            return f"{self.missing} more label{'s' if self.missing != 1 else ''} until the next round."
+        if not self.left:
+            way_on = " “Train now” on the Training page starts a round." if self.startable and self.new_labels else ""
+            return f"Every image is labelled or skipped.{way_on}"
+        return self.hindrance or "Rounds do not start by themselves (Project page, Settings: Train while I label)."
 
 
 def round_due(project: Project) -> Due:
     """Whether a round should start, and what is missing."""
     store, settings = project.store, project.settings
-    labels = audit.training_labels(project)
+    labels, classes = audit.training_set(project)
     new = int((labels.seqs > store.rounds.last_claimed_seq()).sum())
     missing = max(0, settings.labels_per_round - new)
-    classes = store.classes.all()
+    left = store.answers.tally().left
     if len(classes) < 2:
         return Due(
             False,
             False,
             new,
             missing,
+            left,
             "Add at least two classes on the Project page: the model needs two to tell apart.",
         )
     if not len(labels.image_ids):
-        return Due(False, False, new, missing)
-    active = store.rounds.active() is not None
-    return Due(settings.rounds_enabled and missing == 0 and not active, not active, new, missing)
+        return Due(False, False, new, missing, left, hindrance="Label some images first.")
+    hindrance = _only_one_class(labels, classes)
+    if not hindrance and store.rounds.active() is not None:
+        hindrance = "A round is running; the next one starts after it."
+    ready = settings.rounds_enabled and not missing and not hindrance
+    return Due(ready, not hindrance, new, missing, left, hindrance=hindrance)
+
+
+def _only_one_class(labels: Labels, classes: list[ClassRecord]) -> str:
+    """Why nothing can be learnt of these labels, for people; "" when they are of two classes or more."""
+    with_labels = set(labels.class_ids.tolist())
+    labelled = [record.name for record in classes if record.id in with_labels]
+    if len(labelled) > 1:
+        return ""
+    return (
+        f"All labels so far are of one class, {' '.join(labelled)!r}. Label at least one image of another class: the "
+        "model needs two to tell apart."
+    )
 
 
 def claim_round(project: Project, *, started_by: str) -> RoundRecord:
@@ -82,6 +106,8 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
         raise TidalError(
             f"The project {project.title!r} has no labels, or no two classes, to train on; label some images first."
         )
+    if one_class := _only_one_class(labels, classes):
+        raise TidalError(one_class)
     latest = store.rounds.latest()
     round_id = latest.id + 1 if latest else 1
     train = settings.train_config()

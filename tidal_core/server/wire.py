@@ -208,6 +208,7 @@ def write_counts(counts: Counts) -> dict[str, Any]:
         "seq": counts.seq,
         "images": counts.images,
         "labelled": counts.labelled,
+        "left": counts.left,
         "new_labels": counts.new_labels,
         "next_round": counts.next_round,
         "without_label": list(counts.without_label),

@@ -61,9 +61,13 @@ def empty_state(project: Project, what: str) -> None:
     if due.why_not:
         st.info(due.why_not)
         return
-    missing = due.missing
-    st.info(f"Label {missing} more image{'s' if missing != 1 else ''} to see this." if missing else due.sentence)
-    st.page_link(LABEL_PAGE, label="Label images", icon=":material/sell:")
+    missing = due.missing if due.left else 0
+    more = f"Label {missing} more image{'s' if missing != 1 else ''} to see this."
+    st.info(more if missing else literal(due.sentence))
+    if due.left:
+        st.page_link(LABEL_PAGE, label="Label images", icon=":material/sell:")
+    elif due.startable:
+        st.page_link(TRAINING_PAGE, label="Train now", icon=":material/model_training:")
 
 
 @st.fragment(run_every=4.0)

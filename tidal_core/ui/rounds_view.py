@@ -41,13 +41,7 @@ _ICONS = {
 def startable(project: Project) -> tuple[bool, str]:
     """Whether a person may start a round now; if not, why."""
     due = round_due(project)
-    if due.startable:
-        return True, ""
-    if due.why_not:
-        return False, due.why_not
-    if project.store.rounds.active() is not None:
-        return False, "A round is running."
-    return False, "Label at least one image first."
+    return due.startable, due.why_not or due.hindrance
 
 
 def title_of(record: RoundRecord) -> str:

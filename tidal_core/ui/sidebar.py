@@ -82,7 +82,7 @@ def round_status() -> None:
         st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
     elif latest is not None:
         st.caption(f"Round {latest.id} is {STATE_WORDS[latest.state]}")
-    st.caption(round_due(project).sentence)
+    st.caption(literal(round_due(project).sentence))
 
 
 def features_in_words(progress: FeatureProgress) -> tuple[float, str]:

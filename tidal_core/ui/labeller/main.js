@@ -205,6 +205,15 @@ class Labeller {
     }
   }
 
+  // Nothing of an image that is not on screen any more stays below the stage.
+  clearCaption() {
+    const find = (selector) => this.root.querySelector(selector);
+    find(".caption .file").textContent = "";
+    for (const chip of this.root.querySelectorAll(".caption .chip")) chip.hidden = true;
+    find("canvas").setAttribute("aria-label", "No image");
+    for (const button of this.root.querySelectorAll(".single .classes button")) button.setAttribute("aria-pressed", "false");
+  }
+
   afterShown(item) {
     if (this.settings.suggestions === "always") this.panel.explain(item);
   }
@@ -230,7 +239,7 @@ class Labeller {
     if (this.status?.waiting) {
       return ["The remaining images are open in another tab", "Close that tab to get them here."];
     }
-    return ["Everything is labelled", "Press ← to go through your answers. The Progress page shows the accuracy."];
+    return ["Every image is labelled or skipped", "Press ← to go through your answers. The Progress page shows the accuracy."];
   }
 
   showMissingClasses() {

@@ -59,6 +59,7 @@ class Panel {
     let next = "";
     if (status.blocked) next = status.blocked;
     else if (!status.rounds_enabled) next = `${several(status.labelled + this.lab.unseenLabels(), "label", "labels")}, rounds are off`;
+    else if (missing && (!status.left || !(status.waiting || this.lab.single.current))) next = "every image is labelled or skipped";
     else if (missing) next = `${several(missing, "more label", "more labels")} until ${active ? "the following round" : `round ${status.next_round}`}`;
     else next = active ? "the next round starts right after" : `round ${status.next_round} is about to start`;
     const text = [active, next].filter(Boolean).join(" · ");

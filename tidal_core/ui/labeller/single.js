@@ -116,6 +116,7 @@ class Single {
     this.painted = false;
     this.lab.root.dataset.painted = "";
     this.lab.stage.clear();
+    this.lab.clearCaption();
     this.lab.showEmpty();
   }
 
