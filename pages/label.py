@@ -3,8 +3,10 @@
 import streamlit as st
 
 from tidal_core.labelling.desk import desk_of
+from tidal_core.text import literal
 from tidal_core.ui.labeller import labeller
 from tidal_core.ui.plain import plain_labeller
+from tidal_core.ui.remembered import typed_name
 from tidal_core.ui.runtime import annotator, current_project, get_studio
 
 # The image gets the room: less of Streamlit's margin above and below than other pages have.
@@ -15,12 +17,19 @@ desk = desk_of(project)
 
 if st.query_params.get("plain") == "1":
     st.caption("Plain widgets: one answer at a time, for screen readers and for browsers without scripts.")
+    st.caption(f"You are {literal(annotator())}. Your name is stored with each answer; change it at the side.")
     plain_labeller(desk, annotator())
     if st.button("Use the fast labeller", key="fast"):
         del st.query_params["plain"]
         st.rerun()
 else:
-    labeller(slug=project.slug, project_id=desk.project_id(), token=get_studio().token, annotator=annotator())
+    labeller(
+        slug=project.slug,
+        project_id=desk.project_id(),
+        token=get_studio().token,
+        annotator=annotator(),
+        typed=bool(typed_name()),
+    )
     if st.button("Use plain widgets instead", key="plain", type="tertiary"):
         st.query_params["plain"] = "1"
         st.rerun()

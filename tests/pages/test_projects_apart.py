@@ -23,6 +23,7 @@ SHARED = {
     "view-choice", "fast", "plain",  # how a person likes to look
     "new-source", "new-files", "new-labels",  # of a project that is not there yet
     "Name", "Classes, one per line (you can add more later)", "FormSubmitter:new-project-Create",
+    "typed-name", "remembered-name",  # the person's name, one in all projects
     "annotator", "plain-tab",  # who answers (set anew at every page view), and in which tab
 }  # fmt: skip
 MENUS = ("-format", "-html", "-csv", "-heading")  # beside a figure: they save what is drawn

@@ -12,6 +12,7 @@ from tidal_core.server.studio import DEMO
 from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.fetching import ask_to_fetch
+from tidal_core.ui.remembered import LONGEST_NAME, TYPED_NAME_KEY, clean_name, remember_name, typed_name
 from tidal_core.ui.runtime import (
     ANNOTATOR_KEY,
     GO_TO_KEY,
@@ -22,8 +23,6 @@ from tidal_core.ui.runtime import (
     leave_project,
     open_or_say_why,
 )
-
-TYPED_NAME_KEY = "typed-name"
 
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
@@ -51,11 +50,12 @@ def sidebar() -> None:
             st.warning(literal(damage), icon=":material/warning:")
         ask_to_fetch(project)
         # A name that was typed stays the person's in every project; one that a project proposes stays with it.
-        proposed = st.session_state.get(TYPED_NAME_KEY) or project.settings.annotator
+        proposed = typed_name() or project.settings.annotator
         key = f"who-{project.slug}"
-        name = st.text_input("Your name", proposed, max_chars=60, key=key, on_change=_keep_name, args=(key,))
-        st.session_state[ANNOTATOR_KEY] = " ".join(name.split()) or "me"
+        name = st.text_input("Your name", proposed, max_chars=LONGEST_NAME, key=key, on_change=_keep_name, args=(key,))
+        st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
         round_status()
+        remember_name(key)
 
 
 def _keep_name(key: str) -> None:

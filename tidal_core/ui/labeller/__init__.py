@@ -28,13 +28,21 @@ def _component() -> Any:
     )
 
 
-def labeller(*, slug: str, project_id: str, token: str, annotator: str) -> None:
+def labeller(*, slug: str, project_id: str, token: str, annotator: str, typed: bool) -> None:
     """Mount the labelling component on a page.
 
     ``project_id`` tells projects of one name apart: it keys the answers that a browser has not sent yet. The token is
     handed to this page's script only; a new one (after a restart) reaches the component without a reload.
+    ``typed``: whether a person gave the annotator's name; if not, the one that the browser remembers goes before.
     """
     _component()(
         key=f"labeller-{slug}",
-        data={"base": "", "slug": slug, "project": project_id, "token": token, "annotator": annotator},
+        data={
+            "base": "",
+            "slug": slug,
+            "project": project_id,
+            "token": token,
+            "annotator": annotator,
+            "typed": typed,
+        },
     )

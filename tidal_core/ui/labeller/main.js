@@ -6,6 +6,8 @@
 const STATUS_MS = 1500;
 const STATUS_TRAINING_MS = 700;
 const PREFERENCES = "tidal:preferences";
+const NAME = "tidal:name"; // written by ui/remembered.py
+const LONGEST_NAME = 60;
 
 class Labeller {
   constructor(shadow, data) {
@@ -57,7 +59,20 @@ class Labeller {
     this.api = new Api(data);
     this.pictures.api = this.api;
     this.outbox.connect(this.api);
+    this.panel.who();
     if (renewed) this.poll();
+  }
+
+  // Who answers: typed in this visit, else in an earlier one, else what the project proposes.
+  get annotator() {
+    const { annotator, typed } = this.data;
+    if (typed) return annotator;
+    try {
+      const known = (localStorage.getItem(NAME) || "").split(/\s+/).filter(Boolean).join(" ");
+      return [...known].slice(0, LONGEST_NAME).join("") || annotator;
+    } catch {
+      return annotator;
+    }
   }
 
   async open() {
@@ -140,7 +155,7 @@ class Labeller {
       id: randomId(),
       kind,
       image: item.image,
-      annotator: this.data.annotator,
+      annotator: this.annotator,
       mode: "single",
       purpose: item.purpose,
       round: item.round,

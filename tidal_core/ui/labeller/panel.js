@@ -43,6 +43,7 @@ class Panel {
     this.text = find(".progress-text");
     this.saved = find(".saved");
     this.pace = find(".pace");
+    this.name = find(".who");
     this.last = find(".last");
     this.why = find(".why");
     this.times = []; // of the last answers, milliseconds of the page's own clock
@@ -68,6 +69,10 @@ class Panel {
     this.fill.style.transform = `scaleX(${share})`;
     this.track.setAttribute("aria-valuemax", status.labels_per_round);
     this.track.setAttribute("aria-valuenow", Math.min(fresh, status.labels_per_round));
+  }
+
+  who() {
+    this.name.textContent = `Labels by ${this.lab.annotator}`;
   }
 
   outbox() {

@@ -263,7 +263,7 @@ class Single {
 
   async fetchOlder() {
     const answer = await this.lab.api
-      .json("history", { annotator: this.lab.data.annotator, before: this.oldest, limit: 50 })
+      .json("history", { annotator: this.lab.annotator, before: this.oldest, limit: 50 })
       .catch(() => ({ entries: [] }));
     const known = new Set(this.trail.map((entry) => entry.item.image));
     const found = answer.entries.filter((entry) => !known.has(entry.item.image)).reverse();
