@@ -6,7 +6,7 @@ from benchmarks.made_up import Size
 from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
 from tidal_core.projects import Project
-from tidal_core.records import Answer, AnswerKind, RoundState
+from tidal_core.records import Answer, AnswerKind, RoundState, Split
 from tidal_core.rounds.due import end_round
 from tidal_core.server.studio import Studio
 from tidal_core.ui import rounds_view
@@ -58,6 +58,33 @@ def test_where_no_image_is_left_no_labels_are_missing(quiet: Studio) -> None:
 
     assert "Every image is labelled or skipped." in texts(shown)
     assert [link.proto.label for link in shown.main.get("page_link")] == ["Train now"]
+
+
+def test_an_image_without_a_label_gets_one_where_it_is_looked_at(quiet: Studio) -> None:
+    project = made_up(quiet, NO_ROUND)
+    image = int(project.store.images.unlabelled_ids()[-1])
+    project.store.answers.record([Answer("skipped-1", AnswerKind.SKIP, image, reason="unclear")])
+    second = project.store.classes.all()[1]
+    shown = open_page("dynamics", image=str(image))
+    assert "Skipped: unclear." in texts(shown)
+    seq = project.store.answers.last_seq()
+
+    shown.selectbox(key=f"relabel-made-up-{image}-{seq}").select(second.id).run()
+    shown.button(key=f"relabel-made-up-{image}-{seq}-save").click().run()
+
+    assert not shown.exception
+    current = project.store.answers.current(image)
+    assert current is not None
+    assert current.answer.class_id == second.id
+
+
+def test_a_test_image_keeps_its_known_class(quiet: Studio) -> None:
+    project = made_up(quiet, NO_ROUND)
+    tested = project.store.images.all(Split.TEST)[0]
+
+    shown = open_page("dynamics", image=str(tested.id))
+
+    assert not [field.key for field in shown.selectbox if str(field.key).startswith("relabel-")]
 
 
 @pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4), ("progress", 4)])

@@ -18,7 +18,7 @@ from tidal_core.figures.palettes import ClassStyle
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
-from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord, Split
 from tidal_core.rounds import audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
@@ -172,13 +172,17 @@ def asked_because(project: Project, life: Life) -> str:
 
 
 def _relabel(project: Project, life: Life) -> None:
+    """Give the image a label here, or another one; skipped images, too. Test images keep their known class."""
     classes = [record.id for record in project.store.classes.all()]
-    if life.label is None or len(classes) < 2:
+    if life.image.split is Split.TEST or not set(classes) - {life.label}:
         return
     before = project.store.answers.current(life.image.id)
+    if before is not None and before.answer.kind is AnswerKind.SKIP:
+        st.caption(f"Skipped: {literal(before.answer.reason or 'no reason')}.")
     # What is chosen is instead of the label on screen: a press after another tab has changed that does nothing.
     key = f"relabel-{project.slug}-{life.image.id}-{before.seq if before else 0}"
-    with st.popover("Change the label", icon=":material/edit:", width="stretch"):
+    words = "Label this image" if life.label is None else "Change the label"
+    with st.popover(words, icon=":material/edit:", width="stretch"):
         chosen = st.selectbox(
             "Label",
             classes,
@@ -186,7 +190,8 @@ def _relabel(project: Project, life: Life) -> None:
             format_func=lambda class_id: life.styles[class_id].name,
             key=key,
         )
-        if st.button("Save", key=f"{key}-save", type="primary", disabled=chosen == life.label):
+        if st.button("Save", key=f"{key}-save", type="primary", disabled=chosen in (None, life.label)):
+            # An image that a person picked is no part of a random sample: never Purpose.AUDIT unless it was already.
             answer = Answer(
                 uuid.uuid4().hex,
                 AnswerKind.LABEL,
@@ -194,7 +199,7 @@ def _relabel(project: Project, life: Life) -> None:
                 class_id=chosen,
                 annotator=annotator(),
                 mode=AnswerMode.REVIEW,
-                purpose=before.answer.purpose if before else None,
+                purpose=before.answer.purpose if before else Purpose.QUERY,
                 round_id=before.answer.round_id if before else None,
             )
             refused = project.store.answers.record([answer])[0].refused
