@@ -203,6 +203,41 @@ def test_the_model_of_a_kept_round_can_be_downloaded_in_each_format(studio: Stud
     assert names[-3:] == ["Download as ONNX", "Download as PyTorch", "Download as safetensors"]
 
 
+def test_a_folder_is_found_by_going_into_it_from_home(
+    studio: Studio, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tiny_project().close()
+    shown = page()
+    assert "cat" not in shown.selectbox(key="import-tiny-source-inside").options
+
+    shown.selectbox(key="import-tiny-source-inside").select("photos").run()
+    shown.selectbox(key="import-tiny-source-inside").select("cat").run()
+    assert "Images here: 4. Folders here: 0." in [caption.value for caption in shown.caption]
+    shown.button(key="import-tiny-source-up").click().run()
+    shown.button(key="import-tiny-source-use").click().run()
+
+    assert not shown.exception
+    assert shown.text_input(key="import-tiny-source").value == str(photos)
+    assert shown.text_input(key="new-source").value == ""
+
+
+def test_a_path_as_it_is_dragged_or_typed_after_a_tilde_is_imported(
+    studio: Studio, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(photos.parent))
+    tiny_project().close()
+    for typed in (" '~/photos' ", photos.as_uri()):
+        shown = page()
+        shown.text_input(key="import-tiny-source").set_value(typed)
+        next(b for b in shown.button if b.label == "Import").click()
+        shown.run()
+        job = ended(studio, "tiny")
+        assert job.error is None
+        assert job.report is not None
+        assert job.report.read + job.report.known == 6
+
+
 def test_a_folder_that_is_not_there_is_named(studio: Studio) -> None:
     tiny_project().close()
     shown = page()

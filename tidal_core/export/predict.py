@@ -25,6 +25,7 @@ from tidal_core.export.model.facts import ModelFacts, model_facts
 from tidal_core.files import replaced
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.typed import source_as_typed
 from tidal_core.images.reading import READERS
 from tidal_core.images.sources.file import shown_name
 from tidal_core.images.squares import square_of
@@ -85,7 +86,7 @@ def predict(
     InputError for a folder that cannot be read, a round without weights, a target that exists.
     """
     facts = model_facts(project, round_id)
-    root = Path(os.path.abspath(os.path.expanduser(source)))
+    root = Path(os.path.abspath(source_as_typed(source)))
     if not root.is_dir():
         raise InputError(f"{source!r} is not a folder; give the folder with the images to label.")
     target = target or project.exports / f"{root.name or 'images'}-round-{facts.round_id:04d}.parquet"

@@ -13,6 +13,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.text import literal
+from tidal_core.ui.folder_picker import folder_picker
 from tidal_core.ui.forms import attempt, choice, table
 from tidal_core.ui.runtime import get_studio, go_to
 
@@ -30,8 +31,8 @@ LABEL_USES = {
     "answers": "Use them as labels",
 }
 SOURCE_HELP = (
-    "A path on the machine that runs the studio, or an address: s3://bucket/photos, gs://, https://. Your files are "
-    "read where they are and never changed."
+    "A path on the machine that runs the studio (“Browse folders” finds it), or an address: s3://bucket/photos, gs://, "
+    "https://. Your files are read where they are and never changed."
 )
 UPLOAD_HELP = (
     "From the computer you are using: images, a zip or tar of images, and a table with image names and "
@@ -64,6 +65,7 @@ def counts(project: Project) -> None:
 
 def import_form(project: Project) -> None:
     """Where images come from and what becomes of labels that come along."""
+    folder_picker(f"import-{project.slug}-source")
     with st.form(f"import-{project.slug}", border=True):
         source, uploads = _source_fields("/home/me/photos", f"import-{project.slug}")
         labels = choice(
@@ -176,6 +178,7 @@ def _what_next(project: Project) -> None:
 
 def new_project_form() -> None:
     """A name, classes, images: the way to own photos."""
+    folder_picker("new-source")
     with st.form("new-project"):
         name = st.text_input("Name", placeholder="flowers", max_chars=60)
         source, uploads = _source_fields("/home/me/photos, or s3://bucket/photos", "new")

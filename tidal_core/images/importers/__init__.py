@@ -19,6 +19,7 @@ from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.remote import RemoteImporter
 from tidal_core.images.importers.table import TableImporter
 from tidal_core.images.importers.torchvision_sets import TorchvisionImporter
+from tidal_core.images.importers.typed import source_as_typed
 from tidal_core.records import ImportProblem
 
 _DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
@@ -36,9 +37,14 @@ IMPORTERS: tuple[Importer, ...] = (
 )
 """In the order in which they are asked: the particular before the general."""
 
+WHAT_CAN_BE_READ = (
+    "a folder of images, a zip or tar archive of them, a table that names them (CSV, TSV, JSON, Parquet), or the "
+    "address of a folder that begins with s3://, gs:// or https://"
+)
+
 
 def find_importer(source: str) -> Importer:
-    """The importer for a source. Raises InputError, with what can be imported, when there is none."""
+    """The importer for a source as ``source_as_typed`` gives it. Raises InputError when there is none."""
     try:
         for importer in IMPORTERS:
             if importer.sniff(source):
@@ -48,19 +54,20 @@ def find_importer(source: str) -> Importer:
         raise InputError(
             f"{source[:200]!r} cannot be opened ({reason}); check the name, or give the full path."
         ) from error
-    if not os.path.exists(os.path.expanduser(source)) and ":" not in source:
+    if not os.path.exists(source) and "://" not in source:
         raise InputError(f"there is no file or folder {source!r}; check the name, or give the full path.")
-    kinds = ", ".join(importer.title for importer in reversed(IMPORTERS))
-    raise InputError(f"images cannot be read from {source!r}; give one of these: {kinds}.")
+    raise InputError(f"images cannot be read from {source!r}; give {WHAT_CAN_BE_READ}.")
 
 
 def scan(source: str, options: ImportOptions | None = None) -> Scan:
     """List what a source holds. Raises InputError when it cannot be read at all."""
+    source = source_as_typed(source)
     return find_importer(source).scan(source, options or ImportOptions())
 
 
 def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:
     """The first images of a source, with nothing unpacked to the disk. Raises InputError as ``scan`` does."""
+    source = source_as_typed(source)
     importer = find_importer(source)
     if importer is _ARCHIVE:
         return _ARCHIVE.peek(source)
@@ -71,6 +78,7 @@ def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundIma
 
 def guessed_columns(source: str, options: ImportOptions | None = None) -> Columns | None:
     """Which columns of a table would be read as what, for a person to check; None for sources that are no tables."""
+    source = source_as_typed(source)
     importer = find_importer(source)
     tables = (TableImporter, ParquetImporter, JsonImporter)
     return importer.scan(source, options or ImportOptions()).columns if isinstance(importer, tables) else None

@@ -131,7 +131,6 @@ class ArchiveImporter:
     """A zip or tar file. ``data_set_importers`` read the data sets that may be inside."""
 
     name = "archive"
-    title = "a zip or tar archive"
 
     def __init__(self, data_set_importers: tuple[Importer, ...] = ()) -> None:
         self._data_set_importers = data_set_importers

@@ -77,7 +77,6 @@ class Importer(Protocol):
     """One kind of source."""
 
     name: str
-    title: str  # what it reads, for people: "a zip or tar archive"
 
     def sniff(self, source: str) -> bool:
         """Whether this importer can read the source: a path, or a URI."""

@@ -55,7 +55,6 @@ class DescribedFolderImporter:
     """A folder with one of the descriptions that this module knows."""
 
     name = "described folder"
-    title = "a folder with its labels in a file (metadata.csv, annotations.xml, labels.json)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is such a folder, or CVAT's ``annotations.xml`` itself."""

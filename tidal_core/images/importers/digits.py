@@ -22,7 +22,6 @@ class DigitsImporter:
     """Scikit-learn's digits as images with known labels."""
 
     name = "digits"
-    title = "the demo's handwritten digits (digits)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is the demo."""

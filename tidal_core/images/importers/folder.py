@@ -37,7 +37,6 @@ class FolderImporter:
     """Images in a folder and the folders below it."""
 
     name = "folder"
-    title = "a folder of images"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a folder."""

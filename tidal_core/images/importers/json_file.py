@@ -28,7 +28,6 @@ class JsonImporter:
     """A ``.json`` file of Label Studio, COCO, or flat objects."""
 
     name = "json"
-    title = "a JSON file (Label Studio, COCO)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a file named so."""

@@ -33,7 +33,6 @@ class ParquetImporter:
     """Parquet files with an image column."""
 
     name = "parquet"
-    title = "Parquet files"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is such a file, or a folder with such files in it or in its ``data`` folder."""

@@ -26,7 +26,6 @@ class RemoteImporter:
     """Images below a URI of one of fsspec's protocols."""
 
     name = "remote tree"
-    title = "the address of a folder (s3://bucket/photos)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a URI such as s3://, gs:// or https://."""

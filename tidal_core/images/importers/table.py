@@ -28,7 +28,6 @@ class TableImporter:
     """A text table with a column of paths."""
 
     name = "table"
-    title = "a table of image files (CSV, TSV, JSON lines)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source is a file with the suffix of such a table."""

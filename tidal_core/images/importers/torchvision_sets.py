@@ -52,7 +52,6 @@ class TorchvisionImporter:
     """A data set by its name in torchvision."""
 
     name = "torchvision"
-    title = "a data set of torchvision (torchvision:CIFAR10)"
 
     def sniff(self, source: str) -> bool:
         """Whether the source names one."""
