@@ -47,9 +47,11 @@ def test_undo_brings_images_back_in_reverse_with_their_answers(page: Page, label
     labelling.open()
     one, two, three = (labelling.press(key) for key in "356")
 
+    expect(labelling.root.locator(".last")).to_have_text("You said 6")
     labelling.press("u")
     assert labelling.painted() == three
     expect(labelling.root.locator(".prior")).to_have_text("Was 6")
+    expect(labelling.root.locator(".last")).to_be_hidden()
     labelling.press("Control+z")
     assert labelling.painted() == two
     labelling.press("u")
@@ -83,11 +85,20 @@ def test_going_back_shows_the_answer_and_a_new_one_replaces_it(page: Page, label
     labelling.press("ArrowLeft")
     assert labelling.painted() == one
     expect(labelling.root.locator(".prior")).to_have_text("Your answer: 3")
+    expect(labelling.root.locator(".last")).to_be_hidden()
     labelling.press("9")
     assert labelling.painted() == two
     labelling.press("ArrowRight")
 
     assert labelling.painted() == now
+    expect(labelling.root.locator(".last")).to_have_text("You said 9")
+    labelling.press("u")
+    assert labelling.painted() == one
+    expect(labelling.root.locator(".prior")).to_have_text("Your answer: 3")
+    labelling.press("ArrowRight")
+    labelling.press("ArrowRight")
+    assert labelling.painted() == now
+    expect(labelling.root.locator(".last")).to_be_hidden()
     labelling.wait_saved()
     expect(labelling.root).to_contain_text("18 more labels until round 1")
 

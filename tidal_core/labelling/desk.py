@@ -128,11 +128,15 @@ class Desk:
     # --- answers
 
     def record(self, answers: Sequence[Answer], tab: str | None = None) -> list[Outcome]:
-        """Store answers; they are committed when this returns. An undone image is asked next, by the same tab."""
+        """Store answers; they are committed when this returns.
+
+        An undone image is asked next, by the same tab, if no other answer of it stands.
+        """
         outcomes = self._store.answers.record(answers)
         for answer, outcome in zip(answers, outcomes, strict=True):
             # A sweep that is undone goes back to its sheet, not 60 images to the front of the queue.
-            if outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP:
+            asked_again = outcome.new and answer.kind is AnswerKind.UNDO and answer.mode is not AnswerMode.SWEEP
+            if asked_again and self._store.answers.current(answer.image_id) is None:
                 purpose = self._purposes([answer.image_id])[answer.image_id]
                 self._store.queue.put_front(answer.image_id, purpose, answer.round_id, tab)
         return outcomes

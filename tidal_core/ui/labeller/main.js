@@ -140,6 +140,8 @@ class Labeller {
     this.byId = new Map(classes.map((each) => [each.id, each]));
     this.byKey = new Map(classes.filter((each) => each.key).map((each) => [each.key, each]));
     this.popovers.showClasses();
+    this.panel.drawLast();
+    if (this.single.current) this.showCaption(this.single.current);
   }
 
   className(id) {
@@ -179,6 +181,7 @@ class Labeller {
 
   takenBack(event) {
     this.unseen.delete(event.id);
+    this.panel.forget(event);
     this.panel.progress();
   }
 
@@ -187,6 +190,7 @@ class Labeller {
       if (result.seq === null) this.unseen.delete(event.id);
       else this.unseen.set(event.id, result.seq);
     }
+    if (result.refused) this.panel.forget(event);
     if (result.refused) this.notify(`An answer could not be saved: ${result.refused}`);
   }
 
@@ -214,6 +218,7 @@ class Labeller {
     chip(find(".flagged"), item.flag ? `⚑ ${item.flag}` : null);
     const guess = this.settings.suggestions === "always" && item.suggestion;
     chip(find(".guess"), guess ? `${this.className(guess[0])}? ${percent(guess[1])} · Enter accepts` : null);
+    this.panel.drawLast();
     find("canvas").setAttribute("aria-label", `Image ${item.name}`);
     for (const button of this.root.querySelectorAll(".single .classes button")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.class) === item.prior));
@@ -224,6 +229,7 @@ class Labeller {
   clearCaption() {
     const find = (selector) => this.root.querySelector(selector);
     find(".caption .file").textContent = "";
+    this.panel.drawLast();
     for (const chip of this.root.querySelectorAll(".caption .chip")) chip.hidden = true;
     find("canvas").setAttribute("aria-label", "No image");
     for (const button of this.root.querySelectorAll(".single .classes button")) button.setAttribute("aria-pressed", "false");

@@ -45,6 +45,7 @@ class Panel {
     this.pace = find(".pace");
     this.name = find(".who");
     this.last = find(".last");
+    this.said = null; // {item, event}: the last answer, while it stands
     this.why = find(".why");
     this.times = []; // of the last answers, milliseconds of the page's own clock
     this.whyFor = null;
@@ -98,7 +99,22 @@ class Panel {
   }
 
   showLast(item, event) {
-    this.last.hidden = false;
+    this.said = { item, event };
+    this.drawLast();
+  }
+
+  // An answer was taken back or refused: nothing on screen goes on saying it.
+  forget(event) {
+    if (this.said?.event.id === event.id) this.said = null;
+    if (this.whyFor?.image === event.image && this.lab.settings.suggestions !== "always") this.explain(null);
+    this.drawLast();
+  }
+
+  // While a person looks back, another image is on screen: what was said last is not about it.
+  drawLast() {
+    this.last.hidden = !this.said || this.lab.single.cursor !== null;
+    if (this.last.hidden) return;
+    const { item, event } = this.said;
     const said =
       event.kind === "label" ? `You said ${this.lab.className(event.class)}` : `Skipped: ${event.reason || "no reason"}`;
     const parts = [element("strong", { textContent: said })];

@@ -182,8 +182,8 @@ class Single {
     if (!this.current || !this.painted) return;
     const item = this.current;
     const event = this.lab.event("flag", item, { note });
+    this.undoable.push({ entries: [{ item, event, earlier: null, flag: item.flag }] });
     item.flag = note || "flagged";
-    this.undoable.push({ entries: [{ item, event, earlier: null }] });
     this.lab.outbox.add(event);
     this.lab.showCaption(item);
     this.lab.refresh();
@@ -216,23 +216,26 @@ class Single {
       this.lab.grid.restore(last.page);
       return;
     }
-    const { item, event } = last.entries[0];
+    const { item, event, earlier, flag } = last.entries[0];
+    const place = this.trail.findIndex((entry) => entry.item === item);
     if (event.kind === "flag") {
-      item.flag = null;
+      item.flag = flag;
       if (this.current === item) {
         this.lab.showCaption(item);
         this.lab.refresh();
         return;
       }
-    } else {
+    } else if (!earlier) {
       item.prior = event.kind === "label" ? event.class : null;
     }
-    this.toFront(item);
+    // The answer before a change, or beside a flag, stands: the image is looked at and not asked anew.
+    if (place >= 0) this.lookAt(place);
+    else this.toFront(item);
     this.lab.refresh();
   }
 
   takeBack({ item, event, earlier }) {
-    this.gone.delete(item.image);
+    if (!earlier && event.kind !== "flag") this.gone.delete(item.image);
     const place = this.trail.findIndex((entry) => entry.event === event);
     if (place >= 0) {
       if (earlier) this.trail[place].event = earlier;
@@ -257,7 +260,7 @@ class Single {
       this.lab.notify("There is nothing to undo.");
       return;
     }
-    this.undoable.push({ entries: [{ item: entry.item, event: entry.event, earlier: null }] });
+    this.undoable.push({ entries: [{ ...entry, earlier: entry.event.earlier }] });
     this.undo();
   }
 
@@ -268,10 +271,18 @@ class Single {
     const known = new Set(this.trail.map((entry) => entry.item.image));
     const found = answer.entries.filter((entry) => !known.has(entry.item.image)).reverse();
     if (answer.entries.length) this.oldest = answer.entries.at(-1).seq;
-    // An old sweep's answers are looked at, and taken back, one by one.
-    this.trail.unshift(...found.map(({ item, event }) => ({ item, event: { ...event, mode: "single" } })));
+    // An image has one place, by its last answer; the answers that it changed stand again when that is taken back.
+    const older = new Map();
+    for (const { item, event } of found) {
+      // An old sweep's answers are looked at, and taken back, one by one.
+      const entry = { item: older.get(item.image)?.item ?? item, event: { ...event, mode: "single" } };
+      entry.event.earlier = older.get(item.image)?.event ?? null;
+      older.delete(item.image);
+      older.set(item.image, entry);
+    }
+    this.trail.unshift(...older.values());
     for (const { item } of found) this.gone.add(item.image);
-    return found.length;
+    return older.size;
   }
 
   async back() {
@@ -284,12 +295,16 @@ class Single {
       }
       place += found;
     }
-    if (this.cursor === null && this.current) this.items.unshift(this.current);
-    this.cursor = place;
+    this.lookAt(place);
+    this.lab.refresh();
+  }
+
+  lookAt(place) {
     const { item, event } = this.trail[place];
+    if (this.cursor === null && this.current && this.current !== item) this.items.unshift(this.current);
+    this.cursor = place;
     item.prior = event.kind === "label" ? event.class : null;
     this.show(item);
-    this.lab.refresh();
   }
 
   forward() {
@@ -297,10 +312,7 @@ class Single {
     if (this.cursor + 1 >= this.trail.length) {
       this.next();
     } else {
-      this.cursor += 1;
-      const { item, event } = this.trail[this.cursor];
-      item.prior = event.kind === "label" ? event.class : null;
-      this.show(item);
+      this.lookAt(this.cursor + 1);
     }
     this.lab.refresh();
   }
