@@ -1,4 +1,4 @@
-"""Dynamics: the life of one image, the map of all, the curves of groups."""
+"""Dynamics: the life of one image, the map of all, the curves of groups, what was set aside."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tidal_core.errors import NotFound
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 from tidal_core.text import literal
-from tidal_core.ui import groups, life, looking
+from tidal_core.ui import groups, life, looking, set_aside
 from tidal_core.ui.runtime import current_project
 from tidal_core.ui.thumbnails import thumbnails
 
-VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups"}
+VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups", "aside": "Flags and skips"}
 
 
 def asked_image(project: Project) -> ImageRecord | None:
@@ -89,6 +89,8 @@ view = st.segmented_control(
 st.query_params["view"] = str(view)
 if view == "life":
     show_life(project)
+elif view == "aside":
+    set_aside.set_aside(project)
 elif not looking.done_rounds(project):
     looking.empty_state(project, "a map of all labelled images" if view == "map" else "the curves of groups of images")
 elif view == "map":

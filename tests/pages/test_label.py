@@ -9,9 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
+from tests.pages.looking import open_page, texts
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
-from tidal_core.records import AnswerKind, AnswerMode, Purpose
+from tidal_core.records import Answer, AnswerKind, AnswerMode, Purpose
 from tidal_core.server.studio import Studio
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,32 @@ def test_plain_skip_and_flag_keep_their_reason_and_note(project: Project) -> Non
     assert [(a.kind, a.image_id) for a in stored] == [(AnswerKind.SKIP, first), (AnswerKind.FLAG, second)]
     assert (stored[0].reason, stored[1].note) == ("bad image", "two *animals*?")
     assert {a.purpose for a in stored} == {Purpose.SEED}
+
+
+def test_what_was_flagged_or_skipped_is_listed_looked_at_and_taken_back(project: Project) -> None:
+    flagged, skipped, labelled = (item.image_id for item in project.store.queue.items()[:3])
+    project.store.answers.record(
+        [
+            Answer("flagged-1", AnswerKind.FLAG, flagged, note="a *fox* or a dog?", annotator="ana"),
+            Answer("skipped-1", AnswerKind.SKIP, skipped, reason="bad image", purpose=Purpose.SEED),
+            Answer("skipped-2", AnswerKind.SKIP, labelled, reason="unclear"),
+            Answer("labelled-1", AnswerKind.LABEL, labelled, class_id=1),
+        ]
+    )
+    test = open_page("dynamics", "tiny", view="aside")
+    assert r"a \*fox\* or a dog?" in texts(test)
+    assert "bad image" in texts(test)
+    assert "unclear" not in texts(test)
+    assert "ana" in texts(test)
+
+    press(test, "set-aside-tiny-skipped-1-undo")
+
+    assert "bad image" not in texts(test)
+    assert project.store.answers.current(skipped) is None
+    assert project.store.queue.items()[0].image_id == skipped
+    press(test, "set-aside-tiny-flagged-1-look")
+    assert f"**Image {flagged}**" in texts(test)
+    assert "aside" not in test.query_params["view"]
 
 
 def test_a_class_name_with_markup_is_text_on_its_button(project: Project) -> None:

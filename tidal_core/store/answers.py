@@ -299,6 +299,14 @@ class Answers:
             source="standing_answers",
         )
 
+    def set_aside(self) -> list[StoredAnswer]:
+        """Flags that stand, and skips that stand with no later answer of their image; newest first."""
+        return self._stored(
+            "WHERE kind = 'flag' OR (kind = 'skip' AND seq IN (SELECT seq FROM current_answers)) ORDER BY seq DESC",
+            [],
+            source="standing_answers",
+        )
+
     def current(self, image_id: int) -> StoredAnswer | None:
         """The label or skip that stands for an image."""
         answers = self._stored("WHERE image_id = ?", [image_id], source="current_answers")
