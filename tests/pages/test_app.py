@@ -74,6 +74,17 @@ def test_a_project_whose_images_lie_elsewhere_asks_before_any_is_fetched(
     assert allowed_hosts(project.folder) == {"https://example.com", "s3://x*y*"}
 
 
+def test_a_project_in_the_address_that_is_not_there_is_said(studio: Studio) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
+    app.query_params["project"] = "no*where"
+
+    app.run()
+
+    assert not app.exception
+    assert r"There is no project 'no\*where' here" in app.warning[0].value
+    assert app.sidebar.selectbox[0].value == "digits"
+
+
 def test_every_page_is_listed_in_the_front_door() -> None:
     source = (ROOT / "app.py").read_text(encoding="utf-8")
     assert [name for name in PAGES if f"pages/{name}" not in source] == []

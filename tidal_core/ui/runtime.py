@@ -15,6 +15,7 @@ from tidal_core.text import literal
 
 PROJECT_KEY = "project"
 ANNOTATOR_KEY = "annotator"
+UNKNOWN_KEY = "unknown-project"
 GO_TO_KEY = "go-to-project"  # a wish; the sidebar fulfils it before it draws the choice of projects
 
 
@@ -28,19 +29,38 @@ def get_studio() -> Studio:
     return Studio()
 
 
-def current_slug() -> str:
-    """The project this browser looks at: chosen in it, else in the address, else at the start, else the demo."""
-    known = {*projects.project_slugs(), DEMO}
+def usual_slug() -> str:
+    """The project of an address that names none: the one named at the start, else the demo."""
     at_the_start = os.environ.get(projects.FIRST_SHOWN)
-    for asked in (st.session_state.get(PROJECT_KEY), st.query_params.get(PROJECT_KEY), at_the_start):
+    return at_the_start if at_the_start in known_slugs() else DEMO
+
+
+def known_slugs() -> list[str]:
+    """The projects to choose from, by name; the demo is made when it is chosen."""
+    return sorted({*projects.project_slugs(), DEMO})
+
+
+def current_slug() -> str:
+    """The project this browser looks at: chosen in it, else in the address, else the usual one."""
+    known = known_slugs()
+    for asked in (st.session_state.get(PROJECT_KEY), st.query_params.get(PROJECT_KEY)):
         if asked in known:
             return str(asked)
-    return DEMO
+    return usual_slug()
+
+
+def unknown_slug() -> str | None:
+    """The project that the address names and that is not there, until another one is chosen."""
+    asked = st.query_params.get(PROJECT_KEY)
+    if PROJECT_KEY not in st.session_state and asked is not None and asked not in known_slugs():
+        st.session_state[UNKNOWN_KEY] = asked
+    return st.session_state.get(UNKNOWN_KEY)
 
 
 def leave_project() -> None:
     """Forget what the address says of the project before: image 7 of the next one is another image."""
     st.query_params.pop("image", None)
+    st.session_state.pop(UNKNOWN_KEY, None)
 
 
 def go_to(slug: str) -> NoReturn:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core import projects
 from tidal_core.errors import TidalError
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
-from tidal_core.server.studio import DEMO
 from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
 from tidal_core.ui.fetching import ask_to_fetch
@@ -20,8 +18,10 @@ from tidal_core.ui.runtime import (
     current_project,
     current_slug,
     get_studio,
+    known_slugs,
     leave_project,
     open_or_say_why,
+    unknown_slug,
 )
 
 STATE_WORDS = {
@@ -37,11 +37,19 @@ STATE_WORDS = {
 
 def sidebar() -> None:
     """Draw the sidebar of one page view."""
+    unknown = unknown_slug()
+    if unknown is not None:
+        st.warning(
+            f"There is no project {literal(repr(unknown[:60]))} here: it has another name, or was deleted. This is "
+            f"{literal(current_slug())}; choose another one at the side.",
+            icon=":material/folder_off:",
+        )
     with st.sidebar:
-        slugs = sorted({*projects.project_slugs(), DEMO})
+        slugs = known_slugs()
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
         st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
-        st.query_params[PROJECT_KEY] = current_slug()
+        if st.query_params.get(PROJECT_KEY) != current_slug():
+            st.query_params[PROJECT_KEY] = current_slug()
         project = open_or_say_why()
         if isinstance(project, TidalError):
             return  # the page says so where there is room
