@@ -136,20 +136,6 @@ def test_an_undone_change_asks_for_nothing_because_the_answer_before_stands(serv
     assert served.project.store.queue.find(item["image"]) is None
 
 
-def test_an_undone_change_asks_for_nothing_because_the_answer_before_stands(served: Served) -> None:
-    (item,) = served.items(n=1)
-    first = {"id": "event-first-1", "kind": "label", "image": item["image"], "class": 1}
-    change = {**first, "id": "event-change-1", "class": 2}
-    served.answer(first, change)
-
-    served.answer({**change, "id": "event-undo-1", "kind": "undo", "undoes": change["id"]})
-
-    current = served.project.store.answers.current(item["image"])
-    assert current is not None
-    assert current.answer.class_id == 1
-    assert served.project.store.queue.find(item["image"]) is None
-
-
 def test_history_is_a_persons_own_newest_first_and_without_what_was_undone(served: Served) -> None:
     one, two, three = served.items(n=3)
     labels = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_what_is_done_with_plain_widgets_is_undone_in_its_own_project(tiny_pair:
 
     assert not shown.exception
     assert next(button for button in shown.button if button.label == "Undo").disabled
-    assert "red" not in texts(shown)
+    assert not re.search(r"\bred\b", texts(shown))
     shown.session_state["project"] = "left"
     press(shown.run(), "Undo")
     assert [stored.answer.kind for stored in left.answers.all()] == [AnswerKind.LABEL, AnswerKind.UNDO]
@@ -253,4 +254,4 @@ def test_no_widget_of_one_project_is_taken_for_that_of_another(pair: Studio) -> 
         left, right = shown
         both = {left[number] for number in set(left) & set(right)} | (kept[0] & kept[1])
         assert not {key for key in both if key not in SHARED and not key.endswith(MENUS)}, name
-        assert len(left) > 2
+        assert len(left) >= 2  # there is something that could be taken for another's
