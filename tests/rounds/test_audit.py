@@ -252,7 +252,9 @@ def test_a_corrected_audit_label_that_is_taken_back_leaves_the_image_in_the_samp
     corrected = Answer("event-2", AnswerKind.LABEL, drawn.image_id, 2, mode=AnswerMode.REVIEW)
     desk_of(project).record([corrected])
 
-    assert undo(project, corrected, None).purpose is Purpose.AUDIT
+    undo(project, corrected, None)
+
+    assert project.store.queue.find(drawn.image_id) is None  # its first answer stands again
     assert [answer.purpose for _, _, answer in desk_of(project).history("me", None, 9)] == [Purpose.AUDIT]
 
 

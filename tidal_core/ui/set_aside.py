@@ -29,7 +29,7 @@ def set_aside(project: Project) -> None:
     entries = [entry for entry in project.store.answers.set_aside() if shown in ("all", entry.answer.kind.value)]
     if not entries:
         st.info(
-            "Nothing is set aside. On the labelling page, f flags an image for discussion and s skips it with a "
+            "Nothing is set aside. On the page Label, f flags an image for discussion and s skips it with a "
             "reason; both are listed here."
         )
         return
