@@ -38,17 +38,17 @@ def foresee_first_round(project: Project, *, threads: int = 1) -> None:
 
 def sentences(project: Project) -> list[str]:
     """How long looking at the images and a round take, as far as that is known: none to two sentences for people."""
-    said = []
+    lines = []
     looking = seconds_for_all(project) if project.settings.train_config().body == "frozen" else None
     if looking is not None:
         images = project.store.images.count()
-        said.append(f"Looking at all {images:,} images once takes about {seconds_in_words(looking)} here.")
+        lines.append(f"Looking at all {images:,} images once takes about {seconds_in_words(looking)} here.")
     usual = usual_seconds(project)
     if usual is not None:
-        said.append(f"A round takes about {seconds_in_words(usual)}.")
+        lines.append(f"A round takes about {seconds_in_words(usual)}.")
     elif trial := project.store.settings.get(_note(project.settings)):
-        said.append(f"The first round trains for about {seconds_in_words(float(trial))}.")
-    return said
+        lines.append(f"The first round trains for about {seconds_in_words(float(trial))}.")
+    return lines
 
 
 def _note(settings: ProjectSettings) -> str:
