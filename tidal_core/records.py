@@ -170,6 +170,19 @@ class Answer:
     round_id: int | None = None  # the round that had ranked the image
     purpose: Purpose | None = None
 
+    def undone(self, event_id: str, *, annotator: str, mode: AnswerMode) -> Answer:
+        """The event that takes this one back."""
+        return Answer(
+            event_id,
+            AnswerKind.UNDO,
+            self.image_id,
+            undoes=self.event_id,
+            annotator=annotator,
+            mode=mode,
+            round_id=self.round_id,
+            purpose=self.purpose,
+        )
+
 
 @dataclass(frozen=True)
 class StoredAnswer:

@@ -85,6 +85,22 @@ def test_a_project_with_nothing_to_go_on_with_stays_closed_until_someone_looks_a
     open_project("first").close()  # it is free for another program
 
 
+def test_a_glance_leaves_a_project_as_it_was(studio: Studio) -> None:
+    for name in ("closed", "open"):
+        tiny_project(name=name).close()
+    kept = studio.project("open")
+
+    with studio.glance("closed") as seen:
+        assert seen.title == "closed"
+    with studio.glance("open") as seen:
+        assert seen is kept
+
+    assert [p.slug for p in studio.open_projects()] == ["open"]
+    assert kept.title == "open"
+    with pytest.raises(ProjectNotFound, match="nothing-here"), studio.glance("nothing-here"):
+        pass
+
+
 def test_another_training_size_fills_the_pixels_anew_also_when_the_studio_was_closed_meanwhile(studio: Studio) -> None:
     demo = studio.demo()
     assert not studio.change_settings(demo, replace(demo.settings, title="Digits"))

@@ -11,8 +11,8 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +102,26 @@ class Studio:
         self.worker.wake()
         if needs_refill(project):  # the studio was closed before it was whole
             self.start_refill(project)
+
+    @contextmanager
+    def glance(self, slug: str) -> Iterator[Project]:
+        """A project for a moment: one that is not open is closed again. Nobody else opens it meanwhile.
+
+        Raises what ``project`` raises.
+        """
+        with self._lock:
+            if self._closed:
+                raise ProjectClosed("The studio is closing; start it again.")
+            project = self._open.get(slug)
+            if project is not None:
+                yield project
+                return
+            project = projects.open_project(slug)
+            try:
+                yield project
+            finally:
+                if project is not self._open.get(slug):
+                    project.close()
 
     def create(self, name: str, settings: ProjectSettings | None = None, classes: tuple[str, ...] = ()) -> Project:
         """Make a project and open it. Raises ProjectExists."""
@@ -242,18 +262,9 @@ class Studio:
                 logger.warning("The project %s was not opened: %s", slug, error)
 
     def _open_if_unfinished(self, slug: str) -> None:
-        with self._lock:  # nobody else opens it meanwhile
-            if self._closed or slug in self._open:
-                return
-            project = projects.open_project(slug)
-            unfinished = False
-            try:
-                active = project.store.rounds.active() is not None
-                unfinished = active or round_due(project).ready or needs_refill(project)
-            finally:
-                if not unfinished:
-                    project.close()
-            if unfinished:
+        with self.glance(slug) as project:
+            unfinished = project.store.rounds.active() is not None or round_due(project).ready
+            if slug not in self._open and (unfinished or needs_refill(project)):
                 self._take_in(project)
 
     def close(self) -> None:

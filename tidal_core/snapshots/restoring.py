@@ -67,9 +67,7 @@ def restore(file: Path, name: str | None = None, *, progress: Progress | None = 
             f"{error.filename or file} cannot be read ({error.strerror}); check the file name and its permissions."
         ) from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(
-            f"{file} is not a snapshot, or is incomplete ({error}); use another copy of the file."
-        ) from error
+        raise InputError(f"{file} is not a snapshot, or is incomplete; use another copy of the file.") from error
 
 
 def _checked(archive: zipfile.ZipFile, file: Path) -> Manifest:

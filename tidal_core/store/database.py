@@ -30,11 +30,11 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from tidal_core.errors import DiskFull, ProjectClosed, ProjectInUse, SchemaTooNew, StoreError
+from tidal_core.errors import DiskFull, ProjectClosed, ProjectInUse, StoreError
 from tidal_core.files import disk_full
-from tidal_core.store.catalog import MIGRATIONS_TABLE, step_of
-from tidal_core.store.duckdb_texts import holder_of, is_disk_full, is_open_here
+from tidal_core.store.duckdb_texts import is_disk_full
 from tidal_core.store.migrations import MIGRATIONS, Migration
+from tidal_core.store.opening import open_file
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Database:
         self._fault: StoreError | DiskFull | None = None  # why DuckDB refuses everything until it is opened again
         self._ended = 0  # queries that have ended since the file was opened
         self._reader_left = threading.Condition()  # of _cursors and _ended, and of _closed for those that begin
-        self._connect()
+        self._connection = open_file(path, migrations, is_shared=_SECOND_HANDLE)
         # Opened once and kept. POSIX takes a process's lock off a file when the process closes *any* handle of it, and
         # that lock is what keeps other processes from opening the project. Last, because an opening that fails (the
         # file is open in this process already) must not open and close one.
@@ -83,102 +83,6 @@ class Database:
         if _SECOND_HANDLE and str(path) != ":memory:":
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             self._close_handle = weakref.finalize(self, os.close, self._handle)
-
-    def _configuration(self) -> dict[str, Any]:
-        """Set before anything in the file is looked at: what is defined in it reads and writes no other file."""
-        configuration = {
-            # One thread per query keeps the other core for the model; queries here are small.
-            "threads": "1",
-            "async_threads": "1",  # else eight more of each project, which wait for a remote file system
-            "memory_limit": "2GB",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "checkpoint_threshold": "1TB",  # never by itself
-        }
-        if _SECOND_HANDLE:
-            configuration["enable_external_access"] = "false"
-        return configuration
-
-    def _shut(self) -> None:
-        """Let nothing be set any more. By itself, so that a second opening in this process is told from the first."""
-        if not _SECOND_HANDLE:  # DuckDB takes the one folder that copies go to only while access is not yet shut off
-            folder = str(self.path.parent.absolute()).replace("'", "''")
-            self._connection.execute(f"SET allowed_directories = ['{folder}']")
-            self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
-
-    def _connect(self) -> None:
-        """Open the file, lock what could be set, and bring it to this version's tables."""
-        is_new = not any(os.path.exists(file) and os.path.getsize(file) for file in (self.path, f"{self.path}.wal"))
-        try:
-            self._connection = duckdb.connect(str(self.path), config=self._configuration())
-        except duckdb.Error as error:
-            raise self._not_opened(error) from error
-        try:
-            self._shut()
-            self._migrate(is_new)
-        except BaseException as error:
-            self._connection.close()
-            if isinstance(error, duckdb.Error):
-                raise self._not_opened(error) from error
-            raise
-
-    def _not_opened(self, error: duckdb.Error) -> StoreError | ProjectInUse | DiskFull:
-        if is_open_here(error):
-            return ProjectInUse(
-                f"The project file {self.path} is already open in this process; use that one, or close it first.",
-                pid=os.getpid(),
-            )
-        if is_disk_full(error):
-            return disk_full(self.path)
-        pid = holder_of(error)
-        if pid is None and not os.access(self.path if self.path.exists() else self.path.parent, os.W_OK):
-            return StoreError(
-                f"The project file {self.path} cannot be written, and so not opened: give this user permission to "
-                "write there, or copy the folder of projects to another place and set TIDAL_HOME to that."
-            )
-        if pid is None:
-            return StoreError(
-                f"The project file {self.path} cannot be opened, so it is damaged or of another program. Move its "
-                f"folder elsewhere and restore a backup of the project. DuckDB says: {error}"
-            )
-        return ProjectInUse(
-            f"The project file {self.path} is open in another process (number {pid}), probably a running studio. "
-            "Use that studio, or stop it first with Ctrl-C in its terminal.",
-            pid=pid,
-        )
-
-    def _migrate(self, is_new: bool) -> None:
-        cursor = self._connection.cursor()
-        try:
-            done = 0 if is_new else step_of(cursor, self._migrations)
-        except StoreError as error:
-            raise StoreError(
-                f"The project file {self.path} {error}: nothing of it was run. Restore a snapshot of the project from "
-                "somebody you trust."
-            ) from error
-        if done > len(self._migrations):
-            raise SchemaTooNew(
-                f"The project file {self.path} was written by a newer version of TiDAL Studio (its tables are at "
-                f"step {done}, this version knows {len(self._migrations)}). Update the studio to open it."
-            )
-        cursor.execute(MIGRATIONS_TABLE)
-        for number, migration in enumerate(self._migrations, start=1):
-            if number <= done:
-                continue
-            cursor.execute("BEGIN")
-            try:
-                for statement in migration.statements:
-                    cursor.execute(statement)
-                cursor.execute(
-                    "INSERT INTO migrations VALUES (?, ?, now() AT TIME ZONE 'UTC')", [number, migration.name]
-                )
-                cursor.execute("COMMIT")
-            except BaseException:
-                with suppress(duckdb.Error):
-                    cursor.execute("ROLLBACK")
-                raise
-        cursor.close()
 
     @property
     def schema(self) -> int:
@@ -244,7 +148,7 @@ class Database:
     def _open_again(self) -> None:
         """In place of a connection that refuses everything; nobody uses it. What was committed is in the log."""
         self._connection.close()
-        self._connect()
+        self._connection = open_file(self.path, self._migrations, is_shared=_SECOND_HANDLE)
         self._fault = None
 
     @contextmanager

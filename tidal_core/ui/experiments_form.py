@@ -25,7 +25,7 @@ from tidal_core.experiments.datasets import (
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
 from tidal_core.experiments.options import AUGMENTATIONS, check_backbone
 from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
-from tidal_core.projects import home, open_project, project_folder, project_slugs, slugify
+from tidal_core.projects import home, project_folder, project_slugs, slugify
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal
 from tidal_core.ui.forms import table
@@ -195,13 +195,10 @@ def _labelled_in(slug: str) -> tuple[str, int, int]:
 @st.cache_data(max_entries=500, show_spinner=False)
 def _labelled_in_closed(slug: str, _stamps: tuple[int, ...]) -> tuple[str, int, int]:
     try:
-        project = open_project(slug)
+        with get_studio().glance(slug) as project:
+            return project.title, *project.store.views.labelled()
     except TidalError:
         return slug, 0, 0
-    try:
-        return project.title, *project.store.views.labelled()
-    finally:
-        project.close()
 
 
 def _first_choice(titles: dict[str, str]) -> str:

@@ -26,12 +26,17 @@ def attempt_in_callback(place: str, action: Callable[[], T]) -> T | None:
     try:
         return action()
     except TidalError as error:
-        st.session_state.setdefault(f"{place}-refused", []).append(str(error))
+        note_refused(place, str(error))
         return None
 
 
+def note_refused(place: str, reason: str) -> None:
+    """Keep why a callback could not do something until the page is drawn; ``show_refused`` shows it."""
+    st.session_state.setdefault(f"{place}-refused", []).append(reason)
+
+
 def show_refused(place: str) -> None:
-    """What ``attempt_in_callback`` could not do for a place since the page was drawn last, once."""
+    """What callbacks could not do for a place since the page was drawn last, once."""
     for reason in st.session_state.pop(f"{place}-refused", []):
         st.error(literal(reason))
 

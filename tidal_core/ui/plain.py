@@ -25,9 +25,9 @@ BUTTONS_AT_MOST = 30
 def plain_labeller(desk: Desk, annotator: str) -> None:
     """Draw the next image with a button for each class, skip, flag and undo."""
     tab = st.session_state.setdefault(_TAB, f"plain-{uuid.uuid4().hex[:12]}")
-    said = st.session_state.get(_said_of(desk))
-    if said:
-        st.caption(said)
+    sentence = st.session_state.get(_sentence_of(desk))
+    if sentence:
+        st.caption(sentence)
     asked = desk.next(tab, 1)
     if not asked:
         st.info("Every image is labelled or open in another tab.", icon=":material/check_circle:")
@@ -38,7 +38,7 @@ def plain_labeller(desk: Desk, annotator: str) -> None:
     st.button("Undo", key=key, disabled=not done, on_click=_undo, args=(desk, tab, done))
 
 
-def _said_of(desk: Desk) -> str:
+def _sentence_of(desk: Desk) -> str:
     """Where the last sentence about an answer in this project is kept."""
     return f"plain-said-{desk.project.slug}"
 
@@ -104,7 +104,7 @@ def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]
 
 def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
     outcome = desk.record([answer], tab)[0]
-    st.session_state[_said_of(desk)] = said if outcome.refused is None else literal(outcome.refused)
+    st.session_state[_sentence_of(desk)] = said if outcome.refused is None else literal(outcome.refused)
     if outcome.refused is None and answer.kind is not AnswerKind.UNDO:
         st.session_state[_done_of(desk)] = [*st.session_state.get(_done_of(desk), []), answer]
 
@@ -126,15 +126,6 @@ def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None
 
 def _undo(desk: Desk, tab: str, done: list[Answer]) -> None:
     last = done[-1]
-    undo = Answer(
-        event_id=uuid.uuid4().hex,
-        kind=AnswerKind.UNDO,
-        image_id=last.image_id,
-        undoes=last.event_id,
-        annotator=last.annotator,
-        mode=AnswerMode.WIDGETS,
-        round_id=last.round_id,
-        purpose=last.purpose,
-    )
+    undo = last.undone(uuid.uuid4().hex, annotator=last.annotator, mode=AnswerMode.WIDGETS)
     st.session_state[_done_of(desk)] = done[:-1]
     _record(desk, undo, tab, "Undone; the image is shown again.")

@@ -10,7 +10,7 @@ from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ImageRecord, StoredAnswer
 from tidal_core.text import literal
-from tidal_core.ui.forms import show_refused
+from tidal_core.ui.forms import note_refused, show_refused
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture
 
@@ -71,17 +71,8 @@ def _look_at(image_id: int) -> None:
 
 
 def _take_back(project: Project, answer: Answer, place: str) -> None:
-    undo = Answer(
-        uuid.uuid4().hex,
-        AnswerKind.UNDO,
-        answer.image_id,
-        undoes=answer.event_id,
-        annotator=annotator(),
-        mode=AnswerMode.REVIEW,
-        purpose=answer.purpose,
-        round_id=answer.round_id,
-    )
+    undo = answer.undone(uuid.uuid4().hex, annotator=annotator(), mode=AnswerMode.REVIEW)
     refused = desk_of(project).record([undo])[0].refused
     if refused:
-        st.session_state.setdefault(f"{place}-refused", []).append(refused)
+        note_refused(place, refused)
     get_studio().worker.wake()
