@@ -123,6 +123,17 @@ def test_a_trial_in_a_process_of_its_own_says_what_it_found(tmp_path: Path, monk
     assert trial.result() is speeds
 
 
+def test_a_process_that_timed_a_round_ends_well() -> None:
+    code = (
+        "from tidal_core.config import FROZEN\n"
+        "from tidal_core.engine.speed_trial import first_round_seconds\n"
+        "print(first_round_seconds(FROZEN, 32, 3, 6) > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 def test_a_trial_that_breaks_off_says_why() -> None:
     with pytest.raises(TidalError, match=r"The speed trial stopped early: .*no backbone"):
         Trial(brief(backbone="nothing"), 8, 3).result()

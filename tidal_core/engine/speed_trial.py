@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +93,8 @@ def measure_speeds(config: TrainConfig, side: int, n_classes: int, *, threads: i
                 next(trial)
                 synchronize(trial.device)
                 seconds[way].append(time.perf_counter() - began)
+        for trial in trials.values():
+            trial.close()
         device = next(iter(trials.values())).device.type
     return Speeds(device, {way_name(*way): n / statistics.median(times) for way, times in seconds.items()})
 
@@ -144,8 +147,9 @@ def quick_speeds(
         path = folder / "pixels.npy"
         np.save(path, squares)
         images = TrainImages(path, np.arange(n), np.arange(n) % n_classes, n_classes)
-        starts = {way: _starter(config, way, squares, images, threads) for way in ways}
-        seconds = race(starts, time.perf_counter, QUICK_SECONDS, should_stop)
+        with ExitStack() as trials:
+            starts = {way: _starter(config, way, squares, images, threads, trials) for way in ways}
+            seconds = race(starts, time.perf_counter, QUICK_SECONDS, should_stop)
     return Speeds(device.type, {way_name(*way): n / step for way, step in seconds.items()})
 
 
@@ -187,7 +191,10 @@ def race(
     return least
 
 
-def _starter(config: TrainConfig, way: Way, squares: UInt8, images: TrainImages, threads: int) -> Callable[[], Step]:
+def _starter(
+    config: TrainConfig, way: Way, squares: UInt8, images: TrainImages, threads: int, trials: ExitStack
+) -> Callable[[], Step]:
+    """What makes a way ready to step; the training that it starts is closed with ``trials``."""
     from tidal_core.engine.devices import synchronize
     from tidal_core.engine.features.extract import Extractor
 
@@ -199,7 +206,7 @@ def _starter(config: TrainConfig, way: Way, squares: UInt8, images: TrainImages,
         changed = dataclasses.replace(
             config, precision=way[0], channels_last=way[1], head_epochs=0, batch_size=len(squares)
         )
-        trial = _training(changed, images, threads, epochs=QUICK_TURNS + 1)
+        trial = trials.enter_context(closing(_training(changed, images, threads, epochs=QUICK_TURNS + 1)))
 
         def step() -> None:
             next(trial)
@@ -234,13 +241,14 @@ def first_round_seconds(config: TrainConfig, side: int, n_classes: int, n_labels
             store.write(rows, rng.random((n, sum(channels)), dtype=np.float32).astype(np.float16), channels)
             features = store.path
         images = TrainImages(pixels, rows, rows % n_classes, n_classes, features)
-        steps = _training(dataclasses.replace(config, head_epochs=0), images, threads, epochs=1 + STEPS)
-        next(steps)  # loads images, chooses kernels
-        began = time.perf_counter()
-        for _ in range(STEPS):
-            next(steps)
-        synchronize(device)
-        step = (time.perf_counter() - began) / STEPS
+        # Closed: what is left of a training when the process ends makes torch abort it.
+        with closing(_training(dataclasses.replace(config, head_epochs=0), images, threads, epochs=1 + STEPS)) as steps:
+            next(steps)  # loads images, chooses kernels
+            began = time.perf_counter()
+            for _ in range(STEPS):
+                next(steps)
+            synchronize(device)
+            step = (time.perf_counter() - began) / STEPS
     return step * planned_epochs(config, n_labels) * batches_of(n_labels, config.batch_size)
 
 

@@ -57,10 +57,11 @@ class Popovers {
   showAside() {
     const { outbox } = this.lab;
     const button = this.lab.root.querySelector(".aside");
-    const text = outbox.aside.size ? `${several(outbox.aside.size, "answer", "answers")} could not be saved` : "";
-    if (button.textContent !== text) button.textContent = text;
-    button.hidden = !text;
-    if (!text && this.open === "aside") this.close();
+    const n = outbox.aside.size;
+    button.hidden = !n;
+    const text = `${several(n, "answer", "answers")} could not be saved`;
+    if (n && button.textContent !== text) button.textContent = text;
+    if (!n && this.open === "aside") this.close();
     const entries = [...outbox.aside.values()];
     const shown = entries.map(({ event, reason }) => `${event.id} ${this.inWords(event)} ${reason}`).join("\n");
     if (shown === this.asideShown) return; // a button under the mouse stays
