@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.gates import held_at_start
+from tests.helpers.serving import ROOT
 from tests.helpers.training import brief
 from tidal_core.config import FROZEN, ProjectSettings
 from tidal_core.engine import devices, speed_trial
