@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from PIL import Image
 
 from tests.images.memory import megabytes
 from tidal_core.errors import ImageUnreadable
-from tidal_core.images import reading
+from tidal_core.images import apart, reading
 from tidal_core.images.reading import open_image, to_rgb
+from tidal_core.images.squares import decoded_side, fit_square
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -108,7 +110,52 @@ def test_strips_are_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_image_takes_the_memory_that_is_said(tmp_path: Path, depth: int, colour: int, most: int) -> None:
     """30 megapixels: 200, 270 and 210 MB as measured; 500 to 900 MB when all of it was converted at once."""
     (tmp_path / "a.png").write_bytes(png(6_000, 5_000, depth, colour, whole=True))
-    before = f"from tidal_core.images.reading import open_image; data = open({str(tmp_path / 'a.png')!r}, 'rb').read()"
-    grown, printed = megabytes(before, "print(open_image(data, 'a.png', at_least=64)[0].size)")
+    before = f"from tidal_core.images.reading import open_here; data = open({str(tmp_path / 'a.png')!r}, 'rb').read()"
+    grown, printed = megabytes(before, "print(open_here(data, 'a.png', at_least=64)[0].size)")
     assert printed == "(6000, 5000)\n"
     assert grown < most
+
+
+def test_a_large_image_is_decoded_apart_and_comes_back_smaller(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(6_000, 5_000, whole=True))
+    before = f"from tidal_core.images.reading import open_image; data = open({str(tmp_path / 'a.png')!r}, 'rb').read()"
+    grown, printed = megabytes(
+        before, "image, facts = open_image(data, 'a.png', at_least=64); print(image.size, facts)"
+    )
+    assert printed.startswith("(2000, 1667) ImageFacts(width=6000, height=5000,")
+    assert grown < 60  # the pixels sent and made an image: 20; 90 MB and more when decoded here
+
+
+def test_a_large_image_is_the_same_wherever_it_is_decoded() -> None:
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).resize((6_400, 4_800))
+    turned = picture.getexif()
+    turned[reading.ORIENTATION_TAG] = 6
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1, exif=turned)
+    data, least = buffer.getvalue(), decoded_side(96)
+
+    here, apart = reading.open_here(data, "a.png", at_least=least), open_image(data, "a.png", at_least=least)
+
+    assert here[1] == apart[1]
+    assert (apart[1].width, apart[1].height) == (4_800, 6_400)
+    squares = [fit_square(image, 96).astype(np.int16) for image, _ in (here, apart)]
+    assert np.abs(squares[0] - squares[1]).mean() < 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of address space holds on Linux only")
+def test_a_decoder_that_takes_more_than_it_may_ends_alone_and_its_image_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(apart, "OVERHEAD_BYTES", 0)
+    with pytest.raises(ImageUnreadable, match=r"large\.png: decoding it took more than"):
+        apart.decode_apart(png(6_000, 5_000, whole=True), "large.png", 64, memory=1_000_000)
+
+
+def test_a_file_that_breaks_apart_is_refused_in_the_same_words() -> None:
+    data = png(6_000, 5_000)  # its pixels are missing
+    with pytest.raises(ImageUnreadable) as here:
+        reading.open_here(data, "a.png", at_least=64)
+    with pytest.raises(ImageUnreadable) as there:
+        open_image(data, "a.png", at_least=64)
+    assert str(here.value) == str(there.value)

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tidal_core.errors import ImageUnreadable
+from tidal_core.images.apart import decode_apart
 from tidal_core.records import UInt8
 
 _WANTED_FORMATS = (
@@ -118,9 +119,22 @@ def open_image(
 ) -> tuple[Image.Image, ImageFacts]:
     """Decode one file's bytes to a loaded pillow image of mode RGB and its facts; ``sha256`` where it is known already.
 
-    ``at_least`` allows a JPEG to be decoded smaller than it is, in powers of two, with both sides still at least that
-    many pixels; ``facts.width`` and ``facts.height`` are the file's own in any case. Raises ImageUnreadable.
+    ``at_least`` allows an image to come smaller than it is, with both sides still at least that many pixels: a JPEG
+    is decoded smaller, in powers of two, and one of more than ``LARGE_PIXELS`` is decoded in a process with a memory
+    limit and averaged down. ``facts.width`` and ``facts.height`` are the file's own in any case. Raises
+    ImageUnreadable.
     """
+    return _open(data, name, at_least, sha256, is_apart=at_least is not None)
+
+
+def open_here(data: bytes, name: str, *, at_least: int | None = None) -> tuple[Image.Image, ImageFacts]:
+    """As ``open_image``, in this process whatever the size."""
+    return _open(data, name, at_least, None, is_apart=False)
+
+
+def _open(
+    data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
+) -> tuple[Image.Image, ImageFacts]:
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
@@ -129,7 +143,7 @@ def open_image(
             with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
                 file.verify()  # decoding alone overlooks data whose checksum is wrong
         with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-            return _decode(file, data, name, at_least, sha256)
+            return _decode(file, data, name, at_least, sha256, is_apart=is_apart)
     except ImageUnreadable:
         raise
     except UnidentifiedImageError:
@@ -164,7 +178,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 
 def _decode(
-    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None
+    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
 ) -> tuple[Image.Image, ImageFacts]:
     """Check the header, decode, bring to RGB as seen."""
     kind = file.format or "unknown"
@@ -199,6 +213,10 @@ def _decode(
         )
     if pixels > LARGE_PIXELS:
         with _one_large_image:
+            if is_apart and at_least is not None:
+                image, told = decode_apart(data, name, at_least, MAX_DECODED_BYTES)
+                remarks = tuple(told.pop("remarks"))
+                return image, ImageFacts(**{**told, "sha256": sha256 or told["sha256"]}, remarks=remarks)
             image = _in_strips(file)
     else:
         image = to_rgb(file)
