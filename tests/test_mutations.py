@@ -191,6 +191,15 @@ ENGINE: list[tuple[str, types.ModuleType, str, str, str, Callable[..., None], tu
         test_training.test_a_checkpoint_of_other_images_or_labels_is_refused,
         ("labels",),
     ),
+    (
+        "a fingerprint without pixels",
+        checkpoints,
+        "fingerprint",
+        "digest.update(pixels[kept[start : start + _HASHED_AT_ONCE]].tobytes())",
+        "pass",
+        test_training.test_a_checkpoint_of_other_images_or_labels_is_refused,
+        ("pixels",),
+    ),
 ]
 
 

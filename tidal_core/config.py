@@ -68,10 +68,7 @@ class Seeds:
 
 @dataclass(frozen=True)
 class TrainConfig(JsonConfig):
-    """How one round trains. The presets are below.
-
-    A field that is added later has a default that trains as before, and its name in ``checkpoints.LATER``.
-    """
+    """How one round trains. The presets are below. A field that is added later has a default that trains as before."""
 
     backbone: str = "small"
     body: Body = "trained"  # "frozen": only a head trains, on features that the pretrained body gave once

@@ -14,7 +14,7 @@ from tidal_core.config import Seeds, TrainConfig
 from tidal_core.engine import memory
 from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.memory import td_bytes
-from tidal_core.engine.model import Model, build_model, load_weights, write_tensors
+from tidal_core.engine.model import Model, build_model, load_weights, read_tensors, write_tensors
 from tidal_core.engine.schedule import learning_rate, planned_epochs
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
@@ -403,22 +403,40 @@ def test_p_bar_of_a_resumed_round_counts_the_visits_before(tmp_path: Path, finis
     assert np.allclose(resumed.result.td_bar.sum(axis=1), 1, atol=1e-5)
 
 
-def changed(images: TrainImages, field: str) -> TrainImages:
-    rows, labels = images.rows.copy(), images.labels.copy()
-    if field == "rows":
-        rows[0] = rows[3]  # of the same class: nothing else differs
-    else:
+def changed(images: TrainImages, field: str, folder: Path) -> TrainImages:
+    rows, labels, pixels = images.rows.copy(), images.labels.copy(), np.load(images.pixels)
+    if field == "rows":  # the same picture once more in another row: nothing else differs
+        pixels = np.concatenate([pixels, pixels[:1]])
+        rows[0] = len(pixels) - 1
+    elif field == "labels":
         labels[0] = 1
-    return dataclasses.replace(images, rows=rows, labels=labels)
+    else:
+        pixels = 255 - pixels
+    np.save(folder / "others.npy", pixels)
+    return dataclasses.replace(images, pixels=folder / "others.npy", rows=rows, labels=labels)
 
 
-@pytest.mark.parametrize("field", ["rows", "labels"])
+@pytest.mark.parametrize("field", ["rows", "labels", "pixels"])
 def test_a_checkpoint_of_other_images_or_labels_is_refused(tmp_path: Path, field: str) -> None:
     config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
     list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
 
+    others = changed(images, field, tmp_path)
     with pytest.raises(InputError, match="written by a training with other images, labels, seeds or settings"):
-        list(train(config, changed(images, field), fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+        list(train(config, others, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+
+
+@pytest.mark.parametrize("field", ["code", "format"])
+def test_a_checkpoint_of_other_code_is_passed_over(tmp_path: Path, field: str) -> None:
+    config, images, file = brief(), training_images(tmp_path), tmp_path / "round.ckpt"
+    list(train(config, images, fresh(config, images), Seeds(), TrainOptions(checkpoint=file)))
+    assert checkpoint_epoch(file) == 3
+    assert checkpoint_epoch(file, "another mark") == 0
+    tensors, metadata = read_tensors(file)
+
+    write_tensors(file, tensors, {**metadata, field: "another"})
+
+    assert checkpoint_epoch(file) == 0
 
 
 def test_a_checkpoint_of_an_earlier_version_is_passed_over_and_the_round_starts_afresh(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """One run: what it keeps, how it goes on, that it can be repeated."""
 
+import importlib
 import itertools
-import json
 import os
 import re
 import resource
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 import torch
 
 from tests.experiments.made import TINY, WARM, make_dataset
-from tidal_core.engine.checkpoints import LATER
+from tidal_core.engine import code_version as code_versions
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
 from tidal_core.experiments.protocol import Configuration, Protocol, start_of
 from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
+from tidal_core.strategies.margin import Margin
 
 
 def make_run(folder: Path, configuration: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
@@ -184,24 +186,50 @@ def test_arms_of_a_run_score_the_same_part_of_the_pool(tmp_path: Path) -> None:
 def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     list(execute(make_run(tmp_path)))
 
-    with pytest.raises(InputError, match=r"started with other settings \(protocol\)"):
+    with pytest.raises(InputError, match="started with other settings;"):
         list(execute(make_run(tmp_path, protocol=TINY.changed(per_round=5))))
 
 
-def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path: Path) -> None:
-    protocol = replace(TINY, train=replace(TINY.train, max_steps=0))  # which that version did not know
-    whole = list(execute(make_run(tmp_path / "whole", protocol=protocol)))
-    run = make_run(tmp_path / "older", protocol=protocol)
+def test_a_run_does_not_go_on_with_other_pixels_under_the_same_labels(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
     next(iter(execute(run)))
-    header, *rounds = run.file.read_text().splitlines()
-    older = json.loads(header)
-    for name in LATER:
-        del older["protocol"]["train"][name]
-    run.file.write_text("\n".join([json.dumps(older), *rounds]) + "\n")
+    np.save(run.dataset.pixels, 255 - np.load(run.dataset.pixels))
 
-    rest = list(execute(run))
+    with pytest.raises(InputError, match="started with other images or labels;"):
+        list(execute(run))
 
-    assert lasting(rest) == lasting(whole)[1:]
+
+@pytest.mark.parametrize("changed", ["engine/step.py", "strategies/confidence.py", "experiments/runs.py"])
+def test_a_run_does_not_go_on_with_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    run = make_run(tmp_path / "data")
+    next(iter(execute(run)))
+    package = tmp_path / "tidal_core"
+    shutil.copytree(code_versions.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__", "ui"))
+    monkeypatch.setattr(code_versions, "PACKAGE", package)
+    code_versions.code_version.cache_clear()
+    try:
+        assert len(list(execute(run))) == 2  # the same code elsewhere
+        again = make_run(tmp_path / "data", number=1)
+        next(iter(execute(again)))
+        (package / changed).write_text((package / changed).read_text() + "\n")
+        code_versions.code_version.cache_clear()
+        with pytest.raises(InputError, match="started with other code"):
+            list(execute(again))
+    finally:
+        code_versions.code_version.cache_clear()
+
+
+def test_a_strategy_of_another_package_is_a_part_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "from tidal_core.strategies.margin import Margin\nclass Mine(Margin):\n    name = 'mine'\n"
+    (tmp_path / "package_of_mine.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = importlib.import_module("package_of_mine").Mine
+    before = code_versions.foreign_code_version(kind)
+    (tmp_path / "package_of_mine.py").write_text(text + "    sign = -1\n")
+
+    assert before is not None
+    assert code_versions.foreign_code_version(kind) != before
+    assert code_versions.foreign_code_version(Margin) is None
 
 
 def test_to_stop_leaves_the_round_to_be_done_again(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_round_whose_checkpoint_is_of_an_earlier_version_starts_from_its_first
     epochs = [stored.record.epoch for stored in project.store.epochs.of(record.id)]
     assert project.store.rounds.get(record.id).state is RoundState.DONE
     assert epochs == list(range(1, len(epochs) + 1))
-    assert any("starts from its first epoch" in line.message for line in project.store.log.last())
+    assert any("starts again from its first epoch" in line.message for line in project.store.log.last())
 
 
 def test_epochs_that_wait_are_stored_before_a_checkpoint_says_that_they_were(

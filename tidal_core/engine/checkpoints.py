@@ -19,7 +19,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Generator
 
 from tidal_core.config import Seeds, TrainConfig
+from tidal_core.engine.batches import check_rows, open_pixels
+from tidal_core.engine.code_version import code_version
 from tidal_core.engine.exact_dynamics import HeadHistory
+from tidal_core.engine.features.store import open_features
 from tidal_core.engine.model import Model, read_tensors, write_tensors
 from tidal_core.engine.optimizers import load_optimizer_tensors, optimizer_tensors
 from tidal_core.errors import InputError
@@ -27,11 +30,8 @@ from tidal_core.method.tidal import TDTracker
 from tidal_core.records import TrainImages
 
 OPTIMIZER = "optimizer."
+_HASHED_AT_ONCE = 256  # images
 FORMAT = "2"  # how the tensors are named; a file of another format is not resumed
-
-LATER = ("pretrained", "head_epochs", "layer_decay", "class_balance", "max_steps")
-"""Settings that came after ``FORMAT``: at their default they train as before, and a checkpoint does not know them."""
-_DEFAULTS = TrainConfig()
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
@@ -42,15 +42,21 @@ def epoch_generator(seed: int, epoch: int) -> Generator:
 def fingerprint(config: TrainConfig, images: TrainImages, seeds: Seeds) -> str:
     """Equal for two trainings that must end with the same weights when they start from the same.
 
-    A round that an earlier version began has the mark that it had there, so that an upgrade goes on with it.
+    It is made of the code, the settings, the seeds, and each image's label, row and content: the pixels that are
+    trained on, or the features where the body is frozen. Raises InputError where these cannot be read.
     """
-    values = dataclasses.asdict(config)
-    for name in LATER:
-        if values[name] == getattr(_DEFAULTS, name):
-            del values[name]
-    digest = hashlib.sha256(f"{json.dumps(values, sort_keys=True)} {seeds} {images.n_classes}".encode())
+    values = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    digest = hashlib.sha256(f"{code_version()} {values} {seeds} {images.n_classes}".encode())
     digest.update(images.rows.tobytes())
     digest.update(images.labels.tobytes())
+    if images.features is not None:
+        digest.update(open_features(images.features).take(images.rows).tobytes())
+    else:
+        pixels = open_pixels(images.pixels)
+        check_rows(pixels, images.rows)
+        kept = images.rows[images.rows < pixels.cached_rows]  # those beyond would have to be decoded for it
+        for start in range(0, len(kept), _HASHED_AT_ONCE):
+            digest.update(pixels[kept[start : start + _HASHED_AT_ONCE]].tobytes())
     return digest.hexdigest()
 
 
@@ -72,17 +78,20 @@ class TrainingState:
     heads: HeadHistory | None = None
 
 
-def checkpoint_epoch(path: Path) -> int:
+def checkpoint_epoch(path: Path, mark: str | None = None) -> int:
     """The epoch after which a training can be resumed; 0 without a checkpoint, so that nothing recorded is kept.
 
-    It is 0, too, for a file of an earlier version of this program: its optimiser's memory has other names.
+    It is 0, too, for a file of another version of this program (half a training of each is a training of neither),
+    and, if ``mark`` is given, of a training with another ``fingerprint``. Raises InputError where the file is damaged.
     """
     if not path.exists():
         return 0
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            return int(metadata["epoch"]) if metadata.get("format") == FORMAT else 0
+            if (metadata.get("format"), metadata.get("code")) != (FORMAT, code_version()):
+                return 0
+            return int(metadata["epoch"]) if mark in {None, metadata.get("mark")} else 0
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a checkpoint ({error}); delete the file and train again.") from error
 
@@ -151,4 +160,4 @@ class CheckpointFile:
         if self.state.heads is not None:
             tensors |= self.state.heads.tensors()
         metadata = {"epoch": str(checkpoint.epoch), "batch_size": str(checkpoint.batch_size), "mark": self.mark}
-        write_tensors(self.path, tensors, {**metadata, "format": FORMAT})
+        write_tensors(self.path, tensors, {**metadata, "format": FORMAT, "code": code_version()})

@@ -21,6 +21,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,19 @@ class Dataset:
         return len(self.class_names)
 
     def fingerprint(self) -> str:
-        """Changes when the images' labels, order or number change."""
-        digest = hashlib.sha256()
+        """Changes when the images' pixels, labels, order or number change."""
+        digest = hashlib.sha256(_content(self.pixels, self.pixels.stat().st_mtime_ns).encode())
         for array in (self.labels, self.pool_rows, self.test_rows):
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()[:16]
+
+
+@cache
+def _content(pixels: Path, changed_at: int) -> str:
+    """SHA-256 of a pixel file; kept as long as the file is not written again (``changed_at``: nanoseconds)."""
+    del changed_at  # only tells one content from the next
+    with pixels.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def prepare(name: str, cache: Path, data: Path | None = None, *, download: bool = False) -> Dataset:

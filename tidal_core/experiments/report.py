@@ -251,8 +251,14 @@ def _machine(results: Results) -> str:
         descriptions.append(f"{machine['hardware']}, {machine['cores']} cores, on {machine['device']}; {versions}.")
     if not descriptions:
         return "No runs yet."
-    return (
+    where = (
         f"Machine: {descriptions[0]}"
         if len(descriptions) == 1
         else "Run on more than one machine: " + " ".join(descriptions)
     )
+    if len(results.codes) > 1:
+        where += (
+            f" The runs were made by {len(results.codes)} versions of the program, so what is compared may differ by "
+            "more than its name: run all of it again under another name to be sure."
+        )
+    return where

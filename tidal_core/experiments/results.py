@@ -32,6 +32,7 @@ class Results:
     imbalances: tuple[float, ...]
     rounds: Mapping[tuple[str, float], tuple[tuple[dict[str, Any], ...], ...]]  # by run, by round
     machines: tuple[Mapping[str, Any], ...]  # on which rounds were executed, in the order of the runs
+    codes: tuple[str | None, ...]  # versions of the code that executed them; None for one that did not note it
 
     def values(self, configuration: str, imbalance: float, metric: Metric = "accuracy") -> Float64:
         """(R, P), NaN where a run has not come that far; runs keep their number: rows pair between configurations."""
@@ -101,12 +102,15 @@ def read_results(experiment: Experiment) -> Results:
     spec = experiment.spec
     runs_by_setting: dict[tuple[str, float], list[tuple[dict[str, Any], ...]]] = {}
     machines: list[dict[str, Any]] = []
+    codes: list[str | None] = []
     for header, rounds in merged(experiment):
         for line in rounds:
             machine_source = line.get("machine", header)
             machine = {key: machine_source.get(key) for key in ("device", "hardware", "cores", "versions")}
             if machine not in machines:
                 machines.append(machine)
+        if rounds and header.get("code") not in codes:
+            codes.append(header.get("code"))
         runs = runs_by_setting.setdefault((header["configuration"], header["imbalance"]), [])
         number = header["run"]
         runs.extend([()] * (number + 1 - len(runs)))
@@ -126,4 +130,5 @@ def read_results(experiment: Experiment) -> Results:
         tuple(ratio for ratio in spec.imbalances if any(key[1] == ratio for key in begun)),
         begun,
         tuple(machines),
+        tuple(codes),
     )

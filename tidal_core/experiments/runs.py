@@ -24,10 +24,13 @@ import torch
 
 from tidal_core import strategies
 from tidal_core.config import TrainConfig
+from tidal_core.engine.backbones.registered import registered_backbone
+from tidal_core.engine.code_version import OF_TRAINING, code_version, foreign_code_version
 from tidal_core.engine.companions import COMPANIONS
 from tidal_core.engine.devices import pick_device
 from tidal_core.engine.exact_dynamics import HeadHistory, exact_p_bar
 from tidal_core.engine.model import Model, build_model, load_weights
+from tidal_core.engine.published_weights import registered_points
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
@@ -40,6 +43,24 @@ from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
 
+OF_A_RUN = (
+    *OF_TRAINING,
+    "strategies",
+    "rounds/audit.py",
+    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "protocol", "runs")),
+)
+"""Below the package: the code that decides how a run comes out."""
+
+_DECIDES = {  # of a run's header: what decides how the rounds come out, as a person would call it
+    "dataset": "images",
+    "data": "images or labels",
+    "code": "code (the studio's, or that of a package with a strategy or a model)",
+    "protocol": "settings",
+    "configuration": "strategy",
+    "imbalance": "imbalance",
+    "run": "number of the run",
+    "features": "features",
+}
 TIMES = ("seconds", "peak_gb", "machine")  # the only entries of a line that differ when a run is repeated
 
 
@@ -70,6 +91,7 @@ class Run:
         return {
             "dataset": self.dataset.name,
             "data": self.dataset.fingerprint(),
+            "code": code_of(self.configuration, self.protocol),
             "protocol": asdict(self.protocol),
             "configuration": self.configuration.name,
             "imbalance": self.imbalance,
@@ -135,12 +157,11 @@ class _State:
             about = {**run.header(), **_machine(self.device)}
             run.file.write_text(json.dumps(about) + "\n", encoding="utf-8")
             return
-        before = _of_this_version(lines.header)
-        changed = sorted(key for key, value in run.header().items() if before.get(key) != _plain(value))
+        changed = [words for key, words in _DECIDES.items() if lines.header.get(key) != _plain(run.header()[key])]
         if changed:
             raise InputError(
-                f"{run.file.name} was started with other settings ({', '.join(changed)}); choose another name for "
-                "this experiment, or delete the file."
+                f"{run.file.name} was started with other {', '.join(changed)}; choose another name for this "
+                "experiment, or delete the file: this run then starts again."
             )
         cut_off_tail(run.file)
         machine = _plain(_machine(self.device))
@@ -354,12 +375,13 @@ def _blind_view(rows: Int64, classes: int) -> PoolView:
     )
 
 
-def _of_this_version(header: dict[str, Any]) -> dict[str, Any]:
-    """A run's header, its protocol with the settings that came later, at their defaults: they change nothing."""
-    try:
-        return {**header, "protocol": _plain(asdict(Protocol.from_dict(header["protocol"])))}
-    except (InputError, KeyError):  # of a later version, or damaged: as it stands it is another one
-        return header
+def code_of(configuration: Configuration, protocol: Protocol) -> str:
+    """What tells the code of a run from that of another: ours, and the file of a strategy from another package."""
+    foreign: list[type] = [type(strategies.get(configuration.strategy))]
+    if protocol.train.backbone in registered_points():
+        foreign.append(registered_backbone(protocol.train.backbone))
+    versions = [version for kind in foreign if (version := foreign_code_version(kind)) is not None]
+    return "-".join([code_version(OF_A_RUN), *versions])
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tidal_core import strategies
 from tidal_core.config import RoundConfig
-from tidal_core.engine.checkpoints import checkpoint_epoch
+from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.features.extract import extract, extractor_of
 from tidal_core.engine.features.store import Features, FeatureStore
@@ -133,11 +133,7 @@ class RoundRun:
     def _train(self) -> tuple[Model, HeadHistory | None]:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
         self._compute_features()
-        paths = self._paths_until_checkpoint()
         config = self.config.train
-        model = build_model(config, len(self.class_ids), self.config.seeds)
-        if config.warm_start:
-            self._warm_start(model)
         images = TrainImages(
             pixels=self.project.pixels,
             rows=self.store.images.pixel_rows(self.image_ids),
@@ -145,6 +141,10 @@ class RoundRun:
             n_classes=len(self.class_ids),
             features=None if self.features is None else self.features.path,
         )
+        paths = self._paths_until_checkpoint(images)
+        model = build_model(config, len(self.class_ids), self.config.seeds)
+        if config.warm_start:
+            self._warm_start(model)
         epochs = EpochLog(self.store, self.record.id, self.image_ids, self.class_ids)
         options = TrainOptions(
             checkpoint=self.resume_file,
@@ -194,19 +194,22 @@ class RoundRun:
     def _stopped(self) -> Stopped:
         return Stopped(f"Round {self.record.id} was stopped; it resumes when the studio starts again.")
 
-    def _paths_until_checkpoint(self) -> LabelPaths:
+    def _paths_until_checkpoint(self, images: TrainImages) -> LabelPaths:
         """The paths of the epochs that are in the checkpoint, from the store; later epochs are forgotten there."""
-        try:
-            last_epoch = checkpoint_epoch(self.resume_file)
-        except InputError as error:
-            self._note(f"Round {self.record.id} starts again from its first epoch: {error}", "warning")
-            self.resume_file.unlink(missing_ok=True)
-            last_epoch = 0
+        last_epoch = 0
+        if self.resume_file.exists():
+            try:
+                mark = fingerprint(self.config.train, images, self.config.seeds)
+                last_epoch = checkpoint_epoch(self.resume_file, mark)
+                why = "its checkpoint is of another version of the studio, or of other pixels or features"
+            except InputError as error:
+                why = str(error)
+            if last_epoch:
+                self._note(f"Round {self.record.id} resumes after epoch {last_epoch}.")
+            else:
+                self._note(f"Round {self.record.id} starts again from its first epoch: {why}.", "warning")
+                self.resume_file.unlink()
         self.store.epochs.forget_after(self.record.id, last_epoch)
-        if last_epoch:
-            self._note(f"Round {self.record.id} resumes after epoch {last_epoch}.")
-        elif self.resume_file.exists():
-            self._note(f"Round {self.record.id} starts from its first epoch: an earlier version wrote its checkpoint.")
         paths = LabelPaths(self.labels)
         for epoch in range(1, last_epoch + 1):
             paths.add(*self.store.curves.of_epoch(self.record.id, epoch), self.class_ids)
