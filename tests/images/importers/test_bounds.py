@@ -19,7 +19,7 @@ from tests.images.memory import megabytes
 from tests.images.photos import save
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
-from tidal_core.images.importers import json_file, scan
+from tidal_core.images.importers import guessed_columns, json_file, scan
 from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions
 from tidal_core.images.importers.rows import read_rows
 from tidal_core.images.ingest import ingest
@@ -239,3 +239,14 @@ def test_a_source_that_breaks_off_keeps_what_came_before(
     report = ingest(project, str(tmp_path))
     assert report.read == project.store.images.count() == 1
     assert "it cannot be read any further (KeyError" in report.problems[0].reason
+
+
+def test_a_table_whose_first_rows_are_damaged_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"path": [f"{number}.jpg" for number in range(40)]}), file, use_dictionary=False)
+    body = bytearray(file.read_bytes())
+    body[40:60] = bytes(20)  # the packed cells; header and footer are whole
+    file.write_bytes(body)
+    for look in (scan, guessed_columns):
+        with pytest.raises(InputError, match="it is damaged"):
+            look(str(file))

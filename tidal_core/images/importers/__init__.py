@@ -5,10 +5,11 @@ Add here: an importer as a file of its own, and a line in ``IMPORTERS``, before 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 
-from tidal_core.errors import InputError
+from tidal_core.errors import DISK_FULL, InputError, TidalError
 from tidal_core.images.importers.archive import ArchiveImporter
 from tidal_core.images.importers.base import Columns, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.described import DescribedFolderImporter
@@ -21,6 +22,8 @@ from tidal_core.images.importers.table import TableImporter
 from tidal_core.images.importers.torchvision_sets import TorchvisionImporter
 from tidal_core.images.importers.typed import source_as_typed
 from tidal_core.records import ImportProblem
+
+logger = logging.getLogger(__name__)
 
 _DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
 _TORCHVISION = TorchvisionImporter()
@@ -62,7 +65,21 @@ def find_importer(source: str) -> Importer:
 def scan(source: str, options: ImportOptions | None = None) -> Scan:
     """List what a source holds. Raises InputError when it cannot be read at all."""
     source = source_as_typed(source)
-    return find_importer(source).scan(source, options or ImportOptions())
+    return _scan(find_importer(source), source, options)
+
+
+def _scan(importer: Importer, source: str, options: ImportOptions | None) -> Scan:
+    """What an importer lists; whatever its reader meets in a file from elsewhere is an InputError."""
+    try:
+        return importer.scan(source, options or ImportOptions())
+    except TidalError:
+        raise
+    except Exception as error:  # readers of tables raise nearly everything on broken data
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
+        logger.warning("A source could not be listed", exc_info=True)
+        reason = f"it is damaged ({type(error).__name__}: {str(error)[:200]})"
+        raise InputError(f"{source} cannot be read: {reason}; copy or export it again.") from error
 
 
 def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:
@@ -81,4 +98,4 @@ def guessed_columns(source: str, options: ImportOptions | None = None) -> Column
     source = source_as_typed(source)
     importer = find_importer(source)
     tables = (TableImporter, ParquetImporter, JsonImporter)
-    return importer.scan(source, options or ImportOptions()).columns if isinstance(importer, tables) else None
+    return _scan(importer, source, options).columns if isinstance(importer, tables) else None
