@@ -107,3 +107,14 @@ class OutOfMemory(TidalError):
 
 class Stopped(TidalError):
     """Work that was asked to stop before its end."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error of another library says, for the middle of a sentence: one line, without its class."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].rstrip(". ")[:200] if lines else ""
+    if isinstance(error, KeyError):  # its text is the key alone
+        return f"an entry {text} is missing in it"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return text or "the details are in the terminal that runs this"

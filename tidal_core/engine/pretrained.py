@@ -28,7 +28,7 @@ from tidal_core.engine.downloads import DownloadProgress, download, hub_file, to
 from tidal_core.engine.preprocessing import Preprocessing
 from tidal_core.engine.published_weights import DEFAULT, EMBEDDED, TIMM, PretrainedWeights, describe
 from tidal_core.engine.torchvision_facts import TORCHVISION, TorchvisionFacts
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 
 
 def weights_file(weights: PretrainedWeights) -> Path:
@@ -171,8 +171,8 @@ def _out_of_reach(name: str, file: str, path: Path, error: OSError | None = None
     """What to say where a file of weights is not here and cannot be had."""
     why = ""
     if error is not None:
-        (first, *_) = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
-        why = f" and could not be downloaded ({first.rstrip('.')})"
+        cause = getattr(error, "reason", error)
+        why = f" and could not be downloaded ({reason_of(cause) if isinstance(cause, Exception) else cause})"
     return InputError(
         f"the weights of {name} are not on this machine{why}; on a machine with a network fetch {file}, and put it at "
         f"{path}. Until then the project goes on with {DEFAULT}, whose weights are installed."
@@ -196,8 +196,7 @@ def _of_timm(name: str, path: Path) -> Backbone:
 
 
 def _damaged(path: Path, name: str, error: Exception) -> InputError:
-    (first, *_) = str(error).splitlines() or [type(error).__name__]
-    return InputError(f"{path} does not hold the weights of {name} ({first.rstrip('.')}); delete it and try again.")
+    return InputError(f"{path} does not hold the weights of {name} ({reason_of(error)}); delete it and try again.")
 
 
 _PLACES = [(stage, number) for stage, (blocks, *_) in enumerate(STAGES) for number in range(blocks)]

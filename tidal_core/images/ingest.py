@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from tidal_core.config import PixelSpec
-from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError, reason_of
 from tidal_core.files import sweep
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
@@ -170,7 +170,7 @@ class _Import:
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             logger.warning("A source broke off", exc_info=True)
-            reason = f"it cannot be read any further ({type(error).__name__}: {str(error)[:200]})"
+            reason = f"it cannot be read any further ({reason_of(error)})"
             self._problems.append(
                 ImportProblem(self._scan.source, f"{reason}; what comes before was read", "correct it and import again")
             )
@@ -246,7 +246,7 @@ class _Import:
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             logger.warning("An image could not be read", exc_info=True)
-            reason = f"it cannot be read ({type(error).__name__}: {str(error)[:200]})"
+            reason = f"it cannot be read ({reason_of(error)})"
             return _Examined(item, problem=ImportProblem(item.name, reason, "correct it, or leave it out"))
 
     def _take(self, result: Future[_Examined] | ImportProblem | _Examined, cache: PixelWriter) -> None:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidal_core.errors import TidalError
+from tidal_core.errors import TidalError, reason_of
 from tidal_core.images.importers.base import ImportOptions
 from tidal_core.images.ingest import LabelUse, ingest
 from tidal_core.images.pixels import refill
@@ -77,7 +77,7 @@ class Job(ABC):
         except Exception as error:  # a page must show that it ended, whatever ended it
             self.error = (
                 f"{self.title} failed because of an internal error (details in the terminal that runs the studio): "
-                f"{type(error).__name__}: {error}"
+                f"{reason_of(error)}."
             )
             raise
         finally:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tidal_core.errors import ImageUnreadable
+from tidal_core.errors import ImageUnreadable, reason_of
 from tidal_core.images.apart import decode_apart
 from tidal_core.records import UInt8
 
@@ -409,8 +409,7 @@ def _what_it_is(data: bytes) -> str:
 
 
 def _damage(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return f"it is damaged or cut off ({text})"
+    return f"it is damaged or cut off ({reason_of(error)})"
 
 
 def looks_like_an_image(start: bytes) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tidal_core import json_checks
-from tidal_core.errors import InputError, ProjectInUse, TidalError
+from tidal_core.errors import InputError, ProjectInUse, TidalError, reason_of
 from tidal_core.files import scratch
 from tidal_core.ownership import Owner, announced
 from tidal_core.projects import Project, open_project, project_folder
@@ -150,7 +150,7 @@ def _post(slug: str, owner: Owner, what: str) -> http.client.HTTPResponse:
             connection.close()
         raise ProjectInUse(
             f"The project {slug!r} is open in process {owner.pid}, which does not answer at {owner.address} "
-            f"({str(error) or type(error).__name__}). Try again in a moment, or stop that studio "
+            f"({reason_of(error)}). Try again in a moment, or stop that studio "
             "(Ctrl+C in its terminal).",
             pid=owner.pid,
         ) from error

@@ -238,7 +238,10 @@ def test_a_source_that_breaks_off_keeps_what_came_before(
     )
     report = ingest(project, str(tmp_path))
     assert report.read == project.store.images.count() == 1
-    assert "it cannot be read any further (KeyError" in report.problems[0].reason
+    assert (
+        "it cannot be read any further (an entry 'a fault that nobody thought of' is missing in it)"
+        in report.problems[0].reason
+    )
 
 
 def test_a_table_whose_first_rows_are_damaged_is_refused_in_words(tmp_path: Path) -> None:

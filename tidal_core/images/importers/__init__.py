@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterable
 
-from tidal_core.errors import DISK_FULL, InputError, TidalError
+from tidal_core.errors import DISK_FULL, InputError, TidalError, reason_of
 from tidal_core.images.importers.archive import ArchiveImporter
 from tidal_core.images.importers.base import Columns, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.described import DescribedFolderImporter
@@ -78,8 +78,9 @@ def _scan(importer: Importer, source: str, options: ImportOptions | None) -> Sca
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         logger.warning("A source could not be listed", exc_info=True)
-        reason = f"it is damaged ({type(error).__name__}: {str(error)[:200]})"
-        raise InputError(f"{source} cannot be read: {reason}; copy or export it again.") from error
+        raise InputError(
+            f"{source} cannot be read: it is damaged ({reason_of(error)}); copy or export it again."
+        ) from error
 
 
 def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:

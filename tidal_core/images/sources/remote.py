@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError
+from tidal_core.errors import DISK_FULL, ImageUnreadable, InputError, reason_of
 from tidal_core.files import atomic
 from tidal_core.images.sources.file import read_file
 from tidal_core.projects import home
@@ -114,9 +114,7 @@ def why_not(error: Exception) -> tuple[str, str]:
         return "access is denied", "check this user's credentials for that address"
     if isinstance(error, TimeoutError):
         return "the server did not answer in time", "import again later: what was read is kept"
-    reason = (
-        f"the server answered {status}" if status else f"it could not be downloaded ({type(error).__name__}: {error})"
-    )
+    reason = f"the server answered {status}" if status else f"it could not be downloaded ({reason_of(error)})"
     return reason[:300], "check the connection and import again: what was read is kept"
 
 
