@@ -23,7 +23,9 @@ A message names the thing, the value and the remedy: it is shown to people as it
 """
 
 import errno
+import re
 
+_CLASSES = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b(?:: *)?")
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the numbers by which a disk says that it is full
 
 
@@ -110,9 +112,9 @@ class Stopped(TidalError):
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error of another library says, for the middle of a sentence: one line, without its class."""
+    """What an error of another library says, for the middle of a sentence: one line, without names of classes."""
     lines = str(error).strip().splitlines()
-    text = lines[0].rstrip(". ")[:200] if lines else ""
+    text = _CLASSES.sub("", lines[0]).strip(" .:")[:200] if lines else ""
     if isinstance(error, KeyError):  # its text is the key alone
         return f"an entry {text} is missing in it"
     if isinstance(error, MemoryError):

@@ -25,7 +25,7 @@ from pathlib import Path
 import platformdirs
 
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import DISK_FULL, InputError, ProjectError, ProjectExists, ProjectNotFound
+from tidal_core.errors import DISK_FULL, InputError, ProjectError, ProjectExists, ProjectNotFound, reason_of
 from tidal_core.files import atomic, disk_full, for_this_user_only, sweep, tighten
 from tidal_core.store import Store, is_begun
 
@@ -49,7 +49,7 @@ def home() -> Path:
         return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tidal-studio"))
     except RuntimeError as error:  # "~nobody": a user that is not there
         raise ProjectError(
-            f"TIDAL_HOME is {chosen!r}, which names no folder ({error}); set it to another one."
+            f"TIDAL_HOME is {chosen!r}, which names no folder ({reason_of(error)}); set it to another one."
         ) from error
 
 

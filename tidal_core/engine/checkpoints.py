@@ -25,7 +25,7 @@ from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.features.store import open_features
 from tidal_core.engine.model import Model, read_tensors, write_tensors
 from tidal_core.engine.optimizers import load_optimizer_tensors, optimizer_tensors
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.method.tidal import TDTracker
 from tidal_core.records import TrainImages
 
@@ -93,7 +93,9 @@ def checkpoint_epoch(path: Path, mark: str | None = None) -> int:
                 return 0
             return int(metadata["epoch"]) if mark in {None, metadata.get("mark")} else 0
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not a checkpoint ({error}); delete the file and train again.") from error
+        raise InputError(
+            f"{path} is not a checkpoint ({reason_of(error)}); delete the file and train again."
+        ) from error
 
 
 class CheckpointFile:

@@ -27,7 +27,7 @@ from tidal_core.engine.backbones.frozen import FrozenHead
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.engine.pretrained import load_body, preprocessing_of
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic
 from tidal_core.records import class_positions
 
@@ -277,4 +277,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read as weights ({error}); delete the file and train again.") from error
+        raise InputError(
+            f"{path} cannot be read as weights ({reason_of(error)}); delete the file and train again."
+        ) from error

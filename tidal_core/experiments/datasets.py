@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic, sweep
 from tidal_core.images.importers.digits import split_indices
 from tidal_core.images.sources.digits import load_digits
@@ -196,7 +196,8 @@ def _torchvision(name: str, root: Path, download: bool) -> tuple[UInt8, Int64, I
             part = kind(root, download=download, **which)
         except RuntimeError as error:
             raise InputError(
-                f"torchvision finds no {name} below {root} ({error}); give its folder with --data, or add --download."
+                f"torchvision finds no {name} below {root} "
+                f"({reason_of(error)}); give its folder with --data, or add --download."
             ) from error
         array = np.asarray(part.data)
         array = array.transpose(0, 2, 3, 1) if name == "svhn" else array

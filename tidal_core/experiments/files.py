@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tidal_core import files, json_checks, strategies
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import Configuration, Protocol, start_of
 from tidal_core.ownership import owner_of
@@ -198,7 +198,8 @@ def read(file: Path) -> Lines | None:
             decoded.append(json.loads(line))
         except ValueError as error:
             raise InputError(
-                f"{file} is damaged in line {number} ({error}); delete the file from that line on: the run is "
+                f"{file} is damaged in line {number} "
+                f"({reason_of(error)}); delete the file from that line on: the run is "
                 "repeated from there."
             ) from error
     header = decoded[0]

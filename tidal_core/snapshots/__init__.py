@@ -26,7 +26,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from tidal_core import json_checks
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.pixels import FILE_NAMES
 
 FORMAT = "tidal-studio-snapshot"
@@ -75,7 +75,9 @@ class Manifest:
             readable = head.format == FORMAT and head.version <= VERSION
             manifest = json_checks.convert(values, cls) if readable else None
         except InputError as error:
-            raise InputError(f"has a manifest that cannot be read ({error}); use another copy of the file.") from error
+            raise InputError(
+                f"has a manifest that cannot be read ({reason_of(error)}); use another copy of the file."
+            ) from error
         if head.format != FORMAT:
             raise InputError(
                 f"is not a snapshot of this studio but {head.format[:60]!r}; choose a file written by `backup`."

@@ -141,7 +141,7 @@ class Database:
                 self._fault = (
                     disk_full(self.path)
                     if is_disk_full(error)
-                    else StoreError(f"The project file {self.path} had to be opened again ({error}); try once more.")
+                    else StoreError(f"The project file {self.path} had to be opened again; try once more.")
                 )
             return self._fault
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.config import Precision
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.records import Float32, Int64
 
 Float16 = NDArray[np.float16]
@@ -108,7 +108,8 @@ def open_features(path: Path) -> Features:
         return Features(rows, whole[:n_rows], stage_channels)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"the features in {path.parent.name} cannot be read ({error}); delete that folder to compute them again."
+            f"the features in {path.parent.name} cannot be read "
+            f"({reason_of(error)}); delete that folder to compute them again."
         ) from error
 
 

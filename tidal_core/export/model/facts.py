@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from tidal_core.config import PixelSpec, Precision, RoundConfig
 from tidal_core.engine.preprocessing import Preprocessing
 from tidal_core.engine.published_weights import EMBEDDED, describe, feature_key
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.pixels import cached_spec
 from tidal_core.images.squares import REDUCING_GAP
 from tidal_core.projects import Project
@@ -219,4 +219,6 @@ def _normalisation(weights: Path) -> tuple[tuple[float, ...], tuple[float, ...]]
         with safe_open(weights, framework="np") as file:
             return tuple(file.get_tensor("mean").tolist()), tuple(file.get_tensor("std").tolist())
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{weights.name} cannot be read as weights ({error}); choose another round.") from error
+        raise InputError(
+            f"{weights.name} cannot be read as weights ({reason_of(error)}); choose another round."
+        ) from error

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from tidal_core.errors import DISK_FULL, InputError
+from tidal_core.errors import DISK_FULL, InputError, reason_of
 from tidal_core.files import atomic_file, sweep
 from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.folder import (
@@ -349,7 +349,7 @@ def _not_an_image(name: str) -> ImportProblem:
 
 
 def _cannot_be_unpacked(member: PurePosixPath, error: Exception) -> ImportProblem:
-    return ImportProblem(shown_name(member), f"it cannot be unpacked ({error})", "make the archive again")
+    return ImportProblem(shown_name(member), f"it cannot be unpacked ({reason_of(error)})", "make the archive again")
 
 
 def _damaged(error: Exception) -> tuple[str, str]:

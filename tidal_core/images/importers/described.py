@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
 from tidal_core.images.importers.guess import guess_columns, split_of
@@ -199,7 +199,7 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
                 description.images[next(paths, likely)] = _Described(label, split_of(element.get("subset")))
                 element.clear()
     except ElementTree.ParseError as error:
-        raise InputError(f"{path} is damaged ({error}); export it again.") from error
+        raise InputError(f"{path} is damaged ({reason_of(error)}); export it again.") from error
 
 
 def _cvat_paths(element: Any, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.guess import guess_columns, looks_like_a_path, split_of
 from tidal_core.images.importers.rows import SAMPLES, Row, clean
@@ -64,7 +64,7 @@ def load_json(path: Path) -> Any:
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is not valid JSON ({error}); export it again.") from error
+        raise InputError(f"{path} is not valid JSON ({reason_of(error)}); export it again.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
 

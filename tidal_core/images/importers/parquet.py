@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
 from tidal_core.images.importers.guess import guess_columns, split_of
@@ -72,7 +72,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=BUFFER_BYTES)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error}); copy it again.") from error
+        raise InputError(f"{path} cannot be read as Parquet ({reason_of(error)}); copy it again.") from error
 
 
 def _samples(file: pq.ParquetFile) -> list[Row]:
@@ -123,7 +123,7 @@ def _images(
                     yield from _row(path, row, batch.to_pylist()[0], columns, class_names, split)
     except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         yield ImportProblem(
-            path.name, f"it is damaged ({error}); what comes before the damage was read", "copy it again"
+            path.name, f"it is damaged ({reason_of(error)}); what comes before the damage was read", "copy it again"
         )
 
 

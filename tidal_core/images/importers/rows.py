@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.guess import looks_like_a_path
 from tidal_core.records import ImportProblem
 from tidal_core.text import from_spreadsheet
@@ -108,7 +108,7 @@ def _csv(path: Path, encoding: str) -> Rows:
                     row = next(reader, None)
                 except csv.Error as error:
                     yield ImportProblem(
-                        f"{title} line {reader.line_num}", f"it is not valid CSV ({error})", "correct it"
+                        f"{title} line {reader.line_num}", f"it is not valid CSV ({reason_of(error)})", "correct it"
                     )
                     continue
                 while too_long:
@@ -176,7 +176,7 @@ def _json_lines(path: Path, encoding: str) -> Iterator[tuple[str, Row] | ImportP
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield ImportProblem(where, f"it is not valid JSON ({error})", "correct it")
+                yield ImportProblem(where, f"it is not valid JSON ({reason_of(error)})", "correct it")
                 continue
             if isinstance(value, dict):
                 yield where, {clean(key): clean(cell) for key, cell in value.items()}

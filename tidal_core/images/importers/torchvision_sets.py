@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic
 from tidal_core.images.importers.base import ImportOptions, Scan
 from tidal_core.images.importers.parquet import ParquetImporter
@@ -98,7 +98,7 @@ def _open(name: str, root: Path, split: str) -> Any:
     except (RuntimeError, OSError, urllib.error.URLError) as error:
         files = SETS[name]
         raise InputError(
-            f"{name} is not in {root} and could not be downloaded ({error}). Put {files.content} into "
+            f"{name} is not in {root} and could not be downloaded ({reason_of(error)}). Put {files.content} into "
             f"{(root / files.folder).resolve()} and import again."
         ) from error
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.config import PixelSpec
-from tidal_core.errors import ImageUnreadable
+from tidal_core.errors import ImageUnreadable, reason_of
 from tidal_core.files import atomic_file
 from tidal_core.images.sources import read_original
 from tidal_core.images.squares import square_of
@@ -49,7 +49,7 @@ class BeyondRows:
             self.first = int(head.pop("first"))
             self.spec = PixelSpec.from_dict(head)
         except (KeyError, IndexError, AttributeError, TypeError) as error:
-            raise ValueError(f"{path.name} is damaged ({error})") from error
+            raise ValueError(f"{path.name} is damaged ({reason_of(error)})") from error
         self._threads: ThreadPoolExecutor | None = None
         self._folder = path.parent  # the project's
         self._missing: set[str] = set()

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tidal_core import files
 from tidal_core.config import PixelSpec
-from tidal_core.errors import InputError
+from tidal_core.errors import InputError, reason_of
 from tidal_core.images.pixels.array_file import MAKE_AGAIN, first_rows
 from tidal_core.images.pixels.beyond import SUFFIX, BeyondRows, move
 from tidal_core.images.pixels.writer import PixelWriter
@@ -197,7 +197,9 @@ class PixelStore:
                 break
             except (OSError, ValueError, EOFError) as error:
                 if attempt == _TRIES - 1 or not self._beside.exists():
-                    raise InputError(f"the pixel cache {self.path} cannot be read ({error}); {MAKE_AGAIN}.") from error
+                    raise InputError(
+                        f"the pixel cache {self.path} cannot be read ({reason_of(error)}); {MAKE_AGAIN}."
+                    ) from error
                 time.sleep(0.05)
         if cached.dtype != np.uint8 or cached.ndim != 4 or cached.shape[3] != 3 or cached.shape[1] != cached.shape[2]:
             raise InputError(

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidal_core.errors import ImageUnreadable
+from tidal_core.errors import ImageUnreadable, reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +71,7 @@ def _cell(path: Path, row: int, column: str, name: str) -> bytes:
         raise ImageUnreadable(name, f"the file {path} is not there", "put it back where it was") from None
     except (OSError, MemoryError, pa.ArrowException) as error:
         raise ImageUnreadable(
-            name, f"{path} cannot be read ({error})", "put back the file that was imported"
+            name, f"{path} cannot be read ({reason_of(error)})", "put back the file that was imported"
         ) from error
     raise ImageUnreadable(name, f"{path} has no row {row} any more", "put back the file that was imported")
 
