@@ -670,7 +670,7 @@ FAULTS: list[Fault] = [
     ),
     *_in(
         "store/views.py",
-        "store/test_views.py store/test_classes.py rounds/test_calibrated.py pages/test_progress.py",
+        "store/test_views.py store/test_classes.py rounds/test_calibrated.py pages/test_measured.py",
         (
             "pool images among the changed counted twice",
             "now.part = 'pool' AND before.round_id = ? AND before.part = 'pool'",

@@ -51,6 +51,7 @@ def test_what_is_no_readable_file_is_named_with_a_reason(tmp_path: Path) -> None
         "x.jpg": "a folder",
         "broken.jpg": "a link to a file that is not there",
         "loop.jpg": "a link to itself",
+        "a" * 5_000: "its name is longer than that of any file",
         "pipe.jpg": "not a regular file",
         "gone.jpg": "the file is not there",
     }.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import urllib.parse
@@ -60,6 +61,8 @@ def read_file(path: Path, name: str) -> bytes:
     except ValueError:
         raise ImageUnreadable(name, "its name holds a zero byte", "correct the name") from None
     except OSError as error:
-        if path.is_symlink() and "symbolic links" in str(error):
+        if error.errno == errno.ELOOP:
             raise ImageUnreadable(name, "it is a link to itself", "remove the link") from None
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageUnreadable(name, "its name is longer than that of any file", "correct the name") from None
         raise ImageUnreadable(name, f"it cannot be read ({error.strerror or error})", "check the disk") from error
