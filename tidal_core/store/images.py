@@ -203,6 +203,10 @@ class Images:
         table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
         return np.asarray(table["id"], dtype=np.int64), np.asarray(table["pixel_row"], dtype=np.int64)
 
+    def ids(self) -> Int64:
+        """All images, by id."""
+        return np.asarray(self._db.arrays("SELECT id FROM images ORDER BY id")["id"], dtype=np.int64)
+
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""
         table = self._db.arrays(
