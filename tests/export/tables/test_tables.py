@@ -184,3 +184,21 @@ def test_no_cell_begins_like_a_formula_and_every_cell_comes_back(text: str) -> N
 
     assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert from_spreadsheet(safe) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "reason"),
+    [
+        ("labels.parquet", "csv", "'labels.parquet' ends like parquet, and the format asked for is csv"),
+        ("LABELS.CSV", "coco", "'LABELS.CSV' ends like csv, and the format asked for is coco"),
+        ("photos.zip", "imagefolder", "'photos.zip' ends like zip, and imagefolder is a folder"),
+        ("labels.xlsx", None, "'labels.xlsx' does not end like a known format"),
+    ],
+)
+def test_a_file_never_holds_another_format_than_its_name_says(
+    project: Project, tmp_path: Path, name: str, format: str | None, reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        export(project, tmp_path / name, format)
+
+    assert not (tmp_path / name).exists()
