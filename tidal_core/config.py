@@ -24,6 +24,7 @@ ClassBalance = Literal["none", "weights"]
 CropFill = Literal["edge", "black"]
 Fit = Literal["crop", "letterbox", "stretch"]
 SuggestionMode = Literal["after", "always", "never"]
+ShownNames = Literal["blind", "path", "file", "nothing"]
 
 
 class JsonConfig:
@@ -201,6 +202,7 @@ class ProjectSettings(JsonConfig):
     find_fastest: bool = False  # a new project: before its first round a trial sets these two (rounds/fastest.py)
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
     suggestions: SuggestionMode = "after"
+    shown_names: ShownNames = "blind"  # of an image that is to be labelled; see labelling/naming.py
     curve_rounds: int = 5  # whole curves are kept for this many of the last rounds
     seed: int = 0
 
@@ -221,6 +223,8 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"there is no preset {self.preset!r}; choose one of {', '.join(PRESETS)}.")
         if self.class_balance not in ("none", "weights"):
             raise InputError(f"classes cannot be balanced by {self.class_balance!r}; choose none or weights.")
+        if self.shown_names not in ("blind", "path", "file", "nothing"):
+            raise InputError(f"there is no {self.shown_names!r} of names; choose blind, path, file or nothing.")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"there is no precision {self.precision!r}; choose float32 or bfloat16.")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -153,3 +155,27 @@ def test_a_folder_whose_name_is_no_text_has_paths_that_can_be_written(tmp_path: 
     (read,) = predict_module._squares(folder, PixelSpec(16))
 
     assert read.path.encode().endswith(b"/notes.txt")
+
+
+def test_the_format_is_what_the_name_ends_with(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "photos/red/broken.jpg").write_bytes(b"no image")
+    source = str(tmp_path / "photos")
+
+    for name in ("p.parquet", "p.CSV", "p.jsonl"):
+        predict(project, source, tmp_path / name)
+
+    expected = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (tmp_path / "p.CSV").open(encoding="utf-8", newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert lines == expected
+    assert [row["path"] for row in cells] == [row["path"] for row in expected]
+    assert [row["class"] or None for row in cells] == [row["class"] for row in expected]
+    assert sum(bool(row["error"]) for row in cells) == 1
+    assert cells[0]["probability"] == str(expected[0]["probability"])
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p", "p.json", "p.csv.gz"])
+def test_another_ending_is_refused_before_anything_is_read(project: Project, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"does not end like a format of tables; choose a name that ends with \.parq"):
+        predict(project, str(tmp_path / "nowhere"), tmp_path / name)

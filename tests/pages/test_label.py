@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tests.pages.looking import open_page, texts
+from tests.pages.test_hostile_names import parts_of
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Purpose
@@ -68,6 +69,21 @@ def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(pr
     assert answers(project) == [(AnswerKind.LABEL, first, 2)]
     assert project.store.answers.all()[0].answer.mode is AnswerMode.WIDGETS
     assert class_button(test, "green") == f"plain-tiny-{second}-2"
+
+
+def test_plain_widgets_show_no_folder_before_or_after_the_answer(project: Project) -> None:
+    project.store.images.set_places(
+        [(image.id, image.uri, f"secretfolder/photo {image.id}.png") for image in project.store.images.all()]
+    )
+    test = open_label(plain=True)
+    before = [text for _, _, text in parts_of(test)]
+
+    press(test, class_button(test, "green"))
+
+    shown = [*before, *(text for _, _, text in parts_of(test))]
+    assert any("photo" in text and "green" in text for text in shown)
+    assert any("photo" in text for text in before)
+    assert not [text for text in shown if "secretfolder" in text]
 
 
 def test_plain_undo_brings_the_image_back(project: Project) -> None:

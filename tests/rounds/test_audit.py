@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers.finished import finish_round
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.config import ProjectSettings
+from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
 from tidal_core.method.dynamics import wilson
 from tidal_core.projects import Project
@@ -301,3 +302,36 @@ def test_it_is_not_accuracy_on_the_whole_collection_where_easy_images_came_label
 
     assert (everything - unseen).mean() == pytest.approx(0.2, abs=0.01)  # 0.7 of all, 0.3 / 0.6 of the unseen
     assert (everything - value).mean() == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.usefixtures("short_rounds")
+def test_a_round_scores_every_image_and_shows_nobody_what_it_says_of_the_reserve(project: Project) -> None:
+    # Five labels, one image of the audit sample labelled, one image skipped; the rest of the reserve waits.
+    for number, item in enumerate(project.store.queue.items()[:5]):
+        answer(project, item, f"label-{number}")
+    project.store.answers.record(
+        [Answer("other-class", AnswerKind.LABEL, int(audit.rankable(project)[0]), 2, purpose=Purpose.QUERY)]
+    )
+    skipped = int(audit.rankable(project)[0])
+    project.store.answers.record([Answer("skipped", AnswerKind.SKIP, skipped, purpose=Purpose.QUERY)])
+    record = claim_round(project, started_by="person")
+    RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
+
+    parts = {row["image_id"]: row["part"] for row in project.store.exports.predictions(record.id).to_pylist()}
+
+    waiting = np.intersect1d(audit.reserved(project), project.store.images.unlabelled_ids()).tolist()
+    assert sorted(parts) == project.store.images.ids().tolist()
+    assert sorted(image for image, part in parts.items() if part == "reserve") == waiting
+    assert len(waiting) == 14  # a quarter of 60, one of them labelled
+    assert parts[skipped] == "aside"
+    scores = project.store.scores
+    assert not scores.guesses(record.id, [*waiting, skipped])
+    assert len(scores.guesses(record.id, audit.rankable(project))) == len(audit.rankable(project))
+    assert not [score for image in waiting for score in scores.of_image(image)]
+    assert not [image for image, _, _ in scores.unanswered(record.id, "tab") if image in waiting]
+    assert not np.isin(scores.table(record.id)["image_id"], waiting).any()
+    desk = desk_of(project)
+    items = desk.next("tab", 100)
+    assert {item.purpose for item in items if item.image.id in waiting} == {Purpose.AUDIT}
+    assert {item.guess for item in items if item.image.id in waiting} == {None}
+    assert not explaining.reasons(project, waiting[0]).classes

@@ -208,7 +208,10 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> Non
     project.close()
 
 
-@pytest.mark.parametrize(("name", "said"), [("", "is a folder"), ("nowhere/b.zip", "there is no folder")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "is a folder"), ("nowhere/b.zip", "there is no folder"), ("b.csv", "'b.csv' does not end with .zip")],
+)
 def test_a_target_that_cannot_be_is_refused(tmp_path: Path, name: str, said: str) -> None:
     project = labelled()
     with pytest.raises(InputError, match=said):

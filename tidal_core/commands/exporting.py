@@ -78,6 +78,8 @@ def export(
     if len(report.problems) > SHOWN_PROBLEMS:
         out.print(f"  ... and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     out.print(escape(f"{report.rows:,} {what.value} written to {report.path}"), soft_wrap=True)
+    if report.note:
+        out.print(escape(report.note), soft_wrap=True)
 
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:
@@ -91,4 +93,5 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
         request["round"] = str(options.round_id)
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
-        return ExportReport(target, fetch_export(slug, owner, beside, request, show))
+        rows, note = fetch_export(slug, owner, beside, request, show)
+    return ExportReport(target, rows, note=note)

@@ -45,12 +45,14 @@ def predict(
     out_file: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="The Parquet file to write.", show_default="a new one in the project's folder exports"
+            "--out",
+            help="The file to write: .csv, .parquet or .jsonl, as its name ends.",
+            show_default="a new Parquet file in the project's folder exports",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Label new images with a round's model. Writes a Parquet file; the project does not change."""
+    """Label new images with a round's model. Writes a table; the project does not change."""
     from tidal_core.export.predict import predict as label
     from tidal_core.images.reports import printable
 

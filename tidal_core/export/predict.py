@@ -1,4 +1,4 @@
-"""Labels new images by a round's model, into a Parquet file: a folder in, one row per file out. Imports torch.
+"""Labels new images by a round's model, into a table: a folder in, one row per file out. Imports torch.
 
 Files are read and decoded as an import does, a block at a time, so memory does not grow with the folder; what cannot
 be read gets a row with the reason, and the others go on. Nothing is added to the project.
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidal_core.config import PixelSpec
 from tidal_core.engine.model import Model
 from tidal_core.engine.scoring import SquareScorer
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.export.model.facts import ModelFacts, model_facts
+from tidal_core.export.prediction_files import check_ending, table_file
 from tidal_core.files import replaced
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.folder import FolderImporter
@@ -82,9 +82,12 @@ def predict(
     """Label the images of the folder ``source`` and the folders below it by a round's model.
 
     Default: the newest round whose weights are kept, a file below the project's ``exports``. ``progress`` gets the
-    number of files done; ``should_stop`` is asked before each file, what was done until then is written. Raises
-    InputError for a folder that cannot be read, a round without weights, a target that exists.
+    number of files done; ``should_stop`` is asked before each file, what was done until then is written. The format is
+    what the target's name ends with. Raises InputError for a folder that cannot be read, a round without weights, a
+    target that exists or has another ending.
     """
+    if target is not None:
+        check_ending(target)
     facts = model_facts(project, round_id)
     root = Path(os.path.abspath(source_as_typed(source)))
     if not root.is_dir():
@@ -99,21 +102,21 @@ def predict(
     problems: list[ImportProblem] = []
     done, stopped = 0, False
     rows: list[_Read] = []
-    with replaced(target) as beside, pq.ParquetWriter(beside, _schema(facts), compression="zstd") as writer:
+    with replaced(target) as beside, table_file(beside, _schema(facts), target.suffix) as table:
         for file in _squares(root, facts.pixels):
             rows.append(file)
             done += 1
             if file.problem is not None:
                 problems.append(file.problem)
             if len(rows) == block:
-                writer.write_table(_table(rows, scorer, facts))
+                table.write(_table(rows, scorer, facts))
                 rows = []
             if progress is not None:
                 progress(done, None)
             if should_stop is not None and should_stop():
                 stopped = True
                 break
-        writer.write_table(_table(rows, scorer, facts))
+        table.write(_table(rows, scorer, facts))
     return Predicted(target, facts.round_id, done - len(problems), tuple(problems), stopped)
 
 

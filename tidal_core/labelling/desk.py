@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tidal_core.labelling.naming import NameRule, name_rule
 from tidal_core.labelling.sheets import SHEET_AT_MOST, Sheet, SheetLeases, surest_class
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
@@ -68,6 +69,7 @@ class Desk:
         self._serving = threading.Lock()  # held while it is decided who gets an image: by the queue or on a sheet
         self._sheets = SheetLeases(LEASE_SECONDS)
         self._counts: tuple[tuple[object, ...], Counts] | None = None
+        self._names: tuple[tuple[object, ...], NameRule] | None = None
         # Leases in the file are of an earlier process: tabs that are still open take theirs up again (``renew``).
         self._store.queue.release_all()
 
@@ -79,6 +81,18 @@ class Desk:
                 known = secrets.token_hex(8)
                 self._store.settings.set("project_id", known)
         return known
+
+    def names(self) -> NameRule:
+        """What of an image's name people may see here; remembered until a setting, a class or an image changes it."""
+        store = self._store
+        classes = store.classes.all(include_retired=True)
+        key = (self.project.settings.shown_names, classes_version(classes), store.images.count())
+        known = self._names
+        if known is not None and known[0] == key:
+            return known[1]
+        rule = name_rule(self.project.settings.shown_names, store, [record.name for record in classes])
+        self._names = (key, rule)
+        return rule
 
     # --- the next images
 

@@ -44,6 +44,7 @@ from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
+from tidal_core.store.scores import ASIDE, RESERVE
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +251,8 @@ class RoundRun:
         features = None if self.features is None else self.features.read()
         if features is not None:
             pool, test = self._with_features(features, pool, test)
-        ids = np.concatenate([pool, self.image_ids, test.image_ids])
+        reserve, aside = self._for_exports(features, np.concatenate([pool, self.image_ids, test.image_ids]))
+        ids = np.concatenate([pool, self.image_ids, test.image_ids, reserve, aside])
         rows = self.store.images.pixel_rows(ids)
         self.report(RoundProgress(RoundState.SCORING, to_score=len(ids)))
         scores = score(
@@ -265,11 +267,24 @@ class RoundRun:
         exact = None
         if features is not None and heads is not None:
             classes = scores.log_p.argmax(axis=1)
-            classes[len(pool) :] = [*self.labels, *class_positions(test.class_ids, self.class_ids)]
+            known = [*self.labels, *class_positions(test.class_ids, self.class_ids)]
+            classes[len(pool) : len(pool) + len(known)] = known
             exact = exact_dynamics(self.config.train, heads, model, features, rows, classes)
             scores = dataclasses.replace(scores, exact_log_p=exact.log_p)
             self.store.rounds.set_exact_epochs(self.record.id, exact.epochs)
-        return Scored(pool, self.image_ids, test, scores, exact)
+        return Scored(pool, self.image_ids, test, reserve, aside, scores, exact)
+
+    def _for_exports(self, features: Features | None, scored_ids: Int64) -> tuple[Int64, Int64]:
+        """All other images, by id: those of the audit sample that nobody labelled, and the rest.
+
+        Nobody sees what the model says of them before they are labelled (``store.scores``); exports have it.
+        """
+        images = self.store.images
+        others = np.setdiff1d(images.ids(), scored_ids)
+        if features is not None:
+            others = others[features.has(images.pixel_rows(others))]
+        is_reserved = np.isin(others, audit.reserved(self.project)) & np.isin(others, images.unlabelled_ids())
+        return others[is_reserved], others[~is_reserved]
 
     def _with_features(self, features: Features, pool: Int64, test: audit.Measured) -> tuple[Int64, audit.Measured]:
         """The images that have features already; the others are for a later round."""
@@ -308,6 +323,8 @@ class RoundRun:
             ("pool", scored.pool_rows, ranks),
             ("labelled", scored.labelled_rows, None),
             (scored.test.part, scored.test_rows, None),
+            (RESERVE, scored.reserve_rows, None),
+            (ASIDE, scored.aside_rows, None),
         ):
             add(self.record.id, part, score_rows(scored, rows, self.class_ids, train, ranked))
 

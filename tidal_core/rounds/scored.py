@@ -22,18 +22,20 @@ from tidal_core.store.scores import ScoreRows
 
 @dataclass(frozen=True)
 class Scored:
-    """Images that a trained round scores, by id, and their scores: row-aligned with the three one after another."""
+    """Images that a trained round scores, by id, and their scores: row-aligned with the five one after another."""
 
     pool: Int64  # (N,)
     labelled: Int64  # (L,)
     test: Measured  # (T,)
-    scores: PoolScores  # (N + L + T, ...)
-    exact: ExactDynamics | None  # (N + L + T, ...); None where the body trained
+    reserve: Int64  # (R,) of the audit sample, not labelled yet
+    aside: Int64  # (A,) all others
+    scores: PoolScores  # (N + L + T + R + A, ...)
+    exact: ExactDynamics | None  # (N + L + T + R + A, ...); None where the body trained
 
     @property
     def ids(self) -> Int64:
-        """(N + L + T,) of all rows."""
-        return np.concatenate([self.pool, self.labelled, self.test.image_ids])
+        """(N + L + T + R + A,) of all rows."""
+        return np.concatenate([self.pool, self.labelled, self.test.image_ids, self.reserve, self.aside])
 
     @property
     def pool_rows(self) -> slice:
@@ -48,7 +50,21 @@ class Scored:
     @property
     def test_rows(self) -> slice:
         """Rows of the test images in ``scores``."""
-        return slice(len(self.pool) + len(self.labelled), None)
+        return self._behind(self.labelled_rows, self.test.image_ids)
+
+    @property
+    def reserve_rows(self) -> slice:
+        """Rows of the audit sample's images that nobody labelled yet in ``scores``."""
+        return self._behind(self.test_rows, self.reserve)
+
+    @property
+    def aside_rows(self) -> slice:
+        """Rows of all others in ``scores``."""
+        return self._behind(self.reserve_rows, self.aside)
+
+    @staticmethod
+    def _behind(rows: slice, image_ids: Int64) -> slice:
+        return slice(rows.stop, rows.stop + len(image_ids))
 
 
 def score_rows(

@@ -53,7 +53,8 @@ def _queue(call: Call) -> Response:
 
 def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
     items = _desk(call).next(body.tab, min(body.n, ITEMS_AT_MOST), body.held or (), fresh=body.fresh)
-    return [wire.write_item(item) for item in items]
+    names = _desk(call).names()
+    return [wire.write_item(item, names) for item in items]
 
 
 def _answers(call: Call) -> Response:
@@ -92,12 +93,13 @@ def _state(call: Call) -> dict[str, Any]:
 def _history(call: Call) -> Response:
     body: wire.HistoryBody = call.body
     entries = _desk(call).history(body.annotator or "me", body.before, min(body.limit, desk.HISTORY_AT_MOST))
+    names = _desk(call).names()
     return JSONResponse(
         {
             "entries": [
                 {
                     "seq": seq,
-                    "item": wire.write_item(asked),
+                    "item": wire.write_item(asked, names),
                     "event": {
                         "id": answer.event_id,
                         "kind": answer.kind.value,
@@ -129,7 +131,10 @@ def _image(call: Call) -> Response:
     image = call.project.store.images.get(call.image_id)
     if query.v != wire.version_of(image.sha256):
         raise NotFound(f"There is no image {image.id} of this content in this project; reload the page.")
-    body, kind, kept = _picture(call.project, image, int(query.size))
+    try:
+        body, kind, kept = _picture(call.project, image, int(query.size))
+    except ImageUnreadable as error:  # its message is shown before the answer
+        raise ImageUnreadable(_desk(call).names().of(image.name) or "this image", error.reason, error.remedy) from error
     call.studio.worker.expect_rounds()  # the first page is on its way
     return Response(body, media_type=kind, headers={"Cache-Control": FOR_EVER if kept else "no-store"})
 
@@ -172,6 +177,7 @@ def _age(call: Call, round_id: int | None) -> str:
 
 def _neighbours(call: Call) -> Response:
     groups = explaining.neighbours(call.project, call.image_id)
+    names = _desk(call).names()
     return JSONResponse(
         {
             "groups": [
@@ -181,7 +187,7 @@ def _neighbours(call: Call) -> Response:
                         {
                             "image": image.id,
                             "version": wire.version_of(image.sha256),
-                            "name": image.name,
+                            "name": names.of(image.name),
                             "width": image.width,
                             "height": image.height,
                         }
@@ -216,12 +222,13 @@ def _sweep(call: Call) -> Response:
     """One sheet: 4 bytes, big-endian, the length of a JSON head; the head; then the pack of its thumbnails."""
     body: wire.SweepBody = call.body
     sheet = _desk(call).sheet(body.tab, min(body.n, SHEET_AT_MOST), body.after, body.without or ())
+    names = _desk(call).names()
     head = {
         "class": sheet.class_id,
         "reason": sheet.reason,
         "items": [
             {
-                **wire.write_item(desk.Asked(image, Purpose.QUERY, sheet.round_id, None)),
+                **wire.write_item(desk.Asked(image, Purpose.QUERY, sheet.round_id, None), names),
                 "class": sheet.class_id,
                 "p": round(p, 4),
             }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -23,7 +24,7 @@ from tidal_core.errors import InputError
 from tidal_core.files import scratch
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
-from tidal_core.server.owner_client import ROWS_HEADER
+from tidal_core.server.owner_client import NOTE_HEADER, ROWS_HEADER
 from tidal_core.server.summary import summary
 
 TAKEN_WITHIN = 60.0  # seconds for one chunk: a client that hangs must not put checkpoints off for ever
@@ -54,7 +55,8 @@ def _export(call: Call) -> Response:
         report = exporter.write(call.project, target, options)
         file = stack.enter_context(target.open("rb"))
         chunks = iter(lambda: file.read(1 << 20), b"")
-        return _BytesResponse(target.stat().st_size, chunks, stack.pop_all().close, {ROWS_HEADER: str(report.rows)})
+        told = {ROWS_HEADER: str(report.rows), NOTE_HEADER: quote(report.note)}
+        return _BytesResponse(target.stat().st_size, chunks, stack.pop_all().close, told)
 
 
 class _BytesResponse(Response):

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from tidal_core import json_checks
 from tidal_core.errors import InputError, ProjectInUse, TidalError, reason_of
@@ -30,6 +30,7 @@ from tidal_core.store import Store
 
 TOKEN_HEADER = "X-Tidal-Owner"
 ROWS_HEADER = "X-Tidal-Rows"
+NOTE_HEADER = "X-Tidal-Note"  # as in an address: %-escaped
 ANSWER_SECONDS = 90.0  # a snapshot may have to wait for another one
 
 
@@ -96,15 +97,15 @@ def copied(slug: str, owner: Owner, progress: Progress | None = None) -> Iterato
 
 def fetch_export(
     slug: str, owner: Owner, target: Path, asked: Mapping[str, str], progress: Progress | None = None
-) -> int:
-    """An export that the studio makes of its own project file, as the file ``target``; returns how many rows it has.
+) -> tuple[int, str]:
+    """An export that the studio makes of its own project file, as the file ``target``: its rows, and a note on them.
 
     ``asked``: format, what and round, as ``wire.ExportQuery`` takes them. Raises TidalError with the studio's reason
     when it refuses, ProjectInUse when it does not answer.
     """
     answer = _post(slug, owner, f"export?{urlencode(asked)}")
     _receive(answer, slug, owner, target, progress or (lambda done, total: None))
-    return int(answer.headers.get(ROWS_HEADER, 0))
+    return int(answer.headers.get(ROWS_HEADER, 0)), unquote(answer.headers.get(NOTE_HEADER, ""))
 
 
 def _fetch(slug: str, owner: Owner, target: Path, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
+from tidal_core.labelling.naming import NameRule
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, Purpose, RoundProgress, RoundRecord, Shown
 from tidal_core.text import plain_colour
 
@@ -167,13 +168,13 @@ def version_of(sha256: str) -> str:
     return sha256[:16]
 
 
-def write_item(asked: Asked) -> dict[str, Any]:
-    """One image to label."""
+def write_item(asked: Asked, names: NameRule) -> dict[str, Any]:
+    """One image to label; "name" is what of its name is shown, perhaps nothing."""
     image = asked.image
     return {
         "image": image.id,
         "version": version_of(image.sha256),
-        "name": image.name,
+        "name": names.of(image.name),
         "width": image.width,
         "height": image.height,
         "purpose": asked.purpose.value,

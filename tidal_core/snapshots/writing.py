@@ -57,6 +57,8 @@ def check_target(target: Path, force: bool) -> None:
     """Raises InputError where no snapshot may be written."""
     if target.is_dir():
         raise InputError(f"{target} is a folder; give the name of a file, such as {target / 'backup.zip'}.")
+    if target.suffix.lower() != ".zip":
+        raise InputError(f"{target.name!r} does not end with .zip, and a snapshot is a zip file; choose such a name.")
     if target.exists() and not force:
         raise InputError(f"{target} already exists; choose another name, or replace it with --force.")
     if not target.parent.is_dir():

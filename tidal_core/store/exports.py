@@ -57,6 +57,8 @@ class ExportTables:
     def predictions(self, round_id: int) -> pa.Table:
         """One row per image that a round scored: prediction, vectors p and td, estimators, rank, current label.
 
+        ``part`` is what the round used the image for: pool, labelled, test or audit (accuracy was measured on it),
+        reserve (kept for that, not labelled yet), aside (skipped or hidden).
         ``p`` and ``td`` are in the order of the round's classes, or of ``class_ids`` where that is not null.
         """
         names = ", ".join(f"s.{name}" for name in ESTIMATORS)
@@ -71,6 +73,15 @@ class ExportTables:
             WHERE s.round_id = ? ORDER BY i.id
             """,
             [round_id],
+        )
+
+    def without_prediction(self, round_id: int) -> int:
+        """How many images a round did not score."""
+        return int(
+            self._db.value(
+                "SELECT count(*) FROM images WHERE id NOT IN (SELECT image_id FROM scores WHERE round_id = ?)",
+                [round_id],
+            )
         )
 
     def curves(self, round_id: int) -> pa.Table:

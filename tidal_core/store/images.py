@@ -14,6 +14,7 @@ from tidal_core.records import ImageRecord, ImageStatus, Int64, Split
 from tidal_core.store.columns import insert, utc_now
 from tidal_core.store.database import Database
 
+_NAMES_AT_MOST = 2_000
 _COLUMNS = "id, uri, name, sha256, width, height, bytes, split, known_class, status, pixel_row, audit_order, phash"
 
 
@@ -30,6 +31,14 @@ class KnownFile(NamedTuple):
     id: int
     bytes: int
     imported_at: float
+
+
+class NamesInUse(NamedTuple):
+    """What images of a project are called."""
+
+    folders: list[str]  # "train/tulips", of those in one
+    stems: list[str]  # files without folder, ending and digits
+    known_classes: bool  # whether an import brought classes
 
 
 class Images:
@@ -108,6 +117,18 @@ class Images:
         )
         return [str(row[0]) for row in rows if row[0]]
 
+    def names_in_use(self) -> NamesInUse:
+        """What images are called: their folders and their files without numbers, of each up to 2,000 different ones."""
+        folders, stems = (
+            [str(row[0]) for row in self._db.rows(f"SELECT DISTINCT {part} AS part FROM images LIMIT {_NAMES_AT_MOST}")]
+            for part in (
+                "regexp_extract(name, '^(.*)/[^/]*$', 1)",
+                "regexp_replace(regexp_replace(name, '^.*/|\\.[^./]*$', '', 'g'), '[0-9]+', '', 'g')",
+            )
+        )
+        known = self._db.value("SELECT count(*) FROM images WHERE known_class IS NOT NULL")
+        return NamesInUse([folder for folder in folders if folder], stems, bool(known))
+
     def median_side(self) -> float:
         """The median of the images' shortest sides in pixels; 0 without images."""
         return float(self._db.value("SELECT coalesce(median(least(width, height)), 0) FROM images"))
@@ -181,6 +202,10 @@ class Images:
         """Ids of all images, and their rows of pixels.npy, by id."""
         table = self._db.arrays("SELECT id, pixel_row FROM images ORDER BY id")
         return np.asarray(table["id"], dtype=np.int64), np.asarray(table["pixel_row"], dtype=np.int64)
+
+    def ids(self) -> Int64:
+        """All images, by id."""
+        return np.asarray(self._db.arrays("SELECT id FROM images ORDER BY id")["id"], dtype=np.int64)
 
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""

@@ -9,6 +9,8 @@ import streamlit as st
 from tidal_core.config import RoundConfig
 from tidal_core.figures import groups as figures
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme, class_colour
+from tidal_core.labelling.desk import desk_of
+from tidal_core.labelling.naming import NameRule
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
 from tidal_core.store.views import ExactMapRows, MapRows
@@ -91,6 +93,7 @@ def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundReco
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map(
     _rows: MapRows | ExactMapRows,
+    names: NameRule,
     _group: Int64,
     members: tuple[ClassStyle, ...],
     key: str,
@@ -103,7 +106,11 @@ def _map(
     else:
         statistics = _rows.statistics
         values = statistics["confidence"], statistics["variability"], statistics["correctness"]
-    info = figures.map_info(_rows.image_ids, list(_rows.names), *values, _group, members)
+    called = [
+        names.of(name) or f"image {image_id}"
+        for image_id, name in zip(_rows.image_ids.tolist(), _rows.names, strict=True)
+    ]
+    info = figures.map_info(_rows.image_ids, called, *values, _group, members)
     return info, figures.map_figure(info, theme, by="correctness" if by_correctness else "group")
 
 
@@ -152,7 +159,8 @@ def data_map(project: Project) -> None:
         rows = labelled = _rows(project, record)
         group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
     kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}"
-    map_info, figure = _map(rows, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
+    names = desk_of(project).names()
+    map_info, figure = _map(rows, names, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))

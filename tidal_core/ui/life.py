@@ -15,6 +15,7 @@ from tidal_core.config import RoundConfig
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
+from tidal_core.labelling.desk import desk_of
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
@@ -129,9 +130,10 @@ def _portrait(project: Project, life: Life) -> None:
     if shown is None:
         st.warning("The file of this image is missing, and there is no preview of it.", icon=":material/broken_image:")
     else:
-        st.image(shown[0], width="stretch", alt=life.image.name)
+        st.image(shown[0], width="stretch", alt=f"Image {life.image.id}")
     st.markdown(f"**Image {life.image.id}**")
-    st.caption(literal(life.image.name))
+    if shown_name := desk_of(project).names().of(life.image.name):  # it can be labelled here
+        st.caption(literal(shown_name))
     if life.label is not None:
         style = life.styles[life.label]
         st.html(

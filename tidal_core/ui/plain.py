@@ -57,8 +57,8 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
     except ImageUnreadable:
         body = PixelStore(desk.project.pixels).png(image.pixel_row)
     st.image(body, width=max(224, min(image.width, 720)))
-    # Names are text, never markup.
-    st.text(image.name)
+    if shown_name := desk.names().of(image.name):
+        st.text(shown_name)  # names are text, never markup
     classes = desk.project.store.classes.all()
     if not classes:
         st.info("There are no classes yet: add some on the Project page.", icon=":material/category:")
@@ -89,6 +89,11 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         st.button("Flag", key=f"{key}-flag", on_click=_flag, args=(desk, asked, tab, annotator, note))
 
 
+def _called(desk: Desk, asked: Asked) -> str:
+    """An image in a sentence, as Markdown."""
+    return literal(desk.names().of(asked.image.name) or f"Image {asked.image.id}")
+
+
 def _answer(asked: Asked, kind: AnswerKind, annotator: str) -> dict[str, object]:
     return {
         "event_id": uuid.uuid4().hex,
@@ -111,17 +116,17 @@ def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
 
 def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.LABEL, annotator), class_id=class_id)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{literal(asked.image.name)}: {literal(name)}")
+    _record(desk, answer, tab, f"{_called(desk, asked)}: {literal(name)}")
 
 
 def _skip(desk: Desk, asked: Asked, tab: str, annotator: str, reason: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.SKIP, annotator), reason=reason)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{literal(asked.image.name)}: skipped, {reason}")
+    _record(desk, answer, tab, f"{_called(desk, asked)}: skipped, {reason}")
 
 
 def _flag(desk: Desk, asked: Asked, tab: str, annotator: str, note: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.FLAG, annotator), note=note.strip() or None)  # type: ignore[arg-type]
-    _record(desk, answer, tab, f"{literal(asked.image.name)}: flagged")
+    _record(desk, answer, tab, f"{_called(desk, asked)}: flagged")
 
 
 def _undo(desk: Desk, tab: str, done: list[Answer]) -> None:

@@ -46,6 +46,12 @@ SUGGESTION_WORDS = {
     "always": "before my answer",
     "never": "never",
 }
+NAME_WORDS = {
+    "blind": "what does not give the class away",
+    "path": "folder and file name",
+    "file": "file name only",
+    "nothing": "nothing",
+}
 
 
 def why_this_training(project: Project) -> None:
@@ -72,7 +78,7 @@ def why_this_training(project: Project) -> None:
 
 FORM = (
     "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "augmentation", "class_balance",
-    "suggestions", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+    "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
 )  # fmt: skip
 """The settings that the form shows, by their names in ``ProjectSettings``."""
 
@@ -120,6 +126,15 @@ def settings_form(project: Project) -> None:
             key=f"{key}-class_balance",
         )
         choice("Show the model's suggestion", SUGGESTION_WORDS, now.suggestions, key=f"{key}-suggestions")
+        choice(
+            "Show of an image's name",
+            NAME_WORDS,
+            now.shown_names,
+            help="Folders are often called like classes, and so tell the labeller the answer. At first they are shown "
+            "only if no folder is called like a class and no class came with the import; a file's name only if it "
+            "holds no class's name. Exports always have the whole name.",
+            key=f"{key}-shown_names",
+        )
         st.slider(
             "Share of images picked at random, only to measure accuracy",
             0.0,

@@ -56,11 +56,13 @@ def _row(project: Project, image: ImageRecord, entry: StoredAnswer, place: str) 
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         thumbnail = picture(project, image, _THUMBNAIL)
         if thumbnail is not None:
-            st.image(thumbnail[0], width=_THUMBNAIL, alt=image.name)
+            st.image(thumbnail[0], width=_THUMBNAIL, alt=f"Image {image.id}")
         with st.container(gap="small"):
             st.markdown(in_words(answer))
             when = f"{entry.answered_at:%d %b %Y, %H:%M} UTC"
-            st.caption(f"{literal(image.name)} (image {image.id}) · {literal(answer.annotator)} · {when}")
+            shown_name = desk_of(project).names().of(image.name)
+            called = f"{literal(shown_name)} (image {image.id})" if shown_name else f"Image {image.id}"
+            st.caption(f"{called} · {literal(answer.annotator)} · {when}")
         st.button("Look at it", key=f"{key}-look", on_click=_look_at, args=(image.id,), icon=":material/show_chart:")
         st.button("Undo", key=f"{key}-undo", on_click=_take_back, args=(project, answer, place), icon=":material/undo:")
 

@@ -15,6 +15,7 @@ from tidal_core.errors import ImageUnreadable
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import preview, thumbnail
 from tidal_core.images.squares import png_bytes
+from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 
@@ -98,6 +99,7 @@ def thumbnails(
 ) -> int | None:
     """A grid of images by id; returns the one that was just clicked."""
     items = []
+    names = desk_of(project).names()  # many of these images wait for a label
     for image in project.store.images.many(image_ids):
         try:
             body, kind = thumbnail(image, project.previews)
@@ -107,7 +109,8 @@ def thumbnails(
             source = f"data:{left[1]};base64,{base64.b64encode(left[0]).decode()}" if left else ""
         caption = captions(image) if captions else f"#{image.id}"
         tiny = max(image.width, image.height) <= TINY
-        items.append({"id": image.id, "src": source, "title": image.name, "caption": caption, "tiny": tiny})
+        title = names.of(image.name) or f"Image {image.id}"
+        items.append({"id": image.id, "src": source, "title": title, "caption": caption, "tiny": tiny})
     result = _component()(
         key=f"{key}-{project.slug}", data={"items": items, "chosen": chosen}, on_picked_change=lambda: None
     )

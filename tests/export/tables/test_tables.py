@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from tidal_core.errors import InputError
 from tidal_core.export.tables import EXPORTERS, export
 from tidal_core.export.tables.base import ExportOptions
 from tidal_core.projects import Project
+from tidal_core.store.scores import ScoreRows
 from tidal_core.text import from_spreadsheet, spreadsheet_safe
 
 
@@ -87,6 +89,23 @@ def test_predictions_come_with_vectors_in_parquet_and_without_in_csv(project: Pr
     assert rows[1]["entropy"] == pytest.approx(0.693147, abs=1e-6)  # log 2
     assert "p" not in read_csv(tmp_path / "p.csv")[0]
     assert read_csv(tmp_path / "p.csv")[0]["predicted_p"] == "0.75"
+
+
+def test_predictions_say_how_many_are_of_the_reserve_and_how_many_images_are_left_out(
+    project: Project, tmp_path: Path
+) -> None:
+    round_id = finish_round(project)
+    p = np.array([[0.75, 0.25]], dtype=np.float32)
+    project.store.scores.add(round_id, "reserve", ScoreRows(np.array([2]), np.array([1]), p, p, None, {}))
+
+    report = export(project, tmp_path / "p.csv", options=ExportOptions(what="predictions"))
+
+    rows = {row["image_id"]: row for row in read_csv(tmp_path / "p.csv")}
+    left_out = project.store.images.count() - 4
+    assert (rows["2"]["part"], rows["2"]["predicted_p"]) == ("reserve", "0.75")
+    assert report.note.startswith("1 of them are of images that are kept to measure accuracy")
+    assert f"{left_out} images of the project are left out, because round {round_id}" in report.note
+    assert export(project, tmp_path / "labels.csv").note == ""
 
 
 def test_recorded_curves_are_one_row_per_image_and_epoch(project: Project, tmp_path: Path) -> None:
@@ -165,3 +184,21 @@ def test_no_cell_begins_like_a_formula_and_every_cell_comes_back(text: str) -> N
 
     assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert from_spreadsheet(safe) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "reason"),
+    [
+        ("labels.parquet", "csv", "'labels.parquet' ends like parquet, and the format asked for is csv"),
+        ("LABELS.CSV", "coco", "'LABELS.CSV' ends like csv, and the format asked for is coco"),
+        ("photos.zip", "imagefolder", "'photos.zip' ends like zip, and imagefolder is a folder"),
+        ("labels.xlsx", None, "'labels.xlsx' does not end like a known format"),
+    ],
+)
+def test_a_file_never_holds_another_format_than_its_name_says(
+    project: Project, tmp_path: Path, name: str, format: str | None, reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        export(project, tmp_path / name, format)
+
+    assert not (tmp_path / name).exists()

@@ -36,6 +36,9 @@ from tidal_core.projects import Project
 FORMATS: tuple[ModelFormat, ...] = (Onnx(), Torch(), Safetensors())
 
 
+_FILE_ENDINGS = {".zip", *(Path(model_format.file).suffix for model_format in FORMATS)}
+
+
 def find_format(name: str) -> ModelFormat:
     """The format of this name. Raises InputError with those that there are."""
     for model_format in FORMATS:
@@ -58,6 +61,10 @@ def export_model(
     facts = model_facts(project, round_id)
     target = target or project.exports / f"model-round-{facts.round_id:04d}-{model_format.name}"
     target = Path(target).expanduser().absolute()
+    if target.suffix.lower() in _FILE_ENDINGS:
+        raise InputError(
+            f"{target.name!r} ends like a file, and a model is exported as a folder; choose a name without this ending."
+        )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target} already exists; choose another folder (--to), or delete it.")
     with replaced(target) as beside:

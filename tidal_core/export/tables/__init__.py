@@ -32,12 +32,20 @@ EXPORTERS: tuple[Exporter, ...] = (
 
 
 def find_exporter(target: Path, name: str | None = None) -> Exporter:
-    """The exporter of a name, else of the target's suffix. Raises InputError with those that there are."""
-    for exporter in EXPORTERS:
-        if exporter.name == name or (
-            name is None and exporter.suffix and target.name.lower().endswith(exporter.suffix)
-        ):
-            return exporter
+    """The exporter of a name, else of the target's suffix. Raises InputError with those that there are.
+
+    Raises it also where the target ends like another format: a file never holds what its name does not say.
+    """
+    ends_like = next((kind for kind in EXPORTERS if kind.suffix and target.name.lower().endswith(kind.suffix)), None)
+    chosen = ends_like if name is None else next((exporter for exporter in EXPORTERS if exporter.name == name), None)
+    if chosen is not None:
+        if ends_like not in (None, chosen):
+            asked = f"the format asked for is {chosen.name}" if chosen.suffix else f"{chosen.name} is a folder"
+            ending = f"that ends with {chosen.suffix}" if chosen.suffix else "without an ending"
+            raise InputError(
+                f"{target.name!r} ends like {ends_like.name}, and {asked}; choose a name {ending}, or leave --format out."
+            )
+        return chosen
     known = ", ".join(exporter.name for exporter in EXPORTERS)
     if name is not None:
         raise InputError(f"there is no export format {name!r}; choose one of: {known}.")

@@ -15,6 +15,7 @@ import pyarrow as pa
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
+from tidal_core.store.scores import RESERVE
 
 What = Literal["labels", "history", "predictions", "curves"]
 WHATS: tuple[What, ...] = get_args(What)
@@ -37,6 +38,7 @@ class ExportReport:
     path: Path
     rows: int  # labels, events, predictions or images written
     problems: tuple[ImportProblem, ...] = ()  # images that could not be copied
+    note: str = ""  # what whoever counts the rows should know
 
 
 class Exporter(Protocol):
@@ -51,6 +53,30 @@ class Exporter(Protocol):
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write to ``target``, which is not there yet."""
         ...
+
+
+def note_on(project: Project, options: ExportOptions, table: pa.Table) -> str:
+    """Which images of the project predictions hold that people do not expect, and which they do not hold; or ""."""
+    if options.what != "predictions":
+        return ""
+    round_id = table.column("round_id")[0].as_py()
+    reserved, missing = (
+        table.column("part").to_pylist().count(RESERVE),
+        project.store.exports.without_prediction(round_id),
+    )
+    sentences = []
+    if reserved:
+        sentences.append(
+            f"{reserved:,} of them are of images that are kept to measure accuracy and were not labelled yet (part "
+            f'"{RESERVE}").'
+        )
+    if missing:
+        sentences.append(
+            f"{missing:,} images of the project are left out, because round {round_id} did not look at them: they were "
+            "added later, or a version of the studio trained it that left out what is kept to measure accuracy. The "
+            "next round has them."
+        )
+    return " ".join(sentences)
 
 
 def table_of(project: Project, options: ExportOptions) -> pa.Table:

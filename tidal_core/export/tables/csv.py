@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, table_of
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on, table_of
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.text import SpreadsheetRows
@@ -37,7 +37,7 @@ class CsvExporter:
             for batch in table.to_batches(max_chunksize=10_000):
                 columns = [column.to_pylist() for column in batch.columns]
                 rows.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
-        return ExportReport(target, table.num_rows)
+        return ExportReport(target, table.num_rows, note=note_on(project, options, table))
 
 
 def _cell(value: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, table_of
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on, table_of
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 
@@ -39,4 +39,4 @@ class ParquetExporter:
         }
         with replaced(target) as beside:
             pq.write_table(table.replace_schema_metadata(metadata), beside, compression="zstd")
-        return ExportReport(target, table.num_rows)
+        return ExportReport(target, table.num_rows, note=note_on(project, options, table))

@@ -138,7 +138,7 @@ class Grid {
     canvas.getContext("2d").drawImage(bitmap, 0, 0);
     const name = element("span", { className: "choice" });
     cell.node = element("div", { className: "cell", role: "option", id: `tidal-cell-${place}`, data: { place } }, canvas, name);
-    cell.node.setAttribute("aria-label", item.name);
+    cell.node.setAttribute("aria-label", item.name || `Image ${place + 1} of the sheet`);
     this.paintChoice(cell, place);
     return cell.node;
   }

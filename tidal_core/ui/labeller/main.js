@@ -219,7 +219,7 @@ class Labeller {
     const guess = this.settings.suggestions === "always" && item.suggestion;
     chip(find(".guess"), guess ? `${this.className(guess[0])}? ${percent(guess[1])} · Enter accepts` : null);
     this.panel.drawLast();
-    find("canvas").setAttribute("aria-label", `Image ${item.name}`);
+    find("canvas").setAttribute("aria-label", item.name ? `Image ${item.name}` : "Image to label");
     for (const button of this.root.querySelectorAll(".single .classes button")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.class) === item.prior));
     }

@@ -204,7 +204,7 @@ class Panel {
             const bitmap = await this.lab.pictures.get(near, PREVIEW_SIZES[0]).catch(() => null);
             if (!bitmap) return null;
             const canvas = element("canvas", { width: bitmap.width, height: bitmap.height, role: "img" });
-            canvas.setAttribute("aria-label", `${near.name}, labelled ${this.lab.className(id)}`);
+            canvas.setAttribute("aria-label", `${near.name || "Image"}, labelled ${this.lab.className(id)}`);
             canvas.style.imageRendering = Math.max(bitmap.width, bitmap.height) <= TINY ? "pixelated" : "auto";
             canvas.getContext("2d").drawImage(bitmap, 0, 0);
             return canvas;

@@ -45,7 +45,7 @@ class Single {
     if (!gone.size) return;
     this.items = this.items.filter((item) => item.front || !gone.has(item.image));
     if (this.current && !this.current.front && this.cursor === null && gone.has(this.current.image)) {
-      this.lab.notify(`${this.current.name} is open in another tab by now; the next image follows.`);
+      this.lab.notify(`${this.current.name || "This image"} is open in another tab by now; the next image follows.`);
       this.next();
     }
   }
@@ -148,7 +148,7 @@ class Single {
       if (showing !== this.showing) return;
       if (error instanceof Refused && [404, 410, 422].includes(error.status)) {
         this.broken.add(item.image);
-        lab.notify(`${item.name} cannot be shown (${error.message}). Skipped; the next image follows.`);
+        lab.notify(`${item.name || "An image"} cannot be shown (${error.message}). Skipped; the next image follows.`);
         this.next();
       } else {
         setTimeout(() => showing === this.showing && this.show(item), 1000);
