@@ -238,8 +238,6 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
         showscale=False,
         xgap=1,
         ygap=1,
-        text=np.where(info.counts > 0, info.counts.astype(str), "") if size <= 16 else None,
-        texttemplate="%{text}" if size <= 16 else None,
         hoverinfo="skip",
     )
     rows, columns = np.divmod(np.arange(size * size), size) if size else (places, places)
@@ -255,6 +253,9 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
         ],
         hovertemplate="%{text}<extra></extra>",
     )
+    if size <= 16:
+        numbers = np.where(info.counts > 0, info.counts.astype(str), "").tolist()
+        figure.add_trace(palettes.heat_numbers(theme, places.tolist(), places.tolist(), share, numbers))
     ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "tickfont": {"size": 12, "color": theme.text}}
     long = max((len(name) for name in names), default=0) > 2
     figure.update_xaxes(range=[-0.5, size - 0.5], fixedrange=True, tickangle=-45 if long else 0, **ticks)
