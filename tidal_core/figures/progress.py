@@ -299,7 +299,7 @@ def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> Quality
 
 def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the observed dynamics, of the TD module and of the final prediction: lower is better."""
-    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (nats)", height=320)
+    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (0 is perfect)", height=320)
     for name, values, rank, colour, symbol, shift in (
         ("TD module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
         ("Final prediction", info.final, info.final_rank, FINAL, "diamond", 0.06),
@@ -364,7 +364,7 @@ def pool_quality_info(
 
 def pool_quality_figure(info: PoolQualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the exact dynamics over the rounds, of the TD module and of the final prediction."""
-    figure = palettes.base_figure(theme, x="Round", y="Divergence (nats)", height=320)
+    figure = palettes.base_figure(theme, x="Round", y="Divergence (0 is perfect)", height=320)
     for name, values, colour, symbol in (
         ("TD module", info.module, DYNAMICS, "circle"),
         ("Final prediction", info.final, FINAL, "diamond"),
