@@ -56,7 +56,7 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         body, _ = preview(image, SCREEN_SIZE, desk.project.previews)
     except ImageUnreadable:
         body = PixelStore(desk.project.pixels).png(image.pixel_row)
-    st.image(body, width=max(224, min(image.width, 720)))
+    st.image(body, width=max(224, min(image.width, 720)), alt=f"The image to label, {image.name}")
     # Names are text, never markup.
     st.text(image.name)
     classes = desk.project.store.classes.all()
