@@ -61,27 +61,24 @@ def own_address() -> str:
 def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
     from tidal_core.errors import TidalError
+    from tidal_core.ui.appearance import appearance
     from tidal_core.ui.runtime import show_error
     from tidal_core.ui.sidebar import sidebar
 
     st.set_page_config(page_title="TiDAL Studio", page_icon=ICON, layout="wide")
-    pages = {
-        "Work": [
-            st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
-            st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
-        ],
-        "Look": [
-            st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
-            st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
-            st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
-        ],
-        "Understand": [
-            st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
-            st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
-        ],
-        "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
-    }
+    # No sections: Streamlit's lists of pages with sections are none for a screen reader.
+    pages = [
+        st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
+        st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
+        st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
+        st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
+        st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
+        st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
+        st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
+        st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),
+    ]
     page = st.navigation(pages)
+    appearance()
     try:
         sidebar()
         page.run()

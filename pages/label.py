@@ -16,6 +16,7 @@ project = current_project()
 desk = desk_of(project)
 
 if st.query_params.get("plain") == "1":
+    st.title("Label")
     st.caption("Plain widgets: one answer at a time, for screen readers and for browsers without scripts.")
     st.caption(f"You are {literal(annotator())}. Your name is stored with each answer; change it at the side.")
     plain_labeller(desk, annotator())

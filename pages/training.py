@@ -47,7 +47,7 @@ def one_round(project: Project) -> None:
     records = project.store.rounds.all()
     active = project.store.rounds.active()
     if active is not None:
-        rounds_view.live(project, active.id)
+        rounds_view.running(project, active.id)
         chosen = active
     else:
         ids = [record.id for record in records][::-1]

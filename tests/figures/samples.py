@@ -103,7 +103,8 @@ def all_figures() -> dict[str, tuple[palettes.Info, Figure]]:
     )
     per_class, confusions = progress.per_class_info(CLASSES, matrix), progress.confusion_info(CLASSES, matrix)
     return {
-        "round": (live, lambda theme: training.round_figure(live, theme)),
+        "round": (live, lambda theme: training.learnt_figure(live, theme)),
+        "round in detail": (live, lambda theme: training.round_figure(live, theme)),
         "durations": (lasted, lambda theme: training.durations_figure(lasted, theme)),
         "life": (life_of, lambda theme: life_figures.life_figure(life_of, theme)),
         "areas": (life_of, lambda theme: life_figures.areas_figure(life_of, theme)),

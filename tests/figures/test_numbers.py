@@ -77,12 +77,6 @@ def test_a_round_without_the_module_has_one_loss() -> None:
     assert "loss of the TD module" not in info.table()
 
 
-def test_the_axis_of_a_running_round_reaches_to_its_last_epoch() -> None:
-    info = training.round_info([1, 2], 40, [2, 1], [0.1, 0.1], [0, 1], [1, 1], [9, 9])
-
-    assert training.round_figure(info, palettes.LIGHT).layout.xaxis.range[1] == 40.5
-
-
 def test_histograms_lie_at_the_centres_of_their_bins() -> None:
     info = uncertainty.ridge_info("td_margin", [1], ["remaining"], np.zeros((1, 1, 4)), -1, 1)
 
@@ -142,3 +136,44 @@ def test_a_round_that_was_not_tested_leaves_a_gap() -> None:
 
     assert np.isnan(info.accuracy[0])
     assert info.accuracy[1] == 0.8
+
+
+@pytest.mark.parametrize(("epochs_done", "last_shown"), [(1, 8), (3, 8), (5, 16), (60, 128), (150, 200), (200, 200)])
+def test_the_first_epochs_of_a_long_round_fill_a_quarter_of_the_figure_at_least(
+    epochs_done: int, last_shown: int
+) -> None:
+    values = np.linspace(0.1, 0.9, epochs_done)
+    info = training.round_info(np.arange(1, epochs_done + 1), 200, values, values, values, values, values)
+
+    for figure in (training.learnt_figure(info, palettes.LIGHT), training.round_figure(info, palettes.LIGHT)):
+        assert figure.layout.xaxis.range[1] == last_shown + 0.5
+
+
+def test_a_map_after_a_warm_round_shows_its_points_and_not_the_empty_rest() -> None:
+    variability, confidence = np.linspace(0, 0.1, 50), np.linspace(0.78, 1, 50)
+    info = groups.map_info(
+        np.arange(50), ["a"] * 50, confidence, variability, confidence, np.zeros(50, int), CLASSES[:1]
+    )
+
+    layout = groups.map_figure(info, palettes.LIGHT).layout
+
+    for values, shown in ((variability, layout.xaxis.range), (confidence, layout.yaxis.range)):
+        assert shown[0] <= values.min() <= values.max() <= shown[1]
+        assert values.max() - values.min() > 0.7 * (shown[1] - shown[0])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 0.97, 1.0])
+def test_curves_that_hardly_move_lie_within_their_figure(value: float) -> None:
+    quantiles = np.full((1, 5, 3), value)
+    info = groups.bands_info(np.arange(1, 6), CLASSES[:1], [9], quantiles)
+
+    low, high = groups.bands_figure(info, palettes.LIGHT).layout.yaxis.range
+    assert low < value < high
+    assert 0.1 <= high - low <= 0.12
+
+
+def test_a_map_of_nothing_shows_the_whole_axes() -> None:
+    nothing = np.zeros(0)
+    info = groups.map_info(nothing, [], nothing, nothing, nothing, nothing, CLASSES[:1])
+
+    assert groups.map_figure(info, palettes.LIGHT).layout.xaxis.range == (0.0, 0.5)

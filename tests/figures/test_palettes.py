@@ -80,3 +80,19 @@ def test_white_numbers_can_be_read_on_the_fullest_cell(theme: palettes.Theme) ->
     cell = float(linear((theme.high,))[0] @ [0.2126, 0.7152, 0.0722])
 
     assert 1.05 / (cell + 0.05) > 4.5  # WCAG 2.1, level AA
+
+
+@pytest.mark.parametrize("theme", [palettes.LIGHT, palettes.DARK])
+def test_numbers_can_be_read_on_every_shade_of_a_heat_map(theme: palettes.Theme) -> None:
+    shares = np.linspace(0, 1, 101)
+    ends = [np.array([int(end[start : start + 2], 16) for start in (1, 3, 5)]) for end in (theme.low, theme.high)]
+    shades = [
+        "#" + bytes(np.rint(ends[0] + share * (ends[1] - ends[0])).astype(int).tolist()).hex() for share in shares
+    ]
+
+    figure = palettes.heat_numbers(theme, ["a"], list(range(101)), shares[:, None], [["1"]] * 101)
+
+    weights = [0.2126, 0.7152, 0.0722]
+    paper, ink = linear(tuple(shades)) @ weights, linear(tuple(figure.textfont.color)) @ weights
+    contrast = (np.maximum(ink, paper) + 0.05) / (np.minimum(ink, paper) + 0.05)
+    assert contrast.min() >= 4.5

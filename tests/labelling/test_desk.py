@@ -217,8 +217,8 @@ def test_reasons_name_rank_and_both_estimators_with_their_place_in_the_pool(serv
 
     facts = dict(why["facts"])
     assert "of" in facts["Rank"]
-    assert "of the pool" in facts["Dynamics entropy (H-bar)"]
-    assert "of the pool" in facts["Dynamics margin (M-bar)"]
+    assert "of the images" in facts["Dynamics entropy (H-bar)"]
+    assert "of the images" in facts["Dynamics margin (M-bar)"]
     assert why["classes"][0]["class"] == image_id % 3 + 1
     assert f"round {round_id}" in why["age"]
     assert len(why["rivals"]) == 2
@@ -234,7 +234,7 @@ def test_the_reason_of_every_strategy_is_in_words_with_the_value_that_it_ranks_b
     assert why.round_id == round_id
     assert why.sentence == strategy.reason
     names = [fact for fact, _ in why.facts]
-    assert names[:3] == ["Purpose", "Rank", (strategy.estimator or ESTIMATORS["td_entropy"]).title]
+    assert names[:3] == ["Used for", "Rank", (strategy.estimator or ESTIMATORS["td_entropy"]).title]
 
 
 def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Served) -> None:
@@ -243,7 +243,7 @@ def test_an_audit_image_is_explained_by_chance_and_not_by_the_model(audited: Ser
     why = explaining.reasons(audited.project, drawn["image"])
 
     assert "at random" in why.sentence
-    assert dict(why.facts)["Purpose"] == "only to measure accuracy"
+    assert dict(why.facts)["Used for"] == "only to measure accuracy"
 
 
 def test_neighbours_are_labelled_images_of_the_rival_classes(served: Served) -> None:

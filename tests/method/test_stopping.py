@@ -7,6 +7,7 @@ import pytest
 
 from tidal_core.errors import InputError
 from tidal_core.method import stopping
+from tidal_core.method.dynamics import Interval
 
 LABELS = np.array([20, 40, 60, 80, 120, 160, 200, 300])
 
@@ -144,3 +145,14 @@ def test_stored_vectors_become_rows_over_all_classes() -> None:
     rows = stopping.dense([[0.7, 0.3], [0.6, 0.2, 0.0]], [None, [30, 10, -1]], [10, 20, 30])
 
     np.testing.assert_allclose(rows, [[0.7, 0.3, 0.0], [0.2, 0.2, 0.6]])
+
+
+def test_a_sign_is_named_by_what_is_the_case() -> None:
+    gain = stopping.Gain(100, Interval(0.08, 0.05, 0.11))
+    names = [rule.name for rule in stopping.advise(gain, 0.6, 0.2).rules]
+    met = [rule.name for rule in stopping.advise(stopping.Gain(100, Interval(0.001, -0.01, 0.01)), 0.05, 0.01).rules]
+    unknown = [rule.name for rule in stopping.advise(None, None, None).rules]
+
+    assert names == ["More labels still gain", "Many images are unsettled", "Predictions still change"]
+    assert met == ["More labels gain little", "Few images are unsettled", "Predictions are stable"]
+    assert all(name.endswith("not known yet") for name in unknown)

@@ -87,7 +87,7 @@ def test_a_test_image_keeps_its_known_class(quiet: Studio) -> None:
     assert not [field.key for field in shown.selectbox if str(field.key).startswith("relabel-")]
 
 
-@pytest.mark.parametrize(("page", "figures"), [("training", 3), ("dynamics", 3), ("uncertainty", 4), ("progress", 4)])
+@pytest.mark.parametrize(("page", "figures"), [("training", 4), ("dynamics", 3), ("uncertainty", 4), ("progress", 4)])
 def test_a_project_of_some_rounds_shows_its_figures(quiet: Studio, page: str, figures: int) -> None:
     made_up(quiet)
 
@@ -111,10 +111,28 @@ def test_training_shows_a_live_round_and_offers_to_cancel_it(quiet: Studio) -> N
 
     shown = open_page("training")
 
+    assert "How this round is going" in texts(shown)
     assert charts(shown) == 4  # the live figure twice, one behind the other, and two of the rounds before
     assert shown.button(key=f"cancel-made-up-{round_id}").label == "Cancel this round"
     assert shown.button(key="train-now-made-up").disabled
     assert f"Round {round_id} is training" in shown.get("progress")[-1].proto.text
+
+
+def test_a_round_without_an_epoch_yet_says_what_is_being_waited_for(quiet: Studio) -> None:
+    start_round(made_up(quiet, NO_ROUND))
+
+    assert "The curve begins after the first pass through the labelled images." in texts(open_page("training"))
+
+
+def test_details_of_a_live_round_are_shown_when_asked_for(quiet: Studio) -> None:
+    project = made_up(quiet)
+    project.store.epochs.add(start_round(project), [an_epoch(1)])
+    shown = open_page("training")
+    assert "Loss" not in shown.get("plotly_chart")[0].proto.spec
+
+    shown.toggle(key="round-details-made-up").set_value(True).run()
+
+    assert "Loss" in shown.get("plotly_chart")[0].proto.spec
 
 
 def test_a_round_that_ends_while_the_page_draws_it_is_shown_as_ended(

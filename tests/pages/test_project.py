@@ -183,7 +183,8 @@ def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_
     ended(studio, "tiny")
     shown.run()
     images = studio.project("tiny").store.images.count()
-    assert f"{images} images processed at the training size" in shown.success[0].value
+    assert f"{images} images processed at the training size" in shown.warning[0].value
+    assert not shown.success, "problems are not green"
     assert len(shown.dataframe[0].value) == images
     assert studio.project("tiny").settings.fit == "letterbox"
 

@@ -21,6 +21,7 @@ from tidal_core.figures.palettes import (
     base_figure,
     class_colour,
     faded,
+    heat_numbers,
     plain,
     sequential,
     short,
@@ -223,9 +224,10 @@ def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
         zmax=1,
         colorscale=sequential(theme),
         showscale=False,
-        texttemplate="%{z:.0%}",
         hovertemplate="%{y} is better than %{x} at %{z:.0%} of the points<extra></extra>",
     )
+    shares = [["" if np.isnan(share) else f"{share:.0%}" for share in row] for row in matrix]
+    figure.add_trace(heat_numbers(theme, names, names, matrix, shares))
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure

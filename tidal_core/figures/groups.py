@@ -109,9 +109,25 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
         marker = {"color": colour, "colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar}
         points(np.ones(len(info.image), dtype=bool), "", marker)
     figure.update_layout(dragmode="pan")
-    figure.update_xaxes(range=[-0.01, 0.51], nticks=6)
-    figure.update_yaxes(range=[-0.02, 1.03], nticks=6)
+    figure.update_xaxes(range=_reach(info.variability, 0.0, 0.5, least=0.1), nticks=6)
+    figure.update_yaxes(range=_reach(info.confidence, 0.0, 1.0, least=0.2), nticks=6)
     return figure
+
+
+def _reach(values: Float64, low: float, high: float, *, least: float) -> list[float]:
+    """The part of an axis from ``low`` to ``high`` that holds all values, with a margin; not shorter than ``least``.
+
+    After a round that started from the last one's weights, all points lie in a corner of the whole map.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return [low, high]
+    first, last = float(known.min()), float(known.max())
+    if last - first < least:
+        middle = min(max((first + last) / 2, low + least / 2), high - least / 2)
+        first, last = min(first, middle - least / 2), max(last, middle + least / 2)
+    margin = 0.05 * (last - first)
+    return [max(first - margin, low - margin), min(last + margin, high + margin)]
 
 
 class BandsInfo(NamedTuple):
@@ -189,6 +205,6 @@ def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
             hovertemplate=f"{palettes.short(group.name)} %{{y:.1%}}<extra></extra>",
         )
     figure.update_layout(hovermode="x unified")
-    figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)
+    figure.update_yaxes(range=_reach(info.quantiles.ravel(), 0.0, 1.0, least=0.1), **palettes.PERCENT)
     figure.update_xaxes(**palettes.WHOLE)
     return figure

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import ArrayLike
+
+from tidal_core.records import Float64
 
 CLASS_COLOURS: tuple[str, ...] = (
     "#105bc3", "#bfac06", "#ab2f2c", "#008b79", "#8368ff", "#ff8ca7", "#b56900", "#68b5ff", "#b474be", "#ff047e",
@@ -75,6 +79,42 @@ def class_colour(position: int) -> str:
 def sequential(theme: Theme) -> list[list[float | str]]:
     """A scale from the background to the theme's own colour; numbers can be read on all of it."""
     return [[0.0, theme.low], [1.0, theme.high]]
+
+
+def _linear(channel: Float64) -> Float64:
+    """sRGB channels from 0 to 1 as light (IEC 61966-2-1)."""
+    light: Float64 = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+    return light
+
+
+def ink_on(theme: Theme, shares: ArrayLike) -> list[str]:
+    """White or black for numbers on the colours of ``sequential`` at ``shares`` (N,): what stands out more.
+
+    One of the two has at least 4.58:1 on any colour; Plotly's own choice is white or a grey, which go down to 3.4:1.
+    """
+    along = np.nan_to_num(np.asarray(shares, dtype=np.float64))[:, None]
+    low, high = (
+        np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+        for colour in (theme.low, theme.high)
+    )
+    light = _linear(low + along * (high - low)) @ [0.2126, 0.7152, 0.0722]  # (N,)
+    return np.where((light + 0.05) ** 2 > 1.05 * 0.05, "#000000", "#ffffff").tolist()  # type: ignore[no-any-return]
+
+
+def heat_numbers(
+    theme: Theme, x: Sequence[Any], y: Sequence[Any], shares: ArrayLike, texts: Sequence[Sequence[str]]
+) -> go.Scatter:
+    """The numbers on a heat map of ``shares`` (Y, X): a text for each cell, which takes no hover and no click."""
+    values = np.asarray(shares, dtype=np.float64)
+    return go.Scatter(
+        x=[column for _ in y for column in x],
+        y=[row for row in y for _ in x],
+        text=[text for row in texts for text in row],
+        mode="text",
+        textfont={"size": 13, "color": ink_on(theme, values.ravel())},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -238,8 +238,6 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
         showscale=False,
         xgap=1,
         ygap=1,
-        text=np.where(info.counts > 0, info.counts.astype(str), "") if size <= 16 else None,
-        texttemplate="%{text}" if size <= 16 else None,
         hoverinfo="skip",
     )
     rows, columns = np.divmod(np.arange(size * size), size) if size else (places, places)
@@ -255,6 +253,9 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
         ],
         hovertemplate="%{text}<extra></extra>",
     )
+    if size <= 16:
+        numbers = np.where(info.counts > 0, info.counts.astype(str), "").tolist()
+        figure.add_trace(palettes.heat_numbers(theme, places.tolist(), places.tolist(), share, numbers))
     ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "tickfont": {"size": 12, "color": theme.text}}
     long = max((len(name) for name in names), default=0) > 2
     figure.update_xaxes(range=[-0.5, size - 0.5], fixedrange=True, tickangle=-45 if long else 0, **ticks)
@@ -298,7 +299,7 @@ def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> Quality
 
 def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the observed dynamics, of the TD module and of the final prediction: lower is better."""
-    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (nats)", height=320)
+    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (0 is perfect)", height=320)
     for name, values, rank, colour, symbol, shift in (
         ("TD module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
         ("Final prediction", info.final, info.final_rank, FINAL, "diamond", 0.06),
@@ -363,7 +364,7 @@ def pool_quality_info(
 
 def pool_quality_figure(info: PoolQualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the exact dynamics over the rounds, of the TD module and of the final prediction."""
-    figure = palettes.base_figure(theme, x="Round", y="Divergence (nats)", height=320)
+    figure = palettes.base_figure(theme, x="Round", y="Divergence (0 is perfect)", height=320)
     for name, values, colour, symbol in (
         ("TD module", info.module, DYNAMICS, "circle"),
         ("Final prediction", info.final, FINAL, "diamond"),

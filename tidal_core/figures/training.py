@@ -19,7 +19,7 @@ class RoundInfo(NamedTuple):
     """The epochs of one round so far; every array is (T,)."""
 
     epoch: Int64
-    epochs: int  # of the whole round, so that the axis stands still while it fills
+    epochs: int  # of the whole round
     class_loss: Float64
     td_loss: Float64 | None  # None without the TD module
     accuracy: Float64
@@ -62,6 +62,32 @@ def round_info(
     )
 
 
+def _span(info: RoundInfo) -> list[float]:
+    """The epochs that the axis shows: all of them, and of a long round no more than four times what is there.
+
+    It doubles, so that it stands still while it fills.
+    """
+    shown = 8
+    while shown < min(2 * len(info.epoch), info.epochs):
+        shown *= 2
+    return [0.5, max(min(shown, info.epochs), 1) + 0.5]
+
+
+def learnt_figure(info: RoundInfo, theme: Theme) -> go.Figure:
+    """The share of the labelled images that the model gets right, over the epochs."""
+    figure = palettes.base_figure(theme, x="Epoch", y="Labelled images that are right", height=300, legend=False)
+    figure.add_scatter(
+        x=info.epoch.astype(np.int32),
+        y=info.accuracy.astype(np.float32),
+        mode="lines+markers" if len(info.epoch) < 8 else "lines",
+        line={"color": theme.primary, "width": 2.4},
+        hovertemplate="epoch %{x}: %{y:.1%} of the labelled images correct<extra></extra>",
+    )
+    figure.update_xaxes(range=_span(info), **palettes.WHOLE)
+    figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)
+    return figure
+
+
 def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     """Losses, accuracy on the labelled images and learning rate over the epochs of one round, one above the other."""
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[0.45, 0.33, 0.22])
@@ -87,10 +113,9 @@ def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     line(2, "Accuracy", info.accuracy, theme.primary, "%{y:.1%} of the labelled images correct", showlegend=False)
     line(3, "Learning rate", info.learning_rate, theme.muted, "learning rate %{y:.2g}", showlegend=False)
 
-    span = [0.5, max(info.epochs, 1) + 0.5]
     for row, title in enumerate(("Loss", "Accuracy", "Rate"), start=1):
         figure.update_yaxes(palettes.axis(theme, title, rangemode="tozero", nticks=5), row=row, col=1)
-        figure.update_xaxes(palettes.axis(theme, "", range=span, **palettes.WHOLE), row=row, col=1)
+        figure.update_xaxes(palettes.axis(theme, "", range=_span(info), **palettes.WHOLE), row=row, col=1)
     figure.update_xaxes(title_text="Epoch", row=3, col=1)
     figure.update_yaxes(range=[0, 1.02], row=2, col=1, **palettes.PERCENT)
     figure.update_yaxes(tickformat=".1~g", row=3, col=1, nticks=3)

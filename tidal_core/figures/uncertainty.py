@@ -234,11 +234,11 @@ def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
         showscale=False,
         xgap=3,
         ygap=3,
-        texttemplate="%{z:.0%}",
-        textfont={"size": 13},
         hovertemplate="%{y} and %{x}<br>%{z:.0%} of the next batch in common<br>rank correlation "
         "%{customdata:.2f}<extra></extra>",
     )
+    shares = [[f"{share:.0%}" for share in row] for row in info.overlap]
+    figure.add_trace(palettes.heat_numbers(theme, names, names, info.overlap, shares))
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": theme.text})
     figure.update_xaxes(showgrid=False, side="bottom", tickfont={"color": theme.text}, tickangle=0)
     return figure

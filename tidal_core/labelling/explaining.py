@@ -57,7 +57,7 @@ def reasons(project: Project, image_id: int) -> Reasons:
         sentence = "One of the first images, chosen to cover the whole collection before there is a model."
     else:
         sentence = strategies.of_round(store.rounds.get(scores[0].round_id).strategy).reason
-    facts = [("Purpose", PURPOSE_WORDS[purpose])]
+    facts = [("Used for", PURPOSE_WORDS[purpose])]
     if not scores:
         return Reasons(sentence, facts, [], None, [])
     score = scores[0]
@@ -95,7 +95,7 @@ def _score_facts(project: Project, score: ImageScore) -> list[tuple[str, str]]:
         below = store.scores.percentile(score.round_id, estimator.name, value)
         high = estimator.query_end == "highest"
         share = below if high else 1 - below
-        facts.append((estimator.title, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the pool)"))
+        facts.append((estimator.title, f"{value:.2f} ({'above' if high else 'below'} {share:.0%} of the images)"))
     return facts
 
 

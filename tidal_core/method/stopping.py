@@ -174,7 +174,7 @@ def gain_of_last(labels: Sequence[int], right: Sequence[int], tested: Sequence[i
 class Rule(NamedTuple):
     """One sign that it may be enough."""
 
-    name: str
+    name: str  # what is the case, in words: it changes with ``holds``
     holds: bool | None  # None: not known yet
     measured: str  # the number, in words
     threshold: str  # when it holds, in words
@@ -200,22 +200,29 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
     ``entropy_share`` is the pool's mean H-bar over log C, ``changed_share`` the share of pool images whose predicted
     class changed since the previous round; None when not known.
     """
+    little = _is_little(gain)
+    few = None if entropy_share is None else entropy_share < ENTROPY_UNDER
+    stable = None if changed_share is None else changed_share < CHANGED_UNDER
     rules = (
         Rule(
-            "Little gain",
-            _is_little(gain),
+            {True: "More labels gain little", False: "More labels still gain"}.get(little, "Gain: not known yet"),
+            little,
             _gain_in_words(gain),
             f"the last 100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage point",
         ),
         Rule(
-            "Few unsettled images",
-            None if entropy_share is None else entropy_share < ENTROPY_UNDER,
+            {True: "Few images are unsettled", False: "Many images are unsettled"}.get(
+                few, "Unsettled images: not known yet"
+            ),
+            few,
             "not known for the last round" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
             f"the mean dynamics entropy of the unlabelled images is below {ENTROPY_UNDER:.0%} of the largest possible",
         ),
         Rule(
-            "Stable predictions",
-            None if changed_share is None else changed_share < CHANGED_UNDER,
+            {True: "Predictions are stable", False: "Predictions still change"}.get(
+                stable, "Changed predictions: not known yet"
+            ),
+            stable,
             "needs two rounds" if changed_share is None else f"{changed_share:.1%} of the predictions changed",
             f"less than {CHANGED_UNDER:.0%} of the predictions changed since the previous round",
         ),

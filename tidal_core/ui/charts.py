@@ -40,10 +40,13 @@ def page_theme() -> Theme:
     return theme_of(st.context.theme.type)
 
 
-def heading(title: str, explanation: str, key: str, build: Build | None = None) -> None:
-    """The title of a figure, its explanation on hover, and the menu of downloads if ``build`` can make it again."""
+def heading(title: str, explanation: str, key: str, build: Build | None = None, *, level: int = 2) -> None:
+    """The title of a figure, its explanation on hover, and the menu of downloads if ``build`` can make it again.
+
+    ``level`` is 3 where the figure belongs to a chapter that has a heading of its own.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}-heading"):
-        st.markdown(f"#### {title}", help=explanation or None, width="content")
+        st.markdown(f"{'#' * level} {title}", help=explanation or None, width="content")
         if build is not None:
             with st.popover("", icon=":material/download:", type="tertiary", help="Save this figure or its numbers"):
                 _downloads(title, key, build)
@@ -139,7 +142,7 @@ def chart(title: str, explanation: str, key: str, build: Build) -> None:
 
 def told(title: str, sentence: str, key: str, build: Build) -> None:
     """A figure whose explanation stands above it, for pages that tell a story."""
-    heading(title, "", key, build)
+    heading(title, "", key, build, level=3)
     st.caption(sentence)
     draw(build()[1], title, key)
 

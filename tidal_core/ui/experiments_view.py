@@ -279,7 +279,7 @@ def side_by_side(results: Results, setting: dict[str, Float64], measure: str) ->
 
 
 def _tables(experiment: Experiment, results: Results) -> None:
-    st.subheader("Tables", anchor=False)
+    st.header("Tables", anchor=False)
     with st.container(horizontal=True):
         for name, (kind, build) in report.parts(results).items():
             st.download_button(

@@ -41,10 +41,10 @@ BANDS_HELP = (
     "A class that stays low is hard to learn or labelled inconsistently."
 )
 COLOURS_OF_ALL = {"labelled": "Labelled or not", "correctness": "Correct epochs", "class": "Class"}
-COLOURS = {"correctness": "Correct epochs", "class": "Class", "annotator": "Annotator"}
+COLOURS = {"correctness": "Correct epochs", "class": "Class", "annotator": "Who labelled"}
 GROUPS = {
     "class": "By class",
-    "annotator": "By annotator",
+    "annotator": "By who labelled",
     "time": "By time (early or late)",
     "purpose": "By how it was chosen",
 }

@@ -149,7 +149,8 @@ def _how_it_ended(project: Project, job: Job) -> None:
     if job.error:
         st.error(literal(job.error))
     if job.report is not None:
-        st.success(literal(report_in_words(job.report)))
+        box = st.warning if job.report.problems else st.success
+        box(literal(report_in_words(job.report)))
     _what_next(project)
     if job.report is not None:
         problems = job.report.problems[:PROBLEMS_SHOWN]

@@ -39,13 +39,15 @@ EXACT_LIFE_HELP = (
     "so its probabilities at each epoch are known for every image. The filled area is of the class predicted now."
 )
 EXACT_AREAS_HELP = (
-    "Solid: the mean probability of each class over the epochs, computed for this image. Pale: what the TD module "
-    "predicts from the image alone. How close the two are over all images is shown on the Progress page."
+    "Solid: the mean probability of each class over the epochs, computed for this image. Pale: what the TD module, a "
+    "small network that learns to predict training dynamics, says from the image alone. "
+    "How close the two are over all images is shown on the Progress page."
 )
 AREAS = "Observed and predicted dynamics"
 AREAS_HELP = (
-    "Solid: the mean probability of each class over the epochs, as observed. Pale: what the TD module predicts from "
-    "the image alone. This prediction is used to choose among images that nobody has labelled yet."
+    "Solid: the mean probability of each class over the epochs, as observed. Pale: what the TD module, a small network "
+    "that learns to predict training dynamics, says from the image alone. "
+    "This prediction is used to choose among images that nobody has labelled yet."
 )
 ROUNDS = "Round by round"
 ROUNDS_HELP = (

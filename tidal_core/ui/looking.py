@@ -49,7 +49,7 @@ def empty_state(project: Project, what: str) -> None:
     store = project.store
     latest = store.rounds.latest()
     active = store.rounds.active()
-    st.markdown(f"### :material/hourglass_empty: Not yet: {what}")
+    st.markdown(f"## :material/hourglass_empty: Not yet: {what}")
     if active is not None:
         st.info(f"Round {active.id} is running. This page fills in by itself when the round is done.")
         st.page_link(TRAINING_PAGE, label="Watch it train", icon=":material/model_training:")

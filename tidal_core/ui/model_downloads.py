@@ -15,7 +15,7 @@ from tidal_core.projects import Project
 
 def model_downloads(project: Project) -> None:
     """A round to choose and a button for each format."""
-    st.subheader("The model")
+    st.header("The model")
     kept = {record.id: record for record in kept_rounds(project)}
     if not kept:
         st.info("No round has finished yet. Label more images, or press *Train now* on the Training page.")

@@ -108,7 +108,7 @@ def _result(folder: Path, running: bool) -> None:
     charts.told("Final prediction against training dynamics", "Look at one axis at a time: which separates colours?",
                 "motivating-scatter",
                 lambda: (info, figures.scatter_figure(info, theme, snapshot, dynamics)))  # fmt: skip
-    st.markdown("#### AUROC of rare against common images")
+    st.markdown("### AUROC of rare against common images")
     st.markdown(auroc_table(result))
     st.caption(
         "Held-out images were not trained on, so their dynamics are the TD module's prediction. Published: CIFAR-10, "

@@ -56,8 +56,10 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
         body, _ = preview(image, SCREEN_SIZE, desk.project.previews)
     except ImageUnreadable:
         body = PixelStore(desk.project.pixels).png(image.pixel_row)
-    st.image(body, width=max(224, min(image.width, 720)))
-    if shown_name := desk.names().of(image.name):
+    shown_name = desk.names().of(image.name)
+    alt = f"The image to label, {shown_name}" if shown_name else "The image to label"
+    st.image(body, width=max(224, min(image.width, 720)), alt=alt)
+    if shown_name:
         st.text(shown_name)  # names are text, never markup
     classes = desk.project.store.classes.all()
     if not classes:

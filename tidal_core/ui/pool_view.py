@@ -21,13 +21,15 @@ EXTREMES = 12
 SCATTER = "Final prediction against training dynamics"
 SCATTER_HELP = (
     "Each point is an unlabelled image. Right: the final prediction is uncertain. Up: the training dynamics that the "
-    "TD module predicts are uncertain. Images far above the line look settled at the end but are not: only training "
+    "TD module, a small network trained for that, predicts are uncertain. "
+    "Images far above the line look settled at the end but are not: only training "
     "dynamics find them. Click a point to see the image."
 )
 EXACT = "Predicted against exact dynamics"
 EXACT_HELP = (
-    "Each point is an unlabelled image. Right: the margin that the TD module predicts for its training dynamics. Up: "
-    "the margin of its exact dynamics, known because only the head of the model trained. On the line the module is "
+    "Each point is an unlabelled image. Right: the margin that the TD module, a small network trained for that, "
+    "predicts for its training dynamics. "
+    "Up: the margin of its exact dynamics, known because only the head of the model trained. On the line the module is "
     "right. Click a point to see the image."
 )
 AGREEMENT = "Do the scores choose the same images?"
@@ -60,7 +62,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
         return f"{by_id[image.id]:.2f}"
 
     title = "Least and most certain images"
-    st.markdown(f"#### {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one to see its curves.")
+    st.markdown(f"## {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one to see its curves.")
     for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
         st.caption(words)
         picked = thumbnails(

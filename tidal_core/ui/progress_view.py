@@ -129,7 +129,7 @@ def rounded(labels: float) -> str:
 
 
 def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -> None:
-    """Signs that it may be enough, each with its rule."""
+    """Signs that it may be enough, each with its rule. A sign that is not there is no failure, and gets no cross."""
     last = done[-1]
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
@@ -137,14 +137,14 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
     gain = _gain(measured)
     advised = stopping.advise(gain, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
-    st.markdown(f"#### :material/{icon.get(advised.verdict, 'hourglass_empty')}: {advised.sentence}")
+    st.markdown(f"## :material/{icon.get(advised.verdict, 'hourglass_empty')}: {advised.sentence}")
     columns = st.columns(3)
     for column, rule in zip(columns, advised.rules, strict=True):
-        mark = {True: ":material/check: ", False: ":material/close: ", None: ":material/more_horiz: "}[rule.holds]
+        mark = {True: ":material/check: ", False: ":material/trending_up: ", None: ":material/more_horiz: "}[rule.holds]
         with column.container(border=True, height="stretch"):
             st.markdown(f"{mark}**{rule.name}**")
             st.markdown(rule.measured)
-            st.caption(f"Rule: {rule.threshold}.")
+            st.caption(f"A sign to stop: {rule.threshold}.")
 
 
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:

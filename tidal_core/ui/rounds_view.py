@@ -7,7 +7,7 @@ import streamlit as st
 from tidal_core.figures import progress as progress_figures
 from tidal_core.figures import training as figures
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord, RoundState
+from tidal_core.records import RoundProgress, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
@@ -16,10 +16,16 @@ from tidal_core.ui.forms import table
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
 
-ROUND = "Losses, accuracy and learning rate"
+GOING, WENT = "How this round is going", "How this round went"
+LEARNT_HELP = (
+    "The share of labelled images that the model gets right while it learns from them, after each epoch (one pass "
+    "through all of them). It rises as it learns. How often the model is right on other images stands further below."
+)
+DETAILS = "Details: losses and learning rate"
 ROUND_HELP = (
-    "Loss: how far the model's probabilities are from the labels; lower is better. The TD module's loss is how "
-    "far its predictions are from the training dynamics. Accuracy: the share of labelled images that the model gets "
+    "Loss: how far the model's probabilities are from the labels; lower is better. The TD module, a small "
+    "network, learns to predict the training dynamics; its loss is how far it is from them. "
+    "Accuracy: the share of labelled images that the model gets "
     "right while it learns from them (not its accuracy on other images). Learning rate: the size of a training step."
 )
 ACCURACY = "Accuracy over the rounds"
@@ -63,8 +69,15 @@ def _info(project: Project, round_id: int) -> figures.RoundInfo | None:
     )
 
 
+def running(project: Project, round_id: int) -> None:
+    """A running round, and below it the choice of what its figure shows."""
+    key = f"round-details-{project.slug}"
+    _live(project, round_id, details=bool(st.session_state.get(key)))
+    st.toggle(DETAILS, key=key, help=ROUND_HELP)
+
+
 @st.fragment(run_every=1.0)
-def live(project: Project, round_id: int) -> None:
+def _live(project: Project, round_id: int, *, details: bool) -> None:
     """A running round, asked again every second. No buttons here: clicks get lost in polled parts."""
     record = project.store.rounds.get(round_id)
     share, text = progress_of(get_studio().worker.progress(project.slug))
@@ -75,17 +88,35 @@ def live(project: Project, round_id: int) -> None:
     progress = get_studio().worker.progress(project.slug)
     training = progress.training if progress else None
     with st.container(horizontal=True):
-        st.metric("Epoch", "–" if info is None else f"{info.epoch[-1]} of {info.epochs}", width=150)
+        st.metric(
+            "Epoch",
+            "–" if info is None else f"{info.epoch[-1]:,} of {info.epochs:,}",
+            help="One epoch is one pass through all labelled images.",
+            width=260,
+        )
         st.metric("Time left", seconds_in_words(training.seconds_left) if training else "–", width=130)
         st.metric("Images per second", "–" if speed is None else f"{speed:,.0f}", width=170)
         st.metric("Accuracy on the labels", "–" if info is None else f"{info.accuracy[-1]:.0%}", width=190)
-    charts.heading(ROUND, ROUND_HELP, "live-round")
+    charts.heading(GOING, LEARNT_HELP, "live-round")
     if info is None:
-        st.caption("The curves start with the first epoch.")
-    else:
-        theme = charts.page_theme()
-        version = (project.slug, round_id, len(info.epoch))
-        charts.draw_live(lambda: figures.round_figure(info, theme), ROUND, "live-figure", version)
+        st.info(waiting_for(record, progress), icon=":material/hourglass_empty:")
+        return
+    theme = charts.page_theme()
+    version = (project.slug, round_id, details, len(info.epoch))
+    drawn = figures.round_figure if details else figures.learnt_figure
+    charts.draw_live(lambda: drawn(info, theme), GOING, "live-figure", version)
+
+
+def waiting_for(record: RoundRecord, progress: RoundProgress | None) -> str:
+    """Why a round that has begun shows no curve yet, and when it will."""
+    if record.state is RoundState.WAITING or progress is None or (progress.training or progress.features) is None:
+        return "The model is being loaded. The curve begins after the first pass through the labelled images."
+    if progress.training is None:
+        return "The pretrained model looks at images that are new to it first; then the training begins."
+    return (
+        f"The first of {progress.training.epochs:,} passes through the {record.labels:,} labelled images is under way. "
+        "The curve begins when it is done."
+    )
 
 
 def finished(project: Project, record: RoundRecord) -> None:
@@ -103,7 +134,10 @@ def finished(project: Project, record: RoundRecord) -> None:
         st.caption("The round ended before its first epoch.")
         return
     theme = charts.page_theme()
-    charts.chart(ROUND, ROUND_HELP, "round", lambda: (info, figures.round_figure(info, theme)))
+    charts.chart(WENT, LEARNT_HELP, "round", lambda: (info, figures.learnt_figure(info, theme)))
+    with st.expander(DETAILS, icon=":material/monitoring:"):
+        st.caption(ROUND_HELP)
+        charts.draw(figures.round_figure(info, theme), DETAILS, "round-details")
     notes = [stored.record.note for stored in project.store.epochs.of(record.id) if stored.record.note]
     for note in notes:
         st.caption(literal(note))
@@ -127,7 +161,7 @@ def history(project: Project) -> None:
     records = project.store.rounds.all()
     measured = measuring.tested(project, [record for record in records if record.state is RoundState.DONE])
     accuracies = {} if measured is None else measured.by_round
-    st.markdown("#### History")
+    st.markdown("## History")
     rows = [
         {
             "Round": record.id,

@@ -27,8 +27,8 @@ from tidal_core.ui.runtime import (
 STATE_WORDS = {
     RoundState.WAITING: "about to start",
     RoundState.TRAINING: "training",
-    RoundState.SCORING: "scoring the pool",
-    RoundState.RANKING: "ranking",
+    RoundState.SCORING: "looking at all images",
+    RoundState.RANKING: "choosing the next images",
     RoundState.DONE: "done",
     RoundState.FAILED: "failed",
     RoundState.CANCELLED: "cancelled",
@@ -120,5 +120,5 @@ def progress_of(progress: RoundProgress | None) -> tuple[float, str]:
     if progress.to_score:
         return min(
             progress.scored / progress.to_score, 1.0
-        ), f"{progress.scored:,} of {progress.to_score:,} images scored"
+        ), f"{progress.scored:,} of {progress.to_score:,} images looked at"
     return 0.0, ""

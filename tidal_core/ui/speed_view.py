@@ -13,10 +13,10 @@ from tidal_core.ui.forms import attempt, table
 from tidal_core.ui.runtime import get_studio
 
 WORDS = {
-    "float32": "32-bit, channels first",
-    "float32, channels last": "32-bit, channels last",
-    "bfloat16": "16-bit (bfloat16), channels first",
-    "bfloat16, channels last": "16-bit (bfloat16), channels last",
+    "float32": "full precision",
+    "float32, channels last": "full precision, arranged the other way",
+    "bfloat16": "half precision",
+    "bfloat16, channels last": "half precision, arranged the other way",
 }
 
 
@@ -30,8 +30,9 @@ def speed_settings(project: Project) -> None:
         if settings.find_fastest and settings.preset != "paper":
             st.write("Before its first round this project finds its fastest setting by itself, in seconds.")
         st.write(
-            f"Rounds train with {WORDS[now]}. Graphics cards are often faster with 16 bits, processors "
-            "mostly slower; results differ slightly. A trial of the training chosen above finds the fastest on this "
+            f"Rounds compute in {WORDS[now]}. Graphics cards are often faster in half precision, processors mostly "
+            "slower; the results differ slightly. How pixels are arranged changes the speed only. "
+            "A trial of the training chosen above finds the fastest on this "
             "computer: it takes seconds, or minutes for ResNet-18 on a processor."
         )
         if trial is not None and trial.running:

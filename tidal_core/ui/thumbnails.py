@@ -21,7 +21,7 @@ from tidal_core.records import ImageRecord
 
 TINY = 64  # pixels: smaller pictures are enlarged pixel by pixel
 
-HTML = '<div class="grid" role="list"></div>'
+HTML = '<div class="grid" role="group" aria-label="Images to choose from"></div>'
 
 CSS = """
 .grid { display: flex; flex-wrap: wrap; gap: 8px; }

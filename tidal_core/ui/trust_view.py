@@ -22,10 +22,11 @@ from tidal_core.ui.forms import table
 QUALITY = "How well are training dynamics predicted?"
 QUALITY_HELP = (
     "For the images that a round chose: the training dynamics observed once the model trained on them, compared with "
-    "two guesses made when they were chosen, by the TD module and by the final prediction. Divergence "
+    "two guesses made when they were chosen: by the TD module, a small network that learns to predict training "
+    "dynamics, and by the final prediction. Divergence "
     "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean."
 )
-POOL_QUALITY = "How well is the whole pool predicted?"
+POOL_QUALITY = "How well are all images predicted?"
 POOL_QUALITY_HELP = (
     "In these rounds only the head of the model trained, so the training dynamics of every image are known, also of "
     "those that nobody has labelled. Divergence (Kullback-Leibler, in nats) of two guesses from them, the TD module's "

@@ -29,8 +29,8 @@ function roundText(round) {
     if (!round.epoch) return `${name} is starting`;
     return [`${name}: epoch ${round.epoch} of ${round.epochs}`, duration(round.seconds_left)].filter(Boolean).join(", ");
   }
-  if (round.state === "scoring") return `${name}: scoring the images`;
-  if (round.state === "ranking") return `${name}: ranking`;
+  if (round.state === "scoring") return `${name}: looking at all images`;
+  if (round.state === "ranking") return `${name}: choosing the next images`;
   return "";
 }
 
@@ -152,7 +152,7 @@ class Panel {
   explanation(item, why) {
     const before = this.lab.settings.suggestions === "always" && item === this.lab.single.current;
     const parts = [
-      element("h3", { textContent: before ? "Why this image?" : "Why was the last image chosen?" }),
+      element("h2", { textContent: before ? "Why this image?" : "Why was the last image chosen?" }),
       element("p", { textContent: why.reason }),
     ];
     if (why.facts.length) {
@@ -213,7 +213,7 @@ class Panel {
         return element(
           "div",
           { className: "rival" },
-          element("h4", { textContent: this.lab.className(id) }),
+          element("h3", { textContent: this.lab.className(id) }),
           element("div", { className: "near" }, ...pictures.filter(Boolean)),
         );
       }),
