@@ -30,6 +30,7 @@ def parts() -> dict[str, Any]:
     from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
+    base = str(st.get_option("server.baseUrlPath") or "")
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -46,7 +47,7 @@ def parts() -> dict[str, Any]:
     return {
         "routes": web.routes(get_studio),
         "lifespan": lifespan,
-        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnDialogs)],
+        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base)],
         "on_script_error": show_error,
     }
 
@@ -88,7 +89,7 @@ def main() -> None:
     with st.sidebar:
         watch_connection(ROOT, get_studio().token)
     try:
-        sidebar()
+        sidebar(page.url_path)
         page.run()
     except (TidalError, OSError) as error:
         show_error(error)
