@@ -23,11 +23,14 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none
 
 def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
+    from starlette.middleware import Middleware
+
     from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
     from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
+    base = str(st.get_option("server.baseUrlPath") or "")
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -44,7 +47,7 @@ def parts() -> dict[str, Any]:
     return {
         "routes": web.routes(get_studio),
         "lifespan": lifespan,
-        "middleware": web.middleware(),
+        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base)],
         "on_script_error": show_error,
     }
 
@@ -62,7 +65,8 @@ def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
     from tidal_core.errors import TidalError
     from tidal_core.ui.appearance import appearance
-    from tidal_core.ui.runtime import show_error
+    from tidal_core.ui.connection import watch_connection
+    from tidal_core.ui.runtime import get_studio, show_error
     from tidal_core.ui.sidebar import sidebar
 
     st.set_page_config(page_title="TiDAL Studio", page_icon=ICON, layout="wide")
@@ -79,8 +83,10 @@ def main() -> None:
     ]
     page = st.navigation(pages)
     appearance()
+    with st.sidebar:
+        watch_connection(ROOT, get_studio().token)
     try:
-        sidebar()
+        sidebar(page.url_path)
         page.run()
     except (TidalError, OSError) as error:
         show_error(error)

@@ -9,10 +9,9 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 from tidal_core.text import literal
 from tidal_core.ui import groups, life, looking, set_aside
+from tidal_core.ui.address import VIEWS, choice_key, show_image
 from tidal_core.ui.runtime import current_project
 from tidal_core.ui.thumbnails import thumbnails
-
-VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups", "aside": "Flags and skips"}
 
 
 def asked_image(project: Project) -> ImageRecord | None:
@@ -50,14 +49,14 @@ def find(project: Project) -> ImageRecord | None:
             st.info("No image has this number or name.")
         elif len(matches) == 1 or str(matches[0].id) == text:
             st.session_state[searched_key] = ""
-            st.query_params["image"] = str(matches[0].id)
-            return matches[0]
+            show_image(matches[0].id)
+            st.rerun()
         else:
             st.caption(f"{len(matches)} images; click one" if len(matches) < 24 else "The first 24 images; click one")
             picked = thumbnails(project, [image.id for image in matches], "matches")
             if picked is not None:
                 st.session_state[searched_key] = ""
-                st.query_params["image"] = str(picked)
+                show_image(picked)
                 st.rerun()
     return asked_image(project) or groups.most_variable(project)
 
@@ -76,17 +75,14 @@ project = current_project()
 seen = looking.state_of(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Dynamics")
 st.caption("How the model's predictions changed while it trained, image by image.")
-default = st.query_params.get("view", "life")
 view = st.segmented_control(
     "View",
     list(VIEWS),
-    default=default if default in VIEWS else "life",
     required=True,
     format_func=VIEWS.__getitem__,
-    key="view-choice",
+    key=choice_key("dynamics", project.slug),
     label_visibility="collapsed",
 )
-st.query_params["view"] = str(view)
 if view == "life":
     show_life(project)
 elif view == "aside":

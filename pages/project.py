@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.text import literal
-from tidal_core.ui import class_parts, import_view
+from tidal_core.ui import address, class_parts, import_view
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
@@ -16,9 +16,7 @@ seen = import_view.job_state(project)  # before anything is drawn: what changes 
 st.title("Project")
 st.caption(f"{literal(project.title)} · {literal(str(project.folder))}")
 
-# Tabs of each project's own: after a project was made its images are shown, with the import under way.
-names = ["Images", "Classes", "Settings", "Export", "New project"]
-images, classes, settings, export, new = st.tabs(names, key=f"project-tabs-{project.slug}")
+images, classes, settings, export, new = address.tabs(project.slug)
 with images:
     import_view.counts(project)
     import_view.import_form(project)

@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "ui": (
         {"store", "images", "rounds", "labelling", "server", "export", "experiments", "figures", "method", "engine",
          "strategies"},
-        {"streamlit", "plotly", "numpy", "PIL"},
+        {"streamlit", "starlette", "plotly", "numpy", "PIL"},
     ),
     "commands": (
         {"store", "images", "rounds", "server", "export", "snapshots", "experiments", "engine", "strategies"},

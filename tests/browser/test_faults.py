@@ -52,6 +52,52 @@ def test_a_server_killed_in_a_burst_and_started_again_has_every_answer(page: Pag
     assert stored(labelling) == pressed(labelling)
 
 
+def test_while_the_studio_is_stopped_every_page_says_so_and_labelling_goes_on(
+    page: Page, second_page: Page, server: Server
+) -> None:
+    labelling = Labelling(page, server.url).open()
+    second_page.goto(f"{server.url}/progress")
+    expect(second_page.get_by_role("heading", name="Progress")).to_be_visible()
+    bars = [tab.locator("#tidal-connection .bar") for tab in (page, second_page)]
+    tries: list[str] = []  # of Streamlit, whose dialog comes with the sixth
+    page.on("requestfailed", lambda request: tries.append(request.url) if "host-config" in request.url else None)
+    for tab_bar in bars:
+        expect(tab_bar).to_be_hidden()
+    labelling.press("1")
+    labelling.wait_saved()
+
+    server.kill()
+    for key in "234":
+        labelling.press(key)
+    for tab_bar in bars:
+        expect(tab_bar).to_contain_text("The studio has stopped")
+        expect(tab_bar).to_contain_text("3 answers are kept in this browser")
+        expect(tab_bar).to_contain_text(f"streamlit run app.py --server.port {server.port}")
+    expect(bars[0]).to_contain_text("You can go on labelling")
+    expect(bars[1]).not_to_contain_text("You can go on labelling")
+    while len(tries) < 8:
+        page.wait_for_event("requestfailed")
+    expect(page.locator('[role="dialog"]:visible')).to_have_count(0)
+    covered, shown = bars[0].bounding_box(), labelling.root.bounding_box()
+    assert covered is not None
+    assert shown is not None
+    assert covered["y"] + covered["height"] <= shown["y"]
+    labelling.press("5")
+    expect(bars[0]).to_contain_text("4 answers are kept")
+    ends = "() => Number(window.tidalRoot().dataset.painted) > 0 || !window.tidalRoot().querySelector('.empty').hidden"
+    while labelling.painted():
+        page.keyboard.press("6")
+        page.wait_for_function(ends)
+    expect(labelling.root.locator(".empty")).to_contain_text("The next ones come when the studio runs again")
+
+    server.start()
+    labelling.wait_painted()
+    labelling.wait_saved()
+    for tab_bar in bars:
+        expect(tab_bar).to_be_hidden()
+    assert stored(labelling) == pressed(labelling)
+
+
 def test_a_connection_that_is_cut_for_several_tries_costs_nothing(page: Page, labelling: Labelling) -> None:
     labelling.open()
     failed: list[str] = []

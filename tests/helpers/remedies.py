@@ -169,7 +169,7 @@ def messages() -> tuple[Message, ...]:
     python = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "tidal_core").rglob("*.py"))]
     readers = [(messages_of_python, python)]
     readers += [
-        (messages_of_script, sorted(LABELLER.glob("*.js"))),
+        (messages_of_script, [*sorted(LABELLER.glob("*.js")), LABELLER.parent / "connection.js"]),
         (messages_of_html, sorted(LABELLER.glob("*.html"))),
     ]
     texts = [

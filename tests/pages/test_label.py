@@ -135,7 +135,7 @@ def test_what_was_flagged_or_skipped_is_listed_looked_at_and_taken_back(project:
     assert project.store.queue.items()[0].image_id == skipped
     press(test, "set-aside-tiny-flagged-1-look")
     assert f"**Image {flagged}**" in texts(test)
-    assert "aside" not in test.query_params["view"]
+    assert test.query_params["image"] == str(flagged)
 
 
 def test_a_class_name_with_markup_is_text_on_its_button(project: Project) -> None:

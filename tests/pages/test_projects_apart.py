@@ -21,7 +21,7 @@ from tidal_core.server.studio import Studio
 
 SHARED = {
     "project",  # the choice of projects itself
-    "view-choice", "fast", "plain",  # how a person likes to look
+    "view-choice", "address", "connection", "fast", "plain",  # how a person likes to look
     "new-source-folder", "new-source-inside", "new-source-up", "new-source-home", "new-source-use",
     "new-source", "new-files", "new-labels",  # of a project that is not there yet
     "Name", "Classes, one per line (you can add more later)", "FormSubmitter:new-project-Create",

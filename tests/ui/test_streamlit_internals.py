@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
+import streamlit
+from starlette.responses import HTMLResponse
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message
 from streamlit import runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette.starlette_routes import create_host_config_routes
 
 from tidal_core.ui import streamlit_internals
 
@@ -40,6 +47,56 @@ def test_a_folder_named_pages_still_has_to_be_overruled_and_still_can_be(monkeyp
     assert by_itself is True, "PagesManager no longer looks for the folder: run_our_script_for_every_page can go"
     assert PagesManager.uses_pages_directory is False, (
         "PagesManager.uses_pages_directory no longer overrules the folder"
+    )
+
+
+def answer_of(app: ASGIApp, path: str, *headers: tuple[bytes, bytes]) -> bytes:
+    """What an app answers to a browser."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    start, end = sent
+    assert dict(start["headers"])[b"content-length"] == str(len(end["body"])).encode()
+    body: bytes = end["body"]
+    return body
+
+
+def test_streamlit_still_asks_whether_it_may_show_its_dialogs_and_is_told_not_to() -> None:
+    its_own = Router(create_host_config_routes(None))
+    path = "/_stcore/host-config"
+
+    apps = its_own, streamlit_internals.OwnPage(its_own)
+    before, after = (json.loads(answer_of(app, path)) for app in apps)
+
+    assert before["blockErrorDialogs"] is False, "Streamlit no longer has the setting, or changed it"
+    assert after == {**before, "blockErrorDialogs": True}
+    scripts = (Path(streamlit.__file__).parent / "static" / "static" / "js").glob("index.*.js")
+    assert any("blockErrorDialogs" in script.read_text(encoding="utf-8") for script in scripts), (
+        "Streamlit's page no longer reads blockErrorDialogs: its dialogs come back over the labelling page"
+    )
+
+
+def test_streamlits_page_is_told_where_the_server_is_before_any_of_its_scripts() -> None:
+    static = Path(streamlit.__file__).parent / "static"
+    page = (static / "index.html").read_bytes()
+    its_own = Router([Route("/progress", lambda _: HTMLResponse(page))])
+
+    told = answer_of(streamlit_internals.OwnPage(its_own, "/base/"), "/progress", (b"accept", b"text/html"))
+
+    script = b'window.__streamlit = { BACKEND_BASE_URL: location.origin + "/base" }'
+    assert told.count(script) == 1
+    assert told.index(script) < told.index(b"<script", told.index(script))
+    assert told.replace(b"<script>" + script + b"</script>", b"") == page
+    scripts = (static / "static" / "js").glob("index.*.js")
+    assert any("BACKEND_BASE_URL" in script.read_text(encoding="utf-8") for script in scripts), (
+        "Streamlit's page no longer reads BACKEND_BASE_URL: it asks below the address of each page, and is answered 404"
     )
 
 

@@ -205,23 +205,19 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
     stable = None if changed_share is None else changed_share < CHANGED_UNDER
     rules = (
         Rule(
-            {True: "More labels gain little", False: "More labels still gain"}.get(little, "Gain: not known yet"),
+            _sign(little, "More labels gain little", "More labels still gain", "Gain: not known yet"),
             little,
             _gain_in_words(gain),
             f"the last 100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage point",
         ),
         Rule(
-            {True: "Few images are unsettled", False: "Many images are unsettled"}.get(
-                few, "Unsettled images: not known yet"
-            ),
+            _sign(few, "Few images are unsettled", "Many images are unsettled", "Unsettled images: not known yet"),
             few,
             "not known for the last round" if entropy_share is None else f"{entropy_share:.0%} of the largest possible",
             f"the mean dynamics entropy of the unlabelled images is below {ENTROPY_UNDER:.0%} of the largest possible",
         ),
         Rule(
-            {True: "Predictions are stable", False: "Predictions still change"}.get(
-                stable, "Changed predictions: not known yet"
-            ),
+            _sign(stable, "Predictions are stable", "Predictions still change", "Changed predictions: not known yet"),
             stable,
             "needs two rounds" if changed_share is None else f"{changed_share:.1%} of the predictions changed",
             f"less than {CHANGED_UNDER:.0%} of the predictions changed since the previous round",
@@ -236,6 +232,10 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
     if met == 2:
         return Advice("nearly there", "Two of the three signs say that you have nearly enough labels.", rules)
     return Advice("go on", "More labels still improve the model.", rules)
+
+
+def _sign(holds: bool | None, yes: str, no: str, unknown: str) -> str:
+    return unknown if holds is None else (yes if holds else no)
 
 
 def _is_little(gain: Gain | None) -> bool | None:

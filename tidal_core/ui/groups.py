@@ -15,6 +15,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
 from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.ui import charts, life, looking
+from tidal_core.ui.address import show_image
 from tidal_core.ui.thumbnails import thumbnails
 
 MAP = "Data map"
@@ -183,12 +184,15 @@ def _selected(project: Project, picked: list[int]) -> None:
             st.session_state[key] = clicked
         before = st.session_state.get(key)
         chosen = before if before in shown else shown[0]
-    st.page_link(
-        looking.DYNAMICS_PAGE,
-        label=f"Link to image {chosen}",
-        icon=":material/link:",
-        query_params={"image": str(chosen), "view": "life"},
-    )
+    if st.button(
+        f"Open image {chosen}",
+        icon=":material/open_in_full:",
+        key=f"map-open-{project.slug}",
+        on_click=show_image,
+        args=(chosen,),
+        help="Shows the image by itself, at an address that can be sent to others.",
+    ):
+        st.rerun()
     life.show(project, project.store.images.get(chosen))
 
 

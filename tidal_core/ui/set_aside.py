@@ -10,6 +10,7 @@ from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ImageRecord, StoredAnswer
 from tidal_core.text import literal
+from tidal_core.ui.address import show_image
 from tidal_core.ui.forms import note_refused, show_refused
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture
@@ -63,13 +64,8 @@ def _row(project: Project, image: ImageRecord, entry: StoredAnswer, place: str) 
             shown_name = desk_of(project).names().of(image.name)
             called = f"{literal(shown_name)} (image {image.id})" if shown_name else f"Image {image.id}"
             st.caption(f"{called} · {literal(answer.annotator)} · {when}")
-        st.button("Look at it", key=f"{key}-look", on_click=_look_at, args=(image.id,), icon=":material/show_chart:")
+        st.button("Look at it", key=f"{key}-look", on_click=show_image, args=(image.id,), icon=":material/show_chart:")
         st.button("Undo", key=f"{key}-undo", on_click=_take_back, args=(project, answer, place), icon=":material/undo:")
-
-
-def _look_at(image_id: int) -> None:
-    st.session_state["view-choice"] = "life"
-    st.query_params.update({"view": "life", "image": str(image_id)})
 
 
 def _take_back(project: Project, answer: Answer, place: str) -> None:

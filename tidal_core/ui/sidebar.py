@@ -9,6 +9,7 @@ from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.settings import DAMAGE
 from tidal_core.text import literal, seconds_in_words
+from tidal_core.ui import address
 from tidal_core.ui.fetching import ask_to_fetch
 from tidal_core.ui.remembered import LONGEST_NAME, TYPED_NAME_KEY, clean_name, remember_name, typed_name
 from tidal_core.ui.runtime import (
@@ -35,8 +36,15 @@ STATE_WORDS = {
 }
 
 
-def sidebar() -> None:
-    """Draw the sidebar of one page view."""
+def sidebar(url_path: str) -> None:
+    """Draw the sidebar of one view of the page at ``url_path``, and keep its address."""
+    address.listen(url_path)
+    page = address.unknown_page()
+    if page:
+        st.warning(
+            f"There is no page {literal(repr(page[:60]))} here. This is the page Label; the others are at the side.",
+            icon=":material/wrong_location:",
+        )
     unknown = unknown_slug()
     if unknown is not None:
         st.warning(
@@ -48,8 +56,7 @@ def sidebar() -> None:
         slugs = known_slugs()
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
         st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
-        if st.query_params.get(PROJECT_KEY) != current_slug():
-            st.query_params[PROJECT_KEY] = current_slug()
+        address.remember(url_path, current_slug())
         project = open_or_say_why()
         if isinstance(project, TidalError):
             return  # the page says so where there is room

@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
+import json
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.pages_manager import PagesManager
+
+_FIRST_SCRIPT = b"<script"
+_OF_UNCHANGED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}  # answers of these fit no change
 
 
 def serves_already() -> bool:
@@ -26,3 +33,50 @@ def run_our_script_for_every_page() -> None:
     see it without sidebar and settings. There is no option for it.
     """
     PagesManager.uses_pages_directory = False
+
+
+class OwnPage:
+    """Changes two of the answers that Streamlit gives to browsers, as a program around it may.
+
+    The settings of its page: no dialogs about errors. "Connection error ... streamlit run yourscript.py" would lie over
+    the page and take the keys of whoever labels; ``ui/connection.py`` says it in our words, and ``ui/address.py`` says
+    that a page is not there. The page itself: it is told where the server is. It would ask below the address of each
+    page first, and be answered 404.
+    """
+
+    def __init__(self, app: ASGIApp, base: str = "") -> None:
+        self._app = app
+        where = f"location.origin + {json.dumps('/' + base.strip('/'))}"
+        self._script = f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; change the answer if it is one of the two."""
+        is_read = scope["type"] == "http" and scope["method"] == "GET"
+        is_settings = is_read and scope["path"].endswith("/_stcore/host-config")
+        is_page = is_read and "text/html" in Headers(scope=scope).get("accept", "")
+        if not is_settings and not is_page:
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def changed(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            answer = MutableHeaders(scope=start)
+            if start["status"] == 200 and is_settings:
+                body = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
+            elif start["status"] == 200 and answer.get("content-type", "").startswith("text/html"):
+                body = body.replace(_FIRST_SCRIPT, self._script + _FIRST_SCRIPT, 1)
+            if "content-length" in answer:
+                answer["content-length"] = str(len(body))
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        asked = [(name, value) for name, value in scope["headers"] if name not in _OF_UNCHANGED]
+        await self._app({**scope, "headers": asked}, receive, changed)

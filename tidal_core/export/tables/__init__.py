@@ -43,7 +43,7 @@ def find_exporter(target: Path, name: str | None = None) -> Exporter:
             asked = f"the format asked for is {chosen.name}" if chosen.suffix else f"{chosen.name} is a folder"
             ending = f"that ends with {chosen.suffix}" if chosen.suffix else "without an ending"
             raise InputError(
-                f"{target.name!r} ends like {ends_like.name}, and {asked}; choose a name {ending}, or leave --format out."
+                f"{target.name!r} ends like {ends_like.name}, and {asked}; choose a name {ending}, or omit --format."
             )
         return chosen
     known = ", ".join(exporter.name for exporter in EXPORTERS)

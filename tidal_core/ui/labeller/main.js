@@ -48,6 +48,7 @@ class Labeller {
     // A browser lets a hidden page sleep: others may have got its images meanwhile.
     this.onVisible = () => document.hidden || this.poll();
     document.addEventListener("visibilitychange", this.onVisible);
+    document.body.dataset.tidalLabelling = "yes"; // read by ui/connection.js
     this.listen();
     this.connect(data);
     this.open();
@@ -111,6 +112,7 @@ class Labeller {
       this.setStatus(status);
       if (this.outbox.failures) this.outbox.flush();
     } catch {
+      window.dispatchEvent(new CustomEvent("tidal:unreachable"));
       this.panel.outbox();
     }
     this.schedule();
@@ -256,6 +258,7 @@ class Labeller {
 
   emptyText() {
     if (this.status && !this.status.images) return ["There are no images yet", "Import a folder on the Project page."];
+    if (this.single.cut) return ["All loaded images are answered", "The next ones come when the studio runs again."];
     if (this.single.fetching) return ["Loading the next images", ""];
     if (this.status?.waiting) {
       return ["The remaining images are open in another tab", "Close that tab to get them here."];
@@ -327,6 +330,7 @@ class Labeller {
 
   close() {
     this.closed = true;
+    delete document.body.dataset.tidalLabelling;
     clearTimeout(this.pollTimer);
     window.removeEventListener("keydown", this.onKey, true);
     document.removeEventListener("visibilitychange", this.onVisible);

@@ -39,6 +39,8 @@ class Outbox {
     this.retryNow = () => this.flush();
     window.addEventListener("online", this.retryNow);
     window.addEventListener("pagehide", () => this.beacon());
+    // The studio was started again while another page is shown (ui/connection.js).
+    window.addEventListener("tidal:token", ({ detail }) => this.api && this.api.token !== detail && this.connect(this.api.with(detail)));
   }
 
   // What an earlier page could not send. The order number makes new answers sort behind old ones even when the clock
@@ -210,6 +212,7 @@ class Outbox {
   }
 
   tell() {
+    window.dispatchEvent(new CustomEvent("tidal:outbox"));
     for (const listener of this.listeners) listener.changed?.();
   }
 

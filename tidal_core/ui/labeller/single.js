@@ -19,6 +19,7 @@ class Single {
     this.broken = new Set();
     this.fetching = false;
     this.exhausted = false;
+    this.cut = false; // whether the last request for images reached no studio
     this.oldest = null; // sequence number of the oldest entry fetched from the server
   }
 
@@ -60,9 +61,10 @@ class Single {
         held: [...this.held(), ...this.lab.outboxImages(), ...this.broken],
       });
       this.exhausted = !answer.items.length;
+      this.cut = false;
       this.accept(answer.items);
-    } catch {
-      // The status poll tries again.
+    } catch (error) {
+      this.cut = !(error instanceof Refused); // the status poll tries again
     } finally {
       this.fetching = false;
     }

@@ -13,6 +13,10 @@ class Api {
     this.token = data.token;
   }
 
+  with(token) {
+    return Object.assign(Object.create(Api.prototype), this, { token });
+  }
+
   async request(path, body, timeout = 10000) {
     const options = { headers: { "X-Tidal-Token": this.token }, signal: AbortSignal.timeout(timeout) };
     if (body !== undefined) {

@@ -1,0 +1,151 @@
+"""What of a page's state stands in its address, and the one way in which it is kept there.
+
+The address names the project and what the page shows, and nothing else. A step to an image is written with
+``st.query_params``: Back takes it back. Everything else (project, view, tab) is corrected in its place by a component
+without a picture: Streamlit would make an entry in the browser's history of each, and Back would seem to do nothing.
+
+The address is listened to when a page is entered, and when Back or Forward leads to another entry of the same page; in
+between the widgets know better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import streamlit as st
+
+from tidal_core.ui.runtime import GO_TO_KEY, PROJECT_KEY, known_slugs
+
+FRONT = "label"  # the page at "/", too
+VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups", "aside": "Flags and skips"}
+VIEW_KEY = "view-choice"
+TABS = ("Images", "Classes", "Settings", "Export", "New project")
+_COMPONENT_KEY = "address"
+_PAGE_KEY, _ENTERED_KEY, _UNKNOWN_KEY = "page", "page-was-entered", "unknown-page"
+
+
+class Choice(NamedTuple):
+    """What a page shows of several, by a widget of its own."""
+
+    name: str  # in the address
+    options: tuple[str, ...]  # the first one unless chosen: it does not stand in the address
+
+
+CHOICES = {"dynamics": Choice("view", tuple(VIEWS)), "project": Choice("tab", TABS)}
+STEPS = {FRONT: "plain", "dynamics": "image"}
+"""By page, the parameter that is a step of its own."""
+
+
+def tabs(slug: str) -> Sequence[Any]:
+    """The tabs of the page Project, of each project's own: a new project shows its images, and the import."""
+    return st.tabs(TABS, key=choice_key("project", slug), on_change="rerun")
+
+
+def show_image(image_id: int) -> None:
+    """Show the life of an image on the page Dynamics, which is on the screen: from a callback, or before a rerun."""
+    if st.session_state.get(VIEW_KEY) != "life":
+        st.session_state[VIEW_KEY] = "life"
+    if st.query_params.get("image") != str(image_id):
+        st.query_params["image"] = str(image_id)
+
+
+def _key(path: str, slug: str) -> str:
+    return VIEW_KEY if path == "dynamics" else f"project-tabs-{slug}"
+
+
+@cache
+def _component() -> Any:
+    return st.components.v2.component("tidal_address", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
+
+
+def listen(url_path: str) -> None:
+    """Note whether the page at ``url_path`` was just entered, and take the project of the address then.
+
+    Before anything is drawn.
+    """
+    path = url_path or FRONT
+    before = st.session_state.get(_PAGE_KEY)
+    st.session_state[_PAGE_KEY] = path
+    st.session_state[_ENTERED_KEY] = before != path
+    if before == path:
+        return
+    st.session_state.pop(_UNKNOWN_KEY, None)
+    if before is None and not url_path:
+        st.session_state[_UNKNOWN_KEY] = _name_of_no_page(st.context.url or "")
+    # A browser that comes back to a studio that was started again brings its choice of a project along.
+    if before is not None or PROJECT_KEY not in st.session_state:
+        _take_project(st.query_params.get(PROJECT_KEY, ""))
+
+
+def choice_key(path: str, slug: str) -> str:
+    """The key of the widget by which a page chooses; it has what the address says if the page was just entered."""
+    key = _key(path, slug)
+    if key not in st.session_state:
+        st.session_state[key] = _asked(path)
+    return key
+
+
+def _asked(path: str) -> str:
+    choice = CHOICES[path]
+    asked = st.query_params.get(choice.name, "") if st.session_state.get(_ENTERED_KEY, True) else ""
+    return asked if asked in choice.options else choice.options[0]
+
+
+def _take_project(slug: str) -> None:
+    if slug in known_slugs():
+        st.session_state[GO_TO_KEY] = slug
+
+
+def unknown_page() -> str:
+    """The page that the address named at first and that is not there, until another one is chosen; "" for none."""
+    return str(st.session_state.get(_UNKNOWN_KEY, ""))
+
+
+def _name_of_no_page(url: str) -> str:
+    """What a browser asked for that is shown the page at the front."""
+    path = urlsplit(url).path.strip("/")
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    name = path.removeprefix(base).strip("/")
+    return "" if name == FRONT else name
+
+
+def address_of(path: str, slug: str) -> str:
+    """The parameters of a page for a project, as they are written after the question mark."""
+    parameters = {PROJECT_KEY: slug}
+    if path in CHOICES:
+        choice = CHOICES[path]
+        chosen = st.session_state.get(_key(path, slug)) or _asked(path)
+        if chosen != choice.options[0]:
+            parameters[choice.name] = chosen
+    step = STEPS.get(path)
+    if step is not None and step in st.query_params:
+        parameters[step] = st.query_params[step]
+    return urlencode(parameters)
+
+
+def remember(url_path: str, slug: str) -> None:
+    """Keep the page's state in the browser's address."""
+    path = url_path or FRONT
+
+    def went() -> None:
+        search = st.session_state[_COMPONENT_KEY].get("went")
+        if not isinstance(search, str):
+            return
+        parameters = {name: values[-1] for name, values in parse_qs(search.removeprefix("?")).items()}
+        _take_project(parameters.get(PROJECT_KEY, ""))
+        if path in CHOICES:
+            choice = CHOICES[path]
+            asked = parameters.get(choice.name, "")
+            key = _key(path, st.session_state.get(GO_TO_KEY, slug))
+            st.session_state[key] = asked if asked in choice.options else choice.options[0]
+
+    _component()(
+        key=_COMPONENT_KEY,
+        data={"address": address_of(path, slug), "paths": [url_path] if url_path else ["", FRONT]},
+        height=1,
+        on_went_change=went,
+    )
