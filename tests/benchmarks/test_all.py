@@ -22,6 +22,10 @@ BENCHMARKS = {
 Figures = dict[str, Any]
 
 HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
+    "coverage": (
+        [],
+        lambda found: all(way["coverage"] > 0.5 and way["named_rightly"] == 1 for way in found["ways"].values()),
+    ),
     "digits": ([], lambda found: found["labels"] == 20 and found["accuracy"] > 0.5),
     "first_labels": ([], lambda found: 0 <= found["accuracy_5"] <= 1 and 0 <= found["accuracy_10"] <= 1),
     "frozen": (

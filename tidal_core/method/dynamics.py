@@ -10,11 +10,12 @@ Sources
     area under the margin                 Pleiss et al. 2020, with probabilities in place of logits
     EL2N                                  Paul et al. 2021, Deep Learning on a Data Diet
     Wilson interval                       Wilson 1927
-    interval of a mean of proportions     Zou and Donner 2008 (MOVER)
+    interval of a mean of proportions     ours, see ``balanced_accuracy``
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -272,11 +273,9 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     if n == 0:
         return Interval(float("nan"), 0.0, 1.0)
     share = successes / n
-    scale = 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
+    low, high = _wilson_ends(share, n, z)
     # The ends are exact at 0 and n; floating point leaves them off by 1e-17.
-    return Interval(share, 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+    return Interval(share, 0.0 if successes == 0 else low, 1.0 if successes == n else high)
 
 
 def confusion(labels: ArrayLike, predictions: ArrayLike, n_classes: int) -> Int64:
@@ -302,14 +301,31 @@ def recalls(counts: ArrayLike, level: float = 0.95) -> tuple[Interval, ...]:
 def balanced_accuracy(counts: ArrayLike, level: float = 0.95) -> Interval:
     """Mean recall over the classes that have images, so that a rare class counts as much as a common one.
 
-    The interval combines the classes' Wilson intervals (MOVER, Zou and Donner 2008): exact for one class, close to
-    nominal for few images per class. Without an image NaN in [0, 1].
+    Zou and Donner's combination of the classes' Wilson intervals (MOVER) covers 85 to 92 % where recalls are high: at
+    k = n each class leans the same way. Instead each class's variance is taken at q = (k + 1) / (n + 2), which is not 0
+    there, and the interval is the hull of two: the normal one around the mean, and Wilson's of as many images as have
+    that variance. ``benchmarks.coverage``: 93 to 100 % for 1 to 200 images per class. For one class it is Wilson's.
+
+    Without an image NaN in [0, 1].
     """
-    seen = [recall for recall in recalls(counts, level) if not np.isnan(recall.value)]
-    if not seen:
-        return Interval(float("nan"), 0.0, 1.0)
-    value, low, high = np.array(seen, dtype=np.float64).T  # (classes seen,) each
-    mean = float(value.mean())
-    down = float(np.sqrt(np.square(value - low).sum())) / len(seen)
-    up = float(np.sqrt(np.square(high - value).sum())) / len(seen)
-    return Interval(mean, max(0.0, mean - down), min(1.0, mean + up))
+    matrix = np.asarray(counts, dtype=np.int64)
+    n = matrix.sum(axis=1)
+    seen = n > 0
+    n, right = n[seen].astype(np.float64), np.diag(matrix)[seen]  # (classes seen,) each
+    if len(n) < 2:
+        return wilson(int(right.sum()), int(n.sum()), level)
+    z = _check_level(level)
+    mean, q = float((right / n).mean()), (right + 1) / (n + 2)
+    variance = float((q * (1 - q) / n).sum()) / len(n) ** 2
+    half = z * math.sqrt(variance)
+    images = float(q.mean() * (1 - q.mean())) / variance
+    low, high = _wilson_ends(mean, images, z)
+    return Interval(mean, max(0.0, min(low, mean - half)), min(1.0, max(high, mean + half)))
+
+
+def _wilson_ends(share: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's interval of a share of ``n`` images, which need not be a whole number."""
+    scale = 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return centre - half, centre + half

@@ -6,10 +6,19 @@ The law
     trains on them. Of the images that a person is asked one by one, the audit share is the next of the reserve.
 
 What it estimates
-    Accuracy on *unseen* images: those that nobody has labelled yet and that no strategy has chosen. Not accuracy on the
-    whole collection: labels that an import brings, or that were given before the share was raised, take images out of
-    the reserve. Skipped images leave the sample, too: where people skip what is hard, it comes out too high. It says
-    nothing of which strategy is better.
+    How often the model is right on images that it has not seen, out of a *population*: all pool images that nobody had
+    labelled when their part of the order was reserved. In that population the sample is a simple random one, because
+    what is answered later takes no reserved image out of it. Three things keep it so.
+
+    - *Layers*. When the share grows, a new stretch of the order is reserved, out of what strategies have left by then:
+      its images are a sample of another population than those before, and the two are never mixed. The layer with
+      more images is the sample.
+    - *The front*. An import puts new images between those that were drawn. The sample ends at the first that is still
+      to be asked, so that new images count in it as often as in the collection. Those behind it count again later.
+    - *What came labelled*. Images with a label of an import are in neither population nor sample, whenever it came.
+
+    Skipped images leave it: it speaks of images that people label. It is judged by their answers. It is not accuracy on
+    the whole collection, and says nothing of which strategy is better. ``benchmarks.coverage`` simulates all of this.
 
 Its interval
     Wilson's (1927) for a share of independent draws: ``method.dynamics.accuracy``. With no test images, a round
@@ -25,6 +34,7 @@ that this law is written once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,8 +44,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidal_core.projects import Project
-from tidal_core.records import AnswerMode, ClassRecord, Int64, Purpose, QueueItem
+from tidal_core.records import AnswerMode, ClassRecord, Float64, Int64, Purpose, QueueItem
 from tidal_core.store.answers import Labels
+from tidal_core.store.views import AuditHistory
 
 PART = "audit"  # what its scores and metrics are stored under
 
@@ -45,9 +56,12 @@ WHY_ASKED = (
 )
 
 WHAT_IT_MEASURES = (
-    "How often the model is right on images that it has not seen: not labelled before, and not chosen by the strategy. "
-    "Skipped images leave the sample, so skipping hard images makes the number too high."
+    "How often the model is right on images that it has not seen, out of those that nobody had labelled when measuring "
+    "began. Skipped images leave the sample: it speaks of images that you label, and is judged by your answers."
 )
+
+LAYERS = "audit_layers"
+"""The note on which stretches of the order were reserved when."""
 
 ONE_BY_ONE = (AnswerMode.SINGLE, AnswerMode.WIDGETS, AnswerMode.AUTOPILOT)
 """Answers that count towards the share. A sheet never holds an audit image, so its answers do not."""
@@ -81,6 +95,26 @@ class Measured:
     def where(self, keep: NDArray[np.bool_]) -> Measured:
         """The images for which ``keep`` (N,) is true."""
         return Measured(self.image_ids[keep], self.class_ids[keep], self.part)
+
+
+class Layer(NamedTuple):
+    """A stretch of the order that was reserved at one moment; ends are shares of all places."""
+
+    low: float
+    high: float
+    begin: int  # the last answer before it was reserved
+    until: float  # where it ends now that the share was lowered; ``high`` before
+
+
+class Sample(NamedTuple):
+    """The audit images that count, and what they speak for."""
+
+    image_ids: Int64  # (N,) in the order in which they are drawn, skipped ones too
+    population: int  # images that it is a random sample of
+    images: int  # in the pool
+    begin: int  # the last answer before its images were reserved
+    skipped: int = 0  # of ``image_ids``
+    waiting: int = 0  # audit images that were asked and do not count yet, or not with these
 
 
 # --- the share, on numbers alone
@@ -123,6 +157,13 @@ def weave(ranked: Int64, sample: Int64, share: float, so_far: SoFar = NOTHING_YE
     return Woven(np.array(image_ids, dtype=np.int64), np.array(rows, dtype=np.int64))
 
 
+def layers_with(layers: Sequence[Layer], share: float, last_seq: int) -> list[Layer]:
+    """The layers once the share is ``share``: a larger one reserves a new stretch, a smaller one gives some back."""
+    cut = [layer._replace(until=min(layer.until, max(share, layer.low))) for layer in layers]
+    reserved_until = max((layer.until for layer in cut if layer.until > layer.low), default=0.0)
+    return [*cut, Layer(reserved_until, share, last_seq, share)] if share > reserved_until else cut
+
+
 def _exact(share: float) -> Fraction:
     """0.15 as 3/20: floats would put some places one too far."""
     return Fraction(share).limit_denominator(10_000)
@@ -150,11 +191,82 @@ def reserved(project: Project) -> Int64:
     One that was asked for the audit stays in it, also when its answer is taken back or the share is lowered. One that
     was answered for another reason is never drawn, also when that answer is taken back: the model may have seen it.
     """
+    _layers(project)
     answers = project.store.answers
     front = project.store.images.front_of_audit_order(reserve_size(project))
     drawn = answers.images_asked_for(Purpose.AUDIT)
     front = front[~np.isin(front, answers.images_answered_otherwise(Purpose.AUDIT)) | np.isin(front, drawn)]
     return np.concatenate([front, np.setdiff1d(drawn, front)])
+
+
+def _layers(project: Project) -> list[Layer]:
+    """What was reserved when, brought up to the share of now; newly reserved images leave the queue of a strategy."""
+    store, share = project.store, float(project.settings.audit_share)
+    noted = store.settings.get(LAYERS)
+    layers = [Layer(*numbers) for numbers in json.loads(noted)] if noted else []
+    begin = store.answers.last_seq()
+    if noted is None and (first_drawn := store.answers.first_seq_for(Purpose.AUDIT)):
+        begin = first_drawn - 1  # a project of before this note: nothing is known of when its share changed
+    changed = layers_with(layers, share, begin)
+    if changed != layers or noted is None:
+        store.settings.set(LAYERS, json.dumps(changed))
+        store.queue.drop_unheld(store.images.front_of_audit_order(reserve_size(project)), keep=Purpose.AUDIT)
+    return changed
+
+
+def sample(project: Project) -> Sample:
+    """The audit images that are one random sample, and how many images they speak for; see the law above."""
+    history = project.store.views.audit_history()
+    place = (history.places + 0.5) / max(len(history.places), 1)
+    layers = _layers(project)
+    samples = [_sample_of(history, place, layers, number) for number in range(len(layers))]
+    n_drawn = int((history.drawn > 0).sum())
+    if not samples:
+        return Sample(np.empty(0, np.int64), 0, len(place), 0, waiting=n_drawn)
+    best = max(samples, key=lambda candidate: (len(candidate.image_ids), candidate.begin))
+    labelled = int(np.isin(best.image_ids, project.store.answers.labels().image_ids).sum())
+    skipped = int(np.isin(best.image_ids, project.store.answers.answered_images()).sum()) - labelled
+    return best._replace(skipped=skipped, waiting=n_drawn - len(best.image_ids))
+
+
+def what_it_speaks_for(sample: Sample | None) -> str:
+    """For people: the part of the collection that the sample is a random sample of, and what left it."""
+    if sample is None:
+        return WHAT_IT_MEASURES
+    which = (
+        f"any of the {sample.images:,} images, had nobody labelled it"
+        if sample.population == sample.images
+        else f"the {sample.population:,} of {sample.images:,} images that nobody had labelled when measuring began"
+    )
+    sentences = [f"It says how often the model is right on {which}, judged by your answers."]
+    if sample.skipped:
+        images = "1 image of it was" if sample.skipped == 1 else f"{sample.skipped:,} images of it were"
+        sentences.append(f"{images} skipped and left it: it speaks of images that you label.")
+    if sample.waiting:
+        images = "1 more image does" if sample.waiting == 1 else f"{sample.waiting:,} more images do"
+        sentences.append(f"{images} not count: new images, or another share, made it begin anew.")
+    return " ".join(sentences)
+
+
+def _sample_of(history: AuditHistory, place: Float64, layers: Sequence[Layer], number: int) -> Sample:
+    """What one layer's images say; ``place`` (N,) is each image's as a share of all."""
+    layer, drawn, otherwise = layers[number], history.drawn, history.otherwise
+    is_drawn = drawn > 0
+    counts = (place >= layer.low) & (place < layer.high) & (drawn > layer.begin) & ~history.came_labelled
+    for later in layers[number + 1 :]:  # the same stretch may have been given back and reserved again
+        counts &= ~((place >= later.low) & (place < later.high) & (drawn > later.begin))
+    to_ask = (place >= layer.low) & (place < layer.until) & ~is_drawn & (otherwise == 0) & history.ready
+    # An image that somebody holds was there when those behind it were drawn. One of a new import was not: it is next.
+    by_place = np.argsort(place[counts])
+    places_drawn, drawn_at = place[counts][by_place], history.drawn_at[counts][by_place]
+    last_behind = np.append(np.maximum.accumulate(drawn_at[::-1])[::-1], -np.inf)
+    is_new = history.imported_at[to_ask] > last_behind[np.searchsorted(places_drawn, place[to_ask])]
+    counts &= place < place[to_ask][is_new].min(initial=np.inf)
+    gone_before = ((otherwise > 0) & (otherwise <= layer.begin)) | (is_drawn & (drawn <= layer.begin))
+    can_be_asked = history.ready | is_drawn | (otherwise > 0)
+    population = (place >= layer.low) & ~history.came_labelled & ~gone_before & can_be_asked
+    order = np.argsort(place[counts])
+    return Sample(history.image_ids[counts][order], int(population.sum()), len(place), layer.begin)
 
 
 def rankable(project: Project) -> Int64:
@@ -200,9 +312,9 @@ def training_set(project: Project) -> tuple[Labels, list[ClassRecord]]:
 
 
 def audit_labels(project: Project) -> Labels:
-    """Current labels of the images that were asked for the audit; skipped ones are not among them."""
+    """Current labels of the ``sample``; skipped images are not among them."""
     labels = project.store.answers.labels()
-    return labels.where(np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT)))
+    return labels.where(np.isin(labels.image_ids, sample(project).image_ids))
 
 
 def measured_on(project: Project) -> Measured:

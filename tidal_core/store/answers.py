@@ -226,6 +226,10 @@ class Answers:
             "SELECT DISTINCT image_id FROM answers WHERE purpose = ? AND kind <> 'undo' ORDER BY image_id", [purpose]
         )
 
+    def first_seq_for(self, purpose: Purpose) -> int:
+        """The sequence number of the first answer that was asked for this purpose; 0 without one."""
+        return int(self._db.value("SELECT coalesce(min(seq), 0) FROM answers WHERE purpose = ?", [purpose]))
+
     def images_answered_otherwise(self, purpose: Purpose) -> Int64:
         """Images that ever got a label or skip that was not asked for this purpose, by id; also when taken back."""
         return self._image_ids(

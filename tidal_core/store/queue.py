@@ -171,6 +171,15 @@ class Queue:
         """All that waits, in order, whoever holds it."""
         return [_item(row) for row in self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position")]
 
+    def drop_unheld(self, image_ids: Iterable[int], *, keep: Purpose) -> None:
+        """Take images out of the queue that no tab holds and that do not wait for the purpose ``keep``."""
+        with self._db.write() as cursor:
+            cursor.execute(
+                "DELETE FROM queue WHERE purpose <> ? AND (holder IS NULL OR lease_until < ?) "
+                "AND image_id IN (SELECT unnest(?::INTEGER[]))",
+                [keep, utc_now(), [int(image_id) for image_id in image_ids]],
+            )
+
     def release_all(self) -> None:
         """Give back everything: no tab of this process has been served yet."""
         with self._db.write() as cursor:

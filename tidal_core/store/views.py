@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidal_core.estimator_facts import ESTIMATORS
-from tidal_core.records import Float32, Int64
+from tidal_core.records import Bools, Float32, Float64, Int64
 from tidal_core.store.database import Database
 
 BAND_BINS = 200  # p(label) is counted in steps of 0.005
@@ -63,6 +63,19 @@ class Foresight(NamedTuple):
     final: list[Any]  # the classifier's final prediction of the round that asked
     predicted_classes: list[Any]
     observed_rounds: Int64  # the round that trained on it first
+
+
+class AuditHistory(NamedTuple):
+    """What happened to each pool image that has a place in the audit order; arrays are (N,), by id."""
+
+    image_ids: Int64
+    places: Int64
+    ready: Bools
+    imported_at: Float64  # seconds since 1970 (UTC), as ``drawn_at``
+    drawn: Int64  # sequence number of the first answer that was asked for the audit, 0 without one
+    drawn_at: Float64  # 0 for an image that was not drawn
+    otherwise: Int64  # of the first label or skip that was not, 0 without one
+    came_labelled: Bools  # has, or had, a label of an import
 
 
 _STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
@@ -229,6 +242,36 @@ class Views:
         counts = np.zeros((len(GROUPS), bins), dtype=np.int64)
         counts[table["grp"], table["bin"]] = table["n"]
         return counts
+
+    def audit_history(self) -> AuditHistory:
+        """What decides which images of the audit order are a random sample."""
+        table = self._db.arrays(
+            """
+            WITH history AS (
+                SELECT image_id,
+                       min(CASE WHEN purpose = 'audit' THEN seq END) AS drawn,
+                       min(CASE WHEN purpose = 'audit' THEN epoch(answered_at) END) AS drawn_at,
+                       min(CASE WHEN purpose IS DISTINCT FROM 'audit' AND kind <> 'flag' THEN seq END) AS otherwise,
+                       bool_or(mode = 'import') AS came
+                FROM answers WHERE kind <> 'undo' GROUP BY image_id
+            )
+            SELECT i.id, i.audit_order AS place, i.status = 'ready' AS ready, epoch(i.imported_at) AS imported_at,
+                   coalesce(h.drawn, 0) AS drawn, coalesce(h.drawn_at, 0) AS drawn_at,
+                   coalesce(h.otherwise, 0) AS otherwise, coalesce(h.came, FALSE) AS came
+            FROM images i LEFT JOIN history h ON h.image_id = i.id
+            WHERE i.split = 'pool' AND i.audit_order IS NOT NULL ORDER BY i.id
+            """
+        )
+        return AuditHistory(
+            np.asarray(table["id"], dtype=np.int64),
+            np.asarray(table["place"], dtype=np.int64),
+            np.asarray(table["ready"], dtype=np.bool_),
+            np.asarray(table["imported_at"], dtype=np.float64),
+            np.asarray(table["drawn"], dtype=np.int64),
+            np.asarray(table["drawn_at"], dtype=np.float64),
+            np.asarray(table["otherwise"], dtype=np.int64),
+            np.asarray(table["came"], dtype=np.bool_),
+        )
 
     def asked(self, round_id: int) -> Int64:
         """Images answered out of one round's ranking, audit images aside."""

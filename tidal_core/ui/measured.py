@@ -32,6 +32,7 @@ class Tested:
     tested: list[int]
     part: str  # "test", "known", audit.PART or "chosen"; as in ``Views.held_out``
     audited: int  # images in the audit sample of the last round
+    sample: audit.Sample | None = None  # what it speaks for, where it is what accuracy is measured on
 
     @property
     def by_round(self) -> dict[int, float]:
@@ -69,7 +70,8 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
     if not rounds:
         return None
     right, n = zip(*(counts[record.id] for record in rounds), strict=True)
-    return Tested(rounds, list(right), list(n), part, audited)
+    sample = audit.sample(project) if part == audit.PART else None
+    return Tested(rounds, list(right), list(n), part, audited, sample)
 
 
 def info(project: Project, done: list[RoundRecord], measured: Tested) -> figures.AccuracyInfo:
@@ -109,7 +111,7 @@ def in_words(measured: Tested) -> str:
     if measured.part == audit.PART:
         return (
             f"Measured on {n:,} images of the audit sample, picked at random; the model never trains on them. "
-            f"{audit.WHAT_IT_MEASURES}{few}"
+            f"{audit.what_it_speaks_for(measured.sample)}{few}"
         )
     return (
         f"Estimated from what round {measured.rounds[-1].id} predicted of {n:,} images before they were labelled. "

@@ -1,0 +1,80 @@
+"""Does every interval that is shown hold the truth as often as it says? Simulated people, curves and classifiers.
+
+    python -m benchmarks.coverage [--projects 24] [--ways WAY ...] [--quick]
+
+Nothing trains. Prints tables, and one JSON line last:
+  ways     for each of thirteen ways of working (``benchmarks.ways_of_working``): estimates of the audit sample, the
+           images that they rest on (median), the bias in points, the share of 95 % intervals that hold the truth, and
+           the share of estimates that name their population rightly
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ways_of_working import WAYS, Measurement, simulate
+
+PROJECTS = 24
+
+
+def of_way(way: str, projects: int) -> list[Measurement]:
+    """All estimates of some projects, made in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="tidal-benchmark-") as home:
+        before = os.environ.get("TIDAL_HOME")
+        os.environ["TIDAL_HOME"] = home
+        try:
+            return [measurement for seed in range(projects) for measurement in simulate(way, seed)]
+        finally:
+            if before is None:
+                del os.environ["TIDAL_HOME"]
+            else:
+                os.environ["TIDAL_HOME"] = before
+
+
+def summed_up(measurements: list[Measurement]) -> dict[str, Any]:
+    """Size, bias in points and coverage."""
+    images, value, truth, is_covered, is_population_right = np.array(measurements, dtype=np.float64).T
+    return {
+        "estimates": len(measurements),
+        "images": round(float(np.median(images))),
+        "bias": round(100 * float((value - truth).mean()), 1),
+        "coverage": round(float(is_covered.mean()), 3),
+        "named_rightly": round(float(is_population_right.mean()), 3),
+    }
+
+
+def audit_sample(ways: list[str], projects: int, processes: int) -> dict[str, dict[str, Any]]:
+    """Each way of working, in processes of their own if there are several."""
+    if processes == 1:
+        return {way: summed_up(of_way(way, projects)) for way in ways}
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes) as pool:
+        found = pool.starmap(of_way, [(way, projects) for way in ways], chunksize=1)
+    return {way: summed_up(measurements) for way, measurements in zip(ways, found, strict=True)}
+
+
+def main() -> None:
+    """Simulate, print the tables, and one JSON line last."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--projects", type=int, default=PROJECTS, help="per way of working")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--quick", action="store_true", help="one project of two ways: does it run?")
+    options = parser.parse_args()
+    if options.quick:
+        ways = audit_sample(["label_everything", "changed_shares"], 1, processes=1)
+    else:
+        ways = audit_sample(options.ways, options.projects, processes=2)
+    for way, figures in ways.items():
+        print(f"{way:36} " + "  ".join(f"{name} {value}" for name, value in figures.items()))
+    print(json.dumps({"benchmark": "coverage", "ways": ways}))
+
+
+if __name__ == "__main__":
+    main()
