@@ -86,10 +86,10 @@ def main() -> None:
         "Set up": [st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:")],
     }
     page = st.navigation(pages)
-    with st.sidebar:
-        watch_connection(ROOT, get_studio().token)
     try:
         sidebar(page.url_path)
+        with st.sidebar:
+            watch_connection(ROOT, get_studio().token)
         page.run()
     except (TidalError, OSError) as error:
         show_error(error)
