@@ -83,10 +83,10 @@ def main() -> None:
     ]
     page = st.navigation(pages)
     appearance()
-    with st.sidebar:
-        watch_connection(ROOT, get_studio().token)
     try:
         sidebar(page.url_path)
+        with st.sidebar:
+            watch_connection(ROOT, get_studio().token)
         page.run()
     except (TidalError, OSError) as error:
         show_error(error)

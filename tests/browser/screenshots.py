@@ -1,7 +1,8 @@
 """Every page as a person sees it: ``python -m tests.browser.screenshots [FOLDER]`` (``make screenshots``).
 
 Three projects (empty, a round that trains, many rounds), two widths, two themes; one picture each of the whole page,
-named state-page-width-theme.png. For looking at: it checks nothing but that pages open without an exception.
+named state-page-width-theme.png. ``--eight`` leaves out the round that trains: every page in eight states. For looking
+at: it checks nothing but that pages open without an exception.
 """
 
 from __future__ import annotations
@@ -13,23 +14,32 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.made_up import Size, make
-from tests.browser.driver import launch
+from tests.browser.driver import BROWSER_MS, launch
 from tests.browser.server import ROOT, Server
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Split
 from tidal_core.server.studio import DEMO_SETTINGS, make_demo
 from tidal_core.store.answers import ImportedLabels
+from tidal_core.ui.address import TABS
 
 FULL = Size(labelled=300, pool=900, test=300, rounds=8, epochs=40)
-VIEWS = {"dynamics": ("life", "map", "groups")}
+VIEWS = {"dynamics": ("view", ("life", "map", "groups", "aside")), "project": ("tab", TABS)}
 STATES = ("empty", "live", "full")
 WIDTHS = (1440, 390)  # pixels: a laptop, a phone
 TALLEST = 6_000  # pixels
+
+
+# No figure is empty, and nothing that stands for what is still to come is left.
+DRAWN = """
+() => [...document.querySelectorAll(".stPlotlyChart")].every((figure) => figure.querySelector(".main-svg"))
+  && !document.querySelector('[data-testid="stSkeleton"]')
+"""
 
 
 def prepare(home: Path) -> dict[str, str]:
@@ -55,14 +65,19 @@ def places() -> Iterator[tuple[str, str]]:
     """Name and address of every page and of its views."""
     for path in sorted((ROOT / "pages").glob("*.py")):
         address = "" if path.stem == "label" else path.stem
-        for view in VIEWS.get(path.stem, ("",)):
-            yield (f"{path.stem}-{view}" if view else path.stem), address + (f"?view={view}" if view else "")
+        name, views = VIEWS.get(path.stem, ("", ()))
+        if not views:
+            yield path.stem, address
+        for view in views:
+            yield f"{path.stem}-{view.lower().replace(' ', '-')}", f"{address}?{name}={quote(view)}"
 
 
 def settle(page: Page) -> None:
-    """Wait until the script has ended and figures have been drawn."""
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
-    page.wait_for_timeout(1_200)
+    """Wait until there is a page, its script has ended and its figures have been drawn."""
+    page.locator("h1, .labeller").first.wait_for(timeout=BROWSER_MS)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=BROWSER_MS)
+    page.wait_for_function(DRAWN, timeout=BROWSER_MS)
+    page.wait_for_timeout(700)
 
 
 def picture(page: Page, url: str, width: int, path: Path) -> None:
@@ -78,14 +93,16 @@ def picture(page: Page, url: str, width: int, path: Path) -> None:
         print(f"an exception on {path.name}", flush=True)
 
 
-def take(browser: Browser, server: Server, slugs: dict[str, str], folder: Path, only: str) -> None:
+def take(
+    browser: Browser, server: Server, slugs: dict[str, str], folder: Path, only: str, states: tuple[str, ...] = STATES
+) -> None:
     """All pictures."""
     themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for theme in themes:
         for width in WIDTHS:
             context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
             page = context.new_page()
-            for state in STATES:
+            for state in states:
                 for name, address in places():
                     if only and only not in f"{state}-{name}-{width}-{theme}":
                         continue
@@ -100,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default="screenshots", type=Path)
     parser.add_argument("--only", default="", help="only pictures whose name holds this")
+    parser.add_argument("--eight", action="store_true", help="empty and full only")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -107,7 +125,8 @@ def main() -> None:
         slugs = prepare(home)
         with Server(home) as server, sync_playwright() as playwright:
             browser = launch(playwright)
-            take(browser, server, slugs, given.folder, given.only)
+            states = tuple(state for state in STATES if state != "live" or not given.eight)
+            take(browser, server, slugs, given.folder, given.only, states)
             browser.close()
     print(f"{len(list(given.folder.glob('*.png')))} pictures in {given.folder}")
 

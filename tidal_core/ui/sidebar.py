@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core.errors import TidalError
+from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.settings import DAMAGE
@@ -56,21 +56,25 @@ def sidebar(url_path: str) -> None:
         slugs = known_slugs()
         st.session_state[PROJECT_KEY] = st.session_state.pop(GO_TO_KEY, None) or current_slug()
         st.selectbox("Project", slugs, key=PROJECT_KEY, on_change=leave_project)
-        address.remember(url_path, current_slug())
         project = open_or_say_why()
-        if isinstance(project, TidalError):
-            return  # the page says so where there is room
-        damage = project.store.settings.get(DAMAGE)
-        if damage is not None:
-            st.warning(literal(damage), icon=":material/warning:")
-        ask_to_fetch(project)
-        # A name that was typed stays the person's in every project; one that a project proposes stays with it.
-        proposed = typed_name() or project.settings.annotator
-        key = f"who-{project.slug}"
-        name = st.text_input("Your name", proposed, max_chars=LONGEST_NAME, key=key, on_change=_keep_name, args=(key,))
-        st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
-        round_status()
-        remember_name(key)
+        if isinstance(project, Project):  # else the page says why, where there is room
+            _person_and_round(project)
+        address.remember(url_path, current_slug())
+
+
+def _person_and_round(project: Project) -> None:
+    """What is to be known of a project that is open: who answers in it, and how its round is doing."""
+    damage = project.store.settings.get(DAMAGE)
+    if damage is not None:
+        st.warning(literal(damage), icon=":material/warning:")
+    ask_to_fetch(project)
+    # A name that was typed stays the person's in every project; one that a project proposes stays with it.
+    proposed = typed_name() or project.settings.annotator
+    key = f"who-{project.slug}"
+    name = st.text_input("Your name", proposed, max_chars=LONGEST_NAME, key=key, on_change=_keep_name, args=(key,))
+    st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
+    round_status()
+    remember_name(key)
 
 
 def _keep_name(key: str) -> None:
