@@ -1,5 +1,6 @@
 """Gains, forecasts, stopping rules and the module's quality, on numbers with known answers."""
 
+import itertools
 import math
 
 import numpy as np
@@ -74,6 +75,43 @@ def test_a_target_that_is_reached_says_so() -> None:
     assert "already" in forecast.withheld
 
 
+def test_a_target_is_reached_when_the_lower_end_of_the_interval_is() -> None:
+    labels = [20, 40, 60]
+
+    few = stopping.forecast(labels, [4, 5, 6], [6, 6, 6], target=0.95)
+    many = stopping.forecast(labels, [1_900, 1_950, 1_980], [2_000] * 3, target=0.95)
+
+    assert few is not None
+    assert few.withheld.startswith("it may be reached already, but only 6 images")
+    assert many is not None
+    assert many.withheld == "the target is reached already"
+
+
+def test_a_forecast_never_says_none_to_none() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        right = rng.binomial(300, LAW.accuracy(LABELS)[0])
+        forecast = stopping.forecast(LABELS.tolist(), right.tolist(), [300] * len(LABELS), 0.95)
+        assert forecast is not None
+        assert forecast.more_labels is None or forecast.more_labels.low >= 1
+
+
+def test_a_forecast_holds_four_times_out_of_five_where_all_rounds_are_tested_on_the_same_images() -> None:
+    labels = np.arange(20, 420, 20)
+    true = float(LAW.labels_for(0.965)[0]) - 400
+    inside, shown = 0, 0
+    for seed in range(40):
+        luck = np.random.default_rng(seed).random(10_000)  # the same images, as hard in each round
+        right = [int((luck < accuracy).sum()) for accuracy in LAW.accuracy(labels)[0]]
+        forecast = stopping.forecast(labels.tolist(), right, [10_000] * len(labels), 0.965)
+        if forecast is not None and forecast.more_labels is not None:
+            shown += 1
+            inside += forecast.more_labels.low <= true <= forecast.more_labels.high
+
+    assert shown >= 10
+    assert inside / shown >= 0.75
+
+
 def test_a_difference_agrees_with_newcombes_example() -> None:
     # 56/70 against 48/80, Newcombe 1998, table II (a), method 10: 0.0524 to 0.3339
     interval = stopping.difference(56, 70, 48, 80)
@@ -94,32 +132,64 @@ def test_one_round_has_no_gain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gained", "unsettled", "changed", "verdict"),
-    [(0.002, 0.05, 0.01, "you can stop"), (0.05, 0.05, 0.01, "nearly there"), (0.05, 0.6, 0.2, "go on")],
+    ("is_little", "unsettled", "changed", "verdict"),
+    [
+        (True, 0.05, 0.01, "you can stop"),
+        (True, 0.05, 0.2, "nearly there"),
+        (True, 0.6, 0.2, "go on"),
+        (False, 0.05, 0.01, "go on"),  # a model that is too sure of itself, and still gains
+        (None, 0.05, 0.01, "too early"),
+    ],
 )
-def test_advice_follows_its_three_rules(gained: float, unsettled: float, changed: float, verdict: str) -> None:
-    gain = stopping.Gain(100, stopping.Interval(gained, gained - 0.02, gained + 0.02))
+def test_advice_follows_its_three_rules(is_little: bool | None, unsettled: float, changed: float, verdict: str) -> None:
+    gain = stopping.Gain(100, stopping.Interval(0.0, -0.01, 0.01))
 
-    advice = stopping.advise(gain, unsettled, changed)
+    advice = stopping.advise(gain, is_little, unsettled, changed)
 
     assert advice.verdict == verdict
-    assert [rule.holds for rule in advice.rules] == [gained < 0.01, unsettled < 0.15, changed < 0.02]
+    assert [rule.holds for rule in advice.rules] == [is_little, unsettled < 0.15, changed < 0.02]
+    assert ("cannot tell yet" in advice.rules[0].measured) is (is_little is None)
 
 
-@pytest.mark.parametrize(("value", "half"), [(0.03, 0.2), (0.0, 0.2), (-0.05, 0.3)])
-def test_a_gain_that_may_be_anything_is_no_advice(value: float, half: float) -> None:
-    gain = stopping.Gain(100, stopping.Interval(value, value - half, value + half))
+def test_the_gain_counts_since_half_of_the_labels_and_at_least_a_hundred() -> None:
+    labels, right = [20, 60, 120, 200, 400, 800], [50, 60, 70, 80, 85, 90]
 
-    advice = stopping.advise(gain, 0.6, 0.2)
+    half = stopping.gain_of_half(labels, right, [100] * 6)
+    early = stopping.gain_of_half(labels[:3], right[:3], [100] * 3)
 
-    assert advice.rules[0].holds is None
-    assert "cannot tell yet" in advice.rules[0].measured
-    assert advice.sentence.startswith("Cannot tell yet")
+    assert half is not None
+    assert (half.labels, half.accuracy.value) == (400, pytest.approx(0.05))
+    assert early is not None
+    assert early.labels == 100
+    assert stopping.gain_of_half(labels[:2], right[:2], [100] * 2) is None
+
+
+def test_a_model_that_gains_1_7_points_per_100_labels_never_has_little_gain() -> None:
+    labels = list(range(20, 1020, 40))
+    for tested in (20, 200, 5_000):
+        right = [round(tested * (0.6 + 0.017 * n / 100)) for n in labels]
+        assert stopping.is_little_gain(labels, right, [tested] * len(labels)) is not True
+
+
+def test_a_gain_measured_on_few_images_is_neither_little_nor_more() -> None:
+    labels = list(range(20, 420, 40))
+
+    assert stopping.is_little_gain(labels, [18] * len(labels), [20] * len(labels)) is None
+
+
+def test_advice_does_not_flicker_once_the_gain_is_known_to_be_little() -> None:
+    labels = list(range(100, 2_100, 100))
+    right = [900 if number % 2 else 910 for number in range(len(labels))]
+
+    said = [stopping.is_little_gain(labels[:end], right[:end], [1_000] * end) for end in range(1, len(labels) + 1)]
+
+    assert said[-1] is True
+    assert sum(now is not before for before, now in itertools.pairwise(said)) == 1
 
 
 def test_advice_without_numbers_is_too_early() -> None:
-    assert stopping.advise(None, None, None).verdict == "too early"
-    assert "no finished round" not in str(stopping.advise(None, None, None)), "a page asks once there is one"
+    assert stopping.advise(None, None, None, None).verdict == "too early"
+    assert "no finished round" not in str(stopping.advise(None, None, None, None)), "a page asks once there is one"
 
 
 def test_a_module_that_foresees_the_dynamics_beats_a_final_prediction_that_is_too_sure() -> None:
@@ -149,9 +219,9 @@ def test_stored_vectors_become_rows_over_all_classes() -> None:
 
 def test_a_sign_is_named_by_what_is_the_case() -> None:
     gain = stopping.Gain(100, Interval(0.08, 0.05, 0.11))
-    names = [rule.name for rule in stopping.advise(gain, 0.6, 0.2).rules]
-    met = [rule.name for rule in stopping.advise(stopping.Gain(100, Interval(0.001, -0.01, 0.01)), 0.05, 0.01).rules]
-    unknown = [rule.name for rule in stopping.advise(None, None, None).rules]
+    names = [rule.name for rule in stopping.advise(gain, False, 0.6, 0.2).rules]
+    met = [rule.name for rule in stopping.advise(gain, True, 0.05, 0.01).rules]
+    unknown = [rule.name for rule in stopping.advise(None, None, None, None).rules]
 
     assert names == ["More labels still gain", "Many images are unsettled", "Predictions still change"]
     assert met == ["More labels gain little", "Few images are unsettled", "Predictions are stable"]

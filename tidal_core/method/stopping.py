@@ -100,8 +100,10 @@ def forecast(
 ) -> Forecast | None:
     """How many more labels to ``target`` accuracy, with an 80 % interval; None before there is a curve to draw.
 
-    ``right`` of ``tested`` images per round. The interval comes from refits to accuracies drawn anew from the fit
-    (parametric bootstrap). It is withheld when it is too uncertain to plan with, and says why.
+    ``right`` of ``tested`` images per round. The interval comes from refits to accuracies drawn anew (parametric
+    bootstrap). Rounds are tested on the same images, so images are redrawn, not rounds: hard ones are hard in each, and
+    all rounds of one redrawing lie too high or too low together. What the law does not explain is drawn per round. It
+    is withheld when it is too uncertain to plan with, or the law does not hold, and says why.
     """
     n, hits, tests = (np.asarray(counts, dtype=np.float64) for counts in (labels, right, tested))
     usable = (tests > 0) & (n > 0)
@@ -112,11 +114,7 @@ def forecast(
     smoothed = (hits + 1) / (tests + 2)  # a perfect round has a variance too
     weights = tests / (smoothed * (1 - smoothed))
     law = fit_power_law(n, share, weights)
-    expected = np.clip(law.accuracy(n)[0], 0.0, 1.0)
-    drawn = np.random.default_rng(seed).binomial(tests.astype(np.int64), expected, size=(REFITS, len(n))) / tests
-    # What the law does not explain (rounds differ by their seeds too) widens the draws.
-    excess = max(1.0, float(np.sqrt((weights * (share - expected) ** 2).sum() / max(len(n) - 3, 1))))
-    refits = fit_power_law(n, np.clip(expected + (drawn - expected) * excess, 0, 1), weights)
+    refits = fit_power_law(n, _redrawn(np.clip(law.accuracy(n)[0], 0.0, 1.0), share, tests, seed), weights)
 
     n_now = float(n[-1])
     grid = np.linspace(n[0], n_now * 1.6, 80)
@@ -124,9 +122,14 @@ def forecast(
     low, high = np.quantile(curves, [0.1, 0.9], axis=0)
     needed = refits.labels_for(target)
     earliest, median, latest = (float(quantile) for quantile in np.quantile(needed, [0.1, 0.5, 0.9], method="nearest"))
+    late = slice(len(n) // 2, None)  # the rounds of a curve that bends otherwise than the law say another number
+    by_late = float(fit_power_law(n[late], share[late], weights[late]).labels_for(target)[0]) if len(n) >= 6 else median
+    reached = wilson(int(hits[-1]), int(tests[-1]))
     more, withheld = None, ""
-    if share[-1] >= target:
+    if reached.low >= target:
         withheld = "the target is reached already"
+    elif share[-1] >= target:
+        withheld = f"it may be reached already, but only {int(tests[-1]):,} images measure it: it may still be missed"
     elif len(n) < FORECAST_ROUNDS:
         missing = FORECAST_ROUNDS - len(n)
         withheld = f"too early to tell: wait for {missing} more round{'s' if missing > 1 else ''}"
@@ -134,11 +137,30 @@ def forecast(
         withheld = "too uncertain: the accuracy may level off below the target"
     elif median > FORECAST_REACH * n_now:
         withheld = f"it would take more than {FORECAST_REACH:g} times today's labels, too far ahead to forecast"
-    elif latest - n_now > FORECAST_SPREAD * max(earliest - n_now, 1.0):
+    elif earliest <= n_now:
+        withheld = "it is so near that the number of labels cannot be told from none"
+    elif latest - n_now > FORECAST_SPREAD * max(earliest - n_now, 1.0) or not earliest <= by_late <= latest:
         withheld = "too uncertain: very different curves fit the rounds so far"
     else:
-        more = Interval(max(median - n_now, 0.0), max(earliest - n_now, 0.0), max(latest - n_now, 0.0))
+        more = Interval(max(median - n_now, 0.0), earliest - n_now, latest - n_now)
     return Forecast(target, more, withheld, grid, law.accuracy(grid)[0], low, high)
+
+
+def _redrawn(expected: Float64, share: Float64, tests: Float64, seed: int) -> Float64:
+    """Accuracies (S, R) as other test images and other seeds might have given them.
+
+    Of two rounds the one with fewer images was tested on a part of the other's: their errors correlate by the square
+    root of the part's share, and fully on equal images.
+    """
+    rng = np.random.default_rng(seed)
+    smoothed = (expected * tests + 1) / (tests + 2)
+    deviation = np.sqrt(smoothed * (1 - smoothed) / tests)
+    values, vectors = np.linalg.eigh(np.sqrt(np.minimum.outer(tests, tests) / np.maximum.outer(tests, tests)))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))  # (R, R)
+    common = rng.standard_normal((REFITS, len(share))) @ root.T
+    unexplained = math.sqrt(float(((share - expected) ** 2).sum()) / max(len(share) - 3, 1))
+    own = unexplained * rng.standard_normal((REFITS, len(share)))
+    return np.asarray(np.clip(expected + deviation * common + own, 0.0, 1.0))
 
 
 def difference(right: int, n: int, right_before: int, n_before: int, level: float = 0.95) -> Interval:
@@ -171,6 +193,41 @@ def gain_of_last(labels: Sequence[int], right: Sequence[int], tested: Sequence[i
     return Gain(labels[-1] - labels[start], difference(right[-1], tested[-1], right[start], tested[start]))
 
 
+def gain_of_half(labels: Sequence[int], right: Sequence[int], tested: Sequence[int]) -> Gain | None:
+    """Accuracy gained since half of the labels, or 100 less; None while there is no round that far back.
+
+    What 100 labels bring gets less with more labels, so the mean gain since then is more than that of the last ones,
+    and over so many labels its interval is narrow enough to tell.
+    """
+    if not labels or not tested[-1]:
+        return None
+    span = max(100, labels[-1] / 2)
+    starts = [place for place in range(len(labels) - 1) if labels[-1] - labels[place] >= span and tested[place]]
+    if not starts:
+        return None
+    start = starts[-1]
+    return Gain(labels[-1] - labels[start], difference(right[-1], tested[-1], right[start], tested[start]))
+
+
+def is_little_gain(labels: Sequence[int], right: Sequence[int], tested: Sequence[int]) -> bool | None:
+    """Whether the last labels are known to have brought little, or known to have brought more; else None.
+
+    Known is what the whole interval says. Once the gain is known to be little it stays so until an interval says the
+    contrary: else the advice would change with every round.
+    """
+    little: bool | None = None
+    for end in range(2, len(labels) + 1):
+        gain = gain_of_half(labels[:end], right[:end], tested[:end])
+        if gain is None:
+            continue
+        _, low, high = (100 * share / gain.labels for share in gain.accuracy)
+        if high < GAIN_UNDER:
+            little = True
+        elif low > GAIN_UNDER or little is not True:
+            little = False if low > 0 else None
+    return little
+
+
 class Rule(NamedTuple):
     """One sign that it may be enough."""
 
@@ -188,27 +245,30 @@ class Advice(NamedTuple):
     rules: tuple[Rule, ...]
 
 
-GAIN_UNDER = 0.01  # accuracy per 100 labels
+GAIN_UNDER = 0.015  # accuracy per 100 labels, at the upper end of its interval
 ENTROPY_UNDER = 0.15  # mean H-bar of the pool as a share of its maximum
-GAIN_KNOWN = 0.05  # half the width of the gain's interval: with a wider one a small gain is not known to be small
 CHANGED_UNDER = 0.02  # predictions of the pool that changed since the round before
 
 
-def advise(gain: Gain | None, entropy_share: float | None, changed_share: float | None) -> Advice:
+def advise(
+    gain: Gain | None, is_little: bool | None, entropy_share: float | None, changed_share: float | None
+) -> Advice:
     """Whether to stop: by the gain of the last labels, the remaining dynamics entropy, and the changed predictions.
 
+    ``gain`` is ``gain_of_half`` and ``is_little`` is ``is_little_gain``. No other sign stands in for that one: a model
+    that is too sure of itself has settled images and stable predictions while it still gains.
     ``entropy_share`` is the pool's mean H-bar over log C, ``changed_share`` the share of pool images whose predicted
     class changed since the previous round; None when not known.
     """
-    little = _is_little(gain)
     few = None if entropy_share is None else entropy_share < ENTROPY_UNDER
     stable = None if changed_share is None else changed_share < CHANGED_UNDER
     rules = (
         Rule(
-            _sign(little, "More labels gain little", "More labels still gain", "Gain: not known yet"),
-            little,
-            _gain_in_words(gain),
-            f"the last 100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage point",
+            _sign(is_little, "More labels gain little", "More labels still gain", "Gain: not known yet"),
+            is_little,
+            _gain_in_words(gain, is_little),
+            f"100 labels raised the accuracy by less than {100 * GAIN_UNDER:g} percentage points, also at the upper "
+            "end of the 95 % interval",
         ),
         Rule(
             _sign(few, "Few images are unsettled", "Many images are unsettled", "Unsettled images: not known yet"),
@@ -223,37 +283,28 @@ def advise(gain: Gain | None, entropy_share: float | None, changed_share: float 
             f"less than {CHANGED_UNDER:.0%} of the predictions changed since the previous round",
         ),
     )
-    known = [rule.holds for rule in rules if rule.holds is not None]
-    met = sum(known)
-    if len(known) < 3:
+    if any(rule.holds is None for rule in rules):
         return Advice("too early", "Cannot tell yet whether more labels pay. Each round tells more.", rules)
-    if met == 3:
+    if not is_little:
+        return Advice("go on", "More labels still improve the model.", rules)
+    others = sum(bool(rule.holds) for rule in rules[1:])
+    if others == 2:
         return Advice("you can stop", "All three signs say that more labels will change little.", rules)
-    if met == 2:
+    if others == 1:
         return Advice("nearly there", "Two of the three signs say that you have nearly enough labels.", rules)
-    return Advice("go on", "More labels still improve the model.", rules)
+    return Advice("go on", "The last labels brought little, but the model still changes: label on for now.", rules)
 
 
 def _sign(holds: bool | None, yes: str, no: str, unknown: str) -> str:
     return unknown if holds is None else (yes if holds else no)
 
 
-def _is_little(gain: Gain | None) -> bool | None:
-    """Whether the last labels brought little; None where what measured it are too few images to tell."""
-    if gain is None or gain.labels < 50:
-        return None
-    value, low, high = gain.accuracy
-    if 100 * value / gain.labels < GAIN_UNDER:
-        return True if (high - low) / 2 <= GAIN_KNOWN else None
-    return False if low > 0 else None
-
-
-def _gain_in_words(gain: Gain | None) -> str:
-    if gain is None or gain.labels < 50:
+def _gain_in_words(gain: Gain | None, is_little: bool | None) -> str:
+    if gain is None:
         return "not enough labels yet"
     per_100, low, high = (100 * 100 * share / gain.labels for share in gain.accuracy)
-    between = f" ({low:+.1f} to {high:+.1f})"
-    unsure = "cannot tell yet: " if _is_little(gain) is None else ""
+    between = f" ({low:+.1f} to {high:+.1f}, over the last {gain.labels:,} labels)"
+    unsure = "cannot tell yet: " if is_little is None else ""
     return f"{unsure}{per_100:+.1f} percentage points per 100 labels{between}"
 
 

@@ -31,7 +31,7 @@ CONFUSIONS_HELP = (
 )
 FORECAST_HELP = (
     "A curve error = floor + scale x labels^-exponent is fitted to the rounds and continued; its 80 % band comes from "
-    "200 fits to resampled accuracies. No number is shown while it is too uncertain."
+    "200 fits, as if other images had measured the rounds. No number is shown while it is too uncertain."
 )
 
 
@@ -134,8 +134,11 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
     changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
-    gain = _gain(measured)
-    advised = stopping.advise(gain, share, changed)
+    gain, is_little = None, None
+    if measured is not None and measured.is_comparable:
+        series = (measured.labels, measured.right, measured.tested)
+        gain, is_little = stopping.gain_of_half(*series), stopping.is_little_gain(*series)
+    advised = stopping.advise(gain, is_little, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
     st.markdown(f"## :material/{icon.get(advised.verdict, 'hourglass_empty')}: {advised.sentence}")
     columns = st.columns(3)
