@@ -1,18 +1,14 @@
-"""Parts of the Project page: settings, labels out. Classes are in ``class_parts``, images in ``import_view``."""
+"""Parts of the Project page: settings. Classes are in ``class_parts``, images in ``import_view``."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 
 import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.config import ProjectSettings
-from tidal_core.export.tables import export
-from tidal_core.export.tables.base import ExportOptions
-from tidal_core.files import scratch
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
 from tidal_core.projects import Project
 from tidal_core.rounds import foreseen
@@ -179,28 +175,3 @@ def _save_settings(project: Project, shown: ProjectSettings, key: str) -> None:
             if filling
             else "Saved; the next round uses it."
         )
-
-
-def export_downloads(project: Project) -> None:
-    """Everything that was answered, as files to take away."""
-    st.write("Every label with its image, class, annotator and time.")
-    columns = st.columns(2)
-    for column, (name, suffix, mime) in zip(
-        columns,
-        (("csv", ".csv", "text/csv"), ("parquet", ".parquet", "application/vnd.apache.parquet")),
-        strict=True,
-    ):
-        column.download_button(
-            f"Download labels as {name.upper() if name == 'csv' else name.title()}",
-            data=functools.partial(_exported, project, suffix),
-            file_name=f"{project.slug}-labels{suffix}",
-            mime=mime,
-            key=f"export-{project.slug}-{name}",
-        )
-
-
-def _exported(project: Project, suffix: str) -> bytes:
-    with scratch("labels") as folder:
-        target = folder / f"labels{suffix}"
-        export(project, target, None, ExportOptions())
-        return target.read_bytes()
