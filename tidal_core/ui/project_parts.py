@@ -73,8 +73,8 @@ def why_this_training(project: Project) -> None:
 
 
 FORM = (
-    "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "augmentation", "class_balance",
-    "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+    "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "quick_network", "augmentation",
+    "class_balance", "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
 )  # fmt: skip
 """The settings that the form shows, by their names in ``ProjectSettings``."""
 
@@ -112,6 +112,13 @@ def settings_form(project: Project) -> None:
             "are downloaded when they are first used: torchvision/resnet50, torchvision/convnext_tiny, ..., or models "
             "of the package timm, such as timm/vit_small_patch14_dinov2.lvd142m.",
             key=f"{key}-backbone",
+        )
+        st.text_input(
+            "Network of the training Quick",
+            now.quick_network,
+            max_chars=120,
+            help="What learns from nothing: small, resnet18, or one that another package registers.",
+            key=f"{key}-quick_network",
         )
         choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation, key=f"{key}-augmentation")
         choice(
@@ -162,7 +169,7 @@ def settings_form(project: Project) -> None:
 def _save_settings(project: Project, shown: ProjectSettings, key: str) -> None:
     """Keep what a person changed of the settings ``shown``, and what goes with another training."""
     entered = {field: st.session_state[f"{key}-{field}"] for field in FORM}
-    entered |= {field: entered[field].strip() for field in ("title", "backbone")}
+    entered |= {field: entered[field].strip() for field in ("title", "backbone", "quick_network")}
     base = with_training(shown, entered["preset"], project.store.images.median_side())
     changed = {field: value for field, value in entered.items() if value != getattr(shown, field)}
     filling = attempt_in_callback(
