@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.text import literal
-from tidal_core.ui import address, class_parts, import_view
+from tidal_core.ui import address, class_parts, import_view, table_downloads
 from tidal_core.ui import project_parts as parts
 from tidal_core.ui.model_downloads import model_downloads
 from tidal_core.ui.runtime import current_project
@@ -27,7 +27,8 @@ with settings:
     parts.settings_form(project)
     speed_settings(project)
 with export:
-    parts.export_downloads(project)
+    table_downloads.label_downloads(project)
+    st.page_link("pages/predictions.py", label="Predictions of every image", icon=":material/fact_check:")
     model_downloads(project)
 with new:
     import_view.new_project_form()

@@ -195,6 +195,7 @@ class ProjectSettings(JsonConfig):
     strategy: str = "tidal-entropy"
     preset: str = "quick"
     backbone: str = "efficientnet-lite0"  # of the trainings in PRETRAINED_PRESETS
+    quick_network: str = "small"  # of the training "quick"
     augmentation: Augmentation = "crop"
     class_balance: ClassBalance = "none"
     precision: Precision = "float32"  # this and the next: what a speed trial proposed (engine/speed_trial.py)
@@ -287,6 +288,8 @@ class ProjectSettings(JsonConfig):
         config = dataclasses.replace(PRESETS[self.preset], precision=self.precision, channels_last=self.channels_last)
         if self.preset in PRETRAINED_PRESETS:
             config = dataclasses.replace(config, backbone=self.backbone)
+        if self.preset == "quick":
+            config = dataclasses.replace(config, backbone=self.quick_network)
         if self.preset == "paper":
             return config
         config = dataclasses.replace(config, class_balance=self.class_balance)

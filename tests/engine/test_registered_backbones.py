@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,15 +13,17 @@ import torch
 from torch import Generator, Tensor, nn
 
 from tests.helpers.training import stripes
-from tidal_core.config import PixelSpec, Seeds
+from tidal_core.config import PixelSpec, ProjectSettings, Seeds
 from tidal_core.engine import published_weights
-from tidal_core.engine.backbones import Backbone, build_backbone, problems, registered
+from tidal_core.engine.backbones import BACKBONES, Backbone, build_backbone, problems, registered
 from tidal_core.engine.backbones.registered import Pretrained
 from tidal_core.engine.features.extract import Extractor
 from tidal_core.engine.model import Model
 from tidal_core.engine.preprocessing import Preprocessing
+from tidal_core.engine.pretrained import build_pretrained
 from tidal_core.engine.published_weights import GROUP, backbone_names, describe, feature_key
 from tidal_core.errors import InputError
+from tidal_core.rounds.due import check_training
 
 CPU = torch.device("cpu")
 
@@ -51,6 +54,29 @@ class Silent(Backbone):
 
 class WithoutWeights(OneLayer):
     load_pretrained = Pretrained.load_pretrained
+
+
+class NotWritten(OneLayer):
+    def load_pretrained(self) -> None:
+        Pretrained.load_pretrained(self)
+
+
+class Gone(OneLayer):
+    def load_pretrained(self) -> None:
+        raise FileNotFoundError("weights.pt")
+
+
+class FromNothing(Backbone):
+    stage_channels = OneLayer.stage_channels
+    class_rows = OneLayer.class_rows
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(4, n_classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        vector = x.mean((2, 3))[:, [0, 1, 2, 0]]
+        return self.classifier(vector), [x[:, [0, 1, 2, 0]], vector]
 
 
 @pytest.fixture
@@ -115,3 +141,44 @@ def test_a_broken_package_is_named_and_left_out(installed: list[EntryPoint]) -> 
     assert "'small', which is taken already" in taken
     with pytest.raises(InputError, match="lacks its stage_channels"):
         build_backbone("b", 3, Generator())
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("NotWritten", "the backbone net has no load_pretrained of its own; put its weights in place there"),
+        ("Gone", r"the backbone net could not load its weights \(FileNotFoundError: weights.pt\); correct its"),
+        ("FromNothing", "no pretrained weights for 'net'.*one of your own is a subclass of Pretrained"),
+    ],
+)
+def test_weights_that_cannot_be_loaded_are_refused_in_words(
+    installed: list[EntryPoint], value: str, reason: str
+) -> None:
+    installed.append(point("net", value))
+
+    with pytest.raises(InputError, match=reason):
+        build_pretrained("net")
+
+
+def test_pretrained_weights_of_a_backbone_in_the_table_are_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class KnowsOnes(OneLayer):
+        def __init__(self, n_classes: int) -> None:
+            super().__init__(n_classes)
+            self.load_pretrained()
+
+    monkeypatch.setitem(BACKBONES, "small", KnowsOnes)
+
+    built = build_backbone("small", 3, Generator())
+
+    assert built.get_parameter("layer.weight").eq(1).all()
+
+
+def test_the_training_quick_learns_with_the_network_of_the_settings(installed: list[EntryPoint]) -> None:
+    installed.append(point("net", "FromNothing"))
+    settings = ProjectSettings(quick_network="net")
+
+    check_training(settings)
+
+    assert settings.train_config() == dataclasses.replace(ProjectSettings().train_config(), backbone="net")
+    with pytest.raises(InputError, match=r"there is no backbone 'nott'; choose one of small.*net"):
+        check_training(ProjectSettings(quick_network="nott"))

@@ -84,7 +84,7 @@ def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: 
     shown = page("flowers")
     assert numbers(shown)["Still to label"] == "6"
     assert any("**6 images are ready.**" in text.value for text in shown.markdown)
-    assert [link.proto.label for link in shown.main.get("page_link")] == ["Label now"]
+    assert [link.proto.label for link in shown.main.get("page_link")] == ["Label now", "Predictions of every image"]
     assert not [button for button in shown.button if button.label == "Cancel the import"]
 
 

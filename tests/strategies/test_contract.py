@@ -210,10 +210,26 @@ def test_the_first_asked_has_the_best_score(name: str) -> None:
     np.testing.assert_array_equal(queried, best_first)
 
 
-@pytest.mark.parametrize("name", [name for name in strategies.names() if "margin" in name])
-def test_a_margin_of_one_class_is_refused(name: str) -> None:
-    with pytest.raises(TooFewClasses, match="classes"):
-        select(name, make_pool(classes=1), 2)
+@every_strategy
+def test_fewer_classes_than_it_needs_are_refused_and_as_many_are_enough(name: str) -> None:
+    needs = strategies.get(name).least_classes
+
+    assert len(select(name, make_pool(classes=needs), 2)) == 2
+    if needs > 1:
+        with pytest.raises(TooFewClasses, match=f"{name} needs {needs} classes and the round has {needs - 1}"):
+            select(name, make_pool(classes=needs - 1), 2)
+
+
+def test_a_strategy_that_fails_is_named_with_what_may_be_missing() -> None:
+    class Second(Strategy):
+        name = "second"
+
+        def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+            return np.argsort(np.sort(pool.log_p, axis=1)[:, -2])[:n]
+
+    assert len(Second().select(make_pool(), 3, np.random.default_rng(0))) == 3
+    with pytest.raises(TidalError, match=r"second failed \(IndexError: .*least_classes = 2 if it compares two classes"):
+        Second().select(make_pool(classes=1), 3, np.random.default_rng(0))
 
 
 def test_a_strategy_that_breaks_the_law_is_named() -> None:

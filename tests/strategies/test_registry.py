@@ -37,6 +37,14 @@ class CannotBeAnArm(FirstComeFirst):
     name = "first+td"
 
 
+class TellsNoMemory(FirstComeFirst):
+    cost = "Time n."
+
+
+class NeedsNoOne(FirstComeFirst):
+    needs = frozenset({"logits"})  # type: ignore[arg-type]
+
+
 class SaysLittle(Strategy):
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         return np.arange(n)
@@ -88,16 +96,20 @@ def test_a_round_whose_strategy_is_not_installed_any_more_is_still_told_of() -> 
 
 
 def test_a_broken_package_is_named_and_left_out(installed: list[EntryPoint]) -> None:
-    broken = ("Missing", "make_pool", "TakesATakenName", "CannotBeAnArm", "SaysLittle")
-    installed += [point(name, value) for name, value in zip("abcde", broken, strict=True)]
+    broken = (
+        *("Missing", "make_pool", "TakesATakenName", "CannotBeAnArm", "SaysLittle", "TellsNoMemory", "NeedsNoOne"),
+    )
+    installed += [point(name, value) for name, value in zip("abcdefg", broken, strict=True)]
 
     assert strategies.names() == tuple(kind.name for kind in registry.BUILT_IN)
-    missing, wrong_type, taken, misnamed, silent = strategies.problems()
+    missing, wrong_type, taken, misnamed, silent, forgetful, needy = strategies.problems()
     assert "could not be loaded" in missing
     assert "is not a subclass of tidal_core.strategies.Strategy" in wrong_type
     assert "'entropy', which is taken already" in taken
     assert "has the name 'first+td'" in misnamed
     assert "lacks its name and title and explanation and paper and cost" in silent
+    assert "says nothing of its memory in cost, 'Time n.'; name what it takes of both" in forgetful
+    assert "needs 'logits', which no pool has; choose from log_p" in needy
     with pytest.raises(InputError, match=r"no strategy 'Missing'.*strategy a .*could not be loaded"):
         strategies.get("Missing")
 
@@ -108,7 +120,7 @@ from tidal_core.strategies import Strategy
 
 class LastFirst(Strategy):
     name, title, explanation = "last-first", "Last first", "From the end of the pool."
-    paper, cost = "None.", "Nothing."
+    paper, cost = "None.", "Time and memory N."
 
     def choose(self, pool, n, rng):
         return np.arange(len(pool.ids))[::-1][:n]

@@ -91,11 +91,34 @@ def build_pretrained(name: str, *, progress: DownloadProgress | None = None, fet
     if name.startswith(TIMM):
         return _of_timm(name, timm_file(name, progress=progress, fetch=fetch))
     if not describe(name).weights or not issubclass(registered_backbone(name), Pretrained):
-        raise InputError(f"there are no pretrained weights for {name!r}; choose another, such as {DEFAULT}.")
-    backbone = open_backbone(name, 1)
-    assert isinstance(backbone, Pretrained)
-    backbone.load_pretrained()
+        raise _without_weights(name)
+    return _of_package(name)
+
+
+def _of_package(name: str) -> Backbone:
+    """A registered backbone with its own weights. Raises InputError where its code fails, with the reason."""
+    try:
+        backbone = open_backbone(name, 1)
+        assert isinstance(backbone, Pretrained)  # as the class is
+        backbone.load_pretrained()
+    except InputError:
+        raise
+    except NotImplementedError as error:
+        raise InputError(
+            f"the backbone {name} has no load_pretrained of its own; put its weights in place there, or choose "
+            f"another, such as {DEFAULT}."
+        ) from error
+    except Exception as error:  # whatever a foreign module raises
+        raise InputError(
+            f"the backbone {name} could not load its weights ({type(error).__name__}: {error}); correct its "
+            f"load_pretrained, or choose another, such as {DEFAULT}."
+        ) from error
     return backbone.eval()
+
+
+def _without_weights(name: str) -> InputError:
+    own = "" if name in BACKBONES else "; one of your own is a subclass of Pretrained (docs/extending.md)"
+    return InputError(f"there are no pretrained weights for {name!r}; choose another, such as {DEFAULT}{own}.")
 
 
 def load_body(backbone: Backbone, name: str, *, progress: DownloadProgress | None = None) -> None:
@@ -119,7 +142,7 @@ def preprocessing_of(name: str) -> Preprocessing:
         return described.preprocessing
     kind = registered_backbone(name) if described.weights else None
     if kind is None or not issubclass(kind, Pretrained):
-        raise InputError(f"there are no pretrained weights for {name!r}; choose another, such as {DEFAULT}.")
+        raise _without_weights(name)
     return kind.preprocessing
 
 

@@ -14,7 +14,7 @@ from statistics import median
 
 from tidal_core import strategies
 from tidal_core.config import PRETRAINED_PRESETS, ProjectSettings, RoundConfig, Seeds, TrainConfig
-from tidal_core.engine.published_weights import feature_key
+from tidal_core.engine.published_weights import describe, feature_key
 from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
@@ -144,6 +144,8 @@ def check_training(settings: ProjectSettings) -> None:
     """Raises InputError for a training that cannot be: an unknown model, a strategy that asks for what it lacks."""
     if settings.preset in PRETRAINED_PRESETS:
         feature_key(settings.backbone, settings.pixels)
+    elif settings.preset == "quick":
+        describe(settings.quick_network)
     if settings.preset != "frozen" and "exact_log_p" in strategies.of_round(settings.strategy).needs:
         raise InputError(
             f"{settings.strategy} needs the training dynamics of every image, which only the pretrained model has; "

@@ -53,4 +53,5 @@ def sentences(project: Project) -> list[str]:
 
 def _note(settings: ProjectSettings) -> str:
     """The name of the note on how long a first round with these settings trains."""
-    return f"first_round_seconds {settings.preset} {settings.backbone} {settings.training_size}"
+    network = settings.quick_network if settings.preset == "quick" else settings.backbone
+    return f"first_round_seconds {settings.preset} {network} {settings.training_size}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Bools, Float32, Float64, Int64
 from tidal_core.store.database import Database
+from tidal_core.store.scores import ASIDE, RESERVE
 
 BAND_BINS = 200  # p(label) is counted in steps of 0.005
 GROUPS = ("labelled", "asked", "remaining")
@@ -97,6 +98,30 @@ _TRUTHS = {
     "known": _truth(*_KNOWN, "s.part IN ('pool', 'audit')"),
     "chosen": _truth(*_LABEL, "s.part = 'pool' AND coalesce(l.purpose, '') <> 'audit'"),
 }
+
+
+class PredictionRow(NamedTuple):
+    """What a round says of one image."""
+
+    image_id: int
+    predicted: int  # class id
+    p: float  # of that class
+    label: int | None  # class id that stands now
+
+
+# Images that may still be labelled, and whose labeller is not to know what the model says.
+_WITHHELD = f"(s.part IN ('{RESERVE}', '{ASIDE}') AND l.class_id IS NULL)"
+_PREDICTIONS = f"""
+    FROM scores s LEFT JOIN current_labels l ON l.image_id = s.image_id
+    WHERE s.round_id = $1 AND NOT {_WITHHELD} AND ($2::INTEGER IS NULL OR s.predicted = $2)
+"""
+_PREDICTIONS_OF = {
+    "all": "",
+    "labelled": "AND l.class_id IS NOT NULL",
+    "unlabelled": "AND l.class_id IS NULL",
+    "differ": "AND l.class_id <> s.predicted",
+}
+_PREDICTION_ORDERS = {"surest": "3 DESC, 1", "least sure": "3, 1", "image": "1"}
 
 
 class Views:
@@ -329,6 +354,36 @@ class Views:
         )
         p, class_ids, truth = ([row[place] for row in rows] for place in range(3))
         return p, class_ids, np.array(truth, dtype=np.int64)
+
+    def predictions(
+        self, round_id: int, class_id: int | None, which: str, order: str, offset: int, limit: int
+    ) -> list[PredictionRow]:
+        """Some of a round's predictions, of one class or of all (None).
+
+        ``which``: "all", "labelled", "unlabelled", "differ" (from the label); ``order``: "surest", "least sure",
+        "image". Raises KeyError for others. Images that wait for a label that nobody may influence are left out.
+        """
+        rows = self._db.rows(
+            f"SELECT s.image_id, s.predicted, list_max(s.p)::DOUBLE, l.class_id {_PREDICTIONS} "
+            f"{_PREDICTIONS_OF[which]} ORDER BY {_PREDICTION_ORDERS[order]} LIMIT $3 OFFSET $4",
+            [round_id, class_id, limit, offset],
+        )
+        return [PredictionRow(*row) for row in rows]
+
+    def count_predictions(self, round_id: int, class_id: int | None, which: str) -> int:
+        """How many ``predictions`` there are."""
+        counted = f"SELECT count(*) {_PREDICTIONS} {_PREDICTIONS_OF[which]}"
+        return int(self._db.value(counted, [round_id, class_id]))
+
+    def count_withheld(self, round_id: int) -> int:
+        """How many images ``predictions`` leaves out."""
+        return int(
+            self._db.value(
+                "SELECT count(*) FROM scores s LEFT JOIN current_labels l ON l.image_id = s.image_id "
+                f"WHERE s.round_id = ? AND {_WITHHELD}",
+                [round_id],
+            )
+        )
 
     def labelled(self) -> tuple[int, int]:
         """How many images have a label or a known class, and in how many classes they are."""

@@ -31,8 +31,8 @@ class Strategy(ABC):
     ``explanation``: which images it chooses, one sentence with its full stop ("Images where two classes are level.").
     ``because``: why it chose one of them, the rest of the sentence "Chosen by Margin: ..." without its full stop ("the
     model finds its two most likely classes almost equally likely"). The explanation takes its place if it is missing.
-    ``cost``: names both its time and its memory.
-    ``least_classes``: 2 where it compares two classes; a strategy with "margin" in its name does.
+    ``cost``: names both its time and its memory; the registry refuses one that does not.
+    ``least_classes``: 2 where it compares two classes.
     """
 
     name: str  # what settings, commands and stored rounds call it: no spaces, commas, plus signs or slashes
@@ -74,7 +74,16 @@ class Strategy(ABC):
         if n == 0:
             return np.empty(0, np.int64)
         self._check(pool)
-        rows = np.asarray(self.choose(pool, n, rng), np.int64)
+        try:
+            rows = np.asarray(self.choose(pool, n, rng), np.int64)
+        except TidalError:
+            raise
+        except Exception as error:  # whatever a strategy of another package raises
+            few = "; state least_classes = 2 if it compares two classes" if pool.log_p.shape[1] < 2 else ""
+            raise TidalError(
+                f"The strategy {self.name} failed ({type(error).__name__}: {error}); this is an error in "
+                f"{type(self).__module__}{few}. Choose another strategy on the Project page until it is mended."
+            ) from error
         if rows.shape != (n,) or len(np.unique(rows)) != n or rows.min() < 0 or rows.max() >= size:
             raise TidalError(
                 f"The strategy {self.name} did not return {n} different rows of {size}; this is an error in "

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from typing import get_args
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from tidal_core.errors import InputError
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies.badge import Badge
 from tidal_core.strategies.bald import Bald
-from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.base import Need, Strategy
 from tidal_core.strategies.cal import Cal
 from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
@@ -143,6 +144,17 @@ def _problem(strategy: object, by_name: Mapping[str, Strategy]) -> str:
     missing = [text for text in TEXTS if not isinstance(getattr(strategy, text, None), str)]
     if missing:
         return f"lacks its {' and '.join(missing)}; give its class these texts"
+    unsaid = [word for word in ("time", "memory") if word not in strategy.cost.lower()]
+    if unsaid:
+        return f"says nothing of its {' and '.join(unsaid)} in cost, {strategy.cost!r}; name what it takes of both"
+    if not strategy.explanation.endswith(".") or "\n" in strategy.explanation:
+        return f"has the explanation {strategy.explanation!r}; make it one sentence on one line, with its full stop"
+    classes = strategy.least_classes
+    if not isinstance(classes, int) or classes < 1:
+        return f"has least_classes {classes!r}; give it the number of classes that it needs, 1 or 2"
+    unknown = sorted(set(strategy.needs) - set(get_args(Need)))
+    if unknown:
+        return f"needs {', '.join(map(repr, unknown))}, which no pool has; choose from {', '.join(get_args(Need))}"
     if not re.fullmatch(r"[^+/,\s]+", strategy.name):  # what joins the parts of a configuration's name
         return f"has the name {strategy.name!r}; choose one without spaces, commas, plus signs and slashes"
     if strategy.name in by_name:

@@ -1,18 +1,14 @@
-"""Parts of the Project page: settings, labels out. Classes are in ``class_parts``, images in ``import_view``."""
+"""Parts of the Project page: settings. Classes are in ``class_parts``, images in ``import_view``."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 
 import streamlit as st
 
 from tidal_core import strategies
 from tidal_core.config import ProjectSettings
-from tidal_core.export.tables import export
-from tidal_core.export.tables.base import ExportOptions
-from tidal_core.files import scratch
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
 from tidal_core.projects import Project
 from tidal_core.rounds import foreseen
@@ -77,8 +73,8 @@ def why_this_training(project: Project) -> None:
 
 
 FORM = (
-    "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "augmentation", "class_balance",
-    "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+    "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "quick_network", "augmentation",
+    "class_balance", "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
 )  # fmt: skip
 """The settings that the form shows, by their names in ``ProjectSettings``."""
 
@@ -116,6 +112,13 @@ def settings_form(project: Project) -> None:
             "are downloaded when they are first used: torchvision/resnet50, torchvision/convnext_tiny, ..., or models "
             "of the package timm, such as timm/vit_small_patch14_dinov2.lvd142m.",
             key=f"{key}-backbone",
+        )
+        st.text_input(
+            "Network of the training Quick",
+            now.quick_network,
+            max_chars=120,
+            help="What learns from nothing: small, resnet18, or one that another package registers.",
+            key=f"{key}-quick_network",
         )
         choice("Vary images while training", AUGMENTATION_WORDS, now.augmentation, key=f"{key}-augmentation")
         choice(
@@ -166,7 +169,7 @@ def settings_form(project: Project) -> None:
 def _save_settings(project: Project, shown: ProjectSettings, key: str) -> None:
     """Keep what a person changed of the settings ``shown``, and what goes with another training."""
     entered = {field: st.session_state[f"{key}-{field}"] for field in FORM}
-    entered |= {field: entered[field].strip() for field in ("title", "backbone")}
+    entered |= {field: entered[field].strip() for field in ("title", "backbone", "quick_network")}
     base = with_training(shown, entered["preset"], project.store.images.median_side())
     changed = {field: value for field, value in entered.items() if value != getattr(shown, field)}
     filling = attempt_in_callback(
@@ -179,28 +182,3 @@ def _save_settings(project: Project, shown: ProjectSettings, key: str) -> None:
             if filling
             else "Saved; the next round uses it."
         )
-
-
-def export_downloads(project: Project) -> None:
-    """Everything that was answered, as files to take away."""
-    st.write("Every label with its image, class, annotator and time.")
-    columns = st.columns(2)
-    for column, (name, suffix, mime) in zip(
-        columns,
-        (("csv", ".csv", "text/csv"), ("parquet", ".parquet", "application/vnd.apache.parquet")),
-        strict=True,
-    ):
-        column.download_button(
-            f"Download labels as {name.upper() if name == 'csv' else name.title()}",
-            data=functools.partial(_exported, project, suffix),
-            file_name=f"{project.slug}-labels{suffix}",
-            mime=mime,
-            key=f"export-{project.slug}-{name}",
-        )
-
-
-def _exported(project: Project, suffix: str) -> bytes:
-    with scratch("labels") as folder:
-        target = folder / f"labels{suffix}"
-        export(project, target, None, ExportOptions())
-        return target.read_bytes()

@@ -276,3 +276,35 @@ def test_the_script_goes_on_after_a_file_that_is_no_image(exported: Exported, tm
     assert f"{paths[1]}\tnot read: " in ended.stderr
     assert ended.stdout.startswith(f"{paths[2]}\tred\t")
     assert ended.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_predict_py_takes_folders_files_and_patterns_and_names_what_it_cannot_read(
+    exported: Exported, tmp_path: Path, name: str
+) -> None:
+    photos = tmp_path / "photos"
+    for place in ("a.png", "below/b.PNG", "below/deeper/c.png", "other.png"):
+        (photos / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 20), "red").save(photos / place, "PNG")
+    (photos / "notes.txt").write_text("no image")
+    (photos / "below/no-image.jpg").write_text("no image")
+    (photos / "below/cut-off.png").write_bytes((photos / "a.png").read_bytes()[:60])
+    (tmp_path / "empty").mkdir()
+    below, pattern = str(photos / "below"), str(photos / "*.p[n]g")
+
+    asked = [below, pattern, str(photos / "gone.png"), str(photos / "*.webp"), str(tmp_path / "empty")]
+    ended = run_predict(exported.folders[name], asked, FORBIDDEN[name])
+
+    assert [line.split("\t")[0] for line in ended.stdout.splitlines()] == [
+        str(photos / place) for place in ("below/b.PNG", "below/deeper/c.png", "a.png", "other.png")
+    ]
+    reasons = dict(line.split("\t") for line in ended.stderr.splitlines())
+    assert reasons.pop(str(photos / "below/cut-off.png")).startswith("not read: it is damaged or cut off (")
+    assert reasons == {
+        str(photos / "below/no-image.jpg"): "not read: it is not an image of a known kind",
+        str(photos / "gone.png"): "not read: there is no such file",
+        str(photos / "*.webp"): "nothing matches this",
+        str(tmp_path / "empty"): "there is no image in this folder",
+    }
+    assert ended.returncode == 0
+    assert run_predict(exported.folders[name], [str(photos / "gone.png")], FORBIDDEN[name]).returncode == 1

@@ -37,12 +37,15 @@ _GLOBAL_GENERATOR = threading.Lock()
 
 
 def build_backbone(name: str, n_classes: int, generator: Generator) -> Backbone:
-    """The backbone of this name with fresh weights drawn from ``generator``; InputError for an unknown name."""
-    if name in BACKBONES:
+    """The backbone of this name with fresh weights drawn from ``generator``; InputError for an unknown name.
+
+    One that is not ``drawn_by_initialise`` keeps the weights that its class gives it.
+    """
+    if name in BACKBONES and BACKBONES[name].drawn_by_initialise:
         backbone = BACKBONES[name](n_classes)
         initialise(backbone, generator)
         return backbone
-    # Other families draw their weights as they were published, from torch's global generator: it is lent for that.
+    # Others draw their weights as their class says, from torch's global generator: it is lent for that.
     seed = int(torch.randint(2**62, (1,), generator=generator))
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

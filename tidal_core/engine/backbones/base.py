@@ -13,6 +13,8 @@ class Backbone(nn.Module):
     stage_channels: tuple[int, ...]  # of each stage's features; the last is the pooled vector's length
     class_rows: tuple[str, ...]  # parameters with one row for each class
     smallest_side: int = 8  # pixels: of the smallest images that pass
+    # Whether ``initialise`` draws its weights. If not, it keeps those that its class gives it, pretrained ones too.
+    drawn_by_initialise: bool = False
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, C) and features of images x (B, 3, H, W), normalised."""

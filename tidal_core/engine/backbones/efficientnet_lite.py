@@ -96,6 +96,7 @@ class EfficientNetLite0(Backbone):
     """
 
     stage_channels = (*(STAGES[i].channels for i in SHOWN), 1280)
+    drawn_by_initialise = True
     class_rows = ("classifier.weight", "classifier.bias")
 
     def __init__(self, n_classes: int) -> None:

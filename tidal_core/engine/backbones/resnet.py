@@ -15,6 +15,7 @@ class ResNet18(Backbone):
     """torchvision's ResNet-18 with a 3x3 stem of stride 1 and no max-pool: 11.2 million parameters."""
 
     stage_channels = (64, 128, 256, 512)
+    drawn_by_initialise = True
     class_rows = ("net.fc.weight", "net.fc.bias")
 
     def __init__(self, n_classes: int) -> None:

@@ -49,6 +49,7 @@ class Small(Backbone):
     """
 
     stage_channels = (24, 48, 96, 128)
+    drawn_by_initialise = True
     class_rows = ("classifier.weight", "classifier.bias")
 
     def __init__(self, n_classes: int) -> None:

@@ -45,27 +45,121 @@ class ModelFormat(ABC):
 
 
 def predict_script(needs: str, imports: str, load: str, call: str) -> str:
-    """The text of predict.py: the same ten lines around ``load`` (a model) and ``call`` (probabilities of ``pixels``).
+    """The text of predict.py: the same lines around ``load`` (a model) and ``call`` (probabilities of ``pixels``).
 
-    ``pixels`` are uint8 (1, S, S, 3); ``call`` gives the model's answer (1, C).
+    ``pixels`` are uint8 (B, S, S, 3); ``call`` gives an array (B, C).
     """
-    return f'''"""File, class and probability of images: python predict.py IMAGE... (needs {needs})."""
+    script = _SCRIPT.replace("NEEDS", needs).replace("IMPORTS", imports)
+    return script.replace("LOAD", load).replace("CALL", call).lstrip()
 
+
+_SCRIPT = '''
+"""File, class and probability of images, separated by tabs: python predict.py PHOTO... or FOLDER... or "photos/*.jpg"
+
+Needs NEEDS. Folders are searched with those below them, for files that end like images. What cannot be read is named
+on standard error, with the reason; the exit code is 1 if nothing could be read.
+"""
+
+import warnings
+
+warnings.simplefilter("ignore")  # of libraries: about their own insides
+
+import glob
 import json
+import os
 import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-{imports}
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-here = Path(__file__).parent
-classes = [entry["name"] for entry in json.loads((here / "classes.json").read_text(encoding="utf-8"))]
-model = {load}
-for path in sys.argv[1:]:
+IMPORTS
+
+BATCH = 32  # images that the model sees at once
+HERE = Path(__file__).parent
+
+
+def images_of(given):
+    """The files behind one argument: itself, those of a folder, or those that a pattern matches."""
+    if os.path.isdir(given):
+        endings = set(Image.registered_extensions())
+        for folder, folders, names in os.walk(given):
+            folders.sort()
+            for name in sorted(names):
+                if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
+                    yield os.path.join(folder, name)
+    elif glob.has_magic(given) and not os.path.exists(given):
+        for path in sorted(glob.glob(given, recursive=True)):
+            yield from images_of(path)
+    else:
+        yield given
+
+
+def read(path):
+    """The square of an image, and why there is none."""
     try:
-        pixels = square(path)[None]  # (1, S, S, 3) uint8
-    except Exception as error:  # not an image, or a damaged one: the others go on
-        print(path, f"not read: {{error}}", sep="\\t", file=sys.stderr)
-        continue
-    p = {call}  # (C,)
-    print(path, classes[int(p.argmax())], f"{{p.max():.6f}}", sep="\\t")
+        return square(path), None
+    except FileNotFoundError:
+        return None, "there is no such file"
+    except PermissionError:
+        return None, "you may not read this file"
+    except UnidentifiedImageError:
+        return None, "it is not an image of a known kind"
+    except Exception as error:  # damaged in one of many ways: the others go on
+        return None, f"it is damaged or cut off ({error})"
+
+
+def main():
+    if len(sys.argv) < 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    classes = [entry["name"] for entry in json.loads((HERE / "classes.json").read_text(encoding="utf-8"))]
+    model = LOAD
+
+    def classify(paths, squares):
+        pixels = np.stack(squares)  # (B, S, S, 3) uint8
+        for path, p in zip(paths, CALL):  # (C,)
+            print(path, classes[int(p.argmax())], f"{p.max():.6f}", sep="\\t")
+
+    asked, done, paths, squares = 0, 0, [], []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as readers:
+        waiting = deque()
+
+        def take():
+            """The oldest image that is being read, to the next batch."""
+            nonlocal done
+            path, reading = waiting.popleft()
+            pixels, reason = reading.result()
+            if reason is not None:
+                print(path, f"not read: {reason}", sep="\\t", file=sys.stderr)
+                return
+            done += 1
+            paths.append(path)
+            squares.append(pixels)
+            if len(paths) == BATCH:
+                classify(paths, squares)
+                paths.clear()
+                squares.clear()
+
+        for given in sys.argv[1:]:
+            before = asked
+            for path in images_of(given):
+                asked += 1
+                waiting.append((path, readers.submit(read, path)))
+                if len(waiting) >= 2 * BATCH:
+                    take()
+            if asked == before:
+                reason = "there is no image in this folder" if os.path.isdir(given) else "nothing matches this"
+                print(given, reason, sep="\\t", file=sys.stderr)
+        while waiting:
+            take()
+    if paths:
+        classify(paths, squares)
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
 '''

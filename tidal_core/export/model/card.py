@@ -77,7 +77,7 @@ def _use(model_format: ModelFormat, n_bytes: int) -> str:
 
 ```sh
 python -m pip install {model_format.runs_with.replace(",", "").replace(" and ", " ")}
-python predict.py photo.jpg other.png   # file, class, probability; separated by tabs
+python predict.py photo.jpg folder/ "more/*.png"   # file, class, probability; separated by tabs
 ```
 
 `{model_format.file}` ({n_bytes / 1e6:,.1f} MB) is the whole model. It takes any number of images at once: `pixels`,

@@ -21,8 +21,8 @@ class Onnx(ModelFormat):
     predict = predict_script(
         runs_with,
         "import onnxruntime\nfrom preprocessing import square",
-        'onnxruntime.InferenceSession(here / "model.onnx")',
-        'model.run(None, {"pixels": pixels})[0][0]',
+        'onnxruntime.InferenceSession(HERE / "model.onnx")',
+        'model.run(None, {"pixels": pixels})[0]',
     )
     batch = 'model.run(None, {"pixels": pixels})[0]'
 

@@ -27,9 +27,9 @@ class Safetensors(ModelFormat):
     runs_with = "torch, safetensors, numpy and pillow"
     predict = predict_script(
         runs_with,
-        "import torch\nfrom model import load\nfrom preprocessing import square",
-        'load(here / "model.safetensors")',
-        "model(torch.from_numpy(pixels))[0].detach()",
+        "import torch\nfrom model import load\nfrom preprocessing import square\n\ntorch.set_grad_enabled(False)",
+        'load(HERE / "model.safetensors")',
+        "model(torch.from_numpy(pixels)).numpy()",
     )
     batch = "model(torch.from_numpy(pixels))"
 

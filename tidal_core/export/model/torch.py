@@ -18,9 +18,9 @@ class Torch(ModelFormat):
     traces = True
     predict = predict_script(
         runs_with,
-        "import torch\nfrom preprocessing import square",
-        'torch.export.load(here / "model.pt2").module()',
-        "model(torch.from_numpy(pixels))[0].detach()",
+        "import torch\nfrom preprocessing import square\n\ntorch.set_grad_enabled(False)",
+        'torch.export.load(HERE / "model.pt2").module()',
+        "model(torch.from_numpy(pixels)).numpy()",
     )
     batch = "model(torch.from_numpy(pixels))"
 

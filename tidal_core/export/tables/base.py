@@ -46,6 +46,7 @@ class Exporter(Protocol):
 
     name: str
     title: str  # for people
+    for_whom: str  # a sentence that says who needs it
     suffix: str  # of its file, "" where it writes a folder
     whats: tuple[What, ...]  # what it can write
     from_store: bool  # whether it writes one file and reads no original image for it

@@ -19,6 +19,7 @@ class CocoExporter:
 
     name = "coco"
     title = "COCO-style JSON, one category per image"
+    for_whom = "For tools that read COCO: one JSON file, one category per image."
     suffix = ".coco.json"
     whats: tuple[What, ...] = ("labels",)
     from_store = True

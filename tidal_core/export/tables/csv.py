@@ -22,6 +22,7 @@ class CsvExporter:
 
     name = "csv"
     title = "CSV (spreadsheets, pandas)"
+    for_whom = "For spreadsheets and scripts: one row per image."
     suffix = ".csv"
     whats: tuple[What, ...] = ("labels", "history", "predictions")
     from_store = True

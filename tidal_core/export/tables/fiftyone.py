@@ -21,6 +21,7 @@ class FiftyOneExporter:
 
     name = "fiftyone"
     title = "FiftyOne image classification"
+    for_whom = "For looking at the images in FiftyOne: copies of them, and their labels."
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
     from_store = False

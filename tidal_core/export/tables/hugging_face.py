@@ -21,6 +21,7 @@ class HuggingFaceExporter:
 
     name = "huggingface"
     title = "Hugging Face imagefolder"
+    for_whom = "For training with Hugging Face datasets: copies of the images, and their labels."
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
     from_store = False

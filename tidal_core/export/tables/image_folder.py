@@ -23,6 +23,7 @@ class ImageFolderExporter:
 
     name = "imagefolder"
     title = "Folder per class (torchvision, Keras)"
+    for_whom = "For training with torchvision, Keras or fastai: a folder of copies for each class."
     suffix = ""
     whats: tuple[What, ...] = ("labels",)
     from_store = False
@@ -49,6 +50,7 @@ class ZipExporter:
 
     name = "zip"
     title = "Zip of a folder per class"
+    for_whom = "For sending images and labels to somebody: the same folders in one file."
     suffix = ".zip"
     whats: tuple[What, ...] = ("labels",)
     from_store = False

@@ -23,6 +23,7 @@ class LabelStudioExporter:
 
     name = "labelstudio"
     title = "Label Studio JSON, with predictions"
+    for_whom = "For labelling on in Label Studio: tasks with labels, as JSON."
     suffix = ".labelstudio.json"
     whats: tuple[What, ...] = ("labels",)
     from_store = True

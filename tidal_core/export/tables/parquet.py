@@ -21,6 +21,7 @@ class ParquetExporter:
 
     name = "parquet"
     title = "Parquet (pandas, DuckDB, Polars), with vectors and curves"
+    for_whom = "For pandas, Polars and DuckDB: the same with types."
     suffix = ".parquet"
     whats: tuple[What, ...] = ("labels", "history", "predictions", "curves")
     from_store = True
