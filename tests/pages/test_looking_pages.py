@@ -224,7 +224,7 @@ def test_progress_shows_each_rule_of_its_advice(quiet: Studio) -> None:
 
     said = texts(open_page("progress"))
 
-    assert "Rule: the last 100 labels raised the accuracy by less than 1 percentage point." in said
+    assert "A sign to stop: 100 labels raised the accuracy by less than 1.5 percentage points" in said
     assert "No forecast to 95%" in said
     assert "30 images of the test split" in said
 
