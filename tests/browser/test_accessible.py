@@ -26,6 +26,7 @@ VIEWS = {
     "Dynamics, aside": "dynamics?view=aside",
     "Uncertainty": "uncertainty",
     "Progress": "progress",
+    "Predictions": "predictions",
     "Experiments": "experiments",
     "Theory": "theory",
     "Project": "project",

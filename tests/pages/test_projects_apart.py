@@ -232,7 +232,8 @@ def widgets(test: AppTest) -> dict[str, str]:
 PAGES: list[tuple[str, dict[str, str]]] = [
     ("dynamics", {"view": "life", "image": "7"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}),
-    ("label", {"plain": "1"}), ("progress", {}), ("project", {}), ("training", {}), ("uncertainty", {}),
+    ("label", {"plain": "1"}), ("predictions", {}), ("progress", {}), ("project", {}), ("training", {}),
+    ("uncertainty", {}),
 ]  # fmt: skip
 
 
