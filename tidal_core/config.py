@@ -176,7 +176,7 @@ class PixelSpec(JsonConfig):
         return max(1, int(gigabytes * 1e9 / (self.size * self.size * 3)))
 
 
-SETTINGS_VERSION = 1
+SETTINGS_VERSION = 2
 """Raised with each field or value of ``ProjectSettings`` that an earlier version of the studio could not read."""
 
 

@@ -18,4 +18,4 @@ def _sheet() -> str:
 def appearance() -> None:
     """Put the style sheet into the page; draws nothing."""
     theme = theme_of(st.context.theme.type)
-    st.html(f"<style>:root {{ --tidal-on-primary: {theme.background}; }}\n{_sheet()}</style>")
+    st.html(f"<style>:root {{--tidal-on-primary: {theme.background}; }}\n{_sheet()}</style>")
