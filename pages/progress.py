@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.ui import looking, progress_view, trust_view
-from tidal_core.ui.measured import tested
+from tidal_core.ui.measured import not_yet, tested
 from tidal_core.ui.runtime import current_project
 
 project = current_project()
@@ -18,10 +18,7 @@ if not done:
 else:
     measured = tested(project, done)
     if measured is None:
-        st.info(
-            "No images are kept to measure accuracy yet. A share of the images you label is (Project page, Settings); "
-            "label on, and accuracy appears with the next round."
-        )
+        st.info(not_yet(project, done))
     else:
         progress_view.summary(project, done, measured)
         progress_view.accuracy(project, done, measured)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.helpers.finished import finish_round
+from tests.helpers.frozen import frozen_project, run_round
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import label_next, tiny_project
 from tests.pages.looking import open_page, texts
 from tidal_core.projects import Project
+from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.server.studio import Studio
+from tidal_core.store.metrics import Metric
 
 
 @pytest.fixture
@@ -55,3 +60,38 @@ def test_without_anything_to_measure_on_the_page_says_so(project: Project) -> No
     with project.store.database.write() as cursor:
         cursor.execute("UPDATE images SET known_class = NULL")
     assert "No images are kept to measure accuracy yet" in texts(open_page("progress", "tiny"))
+
+
+def test_labelled_images_measure_by_heads_that_did_not_see_them_until_the_audit_sample_is_large(studio: Studio) -> None:
+    studio.worker.stop(WAIT_SECONDS)
+    made = frozen_project(40, test=0)
+    made.store.settings.save(dataclasses.replace(made.settings, audit_share=0.1))
+    fill_queue(made)
+    label_next(made, 14)
+    with made.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET known_class = NULL")
+    run_round(made)
+    right, n = made.store.views.accuracies("folds")[1]
+    made.close()
+
+    page = open_page("progress", "tiny")
+
+    said = texts(page)
+    assert n == 13
+    assert "Estimated from the 13 images that you labelled" in said
+    assert "has 1 image; from 30 on" in said
+    assert accuracy_on(page) == f"{right / n:.1%}"
+    assert right >= 10, "three colours are easily told apart"
+    assert "No forecast" in said
+
+
+def test_a_handful_of_audit_images_shows_no_accuracy(project: Project) -> None:
+    finish_round(project)
+    with project.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET known_class = NULL")
+    project.store.metrics.add([Metric(1, "audit", None, "accuracy", 1.0, 0.2, 1.0, 1)])
+
+    page = open_page("progress", "tiny")
+
+    assert "Cannot tell yet how accurate the model is: 1 image of the audit sample measured it" in texts(page)
+    assert not [metric for metric in page.metric if metric.label == "Accuracy"]

@@ -16,6 +16,7 @@ TABLES = (
         "epochs",
         "curves",
         "scores",
+        "fold_predictions",
         "metrics",
         "log",
     ),

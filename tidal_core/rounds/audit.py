@@ -49,6 +49,7 @@ from tidal_core.store.answers import Labels
 from tidal_core.store.views import AuditHistory
 
 PART = "audit"  # what its scores and metrics are stored under
+ENOUGH = 30  # images: below, the interval of an accuracy is wider than 30 points and says nothing
 
 WHY_ASKED = (
     "Picked at random for the audit sample, which only measures how often the model is right; "

@@ -37,14 +37,14 @@ from tidal_core.records import (
     TrainImages,
     class_positions,
 )
-from tidal_core.rounds import audit
+from tidal_core.rounds import audit, folds
 from tidal_core.rounds.epoch_log import EpochLog
 from tidal_core.rounds.exact import exact_dynamics
 from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
-from tidal_core.store.scores import ASIDE, RESERVE
+from tidal_core.store.scores import ASIDE, RESERVE, ScoreRows
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ class RoundRun:
             self._move(RoundState.SCORING, RoundState.RANKING)
         self._rank(scored)
         self.store.metrics.add(metrics_of(self.record.id, scored, self.class_ids))
+        self._predict_by_folds(scored)
         self._move(RoundState.RANKING, RoundState.DONE)
         try:
             self._note(f"Round {self.record.id} finished with {len(self.image_ids)} labels in {_since(began)}.")
@@ -135,13 +136,7 @@ class RoundRun:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
         self._compute_features()
         config = self.config.train
-        images = TrainImages(
-            pixels=self.project.pixels,
-            rows=self.store.images.pixel_rows(self.image_ids),
-            labels=self.labels,
-            n_classes=len(self.class_ids),
-            features=None if self.features is None else self.features.path,
-        )
+        images = self._training_images()
         paths = self._paths_until_checkpoint(images)
         model = build_model(config, len(self.class_ids), self.config.seeds)
         if config.warm_start:
@@ -327,6 +322,31 @@ class RoundRun:
             (ASIDE, scored.aside_rows, None),
         ):
             add(self.record.id, part, score_rows(scored, rows, self.class_ids, train, ranked))
+
+    def _predict_by_folds(self, scored: Scored) -> None:
+        """Where nothing measures accuracy yet: keep what heads predict of labelled images that they did not see."""
+        n, is_known = len(self.image_ids), bool(self.store.images.known_classes())
+        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH or is_known
+        if self.features is None or enough or not folds.LEAST <= n <= folds.MOST:
+            return
+        log_p = folds.out_of_fold(self.config, self._training_images(), self.project.pixels, self.should_stop)
+        if log_p is None:
+            raise self._stopped()
+        p, kept = np.exp(log_p), None
+        if len(self.class_ids) > self.config.train.full_curve_classes:
+            p, positions = top_k(p, self.config.train.sparse_top_k)
+            kept = self.class_ids[positions]
+        predicted = self.class_ids[log_p.argmax(axis=1)]
+        self.store.scores.add_folds(self.record.id, ScoreRows(self.image_ids, predicted, p, None, kept, {}))
+
+    def _training_images(self) -> TrainImages:
+        return TrainImages(
+            pixels=self.project.pixels,
+            rows=self.store.images.pixel_rows(self.image_ids),
+            labels=self.labels,
+            n_classes=len(self.class_ids),
+            features=None if self.features is None else self.features.path,
+        )
 
     def _tidy(self) -> None:
         self.resume_file.unlink(missing_ok=True)

@@ -166,4 +166,15 @@ MIGRATIONS: tuple[Migration, ...] = (
             "UPDATE classes SET merged_first = merged_into",
         ),
     ),
+    Migration(
+        "predictions of labelled images by heads that did not train on them",
+        (
+            """
+            CREATE TABLE fold_predictions (
+                round_id INTEGER NOT NULL, image_id INTEGER NOT NULL, predicted INTEGER NOT NULL,
+                p FLOAT[] NOT NULL, class_ids INTEGER[]
+            )
+            """,
+        ),
+    ),
 )

@@ -111,6 +111,20 @@ class Scores:
             cursor.execute("DELETE FROM scores WHERE round_id = ? AND part = ?", [round_id, part])
             insert(cursor, "scores", columns)
 
+    def add_folds(self, round_id: int, rows: ScoreRows) -> None:
+        """Store what heads predict of the round's own images that they did not train on, replacing those of before."""
+        n = len(rows.image_ids)
+        columns: dict[str, Any] = {
+            "round_id": np.full(n, round_id, dtype=np.int32),
+            "image_id": rows.image_ids.astype(np.int32),
+            "predicted": rows.predicted.astype(np.int32),
+            "p": float_lists(rows.p),
+            "class_ids": pa.nulls(n, pa.list_(pa.int32())) if rows.class_ids is None else int_lists(rows.class_ids),
+        }
+        with self._db.write() as cursor:
+            cursor.execute("DELETE FROM fold_predictions WHERE round_id = ?", [round_id])
+            insert(cursor, "fold_predictions", columns)
+
     def latest_round(self) -> int | None:
         """The newest finished round with scores."""
         return self._db.value(  # type: ignore[no-any-return]

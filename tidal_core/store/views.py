@@ -97,6 +97,10 @@ _TRUTHS = {
     "audit": _truth(*_LABEL, "s.part = 'audit'"),
     "known": _truth(*_KNOWN, "s.part IN ('pool', 'audit')"),
     "chosen": _truth(*_LABEL, "s.part = 'pool' AND coalesce(l.purpose, '') <> 'audit'"),
+    "folds": """
+        SELECT s.round_id, s.image_id, l.class_id AS truth, s.predicted, list_max(s.p) AS confidence, s.p, s.class_ids
+        FROM fold_predictions s JOIN current_labels l ON l.image_id = s.image_id WHERE l.class_id IS NOT NULL
+    """,
 }
 
 
@@ -331,7 +335,8 @@ class Views:
         """Images of one round whose prediction can be compared with a class, as SQL with two parameters: round, part.
 
         "test" and "audit": as the round scored them. "known": images with a known class that the round did not train
-        on. "chosen": images that were in the pool then and have been chosen and labelled since.
+        on. "chosen": images that were in the pool then and have been chosen and labelled since. "folds": the labelled
+        images of the round, as heads predict them that did not train on them.
         """
         return f"SELECT * EXCLUDE (round_id) FROM ({_TRUTHS[part]}) WHERE round_id = ? AND ? = '{part}'"
 

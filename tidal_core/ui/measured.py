@@ -1,8 +1,9 @@
 """What accuracy is measured on: the best that there is, and in words what it is worth.
 
 In this order: test images; images whose class was known at the import, of those that the round did not train on; the
-audit sample, picked at random, once it is large enough; what a round predicted of images that were chosen and labelled
-after it. Only the last is biased, because strategies choose no average images, and it is named so.
+audit sample, picked at random, once it is large enough; what heads predict of labelled images that they did not train
+on; what a round predicted of images that were chosen and labelled after it. The last two are biased, because strategies
+choose no average images, and are named so. The audit sample alone says nothing while it holds a handful.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tidal_core.records import RoundRecord
 from tidal_core.rounds import audit
 from tidal_core.store.metrics import Metric
 
-AUDIT_ENOUGH = 30  # images: below, the interval is wider than 30 points and says nothing
+AUDIT_LEAST = 10  # images: with fewer, no number is shown
 KNOWN_ENOUGH = 20
 CHOSEN_ENOUGH = 10
 
@@ -30,7 +31,7 @@ class Tested:
     rounds: list[RoundRecord]
     right: list[int]
     tested: list[int]
-    part: str  # "test", "known", audit.PART or "chosen"; as in ``Views.held_out``
+    part: str  # "test", "known", audit.PART, "folds" or "chosen"; as in ``Views.held_out``
     audited: int  # images in the audit sample of the last round
     sample: audit.Sample | None = None  # what it speaks for, where it is what accuracy is measured on
 
@@ -42,7 +43,7 @@ class Tested:
     @property
     def is_comparable(self) -> bool:
         """Whether the rounds can be compared: chosen images are others, and others in kind, for each round."""
-        return self.part != "chosen"
+        return self.part not in ("folds", "chosen")
 
     @property
     def labels(self) -> list[int]:
@@ -51,7 +52,7 @@ class Tested:
 
 
 def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
-    """What accuracies rest on; None before a round could be judged by anything."""
+    """What accuracies rest on; None before a round could be judged by enough images of any kind."""
     if not done:
         return None
     stored = project.store.metrics.series("accuracy")
@@ -64,14 +65,39 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
         chosen = project.store.views.accuracies("chosen")
         if known.get(last_id, (0, 0))[1] >= KNOWN_ENOUGH:
             counts, part = known, "known"
-        elif audited < AUDIT_ENOUGH and any(n >= CHOSEN_ENOUGH for _, n in chosen.values()):
-            counts, part = {key: pair for key, pair in chosen.items() if pair[1] >= CHOSEN_ENOUGH}, "chosen"
+        elif audited < audit.ENOUGH:
+            folds = project.store.views.accuracies("folds")
+            if last_id in folds:
+                counts, part = folds, "folds"
+            elif any(n >= CHOSEN_ENOUGH for _, n in chosen.values()):
+                counts, part = {key: pair for key, pair in chosen.items() if pair[1] >= CHOSEN_ENOUGH}, "chosen"
+            elif audited < AUDIT_LEAST:
+                return None
     rounds = [record for record in done if counts.get(record.id, (0, 0))[1]]
     if not rounds:
         return None
     right, n = zip(*(counts[record.id] for record in rounds), strict=True)
     sample = audit.sample(project) if part == audit.PART else None
     return Tested(rounds, list(right), list(n), part, audited, sample)
+
+
+def not_yet(project: Project, done: list[RoundRecord]) -> str:
+    """Why there is no accuracy to show after a round, and what brings one."""
+    stored = project.store.metrics.series("accuracy", audit.PART)
+    audited = next((metric.n for metric in stored if metric.round_id == done[-1].id), 0)
+    if audited:
+        return (
+            f"Cannot tell yet how accurate the model is: {_images(audited)} of the audit sample measured it. Label on; "
+            f"accuracy appears from {AUDIT_LEAST} images on."
+        )
+    return (
+        "No images are kept to measure accuracy yet. A share of the images you label is (Project page, Settings); "
+        "label on, and accuracy appears with the next round."
+    )
+
+
+def _images(n: int) -> str:
+    return f"{n:,} image" if n == 1 else f"{n:,} images"
 
 
 def info(project: Project, done: list[RoundRecord], measured: Tested) -> figures.AccuracyInfo:
@@ -101,7 +127,7 @@ def interval_of(metric: Metric | None) -> Interval | None:
 def in_words(measured: Tested) -> str:
     """What the newest accuracy was measured on, and what that is worth."""
     n = measured.tested[-1]
-    few = f" {FEW}" if n < AUDIT_ENOUGH else ""
+    few = f" {FEW}" if n < audit.ENOUGH else ""
     if measured.part == "test":
         return f"Measured on {n:,} images of the test split; the model never trains on them.{few}"
     if measured.part == "known":
@@ -113,9 +139,18 @@ def in_words(measured: Tested) -> str:
             f"Measured on {n:,} images of the audit sample, picked at random; the model never trains on them. "
             f"{audit.what_it_speaks_for(measured.sample)}{few}"
         )
+    audit_on = (
+        f"The audit sample, picked at random, has {_images(measured.audited)}; from {audit.ENOUGH} on accuracy is "
+        "measured on it."
+    )
+    if measured.part == "folds":
+        return (
+            f"Estimated from the {_images(n)} that you labelled: each was predicted by a model that trained on the "
+            "others only, in five parts. They were chosen, not picked at random, and these models had fewer labels, so "
+            f"the model itself is probably more often right. {audit_on}"
+        )
     return (
         f"Estimated from what round {measured.rounds[-1].id} predicted of {n:,} images before they were labelled. "
         "These were chosen, not picked at random, and are often the hard ones: on all images the model is "
-        f"probably more often right. The audit sample, picked at random, has {measured.audited:,} images; from "
-        f"{AUDIT_ENOUGH} on accuracy is measured on it."
+        f"probably more often right. {audit_on}"
     )
