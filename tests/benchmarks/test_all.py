@@ -51,6 +51,7 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
         ),
     ),
     "many_classes": ([], lambda found: found["seconds"] > 0),
+    "measuring": ([], lambda found: 0 <= found["even_accuracy"][0] <= 100 and found["early_audit_width"][0] > 0),
     "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),
     "paper_round": ([], lambda found: found["seconds"] > 0),
     "round_time": ([], lambda found: found["seconds"] > 0),
