@@ -1,8 +1,8 @@
 """What is predicted of the labelled images of a round by heads that did not train on them, fold by fold.
 
-An estimate of accuracy long before the audit sample is large enough for one: after ten labels there are ten. The
-images were chosen, and a head of four fifths of the labels is somewhat worse; how far off it is by that is measured
-(``benchmarks.measuring``). Only where the body is frozen: there a head takes a fraction of a second. Imports torch.
+An estimate of accuracy long before the audit sample is large enough for one: after ten labels there are ten. The images
+were chosen, and a head of four fifths of the labels is somewhat worse: ``benchmarks.measuring`` compares it with images
+that were held out. Only where the body is frozen: there a head takes a fraction of a second. Imports torch.
 """
 
 from __future__ import annotations
