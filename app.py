@@ -64,7 +64,7 @@ def own_address() -> str:
 def main() -> None:
     """One page view: which pages there are, the sidebar, the page."""
     from tidal_core.errors import TidalError
-    from tidal_core.ui.appearance import appearance
+    from tidal_core.ui.appearance import appearance, give_way
     from tidal_core.ui.connection import watch_connection
     from tidal_core.ui.runtime import get_studio, show_error
     from tidal_core.ui.sidebar import sidebar
@@ -88,6 +88,7 @@ def main() -> None:
         sidebar(page.url_path)
         with st.sidebar:
             watch_connection(ROOT, get_studio().token)
+            give_way(page.title)
         page.run()
     except (TidalError, OSError) as error:
         show_error(error)

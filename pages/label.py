@@ -4,6 +4,7 @@ import streamlit as st
 
 from tidal_core.labelling.desk import desk_of
 from tidal_core.text import literal
+from tidal_core.ui import welcome
 from tidal_core.ui.labeller import labeller
 from tidal_core.ui.plain import plain_labeller
 from tidal_core.ui.remembered import typed_name
@@ -14,9 +15,13 @@ st.html("<style>.stMainBlockContainer { padding-top: 3.75rem; padding-bottom: 1r
 
 project = current_project()
 desk = desk_of(project)
+if welcome.is_new(project):
+    welcome.welcome()
+welcome.next_step(project)
 
 if st.query_params.get("plain") == "1":
-    st.title("Label")
+    if not welcome.is_new(project):
+        st.title("Label")
     st.caption("Plain widgets: one answer at a time, for screen readers and for browsers without scripts.")
     st.caption(f"You are {literal(annotator())}. Your name is stored with each answer; change it at the side.")
     plain_labeller(desk, annotator())
@@ -30,6 +35,7 @@ else:
         token=get_studio().token,
         annotator=annotator(),
         typed=bool(typed_name()),
+        titled=not welcome.is_new(project),
     )
     if st.button("Use plain widgets instead", key="plain", type="tertiary"):
         st.query_params["plain"] = "1"

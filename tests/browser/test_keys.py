@@ -199,3 +199,13 @@ def test_a_phone_can_label_by_touch(
     )
     labelling_phone.wait_saved()
     assert browser_phone.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+
+    for button in labelling_phone.root.locator(".single .classes button").all():
+        expect(button).to_be_in_viewport(ratio=1)
+    labelling_phone.root.get_by_role("button", name="Keys").tap()
+    expect(labelling_phone.root.locator(".help-box")).to_be_in_viewport(ratio=1)
+
+    browser_phone.get_by_test_id("stExpandSidebarButton").tap()
+    browser_phone.get_by_test_id("stSidebarNav").get_by_role("link", name="Theory").tap()
+    expect(browser_phone.get_by_role("heading", name="Theory", level=1)).to_be_visible()
+    expect(browser_phone.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")

@@ -79,7 +79,7 @@ def test_photos_from_the_folder_to_a_trained_model_and_its_predictions(
         label(2)  # the first was on the screen before the ranking came
         # What the model would have said, and why the image was chosen.
         expect(labelling.root.locator(".last")).to_contain_text(re.compile("the model (agrees|said)"))
-        expect(labelling.root.locator(".why")).to_contain_text("Why was the last image chosen?")
+        expect(labelling.root.locator(".why")).to_contain_text("Why this image?")
         expect(labelling.root.locator(".why")).to_contain_text(re.compile("TiDAL herding|audit"))
 
         unlabelled = next(image for image in known if image not in expected)

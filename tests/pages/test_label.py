@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tests.pages.looking import open_page, texts
 from tests.pages.test_hostile_names import parts_of
+from tidal_core.images.ingest import ingest
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Purpose
@@ -153,3 +155,40 @@ def test_the_plain_page_says_when_nothing_is_left(project: Project) -> None:
 
     assert "Every image is labelled" in test.info[0].value
     assert project.store.answers.count() == 12
+
+
+def links(test: AppTest) -> list[str]:
+    return [link.proto.label for link in test.main.get("page_link")]
+
+
+def test_who_is_new_reads_what_this_is_and_has_three_ways_on(studio: Studio) -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
+
+    assert test.title[0].value == "TiDAL Studio"
+    assert "a model learns while you label" in texts(test)
+    assert links(test) == ["Label your own photos", "What is this?"]
+    assert "try it here" in texts(test)
+
+
+def test_after_the_first_answer_the_demo_is_for_labelling_alone(studio: Studio) -> None:
+    demo = studio.demo()
+    image = demo.store.images.all()[0]
+    demo.store.answers.record(
+        [Answer("a", AnswerKind.SKIP, image.id, annotator="me", mode=AnswerMode.SINGLE, purpose=Purpose.SEED)]
+    )
+
+    assert not links(AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run())
+
+
+def test_a_project_without_images_or_classes_leads_to_where_they_are_added(studio: Studio, tmp_path: Path) -> None:
+    bare = studio.create("bare")
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
+    test.session_state["project"] = "bare"
+    assert links(test.run()) == ["Add images"]
+
+    Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
+    ingest(bare, str(tmp_path))
+    assert links(test.run()) == ["Add classes"]
+
+    bare.store.classes.add(["cat"])
+    assert links(test.run()) == []

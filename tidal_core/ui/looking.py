@@ -22,6 +22,7 @@ from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.text import literal, plain_colour
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
+PROJECT_PAGE, THEORY_PAGE = "pages/project.py", "pages/theory.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
 BAND_EPOCHS = 30  # of as many images, for the same reason
 
@@ -58,8 +59,13 @@ def empty_state(project: Project, what: str) -> None:
         st.error(f"Round {latest.id} failed: {literal(latest.error or '')}", icon=":material/error:")
         st.page_link(TRAINING_PAGE, label="See what happened and try again", icon=":material/model_training:")
     due = round_due(project)
+    if not store.images.count():
+        st.info("This project has no images yet.")
+        st.page_link(PROJECT_PAGE, label="Add images", icon=":material/folder_open:")
+        return
     if due.why_not:
         st.info(due.why_not)
+        st.page_link(PROJECT_PAGE, label="Add classes", icon=":material/category:")
         return
     missing = due.missing if due.left else 0
     more = f"Label {missing} more image{'s' if missing != 1 else ''} to see this."

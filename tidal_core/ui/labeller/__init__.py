@@ -28,12 +28,13 @@ def _component() -> Any:
     )
 
 
-def labeller(*, slug: str, project_id: str, token: str, annotator: str, typed: bool) -> None:
+def labeller(*, slug: str, project_id: str, token: str, annotator: str, typed: bool, titled: bool) -> None:
     """Mount the labelling component on a page.
 
     ``project_id`` tells projects of one name apart: it keys the answers that a browser has not sent yet. The token is
     handed to this page's script only; a new one (after a restart) reaches the component without a reload.
     ``typed``: whether a person gave the annotator's name; if not, the one that the browser remembers goes before.
+    ``titled``: whether the page has no other main heading than the component's, which only screen readers meet.
     """
     _component()(
         key=f"labeller-{slug}",
@@ -44,5 +45,6 @@ def labeller(*, slug: str, project_id: str, token: str, annotator: str, typed: b
             "token": token,
             "annotator": annotator,
             "typed": typed,
+            "titled": titled,
         },
     )

@@ -18,7 +18,7 @@ const ACTIONS = {
   why: (lab) => {
     lab.prefer({ why: !lab.preferences.why });
     lab.popovers.showWhyState();
-    lab.panel.explain(lab.settings.suggestions === "always" ? lab.single.current : lab.panel.whyFor);
+    lab.panel.explain(true);
   },
 };
 

@@ -61,6 +61,7 @@ class Labeller {
     this.pictures.api = this.api;
     this.outbox.connect(this.api);
     this.panel.who();
+    this.root.querySelector("h1").hidden = !data.titled;
     if (renewed) this.poll();
   }
 
@@ -176,7 +177,6 @@ class Labeller {
       this.flash(event.class);
     }
     this.panel.showLast(item, event);
-    if (this.settings.suggestions !== "always") this.panel.explain(item);
     this.panel.progress();
     this.refresh();
   }
@@ -237,33 +237,43 @@ class Labeller {
     for (const button of this.root.querySelectorAll(".single .classes button")) button.setAttribute("aria-pressed", "false");
   }
 
-  afterShown(item) {
-    if (this.settings.suggestions === "always") this.panel.explain(item);
+  afterShown() {
+    this.panel.explain();
   }
 
   showWaiting() {
     if (!this.stage.item) this.showEmpty("Loading the image", "");
   }
 
-  showEmpty(title, text) {
+  showEmpty(title, text, links = []) {
     const empty = this.root.querySelector(".empty");
     if (title === undefined) {
       if (!this.opened && !this.status) return;
-      [title, text] = this.emptyText();
+      [title, text, links = []] = this.emptyText();
     }
     empty.hidden = false;
     empty.querySelector(".empty-title").textContent = title;
     empty.querySelector(".empty-text").textContent = text;
+    empty.querySelector(".empty-links").replaceChildren(...links.map((page) => this.link(page)));
+  }
+
+  // A way to another page of the studio, with this project.
+  link([page, label]) {
+    const made = element("a", { textContent: label });
+    made.href = `${page}?project=${encodeURIComponent(this.data.slug)}`;
+    return made;
   }
 
   emptyText() {
-    if (this.status && !this.status.images) return ["There are no images yet", "Import a folder on the Project page."];
+    if (this.status && !this.status.images) return ["There are no images yet", "Import a folder on the Project page.", [["project", "Add images"]]];
     if (this.single.cut) return ["All loaded images are answered", "The next ones come when the studio runs again."];
     if (this.single.fetching) return ["Loading the next images", ""];
     if (this.status?.waiting) {
       return ["The remaining images are open in another tab", "Close that tab to get them here."];
     }
-    return ["Every image is labelled or skipped", "Press ← to go through your answers. The Progress page shows the accuracy."];
+    const after = [["progress", "See the accuracy"], ["project", "Take the labels with you"]];
+    const training = this.status?.round ? [["training", "Watch the model train"]] : [];
+    return ["Every image is labelled or skipped", "Press ← to go through your answers.", [...training, ...after]];
   }
 
   showMissingClasses() {

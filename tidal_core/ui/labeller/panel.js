@@ -48,7 +48,6 @@ class Panel {
     this.said = null; // {item, event}: the last answer, while it stands
     this.why = find(".why");
     this.times = []; // of the last answers, milliseconds of the page's own clock
-    this.whyFor = null;
     this.whyTimer = null;
   }
 
@@ -106,7 +105,7 @@ class Panel {
   // An answer was taken back or refused: nothing on screen goes on saying it.
   forget(event) {
     if (this.said?.event.id === event.id) this.said = null;
-    if (this.whyFor?.image === event.image && this.lab.settings.suggestions !== "always") this.explain(null);
+    this.explain();
     this.drawLast();
   }
 
@@ -133,28 +132,41 @@ class Panel {
     this.last.replaceChildren(...parts);
   }
 
-  // Fetched once the person has stopped for a moment: it must never cost a key.
-  explain(item) {
+  // Why the image on screen is asked. What the model thinks it is would sway the answer, so unless suggestions are shown
+  // before the answer that is told of the last image, once it is answered. Fetched when the person has stopped for a
+  // moment: it must never cost a key.
+  explain(reveal = false) {
     clearTimeout(this.whyTimer);
-    this.whyFor = item;
-    if (!this.lab.preferences.why || !item) {
+    const { lab } = this;
+    const item = lab.single.current;
+    const isOpen = Boolean(lab.preferences.why && (item || this.said));
+    lab.root.dataset.why = isOpen ? "yes" : "";
+    if (!isOpen) {
       this.why.hidden = true;
       return;
     }
     this.whyTimer = setTimeout(async () => {
-      const answer = await this.lab.api.json(`why/${item.image}`).catch(() => null);
-      if (this.whyFor !== item || !this.lab.preferences.why) return;
+      const tellsAll = lab.settings.suggestions === "always" || lab.single.cursor !== null;
+      const last = tellsAll || !this.said ? null : this.said.item;
+      const [here, before] = await Promise.all([this.reasons(item), this.reasons(last)]);
+      if (lab.single.current !== item || !lab.preferences.why) return;
       this.why.hidden = false;
-      this.why.replaceChildren(...(answer ? this.explanation(item, answer) : ["The reasons could not be loaded. Press w twice to try again."]));
+      this.why.replaceChildren(
+        ...(item ? this.explanation("Why this image?", item, here, tellsAll) : []),
+        ...(last ? this.explanation("The image before", last, before, true) : []),
+      );
+      if (reveal) this.why.scrollIntoView({ block: "nearest" });
     }, 250);
   }
 
-  explanation(item, why) {
-    const before = this.lab.settings.suggestions === "always" && item === this.lab.single.current;
-    const parts = [
-      element("h2", { textContent: before ? "Why this image?" : "Why was the last image chosen?" }),
-      element("p", { textContent: why.reason }),
-    ];
+  reasons(item) {
+    return item && this.lab.api.json(`why/${item.image}`).catch(() => null);
+  }
+
+  explanation(title, item, why, tellsAll) {
+    const parts = [element("h2", { textContent: title })];
+    if (!why) return [...parts, "The reasons could not be loaded. Press w twice to try again."];
+    parts.push(element("p", { textContent: why.reason }));
     if (why.facts.length) {
       parts.push(
         element(
@@ -166,9 +178,9 @@ class Panel {
         ),
       );
     }
-    if (why.classes.length) parts.push(this.bars(why));
+    if (tellsAll && why.classes.length) parts.push(this.bars(why));
     if (why.age) parts.push(element("p", { className: "age", textContent: why.age }));
-    if (why.rivals.length) {
+    if (tellsAll && why.rivals.length) {
       const names = why.rivals.map((id) => this.lab.className(id)).join(" and ");
       const button = element("button", { type: "button", textContent: `Compare with labelled ${names}` });
       button.addEventListener("click", () => this.neighbours(item, button));

@@ -151,7 +151,7 @@ class Popovers {
       const grid = group.classList.contains("small");
       const shown = few ? lab.classes : lab.classes.filter((each) => each.key);
       group.replaceChildren(...shown.map((each) => this.classButton(each, grid)));
-      if (!lab.classes.length) group.append(element("p", { textContent: "There are no classes yet: add some on the Project page." }));
+      if (!lab.classes.length) group.append(element("p", { textContent: "There are no classes yet. " }, lab.link(["project", "Add classes on the Project page"])));
       if (!grid) this.arrange();
       if (!few) group.append(element("p", { className: "more", textContent: `${several(lab.classes.length, "class", "classes")}: press / and type a few letters.` }));
     }
@@ -167,6 +167,7 @@ class Popovers {
     const most = Math.max(1, Math.floor(group.clientWidth / narrowest));
     const rows = Math.ceil(buttons / most) || 1;
     group.style.setProperty("--columns", Math.ceil(buttons / rows) || 1);
+    this.lab.root.style.setProperty("--rows", rows);
   }
 
   classButton(each, grid) {

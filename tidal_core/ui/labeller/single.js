@@ -120,6 +120,7 @@ class Single {
     this.lab.stage.clear();
     this.lab.clearCaption();
     this.lab.showEmpty();
+    this.lab.panel.explain();
   }
 
   show(item) {
