@@ -302,8 +302,10 @@ def test_the_image_on_screen_stays_its_tabs_when_that_fetches_a_new_ranking(serv
 def test_what_silent_tabs_hold_is_given_out_when_nothing_else_is_left(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    began = columns.steady_utc_now()
+    monkeypatch.setattr(queue_module, "utc_now", lambda: began)
     held = {tab: [item["image"] for item in served.items(tab, 20)] for tab in ("tab-one", "tab-two", "tab-alive")}
-    later = columns.steady_utc_now() + timedelta(seconds=queue_module.SILENT_SECONDS - 1)
+    later = began + timedelta(seconds=queue_module.SILENT_SECONDS - 1)
     monkeypatch.setattr(queue_module, "utc_now", lambda: later)
     served.post("status", {"tab": "tab-alive", "held": held["tab-alive"]})
     assert served.items("tab-new", 60) == [], "they may be alive"
