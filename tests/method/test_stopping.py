@@ -204,6 +204,27 @@ def test_a_module_that_foresees_the_dynamics_beats_a_final_prediction_that_is_to
     assert math.isnan(quality.final_rank) or quality.final_rank < quality.module_rank
 
 
+def test_the_interval_of_the_divergence_holds_its_mean_and_is_not_shown_for_few_images() -> None:
+    rng = np.random.default_rng(0)
+
+    def pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+        observed = rng.dirichlet(np.full(4, 0.4), n)
+        return observed, 0.5 * observed + 0.5 * rng.dirichlet(np.full(4, 0.3), n)
+
+    true = float(stopping.divergence(*pairs(100_000)).mean())
+    intervals = []
+    for _ in range(400):
+        observed, predicted = pairs(30)
+        intervals.append(stopping.quality(observed, predicted, predicted).module_kl)
+
+    assert np.mean([interval.low <= true <= interval.high for interval in intervals]) >= 0.93
+    observed, predicted = pairs(29)
+    few = stopping.quality(observed, predicted, predicted).module_kl
+    assert math.isnan(few.low)
+    assert math.isnan(few.high)
+    assert few.value > 0
+
+
 def test_the_divergence_of_two_coins_worked_by_hand() -> None:
     # 0.5 log(0.5 / 0.25) + 0.5 log(0.5 / 0.75)
     expected = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)

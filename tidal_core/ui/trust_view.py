@@ -24,7 +24,8 @@ QUALITY_HELP = (
     "For the images that a round chose: the training dynamics observed once the model trained on them, compared with "
     "two guesses made when they were chosen: by the TD module, a small network that learns to predict training "
     "dynamics, and by the final prediction. Divergence "
-    "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean."
+    "(Kullback-Leibler, in nats) is 0 for a perfect guess; lower is better. Bars are 95 % intervals of the mean, from "
+    "30 images on."
 )
 POOL_QUALITY = "How well are all images predicted?"
 POOL_QUALITY_HELP = (
