@@ -18,7 +18,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
 from tidal_core.rounds import audit, queue_plan
 from tidal_core.rounds.calibrated import temperature_of
-from tidal_core.rounds.due import round_due
+from tidal_core.rounds.due import count_for_round, round_due
 from tidal_core.store.answers import Outcome
 
 LEASE_SECONDS = 30.0  # a tab that is alive renews within two
@@ -244,8 +244,8 @@ class Desk:
         known = self._counts
         if known is not None and known[0] == key:
             return known[1]
-        by_class = store.answers.counts_by_class()
-        due = round_due(self.project)
+        counted = count_for_round(self.project)
+        by_class, due = counted.by_class, round_due(self.project, counted)
         # While a round runs, that it does is said elsewhere.
         hindrance = "" if due.missing or (latest and latest.state.is_active) else due.hindrance
         started = latest.id if latest else 0

@@ -8,6 +8,7 @@ A round starts after n new labels or when a person says so; labels that arrive m
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from statistics import median
@@ -21,7 +22,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ClassRecord, RoundRecord, RoundState
 from tidal_core.rounds import audit
 from tidal_core.rounds.features import in_use
-from tidal_core.store.answers import Labels
+from tidal_core.store.answers import Census
 
 RECORDED_VERSIONS = ("torch", "torchvision", "numpy", "duckdb")
 
@@ -53,13 +54,13 @@ class Due:
         return self.hindrance or "Rounds do not start by themselves (Project page, Settings: Train while I label)."
 
 
-def round_due(project: Project) -> Due:
-    """Whether a round should start, and what is missing."""
+def round_due(project: Project, counted: Census | None = None) -> Due:
+    """Whether a round should start, and what is missing; ``counted``: ``count_for_round``, if it is known already."""
     store, settings = project.store, project.settings
-    labels, classes = audit.training_set(project)
-    new = int((labels.seqs > store.rounds.last_claimed_seq()).sum())
+    counted = counted or count_for_round(project)
+    classes = store.classes.all()
+    new, left = counted.new, counted.tally.left
     missing = max(0, settings.labels_per_round - new)
-    left = store.answers.tally().left
     if len(classes) < 2:
         return Due(
             False,
@@ -69,18 +70,23 @@ def round_due(project: Project) -> Due:
             left,
             "Add at least two classes on the Project page: the model needs two to tell apart.",
         )
-    if not len(labels.image_ids):
+    if not counted.trainable:
         return Due(False, False, new, missing, left, hindrance="Label some images first.")
-    hindrance = _only_one_class(labels, classes)
+    hindrance = _only_one_class(counted.trainable, classes)
     if not hindrance and store.rounds.active() is not None:
         hindrance = "A round is running; the next one starts after it."
     ready = settings.rounds_enabled and not missing and not hindrance
     return Due(ready, not hindrance, new, missing, left, hindrance=hindrance)
 
 
-def _only_one_class(labels: Labels, classes: list[ClassRecord]) -> str:
-    """Why nothing can be learnt of these labels, for people; "" when they are of two classes or more."""
-    with_labels = set(labels.class_ids.tolist())
+def count_for_round(project: Project) -> Census:
+    """How images and labels stand; new are labels that no round has claimed."""
+    return project.store.answers.census(project.store.rounds.last_claimed_seq())
+
+
+def _only_one_class(trainable: Iterable[int], classes: list[ClassRecord]) -> str:
+    """Why nothing can be learnt of labels of these classes, for people; "" when they are two or more."""
+    with_labels = set(trainable)
     labelled = [record.name for record in classes if record.id in with_labels]
     if len(labelled) > 1:
         return ""
@@ -106,7 +112,7 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
         raise TidalError(
             f"The project {project.title!r} has no labels, or no two classes, to train on; label some images first."
         )
-    if one_class := _only_one_class(labels, classes):
+    if one_class := _only_one_class(labels.class_ids.tolist(), classes):
         raise TidalError(one_class)
     latest = store.rounds.latest()
     round_id = latest.id + 1 if latest else 1

@@ -7,6 +7,7 @@ event sent again is acknowledged again, another event under a used id is refused
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -56,6 +57,15 @@ class Tally(NamedTuple):
     skipped: int
     left: int  # neither labelled nor skipped
     hidden: int  # never asked: they look like another image
+
+
+class Census(NamedTuple):
+    """How all images stand, counted in one pass: it is asked after every answer."""
+
+    tally: Tally
+    by_class: dict[int, int]  # current labels per class id, as ``counts_by_class``
+    trainable: dict[int, int]  # of these, labels that a round would train on, per class id
+    new: int  # trainable labels that were given after a certain answer
 
 
 class ImportedLabels(NamedTuple):
@@ -276,16 +286,42 @@ class Answers:
 
     def tally(self) -> Tally:
         """How many images of the pool are labelled, skipped and left; hidden ones with an answer count as answered."""
-        (counts,) = self._db.rows(
+        return self.census(0).tally
+
+    def census(self, after_seq: int) -> Census:
+        """Everything that is counted of images and labels; ``new`` counts labels given after an answer.
+
+        A label is trainable if its image is in the pool and was never asked for the audit, and its class is in use.
+        """
+        groups = self._db.rows(
             """
-            SELECT count(*) FILTER (a.kind = 'label'), count(*) FILTER (a.kind = 'skip'),
-                   count(*) FILTER (a.kind IS NULL AND i.status = 'ready'),
-                   count(*) FILTER (a.kind IS NULL AND i.status <> 'ready')
-            FROM images i LEFT JOIN current_answers a ON a.image_id = i.id WHERE i.split = 'pool'
-            """
+            SELECT a.kind, i.split = 'pool' AS in_pool, i.status = 'ready' AS is_ready, t.id AS class_id,
+                   t.retired_at IS NULL AS in_use, u.image_id IS NOT NULL AS audited,
+                   coalesce(a.seq > ?, FALSE) AS is_new, count(*)
+            FROM images i LEFT JOIN current_answers a ON a.image_id = i.id
+            LEFT JOIN classes c ON c.id = a.class_id LEFT JOIN classes t ON t.id = coalesce(c.merged_into, c.id)
+            LEFT JOIN (SELECT DISTINCT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo') u
+                ON u.image_id = i.id
+            GROUP BY ALL
+            """,
+            [after_seq],
         )
-        labelled, skipped, left, hidden = map(int, counts)
-        return Tally(labelled + skipped + left, labelled, skipped, left, hidden)
+        by_class: Counter[int] = Counter()
+        trainable: Counter[int] = Counter()
+        labelled = skipped = left = hidden = new = 0
+        for kind, in_pool, is_ready, class_id, in_use, audited, is_new, n in groups:
+            if kind == "label" and class_id is not None:
+                by_class[class_id] += n
+                if in_pool and in_use and not audited:
+                    trainable[class_id] += n
+                    new += n * is_new
+            if in_pool:
+                labelled += n * (kind == "label")
+                skipped += n * (kind == "skip")
+                left += n * (kind is None and is_ready)
+                hidden += n * (kind is None and not is_ready)
+        tally = Tally(labelled + skipped + left, labelled, skipped, left, hidden)
+        return Census(tally, dict(by_class), dict(trainable), new)
 
     def count(self, kind: AnswerKind | None = None) -> int:
         """How many events are stored, of one kind or of all."""
