@@ -123,8 +123,8 @@ FAULTS: list[Fault] = [
         ("recall of the predictions", "enumerate(matrix))", "enumerate(matrix.T))"),
         (
             "balanced accuracy is plain",
-            "mean = float(value.mean())",
-            "mean = float(np.trace(np.asarray(counts)) / np.sum(counts))",
+            "mean, q = float((right / n).mean())",
+            "mean, q = float(right.sum() / n.sum())",
         ),
         ("Pearson for Spearman", "spearmanr(*values[varied]).statistic", "np.corrcoef(values[varied])[0, 1]"),
     ),
@@ -134,6 +134,75 @@ FAULTS: list[Fault] = [
         ("the temperature multiplies", "/ temperature, axis=1)", "* temperature, axis=1)"),
         ("bins not weighted", "float(gaps @ of_bins.n_images / of_bins.n_images.sum())", "float(gaps.mean())"),
         ("the likelihood of the largest", "labels].mean())", "_checked(log_p, labels).argmax(axis=1)].mean())"),
+    ),
+    *_in(
+        "method/stopping.py",
+        "method/test_stopping.py",
+        (
+            "the forecast's band at another level",
+            "np.quantile(curves, [0.1, 0.9], axis=0)",
+            "np.quantile(curves, [0.2, 0.8], axis=0)",
+        ),
+        (
+            "the labels needed at another level",
+            "np.quantile(needed, [0.1, 0.5, 0.9]",
+            "np.quantile(needed, [0.25, 0.5, 0.75]",
+        ),
+        (
+            "the forecast without what its law leaves unexplained",
+            "expected + deviation * common + own",
+            "expected + deviation * common",
+        ),
+        (
+            "rounds redrawn apart",
+            "common = rng.standard_normal((REFITS, len(share))) @ root.T",
+            "common = rng.standard_normal((REFITS, len(share)))",
+        ),
+        ("reached by a point estimate", "if reached.low >= target:", "if reached.value >= target:"),
+        ("little gain by a point estimate", "if high < GAIN_UNDER:", "if (low + high) / 2 < GAIN_UNDER:"),
+        ("advice without the gain", "if not is_little:", "if False:"),
+        (
+            "Newcombe's ends swapped",
+            "math.hypot(after.value - after.low, before.high - before.value)",
+            "math.hypot(after.high - after.value, before.value - before.low)",
+        ),
+        
+    ),
+    *_in(
+        "rounds/audit.py",
+        "rounds/test_audit.py rounds/test_audit_sample.py",
+        (
+            "audit images trained on",
+            "labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT)))",
+            "labels",
+        ),
+        (
+            "the reserve ranked",
+            "np.setdiff1d(project.store.images.unlabelled_ids(), reserved(project))",
+            "project.store.images.unlabelled_ids()",
+        ),
+        (
+            "labels that came along in the sample",
+            "& (drawn > layer.begin) & ~history.came_labelled",
+            "& (drawn > layer.begin)",
+        ),
+        (
+            "what was answered before counts as unseen",
+            "& ~history.came_labelled & ~gone_before & can_be_asked",
+            "& ~history.came_labelled & can_be_asked",
+        ),
+        ("a new import does not end the sample", "counts &= place < place[to_ask][is_new].min(initial=np.inf)", "pass"),
+        (
+            "a larger share goes on with the old sample",
+            "Layer(reserved_until, share, last_seq, share)",
+            "Layer(0.0, share, 0, share)",
+        ),
+        ("the share to a whole gap", "_place(number, exact) - _place(number - 1, exact)", "round(1 / share)"),
+        (
+            "an audit image forgotten once taken back",
+            "Purpose.AUDIT if Purpose.AUDIT in history else history[-1]",
+            "history[-1]",
+        ),
     ),
     *_in(
         "method/theory.py",
@@ -592,8 +661,8 @@ FAULTS: list[Fault] = [
         ),
         (
             "hidden images are left",
-            "count(*) FILTER (a.kind IS NULL AND i.status = 'ready')",
-            "count(*) FILTER (a.kind IS NULL)",
+            "left += n * (kind is None and is_ready)",
+            "left += n * (kind is None)",
         ),
     ),
     *_in(

@@ -49,8 +49,9 @@ def counts(project: Project) -> None:
         "Labelled": (tally.labelled, None),
         "Skipped": (tally.skipped, "Images that somebody skipped with a reason; the page Dynamics lists them."),
         "Still to label": (tally.left, None),
-        "Test images": (store.images.count(Split.TEST), TEST_HELP),
     }
+    if n_test := store.images.count(Split.TEST):
+        numbers["Test images"] = (n_test, TEST_HELP)
     columns = st.columns(len(numbers))
     for column, (title, (number, explanation)) in zip(columns, numbers.items(), strict=True):
         column.metric(title, f"{number:,}", help=explanation)

@@ -65,7 +65,7 @@ def empty_state(project: Project, what: str) -> None:
         return
     if due.why_not:
         st.info(due.why_not)
-        st.page_link(PROJECT_PAGE, label="Add classes", icon=":material/category:")
+        st.page_link(PROJECT_PAGE, label="Add classes", icon=":material/category:", query_params={"tab": "Classes"})
         return
     missing = due.missing if due.left else 0
     more = f"Label {missing} more image{'s' if missing != 1 else ''} to see this."

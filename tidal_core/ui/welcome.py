@@ -23,7 +23,12 @@ def welcome() -> None:
         st.title(NAME, anchor=False)
         st.markdown(SENTENCE)
         with st.container(horizontal=True, gap="small"):
-            st.page_link(PROJECT_PAGE, label="Label your own photos", icon=":material/add_photo_alternate:")
+            st.page_link(
+                PROJECT_PAGE,
+                label="Label your own photos",
+                icon=":material/add_photo_alternate:",
+                query_params={"tab": "New project"},
+            )
             st.page_link(THEORY_PAGE, label="What is this?", icon=":material/help:")
             st.markdown("or try it here: **which digit is it? Press its key.**", width="content")
 
@@ -35,4 +40,4 @@ def next_step(project: Project) -> None:
         st.page_link(PROJECT_PAGE, label="Add images", icon=":material/folder_open:")
     elif not project.store.classes.all():
         st.info("The images are here; the classes to choose from are missing.", icon=":material/category:")
-        st.page_link(PROJECT_PAGE, label="Add classes", icon=":material/category:")
+        st.page_link(PROJECT_PAGE, label="Add classes", icon=":material/category:", query_params={"tab": "Classes"})

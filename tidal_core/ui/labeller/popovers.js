@@ -163,7 +163,7 @@ class Popovers {
     const buttons = group.querySelectorAll("button").length;
     const letters = Math.max(1, ...this.lab.classes.slice(0, BUTTONS_AT_MOST).map((each) => each.name.length));
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    const narrowest = Math.min(12, 4.1 + 0.55 * letters) * rem;
+    const narrowest = Math.min(12, 4.9 + 0.55 * letters) * rem;
     const most = Math.max(1, Math.floor(group.clientWidth / narrowest));
     const rows = Math.ceil(buttons / most) || 1;
     group.style.setProperty("--columns", Math.ceil(buttons / rows) || 1);
