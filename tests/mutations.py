@@ -166,7 +166,6 @@ FAULTS: list[Fault] = [
             "math.hypot(after.value - after.low, before.high - before.value)",
             "math.hypot(after.high - after.value, before.value - before.low)",
         ),
-        
     ),
     *_in(
         "rounds/audit.py",
