@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,10 @@ def test_streamlits_page_is_told_where_the_server_is_before_any_of_its_scripts()
     script = b'window.__streamlit = { BACKEND_BASE_URL: location.origin + "/base" }'
     assert told.count(script) == 1
     assert told.index(script) < told.index(b"<script", told.index(script))
-    assert told.replace(b"<script>" + script + b"</script>", b"") == page
+    style = told[
+        told.index(b"<style>@media") : told.index(b"</style>", told.index(b"<style>@media")) + len(b"</style>")
+    ]
+    assert told.replace(style + b"<script>" + script + b"</script>", b"") == page
     scripts = (static / "static" / "js").glob("index.*.js")
     assert any("BACKEND_BASE_URL" in script.read_text(encoding="utf-8") for script in scripts), (
         "Streamlit's page no longer reads BACKEND_BASE_URL: it asks below the address of each page, and is answered 404"
@@ -107,3 +111,14 @@ def test_the_modules_that_reach_into_streamlit_are_this_one_only() -> None:
 
     assert runtime.__all__  # what is imported from there is at least exported
     assert reaching == {"streamlit_internals.py"}
+
+
+def test_the_page_keeps_room_for_the_sidebar_under_the_names_that_streamlit_gives_its_parts() -> None:
+    page = Router([Route("/", lambda _: HTMLResponse("<html><script>1</script></html>"))])
+    body = answer_of(streamlit_internals.OwnPage(page), "/", (b"accept", b"text/html")).decode()
+    style = body[body.index("<style>") : body.index("</style>")]
+    scripts = [file.read_text(encoding="utf-8") for file in (Path(streamlit.__file__).parent / "static").rglob("*.js")]
+
+    assert body.index("</style>") < body.index("<script>")
+    for name in re.findall(r"data-testid=(\w+)", style):
+        assert any(f'"{name}"' in script or f"`{name}`" in script for script in scripts), f"no part is called {name}"
