@@ -455,3 +455,13 @@ def test_a_checkpoint_of_an_earlier_version_is_passed_over_and_the_round_starts_
     assert [record.epoch for record in records] == [1, 2, 3]
     assert same_weights(model, undisturbed)
     assert checkpoint_epoch(file) == 3
+
+
+def test_a_step_is_made_at_the_rate_of_the_schedule(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    once = brief(epochs=1, schedule="step", milestones=(1,), gamma=0.0, optimizer="sgd", weight_decay=0.0)
+    models = [run(config, images)[0] for config in (once, dataclasses.replace(once, epochs=3))]
+
+    first, longer = (dict(model.backbone.named_parameters()) for model in models)
+    for name, value in first.items():  # after the milestone the rate is 0
+        assert torch.equal(value, longer[name]), name

@@ -212,3 +212,16 @@ def test_every_explanation_names_its_source() -> None:
         explanation.meaning.endswith(".") and explanation.source in explanation.help
         for explanation in d.EXPLANATIONS.values()
     )
+
+
+def test_to_forget_is_to_be_right_and_then_wrong_and_not_the_other_way_round() -> None:
+    # epochs from above: learnt once and kept; known and lost; learnt, lost, learnt again
+    right = np.array([[False, True, False], [True, False, True], [True, False, False], [True, False, True]])
+
+    assert d.forgetting(right).events.tolist() == [0, 1, 1]
+
+
+def test_a_recall_is_of_what_people_said_and_not_of_what_was_predicted() -> None:
+    counts = d.confusion([0, 0, 0, 0, 1], [0, 0, 0, 1, 1], 2)
+
+    assert [recall.value for recall in d.recalls(counts)] == [0.75, 1.0]

@@ -247,3 +247,40 @@ def test_a_sign_is_named_by_what_is_the_case() -> None:
     assert names == ["More labels still gain", "Many images are unsettled", "Predictions still change"]
     assert met == ["More labels gain little", "Few images are unsettled", "Predictions are stable"]
     assert all(name.endswith("not known yet") for name in unknown)
+
+
+def test_the_band_of_a_forecast_holds_four_of_five_redrawn_curves() -> None:
+    labels, right, tested = rounds_on(LAW, 20_000)
+    forecast = stopping.forecast(labels, right, tested, target=0.97, seed=3)
+    assert forecast is not None
+    n, tests = np.array(labels, float), np.array(tested, float)
+    share = np.array(right) / tests
+    smoothed = (np.array(right) + 1) / (tests + 2)
+    weights = tests / (smoothed * (1 - smoothed))
+    expected = np.clip(stopping.fit_power_law(n, share, weights).accuracy(n)[0], 0, 1)
+    refits = stopping.fit_power_law(n, stopping._redrawn(expected, share, tests, 3), weights)
+
+    curves = refits.accuracy(forecast.labels)
+    inside = ((curves >= forecast.low - 1e-12) & (curves <= forecast.high + 1e-12)).mean()
+    needed = refits.labels_for(0.97) - 300
+
+    assert 0.78 <= inside <= 0.83
+    assert forecast.more_labels is not None
+    held = (needed >= forecast.more_labels.low - 1e-9) & (needed <= forecast.more_labels.high + 1e-9)
+    assert 0.78 <= held.mean() <= 0.83
+
+
+def test_rounds_on_the_same_images_are_redrawn_together() -> None:
+    expected, tests = np.array([0.6, 0.7, 0.8, 0.85]), np.full(4, 50.0)
+
+    drawn = stopping._redrawn(expected, expected, tests, seed=0)
+
+    assert np.corrcoef(drawn.T).min() > 0.9, "hard images are hard in each round"
+
+
+def test_what_the_law_leaves_unexplained_is_redrawn_too() -> None:
+    expected, tests = np.array([0.6, 0.7, 0.8, 0.85, 0.9]), np.full(5, 1e9)
+    uneven = expected + np.array([0.03, -0.03, 0.03, -0.03, 0.03])
+
+    assert stopping._redrawn(expected, expected, tests, seed=0).std(axis=0).max() < 1e-3
+    assert stopping._redrawn(expected, uneven, tests, seed=0).std(axis=0).min() > 0.02

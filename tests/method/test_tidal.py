@@ -189,3 +189,39 @@ def test_the_method_knows_nothing_of_its_surroundings() -> None:
 
     assert len(source.splitlines()) <= 300
     assert not any(word in source for word in ("cuda", '"cpu"', "SELECT", "logging", "tidal-entropy"))
+
+
+def test_the_module_reads_each_stage_through_a_rectified_layer() -> None:
+    torch.manual_seed(0)
+    module = TDModule([5, 7], n_classes=3, width=4)
+    maps, vector = torch.randn(6, 5, 2, 3), torch.randn(6, 7)
+
+    logits = module([maps, vector]).detach().numpy()
+
+    weights = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    stages = [maps.mean((2, 3)).numpy(), vector.numpy()]
+    levels = [
+        np.maximum(x @ weights[f"reduce.{i}.weight"].T + weights[f"reduce.{i}.bias"], 0) for i, x in enumerate(stages)
+    ]
+    assert all((level == 0).any() for level in levels), "rectified somewhere"
+    expected = np.concatenate(levels, axis=1) @ weights["head.weight"].T + weights["head.bias"]
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_counts_by_its_weight_whatever_the_others_of_its_batch_weigh() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    labels, weights = torch.tensor([0, 0, 1]), torch.tensor([3.0, 0.5, 0.25])
+    one_by_one = [tidal.classification_loss(logits[[i]], labels[[i]]).item() for i in range(3)]
+
+    loss = tidal.classification_loss(logits, labels, weights).item()
+
+    assert loss == pytest.approx(sum(w * own for w, own in zip(weights.tolist(), one_by_one, strict=True)) / 3)
+
+
+def test_log_probabilities_of_half_precision_are_computed_in_float32() -> None:
+    logits = torch.tensor([[7.0, 6.96875, 0.0]], dtype=torch.bfloat16)
+
+    log_p = tidal.log_probabilities(logits)
+
+    assert log_p.dtype == torch.float32
+    np.testing.assert_allclose(log_p.numpy(), scipy.special.log_softmax(logits.float().numpy(), axis=1), rtol=1e-6)

@@ -227,9 +227,10 @@ def test_an_undone_audit_image_never_comes_back_as_a_query(project: Project, sen
         set_share(project, share)
         purposes = {item.purpose for item in rank_again(project) if item.image_id == drawn.image_id}
         assert purposes <= {Purpose.AUDIT}
-    answer(project, replace(back, purpose=Purpose.QUERY), "event-2")  # whatever a tab believes that it answers
+    again = answer(project, replace(back, purpose=Purpose.QUERY), "event-2")  # whatever a tab believes that it answers
     assert drawn.image_id not in audit.training_labels(project).image_ids
     assert drawn.image_id in audit.audit_labels(project).image_ids
+    assert undo(project, again, sent).purpose == Purpose.AUDIT
 
 
 @pytest.mark.parametrize("sent", [None, Purpose.AUDIT])
