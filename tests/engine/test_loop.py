@@ -82,3 +82,40 @@ def test_vectors_are_trained_on_by_the_same_loop() -> None:
     assert records[-1].curves is not None
     assert records[-1].curves.p.shape == tracker.mean().shape == (N, CLASSES)
     assert (tracker.visits == 10).all()  # the second half of the epochs
+
+
+class Noted(Vectors):
+    """Notes what is asked for, and the state of chance then."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__(values)
+        self.asked: list[list[int]] = []
+        self.states: list[bytes] = []
+
+    def draw(self, index: Tensor, following: Tensor | None, generator: Generator) -> Tensor:
+        """As ``Vectors``."""
+        self.asked.append(index.tolist())
+        self.states.append(generator.get_state().numpy().tobytes())
+        return super().draw(index, following, generator)
+
+
+def test_each_epoch_has_an_order_and_a_chance_of_its_own_and_the_same_ones_each_time() -> None:
+    def two_epochs() -> Noted:
+        model = OnVectors("head", Head(), {}, CLASSES).train()
+        config = brief(companions=(), batch_size=N)
+        images = TrainImages(Path("nowhere"), np.arange(N), np.arange(N) % CLASSES, CLASSES)
+        inputs = TrainInputs(config, images, model, Seeds(), TrainOptions())
+        optimizer = build_optimizer(config, model.parameters())
+        step = Step(config, model, torch.from_numpy(images.labels), None, optimizer)
+        noted = Noted(torch.randn(N, WIDTH))
+        loop = Loop(inputs, noted, step, batch_size=N)
+        for number in (1, 2):
+            loop.epoch(number)
+        return noted
+
+    one, again = two_epochs(), two_epochs()
+
+    assert sorted(one.asked[0]) == sorted(one.asked[1]) == list(range(N))
+    assert one.asked[0] != one.asked[1]
+    assert one.states[0] != one.states[1]
+    assert (one.asked, one.states) == (again.asked, again.states)
