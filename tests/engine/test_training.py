@@ -465,3 +465,15 @@ def test_a_step_is_made_at_the_rate_of_the_schedule(tmp_path: Path) -> None:
     first, longer = (dict(model.backbone.named_parameters()) for model in models)
     for name, value in first.items():  # after the milestone the rate is 0
         assert torch.equal(value, longer[name]), name
+
+
+def test_a_one_cycle_rate_rises_to_its_peak_in_three_tenths_and_falls_to_nothing() -> None:
+    config = brief(schedule="one-cycle", learning_rate=0.5)
+    rates = [learning_rate(config, 1, progress) for progress in np.linspace(0, 1, 101)]
+
+    assert rates[0] == pytest.approx(0.02)
+    assert rates[30] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(rates[:31]) > 0).all()
+    assert (np.diff(rates[30:]) < 0).all()
+    assert rates[65] == pytest.approx(0.25), "half of the way down is half of the peak"
