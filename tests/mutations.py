@@ -301,7 +301,7 @@ FAULTS: list[Fault] = [
     ),
     *_in(
         "engine/checkpoints.py",
-        "engine/test_training.py",
+        "engine/test_loop.py engine/test_training.py",
         ("visits not restored", 'tracker.visits.copy_(tensors["tracker.visits"])', "pass"),
         ("p-bar not restored", 'tracker.total.copy_(tensors["tracker.total"])', "pass"),
         ("a fingerprint without labels", "digest.update(images.labels.tobytes())", "pass"),
@@ -318,13 +318,7 @@ FAULTS: list[Fault] = [
     *_in(
         "engine/exact_dynamics.py",
         "engine/test_exact_dynamics.py",
-        ("the bias forgotten", ".view(-1, E, C).add_(bias)", ".view(-1, E, C)"),
         ("the window ignored", "inside = heads.epochs >= first_epoch", "inside = heads.epochs >= 0"),
-        (
-            "the last head instead of each",
-            "self._heads[epoch] = weight.detach().float().cpu().clone(), bias.detach().float().cpu().clone()",
-            "self._heads[epoch] = weight.detach().float(), bias.detach().float()",
-        ),
         ("the window begins a half late", "int(self.epochs[-1]) // 2 + 1 if", "int(self.epochs[-1]) // 2 + 2 if"),
     ),
     *_in(
@@ -345,7 +339,7 @@ FAULTS: list[Fault] = [
     ),
     *_in(
         "engine/curve_recorder.py",
-        "engine/test_training.py engine/test_loop.py",
+        "engine/test_curve_recorder.py engine/test_training.py",
         ("the label's place has the largest", "p.gather(1, labels), top", "p.max(1, keepdim=True).values, top"),
         ("the label twice", "classes.masked_fill(again, -1)", "classes"),
     ),

@@ -188,3 +188,14 @@ def test_a_frozen_body_without_features_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="compute their features first"):
         list(train(BRIEF, images, build_model(BRIEF, 3, Seeds(), CPU), Seeds()))
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(6, 4), (7, 4), (1, 1)])
+def test_the_window_of_the_exact_dynamics_begins_with_the_second_half(tmp_path: Path, epochs: int, first: int) -> None:
+    heads = HeadHistory(epochs)
+    model = Model.build("efficientnet-lite0", (), 3, Seeds(), "frozen")
+    for epoch in range(1, epochs + 1):
+        heads.note(epoch, model)
+
+    assert heads.first_epoch("second-half") == first
+    assert heads.first_epoch("all") == 1

@@ -74,6 +74,8 @@ def test_scoring_goes_on_from_the_block_where_it_stopped(model: Model, images: T
     assert [(b.start, b.stop) for b in whole] == [(0, 16), (16, 32), (32, 40)]
     assert [(b.start, b.stop) for b in blocks] == [(16, 32), (32, 40)]
     assert np.array_equal(whole[2].scores.log_p, blocks[1].scores.log_p)
+    in_one = score(model, images.pixels, images.rows).log_p
+    assert np.allclose(np.concatenate([block.scores.log_p for block in whole]), in_one, atol=1e-6)
 
 
 def test_scoring_stops_when_asked(model: Model, images: TrainImages) -> None:
