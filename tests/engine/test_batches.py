@@ -105,3 +105,16 @@ def test_a_file_that_holds_no_pixels_is_refused(tmp_path: Path, content: np.ndar
 
     with pytest.raises(InputError, match=r"should be uint8 .*; save another size of the pixel cache"):
         open_pixels(tmp_path / "pixels.npy")
+
+
+def test_what_was_read_ahead_is_given_only_if_it_is_asked_for(tmp_path: Path) -> None:
+    images = training_images(tmp_path)
+    pixels = open_pixels(images.pixels)
+    batches = PixelBatches(pixels, images.rows, torch.device("cpu"), "file")
+
+    first = batches.take(torch.tensor([0, 1]), torch.tensor([2, 3]))
+    other = batches.take(torch.tensor([4, 5]))  # not what was foreseen
+    batches.close()
+
+    np.testing.assert_array_equal(first.numpy(), pixels[np.array([0, 1])])
+    np.testing.assert_array_equal(other.numpy(), pixels[np.array([4, 5])])
