@@ -316,3 +316,9 @@ def test_the_radius_is_the_largest_at_which_19_of_20_balls_are_pure(size: int) -
 
     assert 20 * pure(squared * (1 - 1e-5)) >= 19 * size
     assert 20 * pure(squared * (1 + 1e-5)) < 19 * size
+
+
+def test_badges_gradient_is_that_of_the_predicted_class() -> None:
+    p = np.array([[0.2, 0.5, 0.3], [0.9, 0.05, 0.05]], np.float32)
+
+    np.testing.assert_allclose(gradient_factor(p), [[0.2, -0.5, 0.3], [-0.1, 0.05, 0.05]], atol=1e-6)
