@@ -16,10 +16,12 @@ import torch
 
 from tests.experiments.made import TINY, WARM, make_dataset
 from tidal_core.engine import code_version as code_versions
+from tidal_core.engine.model import Model
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
 from tidal_core.experiments.protocol import Configuration, Protocol, start_of
-from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
+from tidal_core.experiments.runs import TIMES, Run, _State, _Trained, execute, repeat
+from tidal_core.records import PoolView
 from tidal_core.strategies.margin import Margin
 
 
@@ -304,3 +306,26 @@ def test_an_arm_that_cannot_be_trained_is_refused(tmp_path: Path, monkeypatch: p
 def test_repeating_what_was_never_played_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="only a run that was started"):
         repeat(make_run(tmp_path), tmp_path / "again")
+
+
+def test_plain_is_judged_by_a_classifier_without_the_module_and_asked_by_the_one_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, asked = [], []
+    tested, view = _State._tested, _State._view
+
+    def noted(self: _State, model: Model, rows: np.ndarray, prefix: str) -> dict[str, object]:
+        judged.append(sorted(model.companions))
+        return tested(self, model, rows, prefix)
+
+    def noted_view(self: _State, trained: _Trained, rows: np.ndarray) -> PoolView:
+        asked.append(sorted(trained.model.companions))
+        return view(self, trained, rows)
+
+    monkeypatch.setattr(_State, "_tested", noted)
+    monkeypatch.setattr(_State, "_view", noted_view)
+
+    next(iter(execute(make_run(tmp_path, "tidal-entropy/plain"))))
+
+    assert judged == [[], []]
+    assert asked == [["td"]]
