@@ -14,10 +14,13 @@ import pytest
 from filelock import FileLock
 
 from tests.experiments.made import FROZEN, TINY, make_dataset
-from tidal_core.engine.exact_dynamics import exact_curves
+from tidal_core.config import TDWindow
+from tidal_core.engine.exact_dynamics import HeadHistory, exact_curves
 from tidal_core.engine.features.extract import extractor_of
-from tidal_core.engine.features.store import FeatureStore
+from tidal_core.engine.features.store import Features, FeatureStore
+from tidal_core.engine.model import Model
 from tidal_core.errors import InputError, Stopped
+from tidal_core.experiments import runs
 from tidal_core.experiments.files import Spec, begin, experiments, read
 from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.protocol import Configuration, Protocol
@@ -213,3 +216,23 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_enlargement_that_cannot_be_is_refused(protocol: Protocol, side: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         protocol.changed(enlarge_to=side)
+
+
+@pytest.mark.parametrize("window", ["all", "second-half"])
+def test_exact_dynamics_are_over_the_window_of_the_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: TDWindow
+) -> None:
+    asked = []
+    compute = runs.exact_p_bar
+
+    def noted(heads: HeadHistory, model: Model, features: Features, rows: np.ndarray, first_epoch: int) -> np.ndarray:
+        asked.append((first_epoch, heads.first_epoch(window)))
+        return compute(heads, model, features, rows, first_epoch)
+
+    monkeypatch.setattr(runs, "exact_p_bar", noted)
+    protocol = replace(FROZEN, train=replace(FROZEN.train, td_window=window))
+
+    next(iter(execute(make_run(tmp_path, protocol=protocol))))
+
+    assert all(first == of_window for first, of_window in asked)
+    assert (asked[0][0] > 1) == (window == "second-half")

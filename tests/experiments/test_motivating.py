@@ -1,6 +1,7 @@
 """The motivating experiment: what it trains on, what it measures, its benchmark and its command."""
 
 import sys
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +13,21 @@ from tests.experiments.made import make_dataset
 from tests.helpers.gates import held_at_start, wait_for
 from tidal_core import cli
 from tidal_core.errors import InputError
+from tidal_core.experiments import motivating
 from tidal_core.experiments.motivating import CONFIG, auroc, measure, training_rows
 from tidal_core.experiments.separation import Separation, begin, broke_off, cancel, folder_of, note, state_of
 from tidal_core.ownership import owning
+from tidal_core.records import EpochRecord, PoolScores
 
 TINY = replace(CONFIG, epochs=2, batch_size=8)
 
 
 def result(folder: Path, **options: object) -> Separation | None:
     run = measure(make_dataset(folder, size=120, classes=4), config=TINY, ratio=5, **options)  # type: ignore[arg-type]
+    return outcome(run)
+
+
+def outcome(run: Generator[EpochRecord, None, Separation | None]) -> Separation | None:
     while True:
         try:
             next(run)
@@ -55,6 +62,25 @@ def test_it_measures_every_estimator_on_training_and_held_out_images(tmp_path: P
     assert set(found.auroc) == set(found.held_out) == {"td_entropy", "td_margin", "entropy", "margin"}
     assert all(0 <= value <= 1 for value in [*found.auroc.values(), *found.held_out.values()])
     assert found.minor.sum() == found.counts[2:].sum()
+
+
+def test_each_number_is_of_its_own_images_and_hard_is_high(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With scores by which every minor image is unsure and every major one certain; p-bar is that of the training."""
+    dataset = make_dataset(tmp_path, size=120, classes=4)
+    order = np.random.default_rng(0).permutation(len(dataset.test_rows))
+    dataset = replace(dataset, test_rows=dataset.test_rows[order])  # minor and major in another order than in training
+
+    def made_up(model: object, pixels: Path, rows: np.ndarray, **_: object) -> PoolScores:
+        p = np.where((dataset.labels[rows] >= 2)[:, None], 0.25, [[0.97, 0.01, 0.01, 0.01]]).astype(np.float32)
+        return PoolScores(np.log(p), np.log(p), np.zeros((len(rows), 1), np.float32))
+
+    monkeypatch.setattr(motivating, "score", made_up)
+    found = outcome(measure(dataset, config=TINY, ratio=5))
+    assert found is not None
+
+    assert set(found.held_out.values()) == {1.0}
+    assert found.auroc["entropy"] == found.auroc["margin"] == 1.0
+    assert found.auroc["td_entropy"] < 1, "of the observed dynamics, not of the final prediction"
 
 
 def test_a_result_survives_its_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.samples import image, label, undo
-from tidal_core.records import Answer, AnswerKind, Purpose, QueueItem
+from tidal_core.records import Answer, AnswerKind, ImageStatus, Purpose, QueueItem, Split
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels
 
@@ -132,3 +132,32 @@ def test_the_current_label_is_the_last_standing_answer(events: list[tuple[int, s
         labels = store.answers.labels()
         expected = {i: stack[-1][1] for i, stack in standing.items() if stack and stack[-1][1] is not None}
         assert dict(zip(labels.image_ids.tolist(), labels.class_ids.tolist(), strict=True)) == expected
+
+
+def test_labels_to_train_on_are_of_the_pool_and_of_classes_in_use(store: Store) -> None:
+    store.images.add([image(11, split=Split.TEST), image(12)])
+    store.answers.record([label("a", 1, 1), label("b", 2, 2), label("c", 11, 1), label("d", 12, 3)])
+    store.classes.retire(3)
+
+    assert store.answers.labels().image_ids.tolist() == [1, 2]
+    assert store.answers.census(0).trainable == {1: 1, 2: 1}
+    assert store.answers.census(1).new == 1
+
+
+def test_images_are_counted_once_each_and_hidden_ones_are_not_left(store: Store) -> None:
+    store.images.set_status([9, 10], ImageStatus.HIDDEN)
+    skip = Answer("s", AnswerKind.SKIP, 4)
+    store.answers.record([label("a", 1), label("b", 2, 2), label("c", 2, 1), skip, label("d", 10)])
+
+    tally = store.answers.tally()
+
+    assert tally == (9, 3, 1, 5, 1)
+    assert store.answers.census(0).by_class == store.answers.counts_by_class() == {1: 3}
+
+
+def test_a_label_that_was_asked_for_the_audit_is_counted_and_not_trained_on(store: Store) -> None:
+    store.answers.record([label("a", 1, purpose=Purpose.AUDIT), label("b", 2)])
+
+    census = store.answers.census(0)
+
+    assert (census.by_class, census.trainable, census.new) == ({1: 2}, {1: 1}, 1)
