@@ -6,7 +6,8 @@ Nothing trains. Prints tables, and one JSON line last:
   ways     for each of thirteen ways of working (``benchmarks.ways_of_working``): estimates of the audit sample, the
            images that they rest on (median), the bias in points, the share of 95 % intervals that hold the truth, and
            the share of estimates that name their population rightly
-  balanced, gains, divergences   coverage of 95 % intervals of numbers alone (``benchmarks.simulated_curves``)
+  balanced, gains, divergences, against_random   coverage of 95 % intervals of numbers alone
+                 (``benchmarks.simulated_curves``)
   forecasts      of 80 % intervals of the labels needed, where they are shown, by the shape of the curve
   advice         of projects whose other signs say "stop" from the start: the share in which "nearly there" comes while
                  100 more labels still bring a point, how many labels after the best moment it comes (median), the
@@ -72,6 +73,7 @@ def of_numbers(projects: int) -> dict[str, Any]:
         "balanced": simulated_curves.balanced(5 * projects),
         "gains": simulated_curves.gains(projects),
         "divergences": simulated_curves.divergences(5 * projects),
+        "against_random": simulated_curves.against_random(10 * projects),
         "forecasts": {shape: simulated_curves.forecasts(3 * projects, shape) for shape in simulated_curves.SHAPES},
         "advice": {shape: simulated_curves.advice(projects, shape) for shape in simulated_curves.SHAPES},
     }

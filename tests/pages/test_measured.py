@@ -81,6 +81,8 @@ def test_labelled_images_measure_by_heads_that_did_not_see_them_until_the_audit_
     assert "Estimated from the 13 images that you labelled" in said
     assert "has 1 image; from 30 on" in said
     assert accuracy_on(page) == f"{right / n:.1%}"
+    (shown,) = [metric for metric in page.metric if metric.label == "Accuracy"]
+    assert shown.delta == "an estimate", "no interval: it would speak of chance alone, and these images were chosen"
     assert right >= 10, "three colours are easily told apart"
     assert "No forecast" in said
 

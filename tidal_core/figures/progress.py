@@ -93,8 +93,9 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
         cliponaxis=False,
         line={"color": theme.primary, "width": 2.6},
         marker={"size": 7},
-        hovertemplate="round %{customdata[0]:.0f}, %{x:,} labels<br>accuracy %{y:.1%} (%{customdata[1]:.1%} to "
-        "%{customdata[2]:.1%}, on %{customdata[3]:,.0f} images)<extra></extra>",
+        hovertemplate="round %{customdata[0]:.0f}, %{x:,} labels<br>accuracy %{y:.1%} ("
+        + ("%{customdata[1]:.1%} to %{customdata[2]:.1%}, " if (info.high > info.low).any() else "")
+        + "on %{customdata[3]:,.0f} images)<extra></extra>",
     )
     even = ~np.isnan(info.balanced)
     if even.any():

@@ -108,12 +108,15 @@ def info(project: Project, done: list[RoundRecord], measured: Tested) -> figures
         [record.id for record in done],
         [record.labels for record in done],
         [measured.tested[at[record.id]] if record.id in at else 0 for record in done],
-        [
-            wilson(measured.right[at[record.id]], measured.tested[at[record.id]]) if record.id in at else None
-            for record in done
-        ],
+        [_accuracy(measured, at[record.id]) if record.id in at else None for record in done],
         [interval_of(even.get(record.id)) for record in done],
     )
+
+
+def _accuracy(measured: Tested, place: int) -> Interval:
+    """Of one round, with Wilson's interval; without one of chosen images, where chance is the least of its errors."""
+    right, n = measured.right[place], measured.tested[place]
+    return wilson(right, n) if measured.is_comparable else Interval(right / n, right / n, right / n)
 
 
 def interval_of(metric: Metric | None) -> Interval | None:

@@ -44,7 +44,7 @@ def summary(project: Project, done: list[RoundRecord], measured: Tested) -> None
             st.metric(
                 "Accuracy",
                 f"{info.accuracy[-1]:.1%}",
-                f"{info.low[-1]:.0%} to {info.high[-1]:.0%}",
+                f"{info.low[-1]:.0%} to {info.high[-1]:.0%}" if measured.is_comparable else "an estimate",
                 delta_color="off",
                 delta_arrow="off",
                 help=ACCURACY_HELP,
