@@ -20,8 +20,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("tidal_core", "tests", "pages", "benchmarks", "app.py", "pyproject.toml", "README.md", "docs")
+HANGS_AFTER = 900.0  # seconds: tests that a fault has brought to a standstill have noticed it
 # What all tests import and no fault is in: imported once, before a process is split off for each fault.
 BEFORE = ("pytest", "numpy", "scipy.stats", "torch", "torchvision", "duckdb", "pyarrow", "PIL.Image")
 
@@ -828,9 +831,13 @@ def run(fault: Fault | None, tests: Sequence[str], folder: Path) -> tuple[int, s
                 pipe.write(output.getvalue()[-2_000:])
             os._exit(status)
     os.close(writing)
+    ending = threading.Timer(HANGS_AFTER, os.kill, (child, signal.SIGKILL))  # threads that wait for each other, say
+    ending.start()
     with os.fdopen(reading) as pipe:
         text = pipe.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ending.cancel()
+    return status, text
 
 
 def plant(fault: Fault, folder: Path) -> None:

@@ -58,7 +58,8 @@ def counts(project: Project) -> None:
     if tally.hidden:
         st.caption(f"{tally.hidden:,} more look almost the same as another image and are not asked about.")
     by_class = store.answers.counts_by_class()
-    if shares := [f"{literal(record.name)} {by_class.get(record.id, 0):,}" for record in store.classes.all()]:
+    shares = [f"{literal(record.name)} {by_class.get(record.id, 0):,}" for record in store.classes.all()]
+    if by_class and shares:
         more = f" and {len(shares) - CLASSES_SHOWN:,} more classes" if len(shares) > CLASSES_SHOWN else ""
         st.caption(f"Labels per class: {' · '.join(shares[:CLASSES_SHOWN])}{more}.")
     st.caption(f"The model sees the images at {project.settings.training_size} pixels (width and height).")
