@@ -5,6 +5,7 @@ Beside it: headings that skip no level, and one main heading for each page.
 
 from __future__ import annotations
 
+import secrets
 from typing import Literal
 
 import pytest
@@ -14,6 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.made_up import Size, make
 from tests.browser.conftest import patient
 from tests.browser.server import Server
+
+pytestmark = pytest.mark.browser
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 VIEWS = {
@@ -64,13 +67,14 @@ def test_no_page_breaks_a_rule_of_wcag_in_either_theme(
     browser: Browser, shared_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIDAL_HOME", str(shared_server.home))
-    make("readable", Size()).close()
+    slug = f"readable-{secrets.token_hex(3)}"  # the server is shared, also with a second run of this test
+    make(slug, Size()).close()
     sentences = []
     for theme in THEMES:
         context = patient(browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 720}))
         page = context.new_page()
         for view, path in VIEWS.items():
-            opened(page, f"{shared_server.url}/{path}{'&' if '?' in path else '?'}project=readable")
+            opened(page, f"{shared_server.url}/{path}{'&' if '?' in path else '?'}project={slug}")
             if view == "Label":
                 page.wait_for_selector(".labeller[data-open=yes]")
             for tab in ("", *TABS) if view == "Project" else ("",):

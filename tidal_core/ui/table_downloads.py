@@ -18,8 +18,8 @@ MIME = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet", ".json
 
 def label_downloads(project: Project) -> None:
     """Every label, a row for each format."""
-    st.subheader("The labels")
-    st.write("Every label with its image, class, annotator and time.")
+    st.header("The labels")
+    st.write("Every label with its image, its class, who gave it and when.")
     for exporter in EXPORTERS:
         text, button = st.columns([3, 1], vertical_alignment="center")
         large = "" if exporter.from_store else " With many photos use the command `export`: it needs no memory."
