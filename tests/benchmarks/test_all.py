@@ -90,8 +90,8 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
     "snapshot": lambda found: (
         min(found["quiet_ms"]["n"], found["backup_ms"]["n"]) > 0 and len(found["snapshot_s"]) == 1
     ),
-    # Not whether torch was there: on a slow machine the worker has begun to load it before the image is painted. That no
-    # page needs it is for ``test_imports``.
+    # Not whether torch was there: on a slow machine the worker has begun to load it before the image is painted. That
+    # no page needs it is for ``test_imports``.
     "startup": lambda found: min(found["first_page_s"], found["first_run_s"], found["bare_s"]) > 0,
 }
 """The same of those that start a real server."""
