@@ -19,7 +19,7 @@ from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.images.previews import unpack
 from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import desk_of
-from tidal_core.records import Purpose
+from tidal_core.records import Answer, AnswerKind, Purpose
 from tidal_core.rounds import audit, queue_plan
 from tidal_core.rounds.calibrated import temperature_of
 from tidal_core.store import columns
@@ -172,6 +172,15 @@ def test_a_sheet_is_one_class_most_certain_first(audited: Served) -> None:
     ids = [image.id for image, _ in sheet.images]
     assert ids == sorted(ids, reverse=True)
     assert {image_id % 3 + 1 for image_id in ids} == {sheet.class_id}
+
+
+def test_a_sheet_never_shows_an_answered_image(served: Served) -> None:
+    finish_round(served.project)
+    store = served.project.store
+    answered = store.scores.unanswered(1, "tab-one")[0][0]
+    store.answers.record([Answer("answered", AnswerKind.LABEL, answered, 1)])
+
+    assert answered not in [image for image, _, _ in store.scores.unanswered(1, "tab-one")]
 
 
 def test_the_next_sheet_is_of_another_class(served: Served) -> None:

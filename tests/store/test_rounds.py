@@ -95,8 +95,13 @@ def test_a_resumed_round_forgets_the_epochs_it_will_repeat(store: Store) -> None
     new_round(store)
     for number in (1, 2, 3):
         store.epochs.add(1, [epoch(number)])
+        p = np.full((1, 3), number / 4, dtype=np.float32)
+        store.curves.add(1, number, np.array([1]), Curves(p, None), np.array([1, 2, 3]))
     store.epochs.forget_after(1, 1)
     assert [stored.record.epoch for stored in store.epochs.of(1)] == [1]
+    kept = store.curves.of_image(1, 1)
+    assert kept is not None
+    assert kept.epochs.tolist() == [1]
 
 
 def test_scores_replace_those_of_the_same_round_and_part(store: Store) -> None:

@@ -28,7 +28,7 @@ class Pretrained(Backbone):
 
     def load_pretrained(self) -> None:
         """Put the pretrained weights in place, all but those of the classes; InputError where they are missing."""
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass without it is refused in words (engine.pretrained)
 
 
 @cache
