@@ -1,5 +1,6 @@
 """Who may import whom: the layout's rules, read from the source. docs/architecture.md draws them."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,7 +40,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         | {"torch", "torchvision", "typer", "msgspec", "rich", "PIL", "joblib", "psutil", "scipy", "sklearn"}
         | {"filelock"},
     ),
-    "figures": ({"method", "experiments"}, {"plotly", "numpy", "scipy"}),
+    "figures": ({"method", "experiments"}, {"plotly", "pandas", "numpy", "scipy"}),
     "ui": (
         {"store", "images", "rounds", "labelling", "server", "export", "experiments", "figures", "method", "engine",
          "strategies"},
@@ -172,18 +173,47 @@ def test_pages_do_not_import_torch_when_they_open() -> None:
         assert not any(name.split(".")[0] in {"torch", "torchvision"} for name in names), path
 
 
-def test_what_a_page_opens_with_does_not_need_torch() -> None:
-    """Followed through our own modules, by imports at the top of a file: those in a function come when it is called."""
-    at_the_top = import_graph(MODULES, at_the_top=True)
-    torch_itself = {
+AT_THE_TOP = import_graph(MODULES, at_the_top=True)
+
+
+def loading_at_the_top(package: str) -> set[str]:
+    """Our modules that load a package from outside when they are imported, by themselves."""
+    return {
         name
         for name, path in MODULES.items()
-        if any(found.split(".")[0] == "torch" for found in imported_by(tree_of(path), at_the_top=True))
+        if any(found.split(".")[0] == package for found in imported_by(tree_of(path), at_the_top=True))
     }
+
+
+def reached_from(start: str) -> set[str]:
+    """What an import of one of our modules imports of ours; what stands in a function comes when it is called."""
+    reached, left = {start}, [start]
+    while left:
+        for target in AT_THE_TOP[left.pop()] - reached:
+            reached.add(target)
+            left.append(target)
+    return reached
+
+
+def test_what_a_page_opens_with_does_not_need_torch() -> None:
+    torch_itself = loading_at_the_top("torch")
     for start in (name for room in WITHOUT_TORCH for name in inside(room)):
-        reached, left = {start}, [start]
-        while left:
-            for target in at_the_top[left.pop()] - reached:
-                reached.add(target)
-                left.append(target)
+        reached = reached_from(start)
         assert not reached & torch_itself, f"{start} needs torch by way of {sorted(reached & torch_itself)}"
+
+
+def test_the_first_page_does_not_wait_for_plotly() -> None:
+    plotly_itself = loading_at_the_top("plotly") | loading_at_the_top("pandas")
+    first_page = {ROOT / "app.py", ROOT / "pages" / "label.py"}
+    for start in {name for path in first_page for name in imported_by(tree_of(path)) if name in MODULES}:
+        reached = reached_from(start)
+        assert not reached & plotly_itself, f"{start} needs Plotly by way of {sorted(reached & plotly_itself)}"
+
+
+def test_whoever_draws_has_the_common_look_which_loads_pandas_before_plotly() -> None:
+    """Plotly takes a pandas that another thread is still loading for a whole one, and its figure fails."""
+    for module in loading_at_the_top("plotly") - {"tidal_core.figures.look"}:
+        assert "tidal_core.figures.look" in reached_from(module), module
+    loaded = "import sys, tidal_core.figures.look; print(*sys.modules)"
+    order = subprocess.check_output([sys.executable, "-c", loaded], cwd=ROOT, text=True).split()
+    assert order.index("pandas") < order.index("plotly")

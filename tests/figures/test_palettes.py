@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tidal_core.figures import palettes
+from tidal_core.figures import look, palettes
 from tidal_core.store.classes import PALETTE
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear sRGB.
@@ -90,7 +90,7 @@ def test_numbers_can_be_read_on_every_shade_of_a_heat_map(theme: palettes.Theme)
         "#" + bytes(np.rint(ends[0] + share * (ends[1] - ends[0])).astype(int).tolist()).hex() for share in shares
     ]
 
-    figure = palettes.heat_numbers(theme, ["a"], list(range(101)), shares[:, None], [["1"]] * 101)
+    figure = look.heat_numbers(theme, ["a"], list(range(101)), shares[:, None], [["1"]] * 101)
 
     weights = [0.2126, 0.7152, 0.0722]
     paper, ink = linear(tuple(shades)) @ weights, linear(tuple(figure.textfont.color)) @ weights

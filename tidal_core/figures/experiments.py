@@ -14,18 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tidal_core.experiments.statistics import Band, Wins, band, relative
-from tidal_core.figures.palettes import (
-    PERCENT,
-    WHOLE,
-    Theme,
-    base_figure,
-    class_colour,
-    faded,
-    heat_numbers,
-    plain,
-    sequential,
-    short,
-)
+from tidal_core.figures.look import PERCENT, WHOLE, base_figure, heat_numbers
+from tidal_core.figures.palettes import Theme, class_colour, faded, plain, sequential, short
 from tidal_core.records import Float64, Int64
 
 BASELINE = "random"

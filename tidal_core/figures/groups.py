@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from tidal_core.figures import palettes
+from tidal_core.figures import look, palettes
 from tidal_core.figures.palettes import ClassStyle, Theme
 from tidal_core.records import Bools, Float64, Int64
 
@@ -67,7 +67,7 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
 
     ``by`` is "correctness" or "group". A point's custom data is the image's id, for selections.
     """
-    figure = palettes.base_figure(
+    figure = look.base_figure(
         theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
     )
     names_fit = len(info.image) < MAP_PLAIN
@@ -179,7 +179,7 @@ def quartiles(counts: ArrayLike) -> Float64:
 
 def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
     """The median of each group with the band between its quarters."""
-    figure = palettes.base_figure(theme, x="Epoch", y="Probability of the label", height=400)
+    figure = look.base_figure(theme, x="Epoch", y="Probability of the label", height=400)
     x = info.epoch.astype(np.int32)
     opacity = 0.18 if len(info.groups) <= 4 else 0.07
     for position, group in enumerate(info.groups):
@@ -205,6 +205,6 @@ def bands_figure(info: BandsInfo, theme: Theme) -> go.Figure:
             hovertemplate=f"{palettes.short(group.name)} %{{y:.1%}}<extra></extra>",
         )
     figure.update_layout(hovermode="x unified")
-    figure.update_yaxes(range=_reach(info.quantiles.ravel(), 0.0, 1.0, least=0.1), **palettes.PERCENT)
-    figure.update_xaxes(**palettes.WHOLE)
+    figure.update_yaxes(range=_reach(info.quantiles.ravel(), 0.0, 1.0, least=0.1), **look.PERCENT)
+    figure.update_xaxes(**look.WHOLE)
     return figure

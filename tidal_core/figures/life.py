@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from tidal_core.figures import palettes
+from tidal_core.figures import look, palettes
 from tidal_core.figures.palettes import DYNAMICS, FINAL, ClassStyle, Theme
 from tidal_core.method import dynamics
 from tidal_core.method.estimators import entropy, lead, log_of
@@ -122,7 +122,7 @@ def _entropy_and_margin(p_bar: Float64 | None, top: int | None) -> tuple[float, 
 
 def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
     """The curves of one image, its label's filled down to zero: the filled area is p-bar."""
-    figure = palettes.base_figure(theme, x="Epoch", y="Probability", height=380)
+    figure = look.base_figure(theme, x="Epoch", y="Probability", height=380)
     x = info.epoch.astype(np.int32)
     mode = "lines+markers" if len(x) < 4 else "lines"
     for column, style in reversed(list(enumerate(info.classes))):
@@ -144,8 +144,8 @@ def life_figure(info: LifeInfo, theme: Theme) -> go.Figure:
         )
     _mark_events(figure, info, theme)
     figure.update_layout(hovermode="x unified")
-    figure.update_yaxes(range=[0, 1.04], **palettes.PERCENT)
-    figure.update_xaxes(range=[x[0] - 0.5, x[-1] + 0.5], **palettes.WHOLE)
+    figure.update_yaxes(range=[0, 1.04], **look.PERCENT)
+    figure.update_xaxes(range=[x[0] - 0.5, x[-1] + 0.5], **look.WHOLE)
     return figure
 
 
@@ -172,7 +172,7 @@ def _mark_events(figure: go.Figure, info: LifeInfo, theme: Theme) -> None:
 
 def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
     """For each class the observed area p-bar beside what the TD module predicts."""
-    figure = palettes.base_figure(theme, x="Mean probability over epochs", height=90 + 46 * len(info.classes))
+    figure = look.base_figure(theme, x="Mean probability over epochs", height=90 + 46 * len(info.classes))
     names = [palettes.short(style.name, 18) for style in info.classes]
     colours = [style.colour for style in info.classes]
     figure.add_bar(
@@ -197,7 +197,7 @@ def areas_figure(info: LifeInfo, theme: Theme) -> go.Figure:
             hovertemplate="%{y}<br>predicted %{x:.1%}<extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.25)
-    figure.update_xaxes(range=[0, 1.02], nticks=6, **palettes.PERCENT)
+    figure.update_xaxes(range=[0, 1.02], nticks=6, **look.PERCENT)
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text})
     return figure
 
@@ -236,7 +236,7 @@ def rounds_of_image_info(
 
 def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
     """What each round made of the image's label: predicted dynamics, final prediction and observed dynamics."""
-    figure = palettes.base_figure(theme, x="Round", y="Probability of its label", height=300)
+    figure = look.base_figure(theme, x="Round", y="Probability of its label", height=300)
     series: list[tuple[str, Float64, str, dict[str, Any], dict[str, Any]]] = [
         (
             "Predicted dynamics",
@@ -272,6 +272,6 @@ def rounds_of_image_figure(info: RoundsOfImageInfo, theme: Theme) -> go.Figure:
             },
         )
     figure.update_layout(hovermode="x unified")
-    figure.update_yaxes(range=[0, 1.04], **palettes.PERCENT)
+    figure.update_yaxes(range=[0, 1.04], **look.PERCENT)
     figure.update_xaxes(dtick=1 if len(info.round) <= 12 else None, tickformat=",d")
     return figure

@@ -1,8 +1,8 @@
-"""Colours and the common look of all figures.
+"""The colours of all pages and figures, and how names are written in figures.
 
 Class colours are the same on every page and in both themes. They were found by maximising the smallest OKLab distance
 between any two, over normal vision and the three dichromacies (simulation: Machado et al. 2009), with a contrast of at
-least 2:1 against both backgrounds; a test keeps it so. Figures carry no title: the page says it, with an explanation.
+least 2:1 against both backgrounds; a test keeps it so. Every page needs them: nothing here loads Plotly.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import plotly.graph_objects as go
-import plotly.io as pio
 from numpy.typing import ArrayLike
 
 from tidal_core.records import Float64
@@ -101,22 +99,6 @@ def ink_on(theme: Theme, shares: ArrayLike) -> list[str]:
     return np.where((light + 0.05) ** 2 > 1.05 * 0.05, "#000000", "#ffffff").tolist()  # type: ignore[no-any-return]
 
 
-def heat_numbers(
-    theme: Theme, x: Sequence[Any], y: Sequence[Any], shares: ArrayLike, texts: Sequence[Sequence[str]]
-) -> go.Scatter:
-    """The numbers on a heat map of ``shares`` (Y, X): a text for each cell, which takes no hover and no click."""
-    values = np.asarray(shares, dtype=np.float64)
-    return go.Scatter(
-        x=[column for _ in y for column in x],
-        y=[row for row in y for _ in x],
-        text=[text for row in texts for text in row],
-        mode="text",
-        textfont={"size": 13, "color": ink_on(theme, values.ravel())},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
 def faded(colour: str, opacity: float) -> str:
     """ "#rrggbb" as "rgba(r,g,b,opacity)"."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
@@ -131,70 +113,3 @@ def short(text: str, length: int = 24) -> str:
 def plain(text: str) -> str:
     """A name shown as it is in a figure: plotly reads ``<`` and ``&`` as markup, links included."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def axis(theme: Theme, title: str = "", **more: Any) -> dict[str, Any]:
-    """One axis as all figures draw it."""
-    return {
-        "title": {"text": title, "standoff": 8, "font": {"size": 13, "color": theme.muted}},
-        "tickfont": {"size": 12, "color": theme.muted},
-        "gridcolor": theme.grid,
-        "linecolor": theme.grid,
-        "zeroline": False,
-        "automargin": True,
-        **more,
-    }
-
-
-_NO_TEMPLATE = pio.templates["none"].to_plotly_json()
-PERCENT: dict[str, Any] = {"tickformat": ".0%"}
-WHOLE: dict[str, Any] = {"tickformat": ",d", "nticks": 8}
-
-
-def base_figure(theme: Theme, *, x: str = "", y: str = "", height: int = 360, legend: bool = True) -> go.Figure:
-    """An empty figure in the project's look.
-
-    Made in one go: a layout that is updated afterwards takes ten times as long, and a page draws several figures.
-    """
-    return go.Figure(
-        layout={
-            **_look(theme, height=height, legend=legend),
-            "template": _NO_TEMPLATE,
-            "xaxis": axis(theme, x),
-            "yaxis": axis(theme, y),
-        }
-    )
-
-
-def dress(figure: go.Figure, theme: Theme, *, height: int, legend: bool = True) -> None:
-    """Give a figure that was made otherwise (with several axes) the look of all others."""
-    figure.update_layout(template="none", **_look(theme, height=height, legend=legend))
-
-
-def _look(theme: Theme, *, height: int, legend: bool) -> dict[str, Any]:
-    """Fonts, margins, legend and hover box of all figures."""
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 12, "t": 36 if legend else 16, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": FONT, "size": 13, "color": theme.text},
-        "showlegend": legend,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": 12, "color": theme.text},
-        },
-        "hoverlabel": {
-            "bgcolor": theme.panel,
-            "bordercolor": theme.grid,
-            "font": {"family": FONT, "size": 13, "color": theme.text},
-            "namelength": -1,
-        },
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.primary},
-        "uirevision": "keep",  # a refresh keeps zoom and hidden curves
-    }

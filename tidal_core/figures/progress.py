@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from tidal_core.figures import palettes
+from tidal_core.figures import look, palettes
 from tidal_core.figures.palettes import DYNAMICS, FINAL, ClassStyle, Theme
 from tidal_core.method.dynamics import Interval, recalls
 from tidal_core.method.stopping import Forecast, Quality
@@ -69,7 +69,7 @@ def accuracy_info(
 
 def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None = None) -> go.Figure:
     """Accuracy over labels with its 95 % interval; balanced accuracy dotted; the forecast dashed with its 80 % band."""
-    figure = palettes.base_figure(theme, x="Labels", y="Accuracy", height=380)
+    figure = look.base_figure(theme, x="Labels", y="Accuracy", height=380)
     if forecast is not None and forecast.more_labels is not None:
         _band(figure, forecast.labels, forecast.low, forecast.high, theme.muted, 0.12)
         figure.add_scatter(
@@ -110,7 +110,7 @@ def accuracy_figure(info: AccuracyInfo, theme: Theme, forecast: Forecast | None 
             hovertemplate="balanced %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
         )
     lowest = np.nanmin(info.low) if measured.any() else 0.0
-    figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.0], **palettes.PERCENT)
+    figure.update_yaxes(range=[max(0.0, math.floor(10 * lowest - 0.5) / 10), 1.0], **look.PERCENT)
     figure.update_xaxes(rangemode="tozero", tickformat=",d", nticks=8)
     return figure
 
@@ -161,9 +161,7 @@ def per_class_info(classes: Sequence[ClassStyle], counts: ArrayLike, *, most: in
 
 def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
     """A dot with its 95 % interval per class, the hardest at the top."""
-    figure = palettes.base_figure(
-        theme, x="Share predicted correctly", height=90 + 28 * len(info.classes), legend=False
-    )
+    figure = look.base_figure(theme, x="Share predicted correctly", height=90 + 28 * len(info.classes), legend=False)
     figure.add_scatter(
         x=info.recall,
         y=[palettes.short(style.name, 18) for style in info.classes],
@@ -182,7 +180,7 @@ def per_class_figure(info: PerClassInfo, theme: Theme) -> go.Figure:
         hovertemplate="%{y}: %{x:.1%} correct<br>(%{customdata[0]:.1%} to %{customdata[1]:.1%}, on %{customdata[2]:,} "
         "images)<extra></extra>",
     )
-    figure.update_xaxes(range=[-0.02, 1.03], nticks=6, **palettes.PERCENT)
+    figure.update_xaxes(range=[-0.02, 1.03], nticks=6, **look.PERCENT)
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"color": theme.text})
     return figure
 
@@ -223,7 +221,7 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
     has a transparent marker.
     """
     size = len(info.classes)
-    figure = palettes.base_figure(
+    figure = look.base_figure(
         theme, x="Predicted class", y="Label", height=max(320, min(820, 130 + 34 * size)), legend=False
     )
     names = [palettes.short(style.name, 14) for style in info.classes]
@@ -256,7 +254,7 @@ def confusion_figure(info: ConfusionInfo, theme: Theme) -> go.Figure:
     )
     if size <= 16:
         numbers = np.where(info.counts > 0, info.counts.astype(str), "").tolist()
-        figure.add_trace(palettes.heat_numbers(theme, places.tolist(), places.tolist(), share, numbers))
+        figure.add_trace(look.heat_numbers(theme, places.tolist(), places.tolist(), share, numbers))
     ticks = {"tickvals": places, "ticktext": names, "showgrid": False, "tickfont": {"size": 12, "color": theme.text}}
     long = max((len(name) for name in names), default=0) > 2
     figure.update_xaxes(range=[-0.5, size - 0.5], fixedrange=True, tickangle=-45 if long else 0, **ticks)
@@ -300,7 +298,7 @@ def quality_info(rounds: Sequence[int], qualities: Sequence[Quality]) -> Quality
 
 def quality_figure(info: QualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the observed dynamics, of the TD module and of the final prediction: lower is better."""
-    figure = palettes.base_figure(theme, x="Round that chose the images", y="Divergence (0 is perfect)", height=320)
+    figure = look.base_figure(theme, x="Round that chose the images", y="Divergence (0 is perfect)", height=320)
     for name, values, rank, colour, symbol, shift in (
         ("TD module", info.module, info.module_rank, DYNAMICS, "circle", -0.06),
         ("Final prediction", info.final, info.final_rank, FINAL, "diamond", 0.06),
@@ -365,7 +363,7 @@ def pool_quality_info(
 
 def pool_quality_figure(info: PoolQualityInfo, theme: Theme) -> go.Figure:
     """Divergence from the exact dynamics over the rounds, of the TD module and of the final prediction."""
-    figure = palettes.base_figure(theme, x="Round", y="Divergence (0 is perfect)", height=320)
+    figure = look.base_figure(theme, x="Round", y="Divergence (0 is perfect)", height=320)
     for name, values, colour, symbol in (
         ("TD module", info.module, DYNAMICS, "circle"),
         ("Final prediction", info.final, FINAL, "diamond"),

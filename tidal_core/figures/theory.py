@@ -10,14 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tidal_core.estimator_facts import ESTIMATORS
-from tidal_core.figures.palettes import (
-    CLASS_COLOURS,
-    PERCENT,
-    Theme,
-    base_figure,
-    faded,
-    short,
-)
+from tidal_core.figures.look import PERCENT, base_figure
+from tidal_core.figures.palettes import CLASS_COLOURS, Theme, faded, short
 from tidal_core.method import theory
 from tidal_core.method.theory import GROUPS, Elasticity
 from tidal_core.records import Bools, Float32, Float64, Int64

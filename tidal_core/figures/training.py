@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from tidal_core.figures import palettes
+from tidal_core.figures import look
 from tidal_core.figures.palettes import DYNAMICS, FINAL, Theme
 from tidal_core.records import Float64, Int64
 
@@ -75,7 +75,7 @@ def _span(info: RoundInfo) -> list[float]:
 
 def learnt_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     """The share of the labelled images that the model gets right, over the epochs."""
-    figure = palettes.base_figure(theme, x="Epoch", y="Labelled images that are right", height=300, legend=False)
+    figure = look.base_figure(theme, x="Epoch", y="Labelled images that are right", height=300, legend=False)
     figure.add_scatter(
         x=info.epoch.astype(np.int32),
         y=info.accuracy.astype(np.float32),
@@ -83,15 +83,15 @@ def learnt_figure(info: RoundInfo, theme: Theme) -> go.Figure:
         line={"color": theme.primary, "width": 2.4},
         hovertemplate="epoch %{x}: %{y:.1%} of the labelled images correct<extra></extra>",
     )
-    figure.update_xaxes(range=_span(info), **palettes.WHOLE)
-    figure.update_yaxes(range=[0, 1.02], **palettes.PERCENT)
+    figure.update_xaxes(range=_span(info), **look.WHOLE)
+    figure.update_yaxes(range=[0, 1.02], **look.PERCENT)
     return figure
 
 
 def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     """Losses, accuracy on the labelled images and learning rate over the epochs of one round, one above the other."""
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[0.45, 0.33, 0.22])
-    palettes.dress(figure, theme, height=520)
+    look.dress(figure, theme, height=520)
     mode = "lines+markers" if len(info.epoch) < 8 else "lines"
 
     def line(row: int, name: str, values: Float64, colour: str, hover: str, **more: Any) -> None:
@@ -114,10 +114,10 @@ def round_figure(info: RoundInfo, theme: Theme) -> go.Figure:
     line(3, "Learning rate", info.learning_rate, theme.muted, "learning rate %{y:.2g}", showlegend=False)
 
     for row, title in enumerate(("Loss", "Accuracy", "Rate"), start=1):
-        figure.update_yaxes(palettes.axis(theme, title, rangemode="tozero", nticks=5), row=row, col=1)
-        figure.update_xaxes(palettes.axis(theme, "", range=_span(info), **palettes.WHOLE), row=row, col=1)
+        figure.update_yaxes(look.axis(theme, title, rangemode="tozero", nticks=5), row=row, col=1)
+        figure.update_xaxes(look.axis(theme, "", range=_span(info), **look.WHOLE), row=row, col=1)
     figure.update_xaxes(title_text="Epoch", row=3, col=1)
-    figure.update_yaxes(range=[0, 1.02], row=2, col=1, **palettes.PERCENT)
+    figure.update_yaxes(range=[0, 1.02], row=2, col=1, **look.PERCENT)
     figure.update_yaxes(tickformat=".1~g", row=3, col=1, nticks=3)
     figure.update_layout(hovermode="x unified")
     return figure
@@ -153,7 +153,7 @@ def durations_info(rounds: ArrayLike, labels: ArrayLike, seconds: ArrayLike, sta
 
 def durations_figure(info: DurationsInfo, theme: Theme) -> go.Figure:
     """A bar per round, coloured by how it ended."""
-    figure = palettes.base_figure(theme, x="Round", y="Seconds", height=240)
+    figure = look.base_figure(theme, x="Round", y="Seconds", height=240)
     ends = {"done": ("Done", theme.primary), "failed": ("Failed", "#ab2f2c"), "cancelled": ("Cancelled", theme.muted)}
     state = np.array(info.state)
     for name, (title, colour) in {**ends, "": ("Running", "#bfac06")}.items():

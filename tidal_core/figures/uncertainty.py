@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from tidal_core.estimator_facts import ESTIMATORS
-from tidal_core.figures import palettes
+from tidal_core.figures import look, palettes
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
 from tidal_core.method.dynamics import rank_correlation, rank_correlations
 from tidal_core.records import Bools, Float64, Int64
@@ -55,9 +55,7 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
     The height of a group is its density: a small group is as visible as a large one. Hover tells the counts.
     """
     rounds = len(info.rounds)
-    figure = palettes.base_figure(
-        theme, x=ESTIMATORS[info.estimator].title, height=max(260, min(760, 150 + 56 * rounds))
-    )
+    figure = look.base_figure(theme, x=ESTIMATORS[info.estimator].title, height=max(260, min(760, 150 + 56 * rounds)))
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
     smooth = np.apply_along_axis(lambda histogram: np.convolve(histogram, [0.25, 0.5, 0.25], mode="same"), 2, shares)
     peak = smooth.max(axis=(1, 2), initial=1e-12)  # per round, so that a sharp one does not flatten the others
@@ -158,7 +156,7 @@ def exact_figure(info: ScatterInfo, theme: Theme) -> go.Figure:
 
 
 def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: float, high: float) -> go.Figure:
-    figure = palettes.base_figure(theme, x=titles[0], y=titles[1], height=430)
+    figure = look.base_figure(theme, x=titles[0], y=titles[1], height=430)
     figure.add_scatter(
         x=[low, high],
         y=[low, high],
@@ -221,7 +219,7 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
     """A square per pair: how many of the next batch they share."""
-    figure = palettes.base_figure(theme, height=330, legend=False)
+    figure = look.base_figure(theme, height=330, legend=False)
     names = [ESTIMATORS[name].words.capitalize().replace(" ", "<br>") for name in info.estimators]
     figure.add_heatmap(
         x=names,
@@ -238,7 +236,7 @@ def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:
         "%{customdata:.2f}<extra></extra>",
     )
     shares = [[f"{share:.0%}" for share in row] for row in info.overlap]
-    figure.add_trace(palettes.heat_numbers(theme, names, names, info.overlap, shares))
+    figure.add_trace(look.heat_numbers(theme, names, names, info.overlap, shares))
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": theme.text})
     figure.update_xaxes(showgrid=False, side="bottom", tickfont={"color": theme.text}, tickangle=0)
     return figure
@@ -273,7 +271,7 @@ def by_class_info(
 
 def by_class_figure(info: ByClassInfo, theme: Theme) -> go.Figure:
     """A box per class, the least certain at the top."""
-    figure = palettes.base_figure(
+    figure = look.base_figure(
         theme, x=ESTIMATORS[info.estimator].title, height=90 + 30 * len(info.classes), legend=False
     )
     for style, images, (low, lower, middle, upper, high) in zip(info.classes, info.images, info.quantiles, strict=True):

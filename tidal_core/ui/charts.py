@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
+from tidal_core.figures.look import titled
 from tidal_core.figures.palettes import Info, Theme, theme_of
 from tidal_core.text import SpreadsheetRows
 
@@ -170,6 +171,4 @@ def as_csv(info: Info) -> bytes:
 
 def as_html(title: str, figure: go.Figure) -> bytes:
     """The figure as a web page that needs no network."""
-    figure = go.Figure(figure)
-    figure.update_layout(title={"text": title, "font": {"size": 18}}, margin={"t": 80}, height=None, autosize=True)
-    return figure.to_html(include_plotlyjs=True, config={"displaylogo": False}).encode()  # type: ignore[no-any-return]
+    return titled(figure, title).to_html(include_plotlyjs=True, config={"displaylogo": False}).encode()  # type: ignore[no-any-return]

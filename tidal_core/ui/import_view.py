@@ -13,6 +13,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Split
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.text import literal
+from tidal_core.ui.address import LABEL_PAGE
 from tidal_core.ui.folder_picker import folder_picker
 from tidal_core.ui.forms import attempt, choice, table
 from tidal_core.ui.runtime import get_studio, go_to
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 1_000
 CLASSES_SHOWN = 100  # in one line
-LABEL_PAGE = "pages/label.py"
 TEST_HELP = "Images whose class is already known; used only to measure accuracy."
 LABEL_USES = {
     "none": "Ignore them: I add the classes and label every image",

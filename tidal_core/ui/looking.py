@@ -20,9 +20,8 @@ from tidal_core.records import Int64, RoundRecord, RoundState
 from tidal_core.rounds.due import round_due
 from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.text import literal, plain_colour
+from tidal_core.ui.address import LABEL_PAGE, PROJECT_PAGE, TRAINING_PAGE
 
-LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
-PROJECT_PAGE, THEORY_PAGE = "pages/project.py", "pages/theory.py"
 BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer than a page may
 BAND_EPOCHS = 30  # of as many images, for the same reason
 

@@ -13,6 +13,7 @@ from tidal_core.figures import uncertainty as figures
 from tidal_core.projects import Project
 from tidal_core.records import Bools, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
+from tidal_core.ui.address import DYNAMICS_PAGE
 from tidal_core.ui.thumbnails import thumbnails
 
 ROUNDS_SHOWN = 12
@@ -77,7 +78,7 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
 def open_life(image_id: int | None) -> None:
     """Go to the life of an image, if one was picked."""
     if image_id is not None:
-        st.switch_page(looking.DYNAMICS_PAGE, query_params={"image": str(image_id), "view": "life"})
+        st.switch_page(DYNAMICS_PAGE, query_params={"image": str(image_id), "view": "life"})
 
 
 def scatter(project: Project, record: RoundRecord, table: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from tidal_core.projects import Project
 from tidal_core.server.studio import DEMO
-from tidal_core.ui.looking import PROJECT_PAGE, THEORY_PAGE
+from tidal_core.ui.address import PROJECT_PAGE, THEORY_PAGE
 
 NAME = "TiDAL Studio"
 SENTENCE = "Sort your images into classes: a model learns while you label, and asks for those it needs most."
