@@ -28,7 +28,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub"}),
     "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
-    "store": (set(), TABLES | {"duckdb"}),
+    "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),

@@ -3,7 +3,7 @@
 One ``Store`` per project file, one module per family of tables behind it. A new column or table is a new step in
 ``migrations.py``; a new question is a method of the family it asks about.
 
-May import: the ground, duckdb, numpy, pyarrow. Never torch, another room or Streamlit.
+May import: the ground, duckdb, lark, numpy, pyarrow. Never torch, another room or Streamlit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Self
 from tidal_core.records import ClassRecord
 from tidal_core.store.answers import Answers, Labels, labels_in
 from tidal_core.store.classes import Classes, classes_in
+from tidal_core.store.collection import Collection
 from tidal_core.store.curves import CurveTable
 from tidal_core.store.database import HEAD_BYTES, Database, Snapshot
 from tidal_core.store.exports import ExportTables
@@ -56,6 +57,7 @@ class Store:
         self.settings = Settings(self.database)
         self.log = Log(self.database)
         self.views = Views(self.database)
+        self.collection = Collection(self.database)
 
     @property
     def schema(self) -> int:

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,8 @@ from tidal_core.store.opening import open_file
 
 logger = logging.getLogger(__name__)
 
-Params = Sequence[object]
+Params = Sequence[object] | Mapping[str, object]
+"""In place of each ``?`` in turn, or of ``$name`` by name."""
 
 # Windows lets nobody open what DuckDB has open: there a snapshot is a copy beside the file, which DuckDB makes.
 _SECOND_HANDLE = sys.platform != "win32"
@@ -48,6 +49,10 @@ LOG_AT_MOST = 16 << 20  # bytes of write-ahead log before a commit folds it into
 CHECKPOINT_WAIT_SECONDS = 5.0  # for queries that keep a checkpoint from being made; writes wait as long
 OPEN_AGAIN_WAIT_SECONDS = 5.0  # for queries on a connection that refuses everything, to end before another is opened
 CHECKPOINT_ROOM = 1 << 20  # bytes that a checkpoint takes on the disk beside twice its log, at most: whole blocks
+
+
+def _given(params: Params) -> list[object] | dict[str, object]:
+    return dict(params) if isinstance(params, Mapping) else list(params)
 
 
 class Database:
@@ -176,7 +181,7 @@ class Database:
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with self.reading() as cursor:
-            return cursor.execute(sql, list(params)).fetchall()
+            return cursor.execute(sql, _given(params)).fetchall()
 
     def row(self, sql: str, params: Params = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None. Fetches to the end: an unfinished result blocks its cursor."""
@@ -193,12 +198,12 @@ class Database:
     def arrays(self, sql: str, params: Params = ()) -> dict[str, Any]:
         """A query as one numpy array per column; for big results of plain numbers."""
         with self.reading() as cursor:
-            return cursor.execute(sql, list(params)).fetchnumpy()
+            return cursor.execute(sql, _given(params)).fetchnumpy()
 
     def arrow(self, sql: str, params: Params = ()) -> pa.Table:
         """A query as an Arrow table, for exports of many rows."""
         with self.reading() as cursor:
-            return cursor.sql(sql, params=list(params)).to_arrow_table()
+            return cursor.sql(sql, params=_given(params)).to_arrow_table()
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
