@@ -24,6 +24,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,13 +36,16 @@ from tests.planted_faults import FAULTS, Fault
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("tidal_core", "tests", "pages", "benchmarks", "app.py", "pyproject.toml", "README.md", "docs")
-HANGS_AFTER = 900.0  # seconds: tests that a fault has brought to a standstill have noticed it
+HANGS_AFTER = 900.0  # seconds at least: tests that a fault has brought to a standstill have noticed it
 # What all tests import and no fault is in: imported once, before a process is split off for each fault.
 BEFORE = ("pytest", "numpy", "scipy.stats", "torch", "torchvision", "duckdb", "pyarrow", "PIL.Image")
 
 
-def run(fault: Fault | None, tests: Sequence[str], folder: Path) -> tuple[int, str]:
-    """The exit status of pytest in a copy of the project, and what it printed; in a process of its own."""
+def run(fault: Fault | None, tests: Sequence[str], folder: Path, hangs_after: float | None = None) -> tuple[int, str]:
+    """The exit status of pytest in a copy of the project, and what it printed; in a process of its own.
+
+    Killed after ``hangs_after`` seconds, if that is given.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -67,12 +71,15 @@ def run(fault: Fault | None, tests: Sequence[str], folder: Path) -> tuple[int, s
                 pipe.write(output.getvalue()[-2_000:])
             os._exit(status)
     os.close(writing)
-    ending = threading.Timer(HANGS_AFTER, os.kill, (child, signal.SIGKILL))  # threads that wait for each other, say
-    ending.start()
+    ending = None
+    if hangs_after is not None:
+        ending = threading.Timer(hangs_after, os.kill, (child, signal.SIGKILL))  # threads that wait for each other, say
+        ending.start()
     with os.fdopen(reading) as pipe:
         text = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    ending.cancel()
+    if ending is not None:
+        ending.cancel()
     return status, text
 
 
@@ -94,12 +101,12 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tried(faults: Sequence[Fault], jobs: int) -> Iterator[tuple[Fault, bool]]:
+def tried(faults: Sequence[Fault], jobs: int, hangs_after: float) -> Iterator[tuple[Fault, bool]]:
     """Each fault, and whether it was caught."""
 
     def one(fault: Fault) -> tuple[Fault, bool]:
         with tempfile.TemporaryDirectory(prefix="tidal-mutations-") as scratch:
-            status, _ = run(fault, fault.tests, copied(Path(scratch)))
+            status, _ = run(fault, fault.tests, copied(Path(scratch)), hangs_after)
         return fault, status != 0
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -125,12 +132,15 @@ def main() -> None:
     for module in BEFORE:
         importlib.import_module(module)
     tests = sorted({test for fault in faults for test in fault.tests})
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tidal-mutations-") as scratch:
         status, text = run(None, tests, copied(Path(scratch)))
+    # All tests took so long here: those of one fault hang when they take twice as long, on however slow a machine.
+    hangs_after = max(HANGS_AFTER, 2 * (time.monotonic() - begin))
     if status:
         sys.exit(f"The tests fail with nothing planted, so that they would catch anything:\n{text}")
     survivors = []
-    for fault, is_caught in tried(faults, options.jobs):
+    for fault, is_caught in tried(faults, options.jobs, hangs_after):
         print(f"{'caught  ' if is_caught else 'SURVIVED'} {fault.module}: {fault.what}", flush=True)
         if not is_caught:
             survivors.append(f"{fault.module}: {fault.what}")

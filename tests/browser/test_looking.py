@@ -78,6 +78,13 @@ def test_the_first_visitor_by_the_address_of_a_life_sees_it_within_the_app(looke
     expect(page.get_by_role("link", name="Training")).to_be_visible()
     expect(page.locator(".st-key-life .js-plotly-plot")).to_be_visible()
 
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{looked_at.url}/uncertainty?project=made-up")
+    scores = page.get_by_role("radiogroup", name="Score").get_by_role("radio")
+    expect(scores.last).to_be_visible()
+    for score in scores.all():
+        expect(score).to_be_in_viewport(ratio=1)
+
 
 def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Server, page: Page) -> None:
     page.goto(f"{looked_at.url}/dynamics?project=made-up&view=map")

@@ -46,6 +46,6 @@ def test_a_project_is_made_of_photos_and_a_table_sent_from_the_browser(
     labeller = labelling.root
     expect(labeller.locator(".caption .file")).to_contain_text("green.png")
     labeller.get_by_role("button", name="warm").click()
-    expect(labeller.get_by_text("Every image is labelled or skipped")).to_be_visible()
+    expect(labeller.locator(".empty-title")).to_have_text("Every image is labelled or skipped")
     expect(labeller.locator(".caption .file")).to_have_text("")
     expect(labeller.locator(".progress-text")).to_have_text("every image is labelled or skipped")

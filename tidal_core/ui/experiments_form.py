@@ -64,8 +64,10 @@ def start_form() -> None:
             format_func=lambda name: f"{strategies.get(name).title} ({name})",
         )  # fmt: skip
         more = right.text_input(
-            "Additional configurations", key="exp-more", placeholder="random+td, tidal-entropy/plain",
-            help="+td also trains the TD module; /plain measures accuracy with a classifier trained without it.",
+            "More to compare, by name", key="exp-more", placeholder="random+td, tidal-entropy/plain",
+            help="A way of asking with a change to it. random+td asks at random and also trains the TD module (the "
+            "small network that predicts training dynamics); tidal-entropy/plain asks as tidal-entropy does and "
+            "measures accuracy with a classifier that was trained without the module.",
         )  # fmt: skip
         protocol = PRESETS[str(preset)]
         kept = _kept(dataset)
@@ -132,8 +134,9 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
             "once for each data set.",
         ))  # fmt: skip
     backbone = left.text_input(
-        "Backbone", protocol.train.backbone, max_chars=120, key=f"exp-backbone-{preset}",
-        help="small, efficientnet-lite0, resnet18, torchvision/resnet50, ... as in a project.",
+        "Network", protocol.train.backbone, max_chars=120, key=f"exp-backbone-{preset}",
+        help="What looks at the images: small or resnet18 (learn from nothing), efficientnet-lite0 (pretrained, "
+        "installed with the studio), torchvision/resnet50 and others as in a project's settings.",
     )  # fmt: skip
     augment = protocol.train.augmentation
     if protocol.train.body != "frozen":
@@ -165,7 +168,7 @@ def ways_of_asking() -> None:
                 for strategy in map(strategies.get, strategies.names())
             ]
         )
-        st.caption("N: images in the pool, L: labelled images, C: classes, D: features, n: images chosen.")
+        st.caption("N: images without a label, L: labelled images, C: classes, D: features, n: images chosen.")
 
 
 def _cache() -> Path:
