@@ -1,6 +1,7 @@
 """The project's content as flat tables for other programs: one query per table, names instead of ids where people read.
 
-Times are naive UTC. ``path`` is the image's URI: an absolute path for files.
+Images that a person excluded are in the history only. Times are naive UTC. ``path`` is the image's URI: an absolute
+path for files.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class ExportTables:
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds, l.note
             FROM current_labels l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            ORDER BY i.id
+            WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
@@ -37,7 +38,7 @@ class ExportTables:
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row
             FROM images i LEFT JOIN current_labels l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            ORDER BY i.id
+            WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
@@ -70,7 +71,7 @@ class ExportTables:
             FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = s.predicted
             LEFT JOIN current_labels l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            WHERE s.round_id = ? ORDER BY i.id
+            WHERE s.round_id = ? AND i.status <> 'excluded' ORDER BY i.id
             """,
             [round_id],
         )
@@ -79,7 +80,8 @@ class ExportTables:
         """How many images a round did not score."""
         return int(
             self._db.value(
-                "SELECT count(*) FROM images WHERE id NOT IN (SELECT image_id FROM scores WHERE round_id = ?)",
+                "SELECT count(*) FROM images WHERE status <> 'excluded' "
+                "AND id NOT IN (SELECT image_id FROM scores WHERE round_id = ?)",
                 [round_id],
             )
         )
@@ -92,7 +94,7 @@ class ExportTables:
             FROM curves u JOIN images i ON i.id = u.image_id
             LEFT JOIN round_images r ON r.round_id = u.round_id AND r.image_id = u.image_id
             LEFT JOIN classes c ON c.id = r.class_id
-            WHERE u.round_id = ? ORDER BY u.image_id, u.epoch
+            WHERE u.round_id = ? AND i.status <> 'excluded' ORDER BY u.image_id, u.epoch
             """,
             [round_id],
         )

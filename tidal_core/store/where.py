@@ -3,7 +3,7 @@
 A condition is a comparison of a field (``FIELDS``), or a state by its name (``labelled``, ``flagged``); conditions are
 joined by ``and``, ``or``, ``not`` and parentheses. ``parse`` makes SQL of it, with every value as a parameter.
 
-    state           labelled, unlabelled, skipped, flagged, hidden, disagrees
+    state           labelled, unlabelled, skipped, flagged, hidden, excluded, disagrees
     = !=            any field; a class by its name (in quotes if it has blanks), ``none`` for no class
     < <= > >=       numbers, dates (2026-11-26)
     ~               a text that contains another, capitals alike
@@ -25,6 +25,7 @@ from tidal_core.errors import InputError
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import ClassRecord
 from tidal_core.store.classes import plain_name
+from tidal_core.store.scores import FOR_PEOPLE
 
 Kind = Literal["number", "class", "text", "date"]
 
@@ -63,14 +64,16 @@ SOURCES: dict[str, str] = {
     "known": "LEFT JOIN classes kc ON kc.id = i.known_class",
     "score": (
         "LEFT JOIN scores s ON s.image_id = i.id AND s.round_id = $round "
-        "AND (s.part <> 'reserve' OR i.id IN (SELECT image_id FROM current_labels)) "
+        f"AND (s.{FOR_PEOPLE} OR i.id IN (SELECT image_id FROM current_labels)) "
         "LEFT JOIN classes sc ON sc.id = s.predicted"
     ),
     "dynamics": "LEFT JOIN round_images r ON r.image_id = i.id AND r.round_id = $round AND r.split = 'train'",
     "flag": ("LEFT JOIN (SELECT DISTINCT image_id FROM standing_answers WHERE kind = 'flag') f ON f.image_id = i.id"),
 }
 """Joins to the images ``i``, by name. What a model says of an image that only measures it is not shown before it is
-labelled. ``$round`` is the newest finished round with scores."""
+labelled. ``$round`` is the newest finished round with scores, see ``LATEST``."""
+
+LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
 
 LABEL = "CASE WHEN a.kind = 'label' THEN coalesce(ac.merged_into, ac.id) END"
 PREDICTED = "coalesce(sc.merged_into, sc.id)"
@@ -94,7 +97,7 @@ FIELDS: dict[str, Field] = {
     "height": Field("number", "i.height", "image", "its height in pixels"),
     "name": Field("text", "i.name", "image", "the name of its file, with folders"),
     "annotator": Field("text", "a.annotator", "answer", "who labelled or skipped it"),
-    "purpose": Field("text", "a.purpose", "answer", "why it was asked: query, audit or seed"),
+    "purpose": Field("text", "a.purpose", "answer", "why it was asked: query, audit, seed or chosen"),
     "split": Field("text", "i.split", "image", "pool, or test"),
     "added": Field("date", "i.imported_at", "image", "when it was imported (UTC)"),
     "answered": Field("date", "a.answered_at", "answer", "when it was labelled or skipped (UTC)"),
@@ -107,6 +110,7 @@ STATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "skipped": ("coalesce(a.kind = 'skip', FALSE)", ("answer",)),
     "flagged": ("f.image_id IS NOT NULL", ("flag",)),
     "hidden": ("i.status = 'hidden'", ("image",)),
+    "excluded": ("i.status = 'excluded'", ("image",)),
     "disagrees": (f"coalesce({LABEL} <> {PREDICTED}, FALSE)", ("answer", "score")),
 }
 """States by name: SQL and the sources it needs."""
