@@ -55,18 +55,17 @@ class Collection:
 
         Keys: "states", by name of ``where.STATES``; "label" and "predicted", by class id, None for none; "annotator".
         """
-        states = ", ".join(f"count(*) FILTER ({sql}) AS {name}" for name, (sql, _) in STATES.items())
+        states = ", ".join(f"count(*) FILTER ({state.sql}) AS {name}" for name, state in STATES.items())
         every = frozenset({"answer", "score", "flag"})
-        row = self._arrays(states, where, "", every)
         grouped = self._db.arrow(
             *self._query(
-                f"{LABEL} AS label, {PREDICTED} AS predicted, a.annotator AS annotator, count(*) AS n",
+                f"{LABEL} AS label, {PREDICTED} AS predicted, a.annotator AS annotator, count(*) AS n, {states}",
                 where,
-                "GROUP BY ALL",
+                "GROUP BY 1, 2, 3",
                 every,
             )
         ).to_pylist()
-        counts: dict[str, dict[Any, int]] = {"states": {name: int(row[name][0]) for name in STATES}}
+        counts: dict[str, dict[Any, int]] = {"states": {name: sum(group[name] for group in grouped) for name in STATES}}
         for name in ("label", "predicted", "annotator"):
             of_name: Counter[Any] = Counter()
             for group in grouped:
