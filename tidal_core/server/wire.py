@@ -148,11 +148,18 @@ class CollectionQuery(Struct, frozen=True):
 
 
 class ExportQuery(Struct, frozen=True):
-    """``owner/export``: an exporter's name, what it is to write, and of which round (none: the newest)."""
+    """``owner/export``: an exporter's name, what it is to write, of which round (none: the newest), of which images."""
 
     format: str
     what: Literal["labels", "history", "predictions", "curves"] = "labels"
     round: Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="the number of a round")] = ""
+    where: Condition = ""
+
+
+class StatusQuery(Struct, frozen=True):
+    """``owner/status``: a condition whose images are counted, too."""
+
+    where: Condition = ""
 
 
 # --- what is read of it

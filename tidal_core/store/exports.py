@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
+from tidal_core.records import Int64
 from tidal_core.store.database import Database
 
 
@@ -76,13 +77,14 @@ class ExportTables:
             [round_id],
         )
 
-    def without_prediction(self, round_id: int) -> int:
-        """How many images a round did not score."""
+    def without_prediction(self, round_id: int, among: Int64 | None = None) -> int:
+        """How many images a round did not score, of all or ``among`` some (N,)."""
         return int(
             self._db.value(
                 "SELECT count(*) FROM images WHERE status <> 'excluded' "
-                "AND id NOT IN (SELECT image_id FROM scores WHERE round_id = ?)",
-                [round_id],
+                "AND id NOT IN (SELECT image_id FROM scores WHERE round_id = $1) "
+                "AND ($2::INTEGER[] IS NULL OR id IN (SELECT unnest($2::INTEGER[])))",
+                [round_id, None if among is None else among.tolist()],
             )
         )
 
