@@ -262,6 +262,7 @@ def test_an_excluded_image_is_neither_asked_trained_on_measured_nor_exported(pro
     for what in ("labels", "predictions"):
         assert not {1, queued, 61} & set(table_of(project, ExportOptions(what=what))["image_id"].to_pylist())
     assert project.store.answers.tally().labelled == len(labels(project))
+    assert sum(project.store.answers.counts_by_class().values()) == len(labels(project))
 
 
 def test_an_excluded_image_leaves_the_audit_sample_and_its_population(audited: Project) -> None:
@@ -320,6 +321,16 @@ def test_an_event_of_exclusion_is_taken_back_with_its_act_only(project: Project)
     assert outcome.refused is not None
     undo(project, done)
     assert project.store.images.get(1).status is ImageStatus.READY
+
+
+def test_a_persons_history_has_labels_and_not_what_was_sent_to_the_queue(project: Project) -> None:
+    label(project, "event-one", 1, RED)
+    act(project, "queue", range(2, 60), annotator="Ann")
+    act(project, "label", [3], class_id=BLUE, annotator="Ann")
+
+    history = desk_of(project).history("Ann", None, 5)
+
+    assert [asked.image.id for _, _, asked in history] == [3, 1]
 
 
 def test_a_fault_in_the_middle_leaves_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,11 @@ from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
 _COLUMNS = ", ".join(_FIELDS)
-_OF_ACTS = (AnswerKind.QUEUE, AnswerKind.EXCLUDE, AnswerKind.INCLUDE)  # taken back with their act only, see ``acts``
+_OF_ACTS = (
+    AnswerKind.QUEUE.value,
+    AnswerKind.EXCLUDE.value,
+    AnswerKind.INCLUDE.value,
+)  # taken back with their act only, see ``acts``
 
 
 @dataclass(frozen=True)
@@ -282,8 +286,13 @@ class Answers:
         return self._image_ids("SELECT image_id FROM current_answers ORDER BY image_id")
 
     def counts_by_class(self) -> dict[int, int]:
-        """Current labels per class id; classes without any are left out."""
-        return dict(self._db.rows("SELECT class_id, count(*) FROM current_labels GROUP BY class_id ORDER BY class_id"))
+        """Current labels per class id, of images that nobody excluded; classes without any are left out."""
+        return dict(
+            self._db.rows(
+                "SELECT l.class_id, count(*) FROM current_labels l JOIN images i ON i.id = l.image_id "
+                "WHERE i.status <> 'excluded' GROUP BY l.class_id ORDER BY l.class_id"
+            )
+        )
 
     def tally(self) -> Tally:
         """How many images of the pool are labelled, skipped and left; hidden ones with an answer count as answered."""
@@ -334,9 +343,10 @@ class Answers:
         return self._stored("WHERE image_id = ? ORDER BY seq", [image_id])
 
     def history(self, annotator: str | None = None, limit: int = 100, before: int | None = None) -> list[StoredAnswer]:
-        """The last standing answers, newest first, of one annotator or of all."""
+        """The last standing answers, newest first, of one annotator or of all; not what only moved images."""
         return self._stored(
-            "WHERE (?::TEXT IS NULL OR annotator = ?) AND (?::BIGINT IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
+            f"WHERE kind NOT IN {_OF_ACTS} AND (?::TEXT IS NULL OR annotator = ?) "
+            "AND (?::BIGINT IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
             [annotator, annotator, before, before, limit],
             source="standing_answers",
         )
