@@ -83,6 +83,25 @@ def test_labels_are_exported(
     assert "1 labels written to" in capsys.readouterr().out
 
 
+def test_a_condition_chooses_what_status_counts_and_export_writes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "import", photos, "--name", "flowers", "--labels", "from-folders", "--size", 16)
+    project = open_project("flowers")
+    project.store.answers.record([Answer(f"a{i}", AnswerKind.LABEL, image_id=i, class_id=1) for i in (1, 2)])
+    project.close()
+
+    assert run(monkeypatch, "status", "flowers", "--where", "labelled and id>1") == 0
+    assert run(monkeypatch, "export", "flowers", "--to", tmp_path / "labels.csv", "--where", "id=2") == 0
+    assert run(monkeypatch, "export", "flowers", "--to", tmp_path / "no.csv", "--where", "colour=red") == 1
+
+    printed = capsys.readouterr()
+    assert "1 images fulfil labelled and id>1\n  state: labelled 1\n  label: daisy 1\n" in printed.out
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 2
+    assert "Error: Images have no 'colour'; compare label" in printed.err
+    assert not (tmp_path / "no.csv").exists()
+
+
 def test_status_and_projects_tell_where_things_stand(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,7 +34,8 @@ class ImageStatus(StrEnum):
     """Whether an image can be shown and trained on."""
 
     READY = "ready"
-    HIDDEN = "hidden"  # kept out of the queue: a near-duplicate, or set aside by a person
+    HIDDEN = "hidden"  # kept out of the queue: a near-duplicate; its label counts like any other
+    EXCLUDED = "excluded"  # by a person: neither asked, trained on, measured nor exported
 
 
 class AnswerKind(StrEnum):
@@ -45,6 +46,9 @@ class AnswerKind(StrEnum):
     FLAG = "flag"
     UNDO = "undo"
     MODEL = "model"
+    QUEUE = "queue"  # of an act on many images: asked next; ``reason`` has its place before, as JSON
+    EXCLUDE = "exclude"  # of an act on many images; ``reason`` has the image's status before
+    INCLUDE = "include"  # of an act on many images: no longer excluded
 
 
 class AnswerMode(StrEnum):
@@ -56,6 +60,7 @@ class AnswerMode(StrEnum):
     AUTOPILOT = "autopilot"
     IMPORT = "import"
     REVIEW = "review"
+    BULK = "bulk"  # one act on many images: the event id begins with that of the act
 
 
 class Shown(StrEnum):
@@ -72,6 +77,7 @@ class Purpose(StrEnum):
     QUERY = "query"
     AUDIT = "audit"
     SEED = "seed"
+    CHOSEN = "chosen"  # a person sent it to the queue
 
 
 class RoundState(StrEnum):
@@ -158,7 +164,7 @@ class Answer:
     kind: AnswerKind
     image_id: int
     class_id: int | None = None
-    undoes: str | None = None  # the event id that an undo takes back
+    undoes: str | None = None  # the event that an undo takes back; of a restored label the undo that had taken it
     reason: str | None = None
     note: str | None = None
     annotator: str = "me"

@@ -12,8 +12,8 @@ from tidal_core.records import Purpose
 from tidal_core.store import columns
 from tidal_core.store import queue as queue_module
 
-POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs")
-GETS = ("classes", "image/1?v=0&size=256", "why/1", "neighbours/1")
+POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs", "bulk")
+GETS = ("classes", "image/1?v=0&size=256", "why/1", "neighbours/1", "collection", "collection/counts")
 
 
 @pytest.fixture

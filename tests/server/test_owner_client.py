@@ -65,6 +65,19 @@ def test_the_running_studio_tells_the_status(listening: Listening) -> None:
     assert "53 images wait in the queue." in told.stdout
 
 
+def test_the_running_studio_counts_and_exports_what_a_condition_chooses(listening: Listening, tmp_path: Path) -> None:
+    told = run_command("status", "tiny", "--where", "labelled or id>70")
+    ended = run_command("export", "tiny", "--to", tmp_path / "red.csv", "--where", "label=red")
+    refused = run_command("status", "tiny", "--where", "labelled and")
+
+    assert "12 images fulfil labelled or id>70\n  state: labelled 7, unlabelled 5\n" in told.stdout
+    assert ended.returncode == 0, ended.stderr
+    labels = [line.split(",")[1] for line in (tmp_path / "red.csv").read_text().splitlines()[1:]]
+    assert set(labels) == {"red"}
+    assert f"{len(labels)} labels written to" in ended.stdout
+    assert "cannot be read at its end" in refused.stderr
+
+
 def test_projects_says_where_each_is_open(listening: Listening) -> None:
     told = run_command("projects").stdout
 
@@ -110,6 +123,7 @@ def test_a_table_does_not_wait_for_a_copy_of_the_whole_project(listening: Listen
     [
         ("format=zip", "needs the photos"),
         ("format=nothing", "there is no export format 'nothing'"),
+        ("format=csv&where=colour%3Dred", "Images have no 'colour'"),
         ("format=coco&what=history", "coco cannot hold history"),
         ("format=csv&what=all", "what is 'all'; it must be one of labels"),
         ("format=csv&round=first", "round is 'first'; it must be the number of a round"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind
 from tidal_core.store import where
+from tidal_core.store.acts import Act, ActKind
 from tidal_core.store.where import EVERYTHING, FIELDS, parse
 
 NAMES = ("rose", "wild tulip", "Daisy", "not")
@@ -33,6 +35,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             Answer("undo", AnswerKind.UNDO, 3, undoes=store.answers.of_image(3)[-1].answer.event_id),
         ]
     )
+    store.acts.perform(Act(ActKind.EXCLUDE), lambda: np.array([90]), np.empty(0, np.int64))
+    store.acts.perform(Act(ActKind.SKIP, reason="two flowers"), lambda: np.array([89, 120]), np.empty(0, np.int64))
     yield made
     made.close()
 
@@ -57,6 +61,8 @@ def facts(project: Project) -> list[dict[str, Any]]:
                 "annotator": None if current is None else current.answer.annotator,
                 "predicted": names[scores[0].predicted] if scores else None,
                 "margin": scores[0].estimators["margin"] if scores else None,
+                "known": names.get(image.known_class or 0),
+                "reason": None if current is None else current.answer.reason,
                 "flagged": image.id in flagged,
                 "split": image.split.value,
             }
@@ -71,6 +77,11 @@ CONDITIONS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "skipped": lambda f: f["kind"] == "skip",
     "flagged": lambda f: f["flagged"],
     "hidden": lambda _: False,
+    "excluded": lambda f: f["id"] == 90,
+    "known=rose": lambda f: f["known"] == "rose" and (f["kind"] == "label" or f["split"] == "test"),
+    "known=none and split=pool": lambda f: f["kind"] != "label" and f["split"] == "pool",
+    "reason='two flowers'": lambda f: f["reason"] == "two flowers",
+    "mode=bulk": lambda f: f["id"] == 89,
     "not labelled": lambda f: f["kind"] != "label",
     "label=rose": lambda f: f["label"] == "rose",
     "label = ROSE": lambda f: f["label"] == "rose",
@@ -210,4 +221,10 @@ def test_a_merged_class_is_the_one_it_was_merged_into(project: Project) -> None:
 
 def test_every_field_and_state_has_its_meaning_and_its_sources() -> None:
     assert all(chosen.meaning and chosen.source in where.SOURCES for chosen in FIELDS.values())
-    assert all(source in where.SOURCES for _, sources in where.STATES.values() for source in sources)
+    assert all(state.meaning and set(state.sources) <= set(where.SOURCES) for state in where.STATES.values())
+
+
+def test_the_documentation_has_the_table_of_all_words() -> None:
+    text = (Path(__file__).parents[2] / "docs/conditions.md").read_text(encoding="utf-8")
+
+    assert where.words_table() in text

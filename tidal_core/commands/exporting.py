@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, out
-from tidal_core.commands.opening import FetchOption, allow_fetching, opened_to_read, say_asked
+from tidal_core.commands.opening import FetchOption, WhereOption, allow_fetching, opened_to_read, say_asked
 from tidal_core.errors import ProjectInUse
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def export(
         bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    where: WhereOption = "",
     fetch: FetchOption = None,
 ) -> None:
     """Write labels or predictions to a file. Works while the studio runs, too."""
@@ -61,7 +62,7 @@ def export(
     from tidal_core.projects import open_project, slugify
     from tidal_core.server.owner_client import owner_of
 
-    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite)
+    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite, where=where)
     allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
     with ExitStack() as stack:
@@ -91,6 +92,8 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
     request = {"format": exporter.name, "what": options.what}
     if options.round_id is not None:
         request["round"] = str(options.round_id)
+    if options.where:
+        request["where"] = options.where
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
         rows, note = fetch_export(slug, owner, beside, request, show)

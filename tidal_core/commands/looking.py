@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidal_core.commands.console import called_as, out
-from tidal_core.commands.opening import owner_in_words
+from tidal_core.commands.opening import WhereOption, owner_in_words
 from tidal_core.errors import ProjectInUse, TidalError
 
 if TYPE_CHECKING:
@@ -41,11 +41,14 @@ def projects() -> None:
     out.print(f"They are in {escape(str(home() / 'projects'))}", soft_wrap=True)
 
 
-def status(project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]) -> None:
+def status(
+    project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
+    where: WhereOption = "",
+) -> None:
     """Show how far a project is. Images, labels of each class, queue, rounds, and which process has it open."""
     from tidal_core.projects import slugify
 
-    facts, owner = _summary_of(slugify(project))
+    facts, owner = _summary_of(slugify(project), where)
     out.print(f"[bold]{escape(facts['title'])}[/] in {escape(facts['folder'])}", soft_wrap=True)
     out.print(
         f"Open in a running studio: {owner_in_words(owner)}" if owner else "Not open in any process", soft_wrap=True
@@ -56,11 +59,14 @@ def status(project: Annotated[str, typer.Argument(help="The project's name; `pro
     for name, count in facts["classes"]:
         out.print(f"  {count:>8,}  {escape(name)}")
     out.print(escape(f"{facts['queue']:,} images wait in the queue. {facts['due']}"), soft_wrap=True)
+    if facts["chosen"] is not None:
+        for line in _chosen(where, facts["chosen"]):
+            out.print(escape(line), soft_wrap=True)
     for line in _rounds(facts):
         out.print(escape(line), soft_wrap=True)
 
 
-def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
+def _summary_of(slug: str, where: str = "") -> tuple[dict[str, Any], Owner | None]:
     """The project's ``summary``, and the studio that gave it; None if no process has the project open."""
     from tidal_core.projects import open_project
     from tidal_core.server.owner_client import ask_status, owner_of
@@ -70,11 +76,19 @@ def _summary_of(slug: str) -> tuple[dict[str, Any], Owner | None]:
         opened = open_project(slug)
     except ProjectInUse as refusal:
         owner = owner_of(slug, refusal)
-        return ask_status(slug, owner), owner
+        return ask_status(slug, owner, where), owner
     try:
-        return summary(opened), None
+        return summary(opened, where=where), None
     finally:
         opened.close()
+
+
+def _chosen(where: str, chosen: dict[str, Any]) -> list[str]:
+    lines = [f"{chosen['images']:,} images fulfil {where.strip()}"]
+    for title, name in (("state", "states"), ("label", "labels"), ("predicted", "predicted")):
+        if chosen[name]:
+            lines.append(f"  {title}: " + ", ".join(f"{word} {n:,}" for word, n in chosen[name]))
+    return lines
 
 
 def _rounds(facts: dict[str, Any]) -> list[str]:

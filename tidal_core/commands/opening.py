@@ -26,6 +26,16 @@ FetchOption = Annotated[
 ]
 
 
+WhereOption = Annotated[
+    str,
+    typer.Option(
+        help='Only images that fulfil a condition, for example "predicted=rose and margin<0.2". docs/conditions.md has '
+        "all words.",
+        show_default="all images",
+    ),
+]
+
+
 def allow_fetching(slug: str, hosts: list[str] | None) -> None:
     """Note what ``--fetch`` says. Raises InputError for what is no address."""
     from tidal_core.errors import InputError

@@ -135,14 +135,16 @@ class Desk:
     def renew(self, tab: str, held: Iterable[int]) -> set[int]:
         """A tab is alive: what it holds stays its own, also what an earlier process had given it.
 
-        Returns what it holds no more, because others got it while the tab was silent.
+        Returns what it holds no more: others got it while the tab was silent, or one act on many images answered it or
+        took it out of the project.
         """
         held = list(held)
         with self._serving:
             sheets = self._sheets.of_others(tab)
             self._store.queue.hold(tab, [image_id for image_id in held if image_id not in sheets], LEASE_SECONDS)
             self._sheets.renew(tab)
-            return self._store.queue.held_by_others(tab, held) | (sheets & set(held))
+            gone = self._store.queue.held_by_others(tab, held) | self._store.acts.gone(held)
+            return gone | (sheets & set(held))
 
     def release(self, tab: str) -> None:
         """A tab was closed: others may have what it held."""

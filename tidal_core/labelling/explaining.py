@@ -21,7 +21,9 @@ PURPOSE_WORDS = {
     Purpose.QUERY: "training, chosen by the strategy",
     Purpose.SEED: "training, chosen before the first round",
     Purpose.AUDIT: "only to measure accuracy",
+    Purpose.CHOSEN: "training, sent to the queue by a person",
 }
+SENT = "A person chose it and sent it to the queue."
 NEIGHBOURS = 3  # for each of the two rival classes
 
 
@@ -53,6 +55,8 @@ def reasons(project: Project, image_id: int) -> Reasons:
     scores = store.scores.of_image(image_id, round_id) if round_id is not None else []
     if purpose is Purpose.AUDIT:
         sentence = audit.WHY_ASKED
+    elif purpose is Purpose.CHOSEN:
+        sentence = SENT
     elif purpose is Purpose.SEED or not scores:
         sentence = "One of the first images, chosen to cover the whole collection before there is a model."
     else:

@@ -17,8 +17,9 @@ What it estimates
       to be asked, so that new images count in it as often as in the collection. Those behind it count again later.
     - *What came labelled*. Images with a label of an import are in neither population nor sample, whenever it came.
 
-    Skipped images leave it: it speaks of images that people label. It is judged by their answers. It is not accuracy on
-    the whole collection, and says nothing of which strategy is better. ``benchmarks.coverage`` simulates all of this.
+    Skipped images leave it: it speaks of images that people label. Excluded ones leave it and the population. It is
+    judged by their answers. It is not accuracy on the whole collection, and says nothing of which strategy is better.
+    ``benchmarks.coverage`` simulates all of this.
 
 Its interval
     Wilson's (1927) for a share of independent draws: ``method.dynamics.accuracy``. With no test images, a round
@@ -254,6 +255,7 @@ def _sample_of(history: AuditHistory, place: Float64, layers: Sequence[Layer], n
     layer, drawn, otherwise = layers[number], history.drawn, history.otherwise
     is_drawn = drawn > 0
     counts = (place >= layer.low) & (place < layer.high) & (drawn > layer.begin) & ~history.came_labelled
+    counts &= ~history.excluded
     for later in layers[number + 1 :]:  # the same stretch may have been given back and reserved again
         counts &= ~((place >= later.low) & (place < later.high) & (drawn > later.begin))
     to_ask = (place >= layer.low) & (place < layer.until) & ~is_drawn & (otherwise == 0) & history.ready
@@ -264,7 +266,7 @@ def _sample_of(history: AuditHistory, place: Float64, layers: Sequence[Layer], n
     is_new = history.imported_at[to_ask] > last_behind[np.searchsorted(places_drawn, place[to_ask])]
     counts &= place < place[to_ask][is_new].min(initial=np.inf)
     gone_before = ((otherwise > 0) & (otherwise <= layer.begin)) | (is_drawn & (drawn <= layer.begin))
-    can_be_asked = history.ready | is_drawn | (otherwise > 0)
+    can_be_asked = (history.ready | is_drawn | (otherwise > 0)) & ~history.excluded
     population = (place >= layer.low) & ~history.came_labelled & ~gone_before & can_be_asked
     order = np.argsort(place[counts])
     return Sample(history.image_ids[counts][order], int(population.sum()), len(place), layer.begin)

@@ -3,7 +3,7 @@
 Streamlit checks nothing on routes of an app (no XSRF token, no Origin, no Host), so every endpoint here demands
 
 - the token of this process, in the header ``X-Tidal-Token`` or, where a beacon cannot set one, in the body;
-- ``application/json`` for a POST, at most 1 MB of it (413 beyond, without reading on);
+- ``application/json`` for a POST, at most 1 MB of it or what its row says (413 beyond, without reading on);
 - an Origin that is this server, if the browser names one.
 
 ``endpoints`` sees to that, and reads what was sent. Images are named by opaque ids; paths come from the store.

@@ -1,8 +1,8 @@
 """The studio's addresses as a table: each ``Endpoint`` says all that a request to it may hold, and who answers it.
 
-``api.ENDPOINTS`` and ``owner_api.ENDPOINTS`` are the two tables. A handler is called only with what its row describes,
-read by ``requests``; whatever else is sent is refused here. ``tests/server/test_requests.py`` drives every row
-with whatever can be sent, and sees that an address that is in no table is in no route either.
+``ENDPOINTS`` of ``api``, ``collection_api`` and ``owner_api`` are the tables. A handler is called only with what its
+row describes, read by ``requests``; whatever else is sent is refused here. ``tests/server/test_requests.py`` drives
+every row with whatever can be sent, and sees that an address that is in no table is in no route either.
 
 Handlers run in threads: the event loop, and with it every page, never waits for DuckDB or for a photo to be decoded.
 Every refusal is ``{"error": text}`` with text for people, and names no folder of this computer.
@@ -74,6 +74,7 @@ class Endpoint:
     path: str  # below ``PREFIX``; "{image}" stands for an image's id
     handler: Callable[[Call], Response]
     body: type | None = None  # of the JSON in a POST, from ``wire``
+    body_at_most: int = requests.BODY_AT_MOST  # bytes
     query: type = wire.NoQuery  # of what stands behind the "?", from ``wire``: a record of texts
     door: Literal["page", "owner"] = "page"  # whose token is asked for: see ``api`` and ``owner_api``
 
@@ -103,7 +104,7 @@ class _Answering:
             response = problem(405, f"This address answers {endpoint.method} only.")
             response.headers["Allow"] = endpoint.method
             return response
-        body = None if endpoint.body is None else await requests.read_body(request)
+        body = None if endpoint.body is None else await requests.read_body(request, endpoint.body_at_most)
         return await run_in_threadpool(_answer, request, body, endpoint, self._get_studio)
 
 

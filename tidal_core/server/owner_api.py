@@ -4,9 +4,9 @@ They give whole projects away, so they ask for more than the routes of the pages
 is in no page and in a file that only this user can read, in the header ``X-Tidal-Owner``; and no browser may be behind
 the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site is refused.
 
-    POST /api/p/{slug}/owner/status     the project's ``summary``, as JSON
+    POST /api/p/{slug}/owner/status     the project's ``summary``, as JSON[: ?where=CONDITION]
     POST /api/p/{slug}/owner/snapshot   the project's file as it is now
-    POST /api/p/{slug}/owner/export     an export that needs no photos: ?format=csv&what=labels[&round=7]
+    POST /api/p/{slug}/owner/export     an export that needs no photos: ?format=csv&what=labels[&round=7][&where=]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TAKEN_WITHIN = 60.0  # seconds for one chunk: a client that hangs must not put c
 
 
 def _status(call: Call) -> Response:
-    return JSONResponse(summary(call.project, call.studio.worker.progress(call.project.slug)))
+    return JSONResponse(summary(call.project, call.studio.worker.progress(call.project.slug), call.query.where))
 
 
 def _snapshot(call: Call) -> Response:
@@ -46,7 +46,7 @@ def _export(call: Call) -> Response:
     from tidal_core.export.tables.base import ExportOptions
 
     query: wire.ExportQuery = call.query
-    options = ExportOptions(what=query.what, round_id=int(query.round) if query.round else None)
+    options = ExportOptions(what=query.what, round_id=int(query.round) if query.round else None, where=query.where)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch("export"))
         exporter, target = checked(folder / "export", query.format, options)
@@ -82,7 +82,7 @@ class _BytesResponse(Response):
 
 
 ENDPOINTS = (
-    Endpoint("POST", "owner/status", _status, door="owner"),
+    Endpoint("POST", "owner/status", _status, query=wire.StatusQuery, door="owner"),
     Endpoint("POST", "owner/snapshot", _snapshot, door="owner"),
     Endpoint("POST", "owner/export", _export, query=wire.ExportQuery, door="owner"),
 )

@@ -47,9 +47,9 @@ def owner_of(slug: str, refusal: ProjectInUse) -> Owner:
     return owner
 
 
-def ask_status(slug: str, owner: Owner) -> dict[str, Any]:
+def ask_status(slug: str, owner: Owner, where: str = "") -> dict[str, Any]:
     """What ``summary.summary`` says of the project, from the studio. Raises ProjectInUse when it does not answer."""
-    answer = _post(slug, owner, "status")
+    answer = _post(slug, owner, f"status?{urlencode({'where': where})}" if where else "status")
     with answer:
         return json_checks.decode(answer.read(), dict[str, Any])
 
@@ -100,8 +100,8 @@ def fetch_export(
 ) -> tuple[int, str]:
     """An export that the studio makes of its own project file, as the file ``target``: its rows, and a note on them.
 
-    ``asked``: format, what and round, as ``wire.ExportQuery`` takes them. Raises TidalError with the studio's reason
-    when it refuses, ProjectInUse when it does not answer.
+    ``asked``: format, what, round and where, as ``wire.ExportQuery`` takes them. Raises TidalError with the studio's
+    reason when it refuses, ProjectInUse when it does not answer.
     """
     answer = _post(slug, owner, f"export?{urlencode(asked)}")
     _receive(answer, slug, owner, target, progress or (lambda done, total: None))

@@ -53,20 +53,20 @@ def check_token(given: object, wanted: str) -> None:
         raise Refused(403, "The token is missing or from an earlier start of the studio; reload the page.")
 
 
-async def read_body(request: Request) -> dict[str, Any]:
-    """The JSON object in a request's body, at most ``BODY_AT_MOST`` bytes of it. Raises Refused."""
+async def read_body(request: Request, at_most: int = BODY_AT_MOST) -> dict[str, Any]:
+    """The JSON object in a request's body, at most ``at_most`` bytes of it. Raises Refused."""
     kind = (header(request.headers, "content-type") or "").split(";")[0].strip().lower()
     if kind != "application/json":
         raise Refused(415, "Send application/json.")
-    too_large = Refused(413, f"The body is larger than {BODY_AT_MOST:,} bytes; send fewer answers at a time.")
+    too_large = Refused(413, f"The body is larger than {at_most:,} bytes; send fewer answers at a time.")
     declared = header(request.headers, "content-length") or "0"
-    if not _NUMBER.fullmatch(declared) or int(declared) > BODY_AT_MOST:
+    if not _NUMBER.fullmatch(declared) or int(declared) > at_most:
         raise too_large
     received = bytearray()
     try:
         async for chunk in request.stream():
             received += chunk
-            if len(received) > BODY_AT_MOST:
+            if len(received) > at_most:
                 raise too_large
     except ClientDisconnect:
         raise Refused(400, "The body of the request was cut off; send it again.") from None

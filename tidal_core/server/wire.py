@@ -6,6 +6,7 @@ read but not stored (an unknown image, an id used twice) is refused for itself, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -14,10 +15,13 @@ from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
 from tidal_core.labelling.naming import NameRule
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, Purpose, RoundProgress, RoundRecord, Shown
+from tidal_core.store.acts import Act, ActKind
+from tidal_core.store.where import LONGEST
 from tidal_core.text import plain_colour
 
 ANSWERS_AT_MOST = 1_000  # in one request
 IMAGES_AT_MOST = 5_000  # ids in one request
+ACT_AT_MOST = 200_000  # ids of one act
 LONGEST_NOTE = 500
 LARGEST_ID = 2**31 - 1
 LONGEST_ANSWER_MS = 24 * 3600 * 1000
@@ -26,6 +30,7 @@ Id = Annotated[int, Meta(ge=0, le=LARGEST_ID)]
 Ids = Annotated[list[Id], Meta(max_length=IMAGES_AT_MOST)]
 Count = Id  # cut to what a handler gives at most
 Text = Annotated[str, Meta(max_length=LONGEST_NOTE, description=f"a text of at most {LONGEST_NOTE} characters")]
+Condition = Annotated[str, Meta(max_length=LONGEST, description=f"a condition of at most {LONGEST:,} characters")]
 EventId = Annotated[
     str, Meta(pattern=r"\A[0-9a-zA-Z_-]{8,64}\Z", description="8 to 64 letters, digits, - or _")
 ]  # fmt: skip
@@ -99,6 +104,21 @@ class SweepBody(Struct, frozen=True):
     without: Ids | None = None
 
 
+class BulkBody(Struct, frozen=True):
+    """``bulk``: one act on many images, see ``server.bulk``."""
+
+    act: ActKind
+    ids: Annotated[list[Id], Meta(max_length=ACT_AT_MOST)] | None = None
+    where: Condition | None = None
+    class_id: Id | None = field(default=None, name="class")
+    reason: Text | None = None
+    note: Text | None = None
+    annotator: Text | None = None
+    undo: Annotated[str, Meta(max_length=60)] | None = None
+    seen: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    key: Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z]{8,24}\Z", description="8 to 24 letters or digits")] | None = None
+
+
 class ThumbsBody(Struct, frozen=True):
     """``thumbs``: thumbnails of these images."""
 
@@ -119,15 +139,48 @@ class ImageQuery(Struct, frozen=True):
     size: Literal["256", "512", "1024", "2048", "4096"] = "1024"  # pixels of its longest side, at most
 
 
+class CollectionQuery(Struct, frozen=True):
+    """``collection`` and ``collection/counts``: which images, in which order."""
+
+    where: Condition = ""
+    sort: str = "id"
+    descending: Literal["", "0", "1"] = ""
+
+
 class ExportQuery(Struct, frozen=True):
-    """``owner/export``: an exporter's name, what it is to write, and of which round (none: the newest)."""
+    """``owner/export``: an exporter's name, what it is to write, of which round (none: the newest), of which images."""
 
     format: str
     what: Literal["labels", "history", "predictions", "curves"] = "labels"
     round: Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="the number of a round")] = ""
+    where: Condition = ""
+
+
+class StatusQuery(Struct, frozen=True):
+    """``owner/status``: a condition whose images are counted, too."""
+
+    where: Condition = ""
 
 
 # --- what is read of it
+
+
+def act_of(body: BulkBody) -> Act:
+    """The act of a request. Raises InputError."""
+    if body.act is ActKind.LABEL and body.class_id is None:
+        raise InputError("A label needs a class.")
+    if (body.act is ActKind.UNDO) != (body.undo is not None):
+        raise InputError("An undo needs the id of the act that it takes back, as undo; no other act has one.")
+    act = Act(
+        body.act,
+        class_id=body.class_id,
+        reason=body.reason,
+        note=body.note,
+        annotator=(body.annotator or "me")[:60],
+        seen=body.seen,
+        undoes=body.undo,
+    )
+    return act if body.key is None else replace(act, key=body.key)
 
 
 def answers_of(body: AnswersBody) -> list[Answer]:

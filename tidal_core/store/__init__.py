@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tidal_core.records import ClassRecord
+from tidal_core.store.acts import Acts
 from tidal_core.store.answers import Answers, Labels, labels_in
 from tidal_core.store.classes import Classes, classes_in
 from tidal_core.store.collection import Collection
@@ -47,6 +48,7 @@ class Store:
         self.images = Images(self.database)
         self.classes = Classes(self.database)
         self.answers = Answers(self.database)
+        self.acts = Acts(self.database)
         self.queue = Queue(self.database)
         self.rounds = Rounds(self.database)
         self.epochs = Epochs(self.database)

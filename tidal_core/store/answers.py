@@ -23,6 +23,11 @@ from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
 _COLUMNS = ", ".join(_FIELDS)
+_OF_ACTS = (
+    AnswerKind.QUEUE.value,
+    AnswerKind.EXCLUDE.value,
+    AnswerKind.INCLUDE.value,
+)  # taken back with their act only, see ``acts``
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def labels_in(cursor: duckdb.DuckDBPyConnection) -> Labels:
         """
         SELECT l.image_id, l.class_id, l.seq FROM current_labels l
         JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
-        WHERE i.split = 'pool' AND c.retired_at IS NULL
+        WHERE i.split = 'pool' AND i.status <> 'excluded' AND c.retired_at IS NULL
         ORDER BY l.image_id
         """
     ).fetchnumpy()
@@ -172,8 +177,8 @@ class Answers:
             if row[1] is not None:
                 return f"The class {row[0]!r} is no longer in use; choose another one."
         elif answer.kind is AnswerKind.UNDO:
-            row = first_row(cursor, "SELECT image_id FROM answers WHERE event_id = ?", [answer.undoes])
-            if row is None or row[0] != answer.image_id:
+            row = first_row(cursor, "SELECT image_id, kind FROM answers WHERE event_id = ?", [answer.undoes])
+            if row is None or row[0] != answer.image_id or row[1] in _OF_ACTS:
                 return f"There is no answer {answer.undoes} on image {answer.image_id} to undo."
         return None
 
@@ -226,7 +231,7 @@ class Answers:
         return int(self._db.value("SELECT coalesce(max(seq), 0) FROM answers"))
 
     def labels(self) -> Labels:
-        """Current labels of pool images in classes that are in use, whatever they were asked for."""
+        """Current labels of pool images in classes that are in use, whatever they were asked for; of none excluded."""
         with self._db.moment() as cursor:
             return labels_in(cursor)
 
@@ -281,15 +286,20 @@ class Answers:
         return self._image_ids("SELECT image_id FROM current_answers ORDER BY image_id")
 
     def counts_by_class(self) -> dict[int, int]:
-        """Current labels per class id; classes without any are left out."""
-        return dict(self._db.rows("SELECT class_id, count(*) FROM current_labels GROUP BY class_id ORDER BY class_id"))
+        """Current labels per class id, of images that nobody excluded; classes without any are left out."""
+        return dict(
+            self._db.rows(
+                "SELECT l.class_id, count(*) FROM current_labels l JOIN images i ON i.id = l.image_id "
+                "WHERE i.status <> 'excluded' GROUP BY l.class_id ORDER BY l.class_id"
+            )
+        )
 
     def tally(self) -> Tally:
         """How many images of the pool are labelled, skipped and left; hidden ones with an answer count as answered."""
         return self.census(0).tally
 
     def census(self, after_seq: int) -> Census:
-        """Everything that is counted of images and labels; ``new`` counts labels given after an answer.
+        """Everything that is counted of images and labels but of excluded ones; ``new``: labels given after an answer.
 
         A label is trainable if its image is in the pool and was never asked for the audit, and its class is in use.
         """
@@ -302,6 +312,7 @@ class Answers:
             LEFT JOIN classes c ON c.id = a.class_id LEFT JOIN classes t ON t.id = coalesce(c.merged_into, c.id)
             LEFT JOIN (SELECT DISTINCT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo') u
                 ON u.image_id = i.id
+            WHERE i.status <> 'excluded'
             GROUP BY ALL
             """,
             [after_seq],
@@ -332,9 +343,10 @@ class Answers:
         return self._stored("WHERE image_id = ? ORDER BY seq", [image_id])
 
     def history(self, annotator: str | None = None, limit: int = 100, before: int | None = None) -> list[StoredAnswer]:
-        """The last standing answers, newest first, of one annotator or of all."""
+        """The last standing answers, newest first, of one annotator or of all; not what only moved images."""
         return self._stored(
-            "WHERE (?::TEXT IS NULL OR annotator = ?) AND (?::BIGINT IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
+            f"WHERE kind NOT IN {_OF_ACTS} AND (?::TEXT IS NULL OR annotator = ?) "
+            "AND (?::BIGINT IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
             [annotator, annotator, before, before, limit],
             source="standing_answers",
         )

@@ -10,9 +10,7 @@ import numpy as np
 from tidal_core.errors import InputError
 from tidal_core.records import Int64
 from tidal_core.store.database import Database
-from tidal_core.store.where import FIELDS, LABEL, NEEDS, PREDICTED, SOURCES, STATES, Where
-
-_LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
+from tidal_core.store.where import FIELDS, LABEL, LATEST, NEEDS, PREDICTED, SOURCES, STATES, Where
 
 
 class Chosen(NamedTuple):
@@ -21,6 +19,10 @@ class Chosen(NamedTuple):
     image_ids: Int64
     labels: Int64  # class ids
     predicted: Int64  # class ids
+
+    def octets(self) -> bytes:
+        """The three one after another as little-endian 32-bit integers."""
+        return np.concatenate(self).astype("<i4").tobytes()
 
 
 class Collection:
@@ -53,18 +55,17 @@ class Collection:
 
         Keys: "states", by name of ``where.STATES``; "label" and "predicted", by class id, None for none; "annotator".
         """
-        states = ", ".join(f"count(*) FILTER ({sql}) AS {name}" for name, (sql, _) in STATES.items())
+        states = ", ".join(f"count(*) FILTER ({state.sql}) AS {name}" for name, state in STATES.items())
         every = frozenset({"answer", "score", "flag"})
-        row = self._arrays(states, where, "", every)
         grouped = self._db.arrow(
             *self._query(
-                f"{LABEL} AS label, {PREDICTED} AS predicted, a.annotator AS annotator, count(*) AS n",
+                f"{LABEL} AS label, {PREDICTED} AS predicted, a.annotator AS annotator, count(*) AS n, {states}",
                 where,
-                "GROUP BY ALL",
+                "GROUP BY 1, 2, 3",
                 every,
             )
         ).to_pylist()
-        counts: dict[str, dict[Any, int]] = {"states": {name: int(row[name][0]) for name in STATES}}
+        counts: dict[str, dict[Any, int]] = {"states": {name: sum(group[name] for group in grouped) for name in STATES}}
         for name in ("label", "predicted", "annotator"):
             of_name: Counter[Any] = Counter()
             for group in grouped:
@@ -87,4 +88,4 @@ class Collection:
         wanted = where.sources | sources
         joins = " ".join(sql for name, sql in SOURCES.items() if name in wanted)
         sql = f"SELECT {columns} FROM images i {joins} WHERE {where.sql} {tail}"
-        return sql.replace("$round", _LATEST), where.parameters
+        return sql.replace("$round", LATEST), where.parameters

@@ -1,6 +1,7 @@
 """The project's content as flat tables for other programs: one query per table, names instead of ids where people read.
 
-Times are naive UTC. ``path`` is the image's URI: an absolute path for files.
+Images that a person excluded are in the history only. Times are naive UTC. ``path`` is the image's URI: an absolute
+path for files.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
+from tidal_core.records import Int64
 from tidal_core.store.database import Database
 
 
@@ -25,7 +27,7 @@ class ExportTables:
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds, l.note
             FROM current_labels l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            ORDER BY i.id
+            WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
@@ -37,7 +39,7 @@ class ExportTables:
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row
             FROM images i LEFT JOIN current_labels l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            ORDER BY i.id
+            WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
@@ -70,17 +72,19 @@ class ExportTables:
             FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = s.predicted
             LEFT JOIN current_labels l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
-            WHERE s.round_id = ? ORDER BY i.id
+            WHERE s.round_id = ? AND i.status <> 'excluded' ORDER BY i.id
             """,
             [round_id],
         )
 
-    def without_prediction(self, round_id: int) -> int:
-        """How many images a round did not score."""
+    def without_prediction(self, round_id: int, among: Int64 | None = None) -> int:
+        """How many images a round did not score, of all or ``among`` some (N,)."""
         return int(
             self._db.value(
-                "SELECT count(*) FROM images WHERE id NOT IN (SELECT image_id FROM scores WHERE round_id = ?)",
-                [round_id],
+                "SELECT count(*) FROM images WHERE status <> 'excluded' "
+                "AND id NOT IN (SELECT image_id FROM scores WHERE round_id = $1) "
+                "AND ($2::INTEGER[] IS NULL OR id IN (SELECT unnest($2::INTEGER[])))",
+                [round_id, None if among is None else among.tolist()],
             )
         )
 
@@ -92,7 +96,7 @@ class ExportTables:
             FROM curves u JOIN images i ON i.id = u.image_id
             LEFT JOIN round_images r ON r.round_id = u.round_id AND r.image_id = u.image_id
             LEFT JOIN classes c ON c.id = r.class_id
-            WHERE u.round_id = ? ORDER BY u.image_id, u.epoch
+            WHERE u.round_id = ? AND i.status <> 'excluded' ORDER BY u.image_id, u.epoch
             """,
             [round_id],
         )

@@ -219,12 +219,15 @@ class Images:
         return np.asarray(table["id"], dtype=np.int64)
 
     def test_set(self) -> tuple[Int64, Int64]:
-        """Test images with a known class: ids and class ids; a class that was merged is what it was merged into."""
+        """Test images with a known class that nobody excluded: ids and class ids.
+
+        A class that was merged is what it was merged into.
+        """
         table = self._db.arrays(
             """
             SELECT i.id, coalesce(c.merged_into, i.known_class) AS class_id
             FROM images i LEFT JOIN classes c ON c.id = i.known_class
-            WHERE i.split = 'test' AND i.known_class IS NOT NULL ORDER BY i.id
+            WHERE i.split = 'test' AND i.status <> 'excluded' AND i.known_class IS NOT NULL ORDER BY i.id
             """
         )
         return np.asarray(table["id"], dtype=np.int64), np.asarray(table["class_id"], dtype=np.int64)

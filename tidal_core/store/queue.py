@@ -19,6 +19,10 @@ from tidal_core.store.database import Database
 _NO_LEASE_IS_LONGER = timedelta(minutes=10)
 
 SILENT_SECONDS = 6.0  # a tab that is alive renews its leases every two
+_NOT_TO_ASK = """
+    DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)
+    OR image_id IN (SELECT id FROM images WHERE status = 'excluded')
+"""
 _COLUMNS = "position, image_id, purpose, score, round_id, holder, lease_until"
 
 
@@ -35,7 +39,8 @@ class Queue:
     def replace(self, items: Sequence[QueueItem]) -> None:
         """Put a new ranking in place of the old one, in one transaction; what a tab holds stays its own.
 
-        Images that were answered while the ranking was made are left out. One that a tab holds and that the ranking
+        Images that a person sent to the queue stay in front. Images that were answered or excluded while the ranking
+        was made are left out. One that a tab holds and that the ranking
         does not name waits behind all others, until its tab has answered it or given it back.
         """
         now = utc_now()
@@ -45,18 +50,27 @@ class Queue:
                 "ORDER BY position",
                 [now, now + _NO_LEASE_IS_LONGER],
             ).fetchall()
-            ranked = {item.image_id for item in items}
+            sent = cursor.execute(
+                f"SELECT {_COLUMNS} FROM queue WHERE purpose = ? ORDER BY position", [Purpose.CHOSEN]
+            ).fetchall()
+            sent_ids = {row[1] for row in sent}
+            items = [item for item in items if item.image_id not in sent_ids]
+            ranked = {item.image_id for item in items} | sent_ids
             behind = 1 + max((item.position for item in items), default=-1)
             left = [_item(row) for row in held if row[1] not in ranked]
             cursor.execute("DELETE FROM queue")
-            self._insert(cursor, [*items, *(replace(item, position=behind + place) for place, item in enumerate(left))])
+            front = min((item.position for item in items), default=0)
+            ahead = [replace(_item(row), position=front - len(sent) + place) for place, row in enumerate(sent)]
+            self._insert(
+                cursor, [*ahead, *items, *(replace(item, position=behind + place) for place, item in enumerate(left))]
+            )
             for holder in {row[5] for row in held}:
                 own = [row for row in held if row[5] == holder]
                 cursor.execute(
                     "UPDATE queue SET holder = ?, lease_until = ? WHERE image_id IN (SELECT unnest(?::INTEGER[]))",
                     [holder, max(row[6] for row in own), [row[1] for row in own]],
                 )
-            cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
+            cursor.execute(_NOT_TO_ASK)
 
     def append(self, items: Sequence[QueueItem]) -> None:
         """Add images behind the ones that wait; those that already wait or were answered are left out."""
@@ -70,7 +84,7 @@ class Queue:
                 for offset, item in enumerate(fresh)
             ]
             self._insert(cursor, moved)
-            cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
+            cursor.execute(_NOT_TO_ASK)
 
     def _insert(self, cursor: Any, items: Sequence[QueueItem]) -> None:
         if not items:
@@ -90,9 +104,11 @@ class Queue:
     def put_front(
         self, image_id: int, purpose: Purpose, round_id: int | None = None, holder: str | None = None
     ) -> None:
-        """Ask an image next: after an undo."""
+        """Ask an image next: after an undo. Not one that is excluded."""
         with self._db.write() as cursor:
             cursor.execute("DELETE FROM queue WHERE image_id = ?", [image_id])
+            if first_row(cursor, "SELECT 1 FROM images WHERE id = ? AND status = 'excluded'", [image_id]):
+                return
             row = first_row(cursor, "SELECT coalesce(min(position), 0) - 1 FROM queue")
             position = int(row[0]) if row else 0
             until = utc_now() + timedelta(seconds=60) if holder else None

@@ -18,7 +18,7 @@ from tidal_core.store.database import Database
 RESERVE = "reserve"  # the part of images that are kept to measure accuracy and were not labelled yet
 ASIDE = "aside"  # the part of skipped and hidden images, and of test images without a known class
 # Scores of these parts are for exports. Nobody who may still label such an image sees what the model says of it.
-_FOR_PEOPLE = f"part NOT IN ('{RESERVE}', '{ASIDE}')"
+FOR_PEOPLE = f"part NOT IN ('{RESERVE}', '{ASIDE}')"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Scores:
         names = ", ".join(ESTIMATORS)
         rows = self._db.rows(
             f"SELECT round_id, part, predicted, p, td, class_ids, rank, exact, {names} FROM scores "
-            f"WHERE image_id = ? AND (?::INTEGER IS NULL OR round_id = ?) AND {_FOR_PEOPLE} ORDER BY round_id",
+            f"WHERE image_id = ? AND (?::INTEGER IS NULL OR round_id = ?) AND {FOR_PEOPLE} ORDER BY round_id",
             [image_id, round_id, round_id],
         )
         return [
@@ -166,7 +166,7 @@ class Scores:
         """One image's p at the round's exact epochs, whether or not it was trained on; None where that is not kept."""
         row = self._db.row(
             "SELECT r.exact_epochs, s.exact_curve, s.class_ids FROM scores s JOIN rounds r ON r.id = s.round_id "
-            f"WHERE s.round_id = ? AND s.image_id = ? AND s.exact_curve IS NOT NULL AND s.{_FOR_PEOPLE}",
+            f"WHERE s.round_id = ? AND s.image_id = ? AND s.exact_curve IS NOT NULL AND s.{FOR_PEOPLE}",
             [round_id, image_id],
         )
         if row is None:
@@ -179,7 +179,7 @@ class Scores:
     def rounds_with_exact_curve(self, image_id: int) -> list[int]:
         """Rounds whose exact curve of an image is kept, oldest first."""
         rows = self._db.rows(
-            f"SELECT round_id FROM scores WHERE image_id = ? AND exact_curve IS NOT NULL AND {_FOR_PEOPLE} "
+            f"SELECT round_id FROM scores WHERE image_id = ? AND exact_curve IS NOT NULL AND {FOR_PEOPLE} "
             "ORDER BY round_id",
             [image_id],
         )
@@ -208,7 +208,7 @@ class Scores:
         """What a round says of images: image id to (class id, probability); images it did not score are left out."""
         rows = self._db.rows(
             f"SELECT s.image_id, s.predicted, {_LARGEST} FROM scores s JOIN rounds r ON r.id = s.round_id "
-            f"WHERE s.round_id = $1 AND s.image_id IN (SELECT unnest($3::INTEGER[])) AND s.{_FOR_PEOPLE}",
+            f"WHERE s.round_id = $1 AND s.image_id IN (SELECT unnest($3::INTEGER[])) AND s.{FOR_PEOPLE}",
             [round_id, 1 / temperature, [int(i) for i in image_ids]],
         )
         return {row[0]: (row[1], float(row[2])) for row in rows}

@@ -77,6 +77,7 @@ class AuditHistory(NamedTuple):
     drawn_at: Float64  # 0 for an image that was not drawn
     otherwise: Int64  # of the first label or skip that was not, 0 without one
     came_labelled: Bools  # has, or had, a label of an import
+    excluded: Bools  # by a person
 
 
 _STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
@@ -280,13 +281,15 @@ class Views:
                 SELECT image_id,
                        min(CASE WHEN purpose = 'audit' THEN seq END) AS drawn,
                        min(CASE WHEN purpose = 'audit' THEN epoch(answered_at) END) AS drawn_at,
-                       min(CASE WHEN purpose IS DISTINCT FROM 'audit' AND kind <> 'flag' THEN seq END) AS otherwise,
+                       min(CASE WHEN purpose IS DISTINCT FROM 'audit' AND kind IN ('label', 'skip', 'model') THEN seq
+                           END) AS otherwise,
                        bool_or(mode = 'import') AS came
                 FROM answers WHERE kind <> 'undo' GROUP BY image_id
             )
             SELECT i.id, i.audit_order AS place, i.status = 'ready' AS ready, epoch(i.imported_at) AS imported_at,
                    coalesce(h.drawn, 0) AS drawn, coalesce(h.drawn_at, 0) AS drawn_at,
-                   coalesce(h.otherwise, 0) AS otherwise, coalesce(h.came, FALSE) AS came
+                   coalesce(h.otherwise, 0) AS otherwise, coalesce(h.came, FALSE) AS came,
+                   i.status = 'excluded' AS excluded
             FROM images i LEFT JOIN history h ON h.image_id = i.id
             WHERE i.split = 'pool' AND i.audit_order IS NOT NULL ORDER BY i.id
             """
@@ -300,6 +303,7 @@ class Views:
             np.asarray(table["drawn_at"], dtype=np.float64),
             np.asarray(table["otherwise"], dtype=np.int64),
             np.asarray(table["came"], dtype=np.bool_),
+            np.asarray(table["excluded"], dtype=np.bool_),
         )
 
     def asked(self, round_id: int) -> Int64:

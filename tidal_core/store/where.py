@@ -3,7 +3,7 @@
 A condition is a comparison of a field (``FIELDS``), or a state by its name (``labelled``, ``flagged``); conditions are
 joined by ``and``, ``or``, ``not`` and parentheses. ``parse`` makes SQL of it, with every value as a parameter.
 
-    state           labelled, unlabelled, skipped, flagged, hidden, disagrees
+    state           labelled, unlabelled, skipped, flagged, hidden, excluded, disagrees
     = !=            any field; a class by its name (in quotes if it has blanks), ``none`` for no class
     < <= > >=       numbers, dates (2026-11-26)
     ~               a text that contains another, capitals alike
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
@@ -25,6 +25,7 @@ from tidal_core.errors import InputError
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import ClassRecord
 from tidal_core.store.classes import plain_name
+from tidal_core.store.scores import FOR_PEOPLE
 
 Kind = Literal["number", "class", "text", "date"]
 
@@ -60,17 +61,23 @@ class Field:
 SOURCES: dict[str, str] = {
     "image": "",
     "answer": "LEFT JOIN current_answers a ON a.image_id = i.id LEFT JOIN classes ac ON ac.id = a.class_id",
-    "known": "LEFT JOIN classes kc ON kc.id = i.known_class",
+    "known": (
+        "LEFT JOIN classes kc ON kc.id = i.known_class "
+        "AND (i.split = 'test' OR i.id IN (SELECT image_id FROM current_labels))"
+    ),
     "score": (
         "LEFT JOIN scores s ON s.image_id = i.id AND s.round_id = $round "
-        "AND (s.part <> 'reserve' OR i.id IN (SELECT image_id FROM current_labels)) "
+        f"AND (s.{FOR_PEOPLE} OR i.id IN (SELECT image_id FROM current_labels)) "
         "LEFT JOIN classes sc ON sc.id = s.predicted"
     ),
     "dynamics": "LEFT JOIN round_images r ON r.image_id = i.id AND r.round_id = $round AND r.split = 'train'",
     "flag": ("LEFT JOIN (SELECT DISTINCT image_id FROM standing_answers WHERE kind = 'flag') f ON f.image_id = i.id"),
 }
 """Joins to the images ``i``, by name. What a model says of an image that only measures it is not shown before it is
-labelled. ``$round`` is the newest finished round with scores."""
+labelled, nor what the source says of one that is to be labelled. ``$round`` is the newest finished round with scores,
+see ``LATEST``."""
+
+LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
 
 LABEL = "CASE WHEN a.kind = 'label' THEN coalesce(ac.merged_into, ac.id) END"
 PREDICTED = "coalesce(sc.merged_into, sc.id)"
@@ -78,7 +85,12 @@ PREDICTED = "coalesce(sc.merged_into, sc.id)"
 FIELDS: dict[str, Field] = {
     "label": Field("class", LABEL, "answer", "the label that people gave"),
     "predicted": Field("class", PREDICTED, "score", "the class that the model predicts"),
-    "known": Field("class", "coalesce(kc.merged_into, kc.id)", "known", "the class that the source of the image names"),
+    "known": Field(
+        "class",
+        "coalesce(kc.merged_into, kc.id)",
+        "known",
+        "the class that the source of a test image names, of others once they are labelled",
+    ),
     "p": Field("number", "s.confidence", "score", "the probability of the predicted class, 0 to 1"),
     **{name: Field("number", f"s.{name}", "score", f"the {estimator.words}") for name, estimator in ESTIMATORS.items()},
     "p_bar": Field(
@@ -94,22 +106,38 @@ FIELDS: dict[str, Field] = {
     "height": Field("number", "i.height", "image", "its height in pixels"),
     "name": Field("text", "i.name", "image", "the name of its file, with folders"),
     "annotator": Field("text", "a.annotator", "answer", "who labelled or skipped it"),
-    "purpose": Field("text", "a.purpose", "answer", "why it was asked: query, audit or seed"),
+    "mode": Field("text", "a.mode", "answer", "how it was answered: single, sweep, bulk, review, import, ..."),
+    "reason": Field("text", "a.reason", "answer", "why it was skipped"),
+    "purpose": Field("text", "a.purpose", "answer", "why it was asked: query, audit, seed or chosen"),
     "split": Field("text", "i.split", "image", "pool, or test"),
     "added": Field("date", "i.imported_at", "image", "when it was imported (UTC)"),
     "answered": Field("date", "a.answered_at", "answer", "when it was labelled or skipped (UTC)"),
 }
 """By the name that conditions use."""
 
-STATES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "labelled": ("coalesce(a.kind = 'label', FALSE)", ("answer",)),
-    "unlabelled": ("a.kind IS NULL", ("answer",)),
-    "skipped": ("coalesce(a.kind = 'skip', FALSE)", ("answer",)),
-    "flagged": ("f.image_id IS NOT NULL", ("flag",)),
-    "hidden": ("i.status = 'hidden'", ("image",)),
-    "disagrees": (f"coalesce({LABEL} <> {PREDICTED}, FALSE)", ("answer", "score")),
+
+class State(NamedTuple):
+    """Something that an image is or is not."""
+
+    sql: str
+    sources: tuple[str, ...]  # of ``SOURCES``
+    meaning: str  # for people
+
+
+STATES: dict[str, State] = {
+    "labelled": State("coalesce(a.kind = 'label', FALSE)", ("answer",), "has a label"),
+    "unlabelled": State("a.kind IS NULL", ("answer",), "neither labelled nor skipped"),
+    "skipped": State("coalesce(a.kind = 'skip', FALSE)", ("answer",), "skipped"),
+    "flagged": State("f.image_id IS NOT NULL", ("flag",), "flagged, labelled or not"),
+    "hidden": State("i.status = 'hidden'", ("image",), "not asked: it looks almost the same as another image"),
+    "excluded": State("i.status = 'excluded'", ("image",), "excluded from the project by a person"),
+    "disagrees": State(
+        f"coalesce({LABEL} <> {PREDICTED}, FALSE)",
+        ("answer", "score"),
+        "the model predicts another class than its label",
+    ),
 }
-"""States by name: SQL and the sources it needs."""
+"""By the name that conditions use."""
 
 NEEDS = {"dynamics": ("score",)}  # sources that another one reads
 
@@ -124,6 +152,15 @@ class Where:
 
 
 EVERYTHING = Where()
+
+
+def words_table() -> str:
+    """Every word of a condition with its meaning, as a table in Markdown: docs/conditions.md has it."""
+    how = {"number": "`=` `!=` `<` `<=` `>` `>=` `in`", "date": "`=` `!=` `<` `<=` `>` `>=` `in`"}
+    how |= {"class": "`=` `!=` `in`", "text": "`=` `!=` `~` `in`"}
+    rows = [f"| `{name}` | a {field.kind}: {how[field.kind]} | {field.meaning} |" for name, field in FIELDS.items()]
+    rows += [f"| `{name}` | a state | {state.meaning} |" for name, state in STATES.items()]
+    return "\n".join(["| word | is | meaning |", "|---|---|---|", *rows])
 
 
 def parse(text: str, classes: Sequence[ClassRecord]) -> Where:
@@ -226,8 +263,8 @@ class _Sql(Transformer[Token, _Part]):
         if name not in STATES:
             known = f"states are {', '.join(STATES)}; a field needs a comparison, such as margin<0.2"
             raise InputError(f"There is no state {name!r} of images: {known}.")
-        sql, sources = STATES[name]
-        return _with(sql.replace("{", "{{").replace("}", "}}"), (), set(sources))
+        chosen = STATES[name]
+        return _with(chosen.sql.replace("{", "{{").replace("}", "}}"), (), set(chosen.sources))
 
     def comparison(self, parts: list[Any]) -> _Part:
         """A field against a value."""

@@ -16,6 +16,7 @@ from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.labelling.desk import desk_of
+from tidal_core.labelling.explaining import SENT
 from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
@@ -158,6 +159,8 @@ def asked_because(project: Project, life: Life) -> str:
     first = answers[0]
     if Purpose.AUDIT in {answer.purpose for answer in answers}:
         return audit.WHY_ASKED
+    if first.purpose is Purpose.CHOSEN:
+        return SENT
     if first.purpose is Purpose.SEED:
         return "Chosen before the first round, as a start for the model."
     record = life.records.get(first.round_id or 0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.export.tables.rounds import finish_round
 from tidal_core.errors import InputError
 from tidal_core.export.tables import EXPORTERS, export
-from tidal_core.export.tables.base import ExportOptions
+from tidal_core.export.tables.base import Exporter, ExportOptions, What
 from tidal_core.projects import Project
 from tidal_core.store.scores import ScoreRows
 from tidal_core.text import from_spreadsheet, spreadsheet_safe
@@ -202,3 +202,42 @@ def test_a_file_never_holds_another_format_than_its_name_says(
         export(project, tmp_path / name, format)
 
     assert not (tmp_path / name).exists()
+
+
+CHOSEN = [ExportOptions(where="label=daisy and id>1"), ExportOptions(image_ids=(4, 5)), ExportOptions(where="id=4")]
+
+
+@pytest.mark.parametrize("options", CHOSEN)
+@pytest.mark.parametrize("exporter", EXPORTERS, ids=lambda exporter: exporter.name)
+def test_every_format_holds_the_chosen_images_only(
+    project: Project, tmp_path: Path, exporter: Exporter, options: ExportOptions
+) -> None:
+    target = tmp_path / f"chosen{exporter.suffix}"
+
+    report = export(project, target, exporter.name, options)
+
+    assert report.rows == 1
+    if exporter.name == "labelstudio":
+        tasks = json.loads(target.read_text(encoding="utf-8"))
+        assert [task["id"] for task in tasks] == [number for number in (4, 5) if number in (options.image_ids or (4,))]
+
+
+@pytest.mark.parametrize("what", ["history", "predictions", "curves"])
+def test_every_table_holds_the_chosen_images_only(project: Project, tmp_path: Path, what: What) -> None:
+    finish_round(project)
+    everything, chosen = (tmp_path / f"{name}.parquet" for name in ("everything", "chosen"))
+
+    export(project, everything, options=ExportOptions(what=what))
+    export(project, chosen, options=ExportOptions(what=what, where="id in (1, 4, 5)", image_ids=(1, 2, 5)))
+
+    wanted = [row for row in read_parquet(everything) if row["image_id"] in {1, 5}]
+    assert wanted
+    assert read_parquet(chosen) == wanted
+
+
+def test_a_condition_that_no_image_fulfils_gives_a_table_without_rows(project: Project, tmp_path: Path) -> None:
+    finish_round(project)
+
+    report = export(project, tmp_path / "none.csv", options=ExportOptions(what="predictions", where="id>1000"))
+
+    assert (report.rows, report.note) == (0, "")

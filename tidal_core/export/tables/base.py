@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+import numpy as np
 import pyarrow as pa
 
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
-from tidal_core.records import ImportProblem
+from tidal_core.records import ImportProblem, Int64
 from tidal_core.store.scores import RESERVE
+from tidal_core.store.where import parse
 
 What = Literal["labels", "history", "predictions", "curves"]
 WHATS: tuple[What, ...] = get_args(What)
@@ -29,6 +31,8 @@ class ExportOptions:
     round_id: int | None = None  # predictions and curves; None is the newest finished round
     link: bool = False  # trees of images: links to the originals instead of copies
     overwrite: bool = False  # replace a target that is there
+    where: str = ""  # a condition in words (``store.where``) that images fulfil; "" for all
+    image_ids: tuple[int, ...] | None = None  # of these images only; None for all
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,29 @@ class Exporter(Protocol):
         ...
 
 
+def only_chosen(project: Project, options: ExportOptions, table: pa.Table) -> pa.Table:
+    """The rows of a table, which has image_id, whose images were chosen. Raises InputError for what is no condition."""
+    ids = chosen_ids(project, options)
+    return table if ids is None else table.filter(pa.array(np.isin(table.column("image_id").to_numpy(), ids)))
+
+
+def chosen_ids(project: Project, options: ExportOptions) -> Int64 | None:
+    """(N,) the images that were chosen, by condition, by id or both; None for all."""
+    given = None if options.image_ids is None else np.unique(np.asarray(options.image_ids, dtype=np.int64))
+    if not options.where.strip():
+        return given
+    ids = project.store.collection.ids(parse(options.where, project.store.classes.all()))
+    return ids if given is None else np.intersect1d(ids, given)
+
+
 def note_on(project: Project, options: ExportOptions, table: pa.Table) -> str:
     """Which images of the project predictions hold that people do not expect, and which they do not hold; or ""."""
     if options.what != "predictions":
         return ""
-    round_id = table.column("round_id")[0].as_py()
+    round_id = round_of(project, options)
     reserved, missing = (
         table.column("part").to_pylist().count(RESERVE),
-        project.store.exports.without_prediction(round_id),
+        project.store.exports.without_prediction(round_id, chosen_ids(project, options)),
     )
     sentences = []
     if reserved:
@@ -84,16 +103,22 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
     """The table that was asked for. Raises InputError when the round asked for has none."""
     tables = project.store.exports
     if options.what == "labels":
-        return tables.labels()
+        return only_chosen(project, options, tables.labels())
     if options.what == "history":
-        return tables.history()
+        return only_chosen(project, options, tables.history())
+    round_id = round_of(project, options)
+    table = tables.predictions(round_id) if options.what == "predictions" else tables.curves(round_id)
+    if not table.num_rows:
+        raise InputError(f"the project has no {options.what} of round {round_id}; choose another round (--round).")
+    return only_chosen(project, options, table)
+
+
+def round_of(project: Project, options: ExportOptions) -> int:
+    """The round whose predictions or curves were asked for. Raises InputError where none has finished."""
     round_id = options.round_id or project.store.scores.latest_round()
     if round_id is None:
         raise InputError(
             f"there are no {options.what} yet: no round has finished; label more images, or press Train now on the "
             "Training page."
         )
-    table = tables.predictions(round_id) if options.what == "predictions" else tables.curves(round_id)
-    if not table.num_rows:
-        raise InputError(f"the project has no {options.what} of round {round_id}; choose another round (--round).")
-    return table
+    return round_id

@@ -26,7 +26,7 @@ class CocoExporter:
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Describe every labelled image."""
-        images = labelled_images(project)
+        images = labelled_images(project, options)
         names = class_names(project, images)
         category_ids = {name: number for number, name in enumerate(names, start=1)}
         value = {

@@ -28,7 +28,7 @@ class FiftyOneExporter:
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Copy, or link, every labelled image; labels are positions in the list of classes."""
-        images = labelled_images(project)
+        images = labelled_images(project, options)
         names = class_names(project, images)
         position = {name: index for index, name in enumerate(names)}
         split = any(image.split is Split.TEST for image in images)

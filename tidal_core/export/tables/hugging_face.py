@@ -32,7 +32,7 @@ class HuggingFaceExporter:
         lines: dict[str, list[str]] = {}
         with replaced(target) as beside:
             beside.mkdir()
-            for image, data in contents(project, labelled_images(project), problems):
+            for image, data in contents(project, labelled_images(project, options), problems):
                 name = file_name(image, data)
                 put_image(image, data, beside / image.folder / name, options.link)
                 row = {"file_name": name, "label": image.label, "annotator": image.annotator}

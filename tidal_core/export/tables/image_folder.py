@@ -30,7 +30,7 @@ class ImageFolderExporter:
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Copy, or link, every labelled image."""
-        images = labelled_images(project)
+        images = labelled_images(project, options)
         folders = folder_names(class_names(project, images))
         problems: list[ImportProblem] = []
         with replaced(target) as beside:
@@ -57,7 +57,7 @@ class ZipExporter:
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Store every labelled image as it is: photos do not get smaller by packing them again."""
-        images = labelled_images(project)
+        images = labelled_images(project, options)
         folders = folder_names(class_names(project, images))
         problems: list[ImportProblem] = []
         rows = 0

@@ -12,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, only_chosen
 from tidal_core.files import replaced
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import Project
@@ -36,7 +36,8 @@ class LabelStudioExporter:
             table = project.store.exports.predictions(round_id).select(["image_id", "predicted", "predicted_p"])
             predicted = {row["image_id"]: (row["predicted"], row["predicted_p"]) for row in table.to_pylist()}
         tasks = [
-            _task(row, predicted.get(row["image_id"]), round_id) for row in project.store.exports.images().to_pylist()
+            _task(row, predicted.get(row["image_id"]), round_id)
+            for row in only_chosen(project, options, project.store.exports.images()).to_pylist()
         ]
         with replaced(target) as beside:
             beside.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on, table_of
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on, round_of, table_of
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 
@@ -32,7 +32,7 @@ class ParquetExporter:
         classes = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
         ids = list(classes)
         if options.what in {"predictions", "curves"}:
-            ids = list(project.store.rounds.get(table.column("round_id")[0].as_py()).class_ids)
+            ids = list(project.store.rounds.get(round_of(project, options)).class_ids)
         metadata = {
             "tidal_classes": json.dumps([classes[class_id] for class_id in ids]),
             "tidal_class_ids": json.dumps(ids),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tidal_core.errors import ImageUnreadable
+from tidal_core.export.tables.base import ExportOptions, only_chosen
 from tidal_core.images.importers.folder import is_left_out
 from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_original, uri_path
@@ -50,10 +51,10 @@ class LabelledImage:
         return _FOLDERS[self.split]
 
 
-def labelled_images(project: Project) -> list[LabelledImage]:
-    """Images with a current label, and test images with a known class, by id."""
+def labelled_images(project: Project, options: ExportOptions) -> list[LabelledImage]:
+    """Images with a current label, and test images with a known class, by id; of those that were chosen."""
     images = []
-    for row in project.store.exports.images().to_pylist():
+    for row in only_chosen(project, options, project.store.exports.images()).to_pylist():
         split = Split(row["split"])
         label = row["label"] or (row["known_label"] if split is Split.TEST else None)
         if label is not None:

@@ -40,13 +40,13 @@ class Single {
     }
   }
 
-  // Images that others hold by now: this tab was silent for too long. Answered ones are not among them.
+  // Images that others hold by now (this tab was silent for too long), or that one act on many images answered.
   giveUp(lost) {
     const gone = new Set(lost);
     if (!gone.size) return;
     this.items = this.items.filter((item) => item.front || !gone.has(item.image));
     if (this.current && !this.current.front && this.cursor === null && gone.has(this.current.image)) {
-      this.lab.notify(`${this.current.name || "This image"} is open in another tab by now; the next image follows.`);
+      this.lab.notify(`${this.current.name || "This image"} is answered, or open in another tab, by now; the next image follows.`);
       this.next();
     }
   }

@@ -1,0 +1,134 @@
+"""The collection over HTTP: which images, how many of each kind, one act on many."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.helpers.finished import finish_round
+from tests.helpers.served import Served
+from tidal_core.records import Int64
+from tidal_core.store.where import EVERYTHING
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served()
+    yield made
+    made.close()
+
+
+class Page(NamedTuple):
+    """What a page has of the collection."""
+
+    head: dict[str, Any]
+    ids: Int64
+    labels: Int64
+    predicted: Int64
+
+
+def collection(served: Served, query: str = "") -> Page:
+    response = served.get(f"collection?{query}")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/octet-stream"
+    (length,) = struct.unpack(">I", response.content[:4])
+    assert length % 4 == 0
+    columns = np.frombuffer(response.content[4 + length :], "<i4").astype(np.int64).reshape(3, -1)
+    return Page(json.loads(response.content[4 : 4 + length]), *columns)
+
+
+def test_the_collection_is_ids_labels_and_predictions(served: Served) -> None:
+    finish_round(served.project)
+    chosen = served.project.store.collection.chosen(EVERYTHING)
+
+    page = collection(served)
+
+    assert page.head["n"] == 75
+    for got, wanted in zip(page[1:], chosen, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_condition_and_an_order_choose_and_sort(served: Served) -> None:
+    page = collection(served, "where=id%3E10%20and%20id%3C%3D13&sort=id&descending=1")
+
+    assert page.ids.tolist() == [13, 12, 11]
+    assert collection(served, "where=skipped").ids.tolist() == []
+
+
+@pytest.mark.parametrize("path", ["collection", "collection/counts"])
+def test_a_condition_that_cannot_be_read_is_answered_with_what_is_expected(served: Served, path: str) -> None:
+    refused = served.get(f"{path}?where=label%3Dmauve")
+
+    assert refused.status_code == 400
+    assert "There is no class 'mauve' in this project; its classes are 'red'" in refused.json()["error"]
+    assert served.get("collection?sort=colour").status_code == 400
+
+
+def test_counts_are_by_class_id_with_nought_for_none(served: Served) -> None:
+    served.post("bulk", {"act": "label", "ids": [1, 2], "class": 2, "annotator": "Ann"})
+
+    counts = served.get("collection/counts?where=id%3C5").json()
+
+    assert (counts["n"], counts["labels"], counts["predicted"]) == (4, {"2": 2, "0": 2}, {"0": 4})
+    assert (counts["states"]["labelled"], counts["annotators"]) == (2, {"Ann": 2})
+
+
+def test_the_version_changes_with_every_act_and_round(served: Served) -> None:
+    versions = [collection(served).head["version"]]
+    for body in ({"act": "flag", "ids": [1]}, {"act": "queue", "ids": [2]}, {"act": "exclude", "ids": [3]}):
+        served.post("bulk", body)
+        versions.append(served.get("collection/version").json()["version"])
+    finish_round(served.project)
+    versions.append(served.get("collection/counts").json()["version"])
+
+    assert len(set(versions)) == 5
+
+
+def test_an_act_is_answered_with_its_id_and_undone_by_it(served: Served) -> None:
+    done = served.post("bulk", {"act": "label", "where": "id<=3 or id=70", "class": 1}).json()
+
+    assert done == {
+        "act": done["act"],
+        "changed": 3,
+        "left": 1,
+        "why": "1 image left as before: 1 is a test image.",
+    }
+    assert done["act"].startswith("bulk-label-")
+    undone = served.post("bulk", {"act": "undo", "undo": done["act"]}).json()
+    assert (undone["changed"], undone["left"]) == (3, 0)
+    assert served.project.store.answers.counts_by_class() == {}
+
+
+def test_two_hundred_thousand_ids_may_be_named_and_no_more(served: Served) -> None:
+    ids = list(range(1, 200_001))
+
+    assert served.post("bulk", {"act": "flag", "ids": ids}).json()["changed"] == 75
+    assert served.post("bulk", {"act": "flag", "ids": [*ids, 1]}).status_code == 400
+    large = served.post("bulk", {"act": "flag", "ids": [1], "note": "x" * 3_000_000})
+    assert large.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"act": "delete", "ids": [1]}, {"act": "label", "ids": [1]}, {"act": "label", "ids": [1], "class": 99},
+        {"act": "skip"}, {"act": "skip", "ids": [1], "where": "id=1"}, {"act": "skip", "ids": [-1]},
+        {"act": "skip", "ids": ["1"]}, {"act": "skip", "ids": [1.5]}, {"act": "skip", "ids": [2**31]},
+        {"act": "skip", "where": "no such"}, {"act": "skip", "where": "x" * 2_001}, {"act": "skip", "where": 5},
+        {"act": "undo"}, {"act": "undo", "undo": "event-0001"}, {"act": "skip", "ids": [1], "undo": "bulk-skip-1"},
+        {"act": "undo", "undo": "bulk-undo-aaaaaaaa"}, {"act": "undo", "undo": "bulk-%-aaaaaaaa"},
+        {"act": "skip", "ids": [1], "key": "short"}, {"act": "skip", "ids": [1], "key": "a-%_aaaaaa"},
+        {"act": "skip", "ids": [1], "seen": -1}, {"act": "flag", "ids": [1], "note": "x" * 501},
+    ],
+)  # fmt: skip
+def test_a_malformed_act_is_refused_and_changes_nothing(served: Served, body: dict[str, Any]) -> None:
+    refused = served.post("bulk", body)
+
+    assert refused.status_code == 400
+    assert refused.json()["error"]
+    assert served.project.store.answers.count() == 0

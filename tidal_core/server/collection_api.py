@@ -1,0 +1,109 @@
+"""What pages that show the whole collection ask: which images there are, how many of each kind, one act on many.
+
+Guarded as ``api``; a condition (``store.where``) or order that cannot be read is answered 400, ``{"error": sentence}``.
+
+    POST /api/p/{slug}/bulk                one act on many images: all of it or nothing, committed when this answers
+        {"act": "label" | "model" | "skip" | "flag" | "unlabel" | "queue" | "exclude" | "include" | "undo",
+         "ids": [1, 2, ...] or "where": "predicted=rose and margin<0.2",    (one of them; neither for an undo)
+         "class": 3,                       of a label
+         "reason": "...", "note": "...",   of a skip; of a flag
+         "annotator": "Ann",               "me" unless told
+         "undo": "bulk-label-...",         the act that an undo takes back; an undo cannot be undone
+         "seen": 1234,                     "seq" of the collection that the page shows: images answered later are left
+         "key": "8 to 24 letters, digits"} the same key for what is sent again: it is done once
+        -> {"act": "bulk-label-...", "changed": 9, "left": 1, "why": "1 image left as before: ..."}
+        At most 200,000 ids and 3 MB. "changed" and "left" count images, "why" is "" where none was left; of an act that
+        was sent again, "left" is 0. "model" gives each image its own predicted class, "queue" asks in the order given,
+        "exclude" takes images out of the project (neither asked, trained on, measured nor exported) and "include" back.
+
+    GET /api/p/{slug}/collection?where=&sort=id&descending=1    octets: which images, sorted
+        4 bytes, big-endian: the length of the head; the head, JSON padded with blanks to whole words of 4 bytes:
+        {"n": N, "version": "...", "seq": 1234}; then 3 N little-endian int32: ids, labels, predicted (class ids, 0 for
+        none; the model's word on images that only measure it is 0 until they are labelled).
+
+    GET /api/p/{slug}/collection/counts?where=                  JSON: how many of them are in each state
+        {"n": N, "version": "...", "states": {"labelled": 5, ...}, "labels": {"3": 4, "0": 1}, "predicted": {...},
+         "annotators": {"Ann": 5}}: by class id, "0" for none; images without an answer have no annotator.
+
+    GET /api/p/{slug}/collection/version                        JSON: {"version": "...", "seq": 1234}
+        Whether what the page shows is stale: "version" changes with any answer, act, finished round, import or class.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from tidal_core.labelling import bulk
+from tidal_core.labelling.desk import classes_version
+from tidal_core.projects import Project
+from tidal_core.records import ClassRecord
+from tidal_core.server import wire
+from tidal_core.server.endpoints import Call, Endpoint
+from tidal_core.store.where import parse
+
+BULK_BYTES_AT_MOST = 3_000_000  # 200,000 ids of ten digits, and a note
+
+
+def _bulk(call: Call) -> Response:
+    body: wire.BulkBody = call.body
+    result = bulk.perform(call.project, wire.act_of(body), image_ids=body.ids, where=body.where)
+    if result.changed:
+        call.studio.worker.wake()
+    return JSONResponse({"act": result.act_id, "changed": result.changed, "left": result.left, "why": result.why})
+
+
+def _collection(call: Call) -> Response:
+    query: wire.CollectionQuery = call.query
+    classes = call.project.store.classes.all()
+    stamp = _version(call.project, classes)  # before the images: what comes between makes the page fetch them again
+    chosen = call.project.store.collection.chosen(
+        parse(query.where, classes), sort=query.sort, descending=query.descending == "1"
+    )
+    head = json.dumps({"n": len(chosen.image_ids), **stamp}).encode()
+    head += b" " * (-len(head) % 4)
+    return Response(
+        struct.pack(">I", len(head)) + head + chosen.octets(),
+        media_type="application/octet-stream",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _counts(call: Call) -> Response:
+    query: wire.CollectionQuery = call.query
+    collection, classes = call.project.store.collection, call.project.store.classes.all()
+    stamp = _version(call.project, classes)
+    condition = parse(query.where, classes)
+    counts = collection.counts(condition)
+    return JSONResponse(
+        {
+            "n": sum(counts["label"].values()),
+            **stamp,
+            "states": counts["states"],
+            "labels": {str(class_id or 0): n for class_id, n in counts["label"].items()},
+            "predicted": {str(class_id or 0): n for class_id, n in counts["predicted"].items()},
+            "annotators": {name: n for name, n in counts["annotator"].items() if name is not None},
+        }
+    )
+
+
+def _version_alone(call: Call) -> Response:
+    return JSONResponse(_version(call.project, call.project.store.classes.all()))
+
+
+def _version(project: Project, classes: list[ClassRecord]) -> dict[str, Any]:
+    store = project.store
+    seq = store.answers.last_seq()
+    parts = (seq, store.scores.latest_round() or 0, store.images.count(), classes_version(classes))
+    return {"version": "-".join(map(str, parts)), "seq": seq}
+
+
+ENDPOINTS = (
+    Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST),
+    Endpoint("GET", "collection", _collection, query=wire.CollectionQuery),
+    Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery),
+    Endpoint("GET", "collection/version", _version_alone),
+)
