@@ -56,6 +56,7 @@ class AnswerMode(StrEnum):
     AUTOPILOT = "autopilot"
     IMPORT = "import"
     REVIEW = "review"
+    FINISH = "finish"  # the model's class, accepted for many images at once
 
 
 class Shown(StrEnum):
