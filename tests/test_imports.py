@@ -32,7 +32,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
-    "export": ({"store", "images", "engine", "method", "strategies"}, TABLES | {"torch", "safetensors", "onnx"}),
+    "export": ({"store", "images", "engine", "method", "strategies"},
+               TABLES | {"torch", "safetensors", "onnx", "jinja2"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
