@@ -40,6 +40,7 @@ PARTS = {
     "at random, so this is an estimate",
 }
 """What a round can be judged by, the best first."""
+CHOSEN = ("folds",)  # of these an interval would speak of chance alone, which is the least of its errors
 
 PURPOSES = {
     "query": "chosen by the strategy",
@@ -167,7 +168,14 @@ def _work(project: Project) -> dict[str, Any]:
 
 def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
     """Accuracy by round with its interval, and the confusions of the newest, by the best part that there is."""
-    empty: dict[str, Any] = {"rounds": [], "measured_on": "", "figure": None, "confusion": None, "pairs": []}
+    empty: dict[str, Any] = {
+        "rounds": [],
+        "is_honest": False,
+        "measured_on": "",
+        "figure": None,
+        "confusion": None,
+        "pairs": [],
+    }
     if not done:
         return empty
     views = project.store.views
@@ -204,7 +212,8 @@ def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
     return {
         "rounds": rounds,
         "measured_on": PARTS[part],
-        "figure": _accuracy_figure(rounds),
+        "figure": _accuracy_figure(rounds, part not in CHOSEN),
+        "is_honest": part not in CHOSEN,
         "confusion": confusion,
         "pairs": pairs,
     }
@@ -233,13 +242,18 @@ def _how(record: RoundRecord) -> list[str]:
     return config_in_words(RoundConfig.from_json(record.config), record.labels, strategy.in_words)
 
 
-def _accuracy_figure(rounds: Sequence[dict[str, Any]]) -> Figure:
+def _accuracy_figure(rounds: Sequence[dict[str, Any]], is_honest: bool) -> Figure:
     labels = [each["labels"] for each in rounds]
     at = _scale(labels)
     upper = [(at(each["labels"]), _height(each["accuracy"].high)) for each in rounds]
     lower = [(at(each["labels"]), _height(each["accuracy"].low)) for each in rounds]
     middle = [(at(each["labels"]), _height(each["accuracy"].value)) for each in rounds]
-    line = Line("accuracy, with its 95 % interval", "#0b6e8f", _points(middle), _points([*upper, *lower[::-1]]))
+    line = Line(
+        "accuracy, with its 95 % interval" if is_honest else "accuracy, estimated",
+        "#0b6e8f",
+        _points(middle),
+        _points([*upper, *lower[::-1]]) if is_honest else "",
+    )
     ticks = tuple((at(n), f"{n:,}") for n in (labels if len(labels) <= 8 else [labels[0], labels[-1]]))
     return Figure("Accuracy by number of labels", (line,), ticks, _percents(), "labels")
 
