@@ -43,6 +43,8 @@ def test_a_collection_is_finished_and_taken_back(studio: Studio, size: Size) -> 
     assert not test.exception
     assert project.store.model_answers.images().tolist() == sorted(state.image_ids.tolist())
     assert f"{len(state.image_ids)} images accepted" in texts(test)
+    life = open_page("dynamics", image=str(state.image_ids[0]))
+    assert "was accepted for it" in texts(life)
     (undo,) = [button for button in test.button if "Take back" in button.label]
     undo.click().run()
 

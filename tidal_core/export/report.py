@@ -99,7 +99,7 @@ def _facts(project: Project) -> dict[str, Any]:
     done = [record for record in store.rounds.all() if record.state is RoundState.DONE]
     tally = store.answers.tally()
     people, model = store.answers.counts_by_class(), store.model_answers.counts_by_class()
-    classes = [
+    classes: list[dict[str, Any]] = [
         {
             "name": record.name,
             "colour": plain_colour(record.colour),

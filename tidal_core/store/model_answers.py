@@ -138,6 +138,12 @@ class ModelAnswers:
         table = self._db.arrays("SELECT image_id FROM model_labels ORDER BY image_id")
         return np.asarray(table["image_id"], dtype=np.int64)
 
+    def of_image(self, image_id: int) -> int | None:
+        """The model's class that stands for an image; None without one."""
+        return self._db.value(  # type: ignore[no-any-return]
+            "SELECT class_id FROM model_labels WHERE image_id = ?", [image_id]
+        )
+
     def counts_by_class(self) -> dict[int, int]:
         """Images per class id for which the model's class stands; classes without any are left out."""
         return dict(self._db.rows("SELECT class_id, count(*) FROM model_labels GROUP BY class_id ORDER BY class_id"))

@@ -161,7 +161,7 @@ def _sample(project: Project, state: Standing, proposal: Proposal) -> None:
     key = f"finish-wrong-{project.slug}-{state.round_id}-{proposal.target}-{len(state.image_ids)}"
     wrong: set[int] = st.session_state.setdefault(key, set())
     st.markdown(f"### Look at {len(shown)} of them, picked at random")
-    st.caption("Mark those whose class is wrong: click, or go there with Tab and press Enter.")
+    st.caption("Mark those whose class is wrong: by a click, or by the keys Tab and Enter.")
     styles = looking.class_styles(project)
     class_of = dict(zip(state.image_ids.tolist(), state.predicted.tolist(), strict=True))
 
