@@ -78,6 +78,7 @@ def main() -> None:
         st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
         st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
         st.Page(ROOT / "pages/predictions.py", title="Predictions", icon=":material/fact_check:"),
+        st.Page(ROOT / "pages/finish.py", title="Finish", icon=":material/done_all:"),
         st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
         st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
         st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tidal_core.ui import looking, progress_view, trust_view
+from tidal_core.ui import enough_view, looking, progress_view, trust_view
 from tidal_core.ui.measured import not_yet, tested
 from tidal_core.ui.runtime import current_project
 
@@ -22,6 +22,7 @@ else:
     else:
         progress_view.summary(project, done, measured)
         progress_view.accuracy(project, done, measured)
+    enough_view.enough(project, done, measured)
     progress_view.advice(project, done, measured)
     if measured is not None:
         progress_view.classes(project, measured.rounds[-1], measured.part)

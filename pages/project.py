@@ -27,6 +27,7 @@ with settings:
     parts.settings_form(project)
     speed_settings(project)
 with export:
+    table_downloads.report_download(project)
     table_downloads.label_downloads(project)
     st.page_link("pages/predictions.py", label="Predictions of every image", icon=":material/fact_check:")
     model_downloads(project)

@@ -8,7 +8,7 @@ from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
 from tidal_core.text import config_in_words, literal
-from tidal_core.ui import looking, rounds_view
+from tidal_core.ui import enough_view, looking, rounds_view
 from tidal_core.ui.runtime import current_project, get_studio
 
 
@@ -76,6 +76,8 @@ if not project.store.rounds.all():
     looking.empty_state(project, "training curves, live, and the accuracy of each round")
 else:
     one_round(project)
+    if done := looking.done_rounds(project):
+        enough_view.after_round(project, done)
     rounds_view.accuracy(project)
     rounds_view.history(project)
 rounds_view.log(project)

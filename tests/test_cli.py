@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -210,3 +211,24 @@ def test_every_option_says_in_a_sentence_what_it_is_and_what_it_is_without() -> 
             assert (parameter.help or "").endswith((".", "?")), where
             stated = parameter.required or parameter.default is not None or isinstance(parameter.show_default, str)
             assert stated or parameter.envvar, f"{where} does not say what it is when it is left out"
+
+
+def test_status_and_the_report_tell_the_models_classes_from_labels(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "import", photos, "--name", "My flowers")
+    project = open_project("my-flowers")
+    project.store.classes.add(["daisy"])
+    project.store.answers.record([Answer("a", AnswerKind.LABEL, image_id=1, class_id=1)])
+    one = np.array([2])
+    project.store.model_answers.take(one, np.array([1]), np.array([0.9]), round_id=1, note="", annotator="Ann")
+    project.close()
+    capsys.readouterr()
+
+    assert run(monkeypatch, "status", "my flowers") == 0
+    said = capsys.readouterr().out
+    assert "1 labels in 1 of 1 classes" in said
+    assert "1 images have the model's class" in said
+    assert run(monkeypatch, "report", "my flowers", "--out", tmp_path / "r.html") == 0
+    assert "The report is in" in capsys.readouterr().out
+    assert "<b>1</b> with the model" in (tmp_path / "r.html").read_text(encoding="utf-8")

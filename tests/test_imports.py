@@ -30,9 +30,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
-    "labelling": ({"store", "rounds", "strategies"}, {"numpy"}),
+    "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
-    "export": ({"store", "images", "engine", "method", "strategies"}, TABLES | {"torch", "safetensors", "onnx"}),
+    "export": ({"store", "images", "engine", "method", "strategies"},
+               TABLES | {"torch", "safetensors", "onnx", "jinja2"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
@@ -76,7 +77,9 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 WITHOUT_TORCH = {
     "engine.published_weights", "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics",
     "method.estimators",
-    "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.worker", "rounds.queue_plan", "server",
+    "method.finishing",
+    "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.finishing", "rounds.worker",
+    "rounds.queue_plan", "server",
     "store", "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
     "experiments.separation", "export.tables",
 }  # fmt: skip

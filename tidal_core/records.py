@@ -61,6 +61,7 @@ class AnswerMode(StrEnum):
     IMPORT = "import"
     REVIEW = "review"
     BULK = "bulk"  # one act on many images: the event id begins with that of the act
+    FINISH = "finish"  # the model's class, accepted for many images at once
 
 
 class Shown(StrEnum):

@@ -30,6 +30,7 @@ VIEWS = {
     "Uncertainty": "uncertainty",
     "Progress": "progress",
     "Predictions": "predictions",
+    "Finish": "finish",
     "Experiments": "experiments",
     "Theory": "theory",
     "Project": "project",

@@ -284,3 +284,13 @@ def test_what_the_law_leaves_unexplained_is_redrawn_too() -> None:
 
     assert stopping._redrawn(expected, expected, tests, seed=0).std(axis=0).max() < 1e-3
     assert stopping._redrawn(expected, uneven, tests, seed=0).std(axis=0).min() > 0.02
+
+
+def test_kappa_is_agreement_beyond_chance_by_hand() -> None:
+    # 100 images: 70 alike, by chance 0.6 * 0.5 + 0.4 * 0.5 = 0.5: (0.7 - 0.5) / 0.5 = 0.4
+    both = stopping.agreement(np.array([[40, 20], [10, 30]]))
+    assert (both.images, both.share) == (100, 0.7)
+    assert both.kappa == pytest.approx(0.4)
+    assert "much" in stopping.steadiness(both)
+    assert "steady" in stopping.steadiness(stopping.agreement(np.diag([5, 5])))
+    assert "one class" in stopping.steadiness(stopping.agreement(np.array([[9]])))

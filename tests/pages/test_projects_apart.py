@@ -232,7 +232,7 @@ def widgets(test: AppTest) -> dict[str, str]:
 PAGES: list[tuple[str, dict[str, str]]] = [
     ("dynamics", {"view": "life", "image": "7"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}),
-    ("label", {"plain": "1"}), ("predictions", {}), ("progress", {}), ("project", {}), ("training", {}),
+    ("label", {"plain": "1"}), ("predictions", {}), ("finish", {}), ("progress", {}), ("project", {}), ("training", {}),
     ("uncertainty", {}),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``export``: labels, answers or predictions for other programs."""
+"""``export`` and ``report``: labels, answers or predictions for other programs, and a page for people."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def export(
     out.print(escape(f"{report.rows:,} {what.value} written to {report.path}"), soft_wrap=True)
     if report.note:
         out.print(escape(report.note), soft_wrap=True)
+
+
+def report(
+    project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
+    out_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="The file to write, .html.", show_default="report.html in the project's exports"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a report on a project, one HTML file that opens offline. Labels, accuracy, confusions, the model."""
+    from tidal_core.export.report import write_report
+
+    with opened_to_read(project) as opened:
+        target = write_report(opened, out_file or opened.exports / "report.html", overwrite=overwrite)
+    out.print(escape(f"The report is in {target}"), soft_wrap=True)
 
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:

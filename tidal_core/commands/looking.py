@@ -58,6 +58,8 @@ def status(
     out.print(f"{facts['labels']:,} labels in {labelled_classes} of {len(facts['classes'])} classes")
     for name, count in facts["classes"]:
         out.print(f"  {count:>8,}  {escape(name)}")
+    if by_model := facts.get("model_labels"):  # a running studio of before does not say
+        out.print(f"{by_model:,} images have the model's class, accepted on the page Finish; they are no labels")
     out.print(escape(f"{facts['queue']:,} images wait in the queue. {facts['due']}"), soft_wrap=True)
     if facts["chosen"] is not None:
         for line in _chosen(where, facts["chosen"]):

@@ -22,7 +22,7 @@ from scipy.special import rel_entr
 from tidal_core.errors import InputError
 from tidal_core.method.dynamics import Interval, rank_correlation, wilson
 from tidal_core.method.estimators import entropy, log_of
-from tidal_core.records import Float64
+from tidal_core.records import Float64, Int64
 
 EXPONENTS = np.linspace(0.1, 2.0, 39)
 """Exponents c that the power law may take; with c given, the rest is a linear fit."""
@@ -227,6 +227,34 @@ def is_little_gain(labels: Sequence[int], right: Sequence[int], tested: Sequence
         elif low > GAIN_UNDER or little is not True:
             little = False if low > 0 else None
     return little
+
+
+class Agreement(NamedTuple):
+    """How far two models say the same of the same images."""
+
+    images: int
+    share: float  # of the images with one prediction
+    kappa: float  # agreement beyond chance, 1 at most; NaN where chance alone would agree always
+
+
+STEADY_FROM = 0.95  # kappa
+
+
+def agreement(counts: Int64) -> Agreement:
+    """Of images by the class that each of two models predicts, (C, C): Cohen's kappa (Cohen 1960)."""
+    n = int(counts.sum())
+    share = float(np.trace(counts)) / n
+    by_chance = float((counts.sum(axis=0) / n) @ (counts.sum(axis=1) / n))
+    return Agreement(n, share, (share - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan)
+
+
+def steadiness(both: Agreement) -> str:
+    """What the agreement of successive models means, in words; as ``CHANGED_UNDER`` it is a sign, and no proof."""
+    if math.isnan(both.kappa):
+        return "they know one class only"
+    if both.kappa >= STEADY_FROM:
+        return "what is learnt is steady"
+    return "each round still changes much" if both.kappa < 0.8 else "each round still changes something"
 
 
 class Rule(NamedTuple):

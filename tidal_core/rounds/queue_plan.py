@@ -36,8 +36,13 @@ def plan_queue(
 ) -> list[QueueItem]:
     """A queue of ``ranked`` image ids (N,) in their order with the audit sample among them.
 
+    Images for which the model's class was accepted are asked last.
+
     ``scores`` (N,) are the strategy's, for showing. ``behind``: what waits already and is asked before.
     """
+    is_last = np.isin(ranked, project.store.model_answers.images())
+    by_turn = np.argsort(is_last, kind="stable")
+    ranked, scores = ranked[by_turn], None if scores is None else scores[by_turn]
     woven = audit.with_audit(project, ranked, behind)
     items: list[QueueItem] = []
     for position, (image_id, row) in enumerate(zip(woven.image_ids.tolist(), woven.rows.tolist(), strict=True)):
@@ -58,7 +63,8 @@ def fill_queue(project: Project) -> int:
     waiting = store.queue.items()
     pool = np.setdiff1d(audit.rankable(project), [item.image_id for item in waiting])
     rng = np.random.default_rng((project.settings.seed, store.answers.last_seq()))
-    chosen = rng.permutation(pool)[:SEED_IMAGES]
+    pool = rng.permutation(pool)
+    chosen = pool[np.argsort(np.isin(pool, store.model_answers.images()), kind="stable")][:SEED_IMAGES]
     purpose = Purpose.QUERY
     if store.rounds.latest() is None:
         purpose = Purpose.SEED

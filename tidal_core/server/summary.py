@@ -28,6 +28,7 @@ def summary(project: Project, progress: RoundProgress | None = None, where: str 
         "test_images": store.images.count(Split.TEST),
         "classes": [[record.name, counts.get(record.id, 0)] for record in store.classes.all()],
         "labels": sum(counts.values()),
+        "model_labels": sum(store.model_answers.counts_by_class().values()),
         "queue": store.queue.count(),
         "due": round_due(project).sentence,
         "round": wire.write_round(store.rounds.active(), progress),

@@ -12,32 +12,43 @@ from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Int64
 from tidal_core.store.database import Database
 
+_LABELS = """(
+    SELECT *, 'person' AS labelled_by FROM current_labels
+    UNION ALL SELECT *, 'model' AS labelled_by FROM model_labels
+)"""
+"""Whose class an image has: a person's label, else the model's where somebody accepted it."""
+
 
 class ExportTables:
-    """Flat tables over all families."""
+    """Flat tables over all families. ``labelled_by`` is person, model or none: whose class ``label`` is."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def labels(self) -> pa.Table:
-        """One row per image with a current label, by image id."""
+        """One row per image with a current label, or a class of the model that was accepted, by image id.
+
+        ``annotator`` of the latter is who accepted it.
+        """
         return self._db.arrow(
-            """
+            f"""
             SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
-                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds, l.note
-            FROM current_labels l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds,
+                   l.note, l.labelled_by
+            FROM {_LABELS} l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
             WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
     def images(self) -> pa.Table:
-        """One row per image, by id: its current label or null, its known class or null."""
+        """One row per image, by id: its current label, or the model's accepted class, or null; its known class."""
         return self._db.arrow(
-            """
+            f"""
             SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
-                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row
-            FROM images i LEFT JOIN current_labels l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
+                   i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row,
+                   coalesce(l.labelled_by, 'none') AS labelled_by
+            FROM images i LEFT JOIN {_LABELS} l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
             WHERE i.status <> 'excluded' ORDER BY i.id
             """
@@ -49,7 +60,8 @@ class ExportTables:
             """
             SELECT a.seq, a.event_id, a.answered_at AS time, a.kind, i.uri AS path, c.name AS label, a.annotator,
                    a.undoes, a.reason, a.note, a.mode, s.name AS suggestion, a.suggestion_p, a.suggestion_shown,
-                   a.milliseconds, a.round_id, a.purpose, i.name, i.id AS image_id, i.sha256
+                   a.milliseconds, a.round_id, a.purpose, i.name, i.id AS image_id, i.sha256,
+                   CASE a.kind WHEN 'label' THEN 'person' WHEN 'model' THEN 'model' ELSE 'none' END AS labelled_by
             FROM answers a JOIN images i ON i.id = a.image_id LEFT JOIN classes c ON c.id = a.class_id
             LEFT JOIN classes s ON s.id = a.suggestion_class
             ORDER BY a.seq
@@ -68,9 +80,9 @@ class ExportTables:
             f"""
             SELECT i.uri AS path, c.name AS label, m.name AS predicted, list_max(s.p) AS predicted_p, s.part, s.rank,
                    {names}, s.p, s.td, s.class_ids, i.name, i.id AS image_id, i.sha256, k.name AS known_label,
-                   s.round_id
+                   s.round_id, coalesce(l.labelled_by, 'none') AS labelled_by
             FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = s.predicted
-            LEFT JOIN current_labels l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
+            LEFT JOIN {_LABELS} l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
             WHERE s.round_id = ? AND i.status <> 'excluded' ORDER BY i.id
             """,
@@ -92,7 +104,8 @@ class ExportTables:
         """The recorded curves of a round, one row per image and epoch: p is the softmax of that epoch."""
         return self._db.arrow(
             """
-            SELECT i.uri AS path, u.image_id, u.round_id, u.epoch, c.name AS label, u.p, u.class_ids
+            SELECT i.uri AS path, u.image_id, u.round_id, u.epoch, c.name AS label, u.p, u.class_ids,
+                   CASE WHEN c.name IS NULL THEN 'none' ELSE 'person' END AS labelled_by
             FROM curves u JOIN images i ON i.id = u.image_id
             LEFT JOIN round_images r ON r.round_id = u.round_id AND r.image_id = u.image_id
             LEFT JOIN classes c ON c.id = r.class_id

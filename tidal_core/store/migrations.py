@@ -177,4 +177,20 @@ MIGRATIONS: tuple[Migration, ...] = (
             """,
         ),
     ),
+    Migration(
+        "the model's answers apart from people's",
+        (
+            # What a person answers stands above it, whenever that was; a retired class is nobody's.
+            """
+            CREATE VIEW model_labels AS
+            SELECT a.* REPLACE (t.id AS class_id)
+            FROM (
+                SELECT * FROM standing_answers WHERE kind = 'model'
+                QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY seq DESC) = 1
+            ) a
+            JOIN classes k ON k.id = a.class_id JOIN classes t ON t.id = coalesce(k.merged_into, k.id)
+            WHERE t.retired_at IS NULL AND a.image_id NOT IN (SELECT image_id FROM current_answers)
+            """,
+        ),
+    ),
 )

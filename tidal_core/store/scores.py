@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,15 @@ class ScoreRows:
     estimators: dict[str, Float32]  # name of ESTIMATORS -> (N,)
     ranks: Int64 | None = None  # (N,) position in the new ranking from 1, 0 for none; pool only
     exact: ExactRows | None = None  # where only a head trained
+
+
+class RandomCheck(NamedTuple):
+    """An image that was picked at random, as a round predicts it."""
+
+    predicted: int  # class id
+    p: float  # of that class
+    truth: int  # class id
+    is_test: bool
 
 
 @dataclass(frozen=True)
@@ -231,6 +240,28 @@ class Scores:
             """,
             [round_id, 1 / temperature, holder, steady_utc_now()],
         )
+
+    def random_checks(self, round_id: int, temperature: float = 1.0) -> list[RandomCheck]:
+        """Images that nothing trained on and nobody chose, whose class is known: asked for the audit, or test images.
+
+        Where there are none of the one kind, those of the other.
+        """
+        rows = self._db.rows(
+            f"""
+            SELECT s.predicted, {_LARGEST}, coalesce(l.class_id, k.merged_into, k.id), s.part = 'test'
+            FROM scores s JOIN rounds r ON r.id = s.round_id JOIN images i ON i.id = s.image_id
+            LEFT JOIN current_labels l ON l.image_id = s.image_id LEFT JOIN classes k ON k.id = i.known_class
+            WHERE s.round_id = $1 AND (
+                s.part = 'test' AND i.known_class IS NOT NULL
+                OR s.part IN ('audit', 'pool', '{RESERVE}') AND l.class_id IS NOT NULL AND s.image_id IN (
+                    SELECT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo'
+                )
+            )
+            ORDER BY s.image_id
+            """,
+            [round_id, 1 / temperature],
+        )
+        return [RandomCheck(*row) for row in rows]
 
     def pool_size(self, round_id: int) -> int:
         """How many pool images a round scored."""

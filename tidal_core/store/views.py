@@ -420,6 +420,40 @@ class Views:
         )
         return None if share is None else float(share)
 
+    def agreement(self, round_id: int, before: int, seed: int, images: int) -> Int64:
+        """How often two rounds predict which classes, (C, C), row: ``before``; C of what occurs.
+
+        Over images of the pool drawn by ``seed``, the same ones for every two rounds; later imports draw anew.
+        """
+        table = self._db.arrays(
+            """
+            SELECT b.predicted AS before, n.predicted AS now, count(*) AS n
+            FROM (
+                SELECT id FROM images WHERE split = 'pool' ORDER BY hash(id::BIGINT * 1000003 + ?), id LIMIT ?
+            ) i
+            JOIN scores b ON b.image_id = i.id AND b.round_id = ? JOIN scores n ON n.image_id = i.id AND n.round_id = ?
+            GROUP BY ALL
+            """,
+            [seed, images, before, round_id],
+        )
+        pairs = np.array([table["before"], table["now"]], dtype=np.int64)  # (2, P)
+        classes, places = np.unique(pairs, return_inverse=True)
+        counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        counts[*places.reshape(pairs.shape)] = table["n"]
+        return counts
+
+    def open_mass(self, round_id: int) -> tuple[float, int]:
+        """What predicted training dynamics leave open over the pool that a round left, and of how many images.
+
+        1 less the margin of an image, 0 where it is decided; without the TD module by the final prediction.
+        """
+        ((mass, n),) = self._db.rows(
+            "SELECT coalesce(sum(1 - greatest(coalesce(td_margin, margin), 0)), 0), count(*) FROM scores "
+            "WHERE round_id = ? AND part = 'pool' AND coalesce(td_margin, margin) IS NOT NULL",
+            [round_id],
+        )
+        return float(mass), int(n)
+
     def pool_mean(self, round_id: int, estimator: str) -> float | None:
         """Mean of one estimator over the pool that a round left; None when there is none."""
         if estimator not in ESTIMATORS:

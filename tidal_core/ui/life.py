@@ -143,6 +143,10 @@ def _portrait(project: Project, life: Life) -> None:
             f'<span style="display:inline-block;width:.8em;height:.8em;border-radius:50%;background:{style.colour}">'
             f"</span> labelled <b>{html.escape(style.name)}</b>"
         )
+    elif accepted := project.store.model_answers.of_image(life.image.id):
+        st.caption(
+            f"The model's class {literal(life.styles[accepted].name)} was accepted for it (page Finish); no label."
+        )
     if life.scores:
         predicted = life.styles[life.scores[-1].predicted].name
         st.caption(f"Predicted class: {literal(predicted)} (round {life.scores[-1].round_id}).")

@@ -13,6 +13,7 @@ from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
 from tidal_core.ui import measured as measuring
+from tidal_core.ui.forecasts import DEFAULT_TARGET, forecast_in_words, target_key
 from tidal_core.ui.measured import Tested
 from tidal_core.ui.pool_view import open_life
 from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP
@@ -95,9 +96,9 @@ def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> Non
     target = st.select_slider(
         "Target accuracy",
         TARGETS,
-        value=0.95,
+        value=DEFAULT_TARGET,
         format_func=lambda share: f"{share:.0%}",
-        key=f"target-{project.slug}",
+        key=target_key(project),
         width=420,
         help=FORECAST_HELP,
     )
@@ -105,27 +106,6 @@ def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> Non
     theme = charts.page_theme()
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
     st.markdown(forecast_in_words(forecast, float(target)))
-
-
-def forecast_in_words(forecast: stopping.Forecast | None, target: float) -> str:
-    """One sentence."""
-    if forecast is None:
-        return f":material/schedule: No forecast to {target:.0%} yet: at least three rounds are needed."
-    if forecast.more_labels is None:
-        return f":material/schedule: No forecast to {target:.0%}: {forecast.withheld}."
-    one = forecast.more_labels
-    return (
-        f":material/flag: About **{rounded(one.value)} more labels to {target:.0%}** "
-        f"(between {rounded(one.low)} and {rounded(one.high)}, four times out of five)."
-    )
-
-
-def rounded(labels: float) -> str:
-    """Two digits: more would claim to know."""
-    if labels < 10:
-        return f"{math.ceil(labels)}"
-    scale = 10 ** (math.floor(math.log10(labels)) - 1)
-    return f"{round(labels / scale) * scale:,}"
 
 
 def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -> None:

@@ -8,6 +8,7 @@ import zipfile
 import streamlit as st
 
 from tidal_core.errors import TidalError
+from tidal_core.export.report import report
 from tidal_core.export.tables import EXPORTERS, export
 from tidal_core.export.tables.base import Exporter, ExportOptions
 from tidal_core.files import scratch
@@ -26,6 +27,29 @@ def label_downloads(project: Project) -> None:
         text.markdown(f"**{exporter.title}**. {exporter.for_whom}{large}")
         with button:
             _download(project, exporter, ExportOptions(), "labels", f"export-{project.slug}-{exporter.name}")
+
+
+def report_download(project: Project) -> None:
+    """The report, one file for people."""
+    st.header("The report")
+    st.write("One page to read, send or print: the collection, who labelled it, how often the model is right and why.")
+    st.download_button(
+        "Download the report",
+        data=functools.partial(_report, project),
+        file_name=f"{project.slug}-report.html",
+        mime="text/html",
+        on_click="ignore",
+        icon=":material/description:",
+        key=f"report-{project.slug}",
+    )
+
+
+def _report(project: Project) -> bytes:
+    try:
+        return report(project).encode()
+    except TidalError as error:
+        project.store.log.add(f"The report could not be made: {error}", level="error")
+        raise
 
 
 def prediction_downloads(project: Project, round_id: int) -> None:

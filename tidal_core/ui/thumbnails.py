@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,11 +39,12 @@ span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: n
 JS = """
 export default function ({ parentElement, data, setTriggerValue }) {
   const grid = parentElement.querySelector(".grid");
+  const focused = [...grid.children].indexOf(parentElement.getRootNode().activeElement);
   grid.replaceChildren(...data.items.map((item) => {
     const button = document.createElement("button");
     button.type = "button";
     button.title = item.title;
-    button.setAttribute("aria-pressed", String(item.id === data.chosen));
+    button.setAttribute("aria-pressed", String(item.pressed));
     let picture;
     if (item.src) {
       picture = document.createElement("img");
@@ -61,6 +62,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     button.onclick = () => setTriggerValue("picked", item.id);
     return button;
   }));
+  if (focused >= 0) grid.children[focused]?.focus();
 }
 """
 
@@ -96,9 +98,11 @@ def thumbnails(
     *,
     captions: Callable[[ImageRecord], str] | None = None,
     chosen: int | None = None,
+    marked: Collection[int] = (),
 ) -> int | None:
-    """A grid of images by id; returns the one that was just clicked."""
+    """A grid of images by id; returns the one that was just clicked. ``marked`` ones, and ``chosen``, look pressed."""
     items = []
+    pressed = {*marked, chosen}
     names = desk_of(project).names()  # many of these images wait for a label
     for image in project.store.images.many(image_ids):
         try:
@@ -110,9 +114,16 @@ def thumbnails(
         caption = captions(image) if captions else f"#{image.id}"
         tiny = max(image.width, image.height) <= TINY
         title = names.of(image.name) or f"Image {image.id}"
-        items.append({"id": image.id, "src": source, "title": title, "caption": caption, "tiny": tiny})
-    result = _component()(
-        key=f"{key}-{project.slug}", data={"items": items, "chosen": chosen}, on_picked_change=lambda: None
-    )
+        items.append(
+            {
+                "id": image.id,
+                "src": source,
+                "title": title,
+                "caption": caption,
+                "tiny": tiny,
+                "pressed": image.id in pressed,
+            }
+        )
+    result = _component()(key=f"{key}-{project.slug}", data={"items": items}, on_picked_change=lambda: None)
     picked = getattr(result, "picked", None)
     return None if picked is None else int(picked)

@@ -1,6 +1,7 @@
 """COCO's JSON with a category per image instead of boxes, as classification tools read it.
 
-``file_name`` is the image's path as it lies; ``split`` and ``annotator`` are additions that other tools pass over.
+``file_name`` is the image's path as it lies; ``split``, ``annotator`` and ``labelled_by`` are additions that other
+tools pass over.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class CocoExporter:
                     "image_id": image.id,
                     "category_id": category_ids[image.label],
                     "annotator": image.annotator,
+                    "labelled_by": image.labelled_by,
                 }
                 for number, image in enumerate(images, start=1)
             ],

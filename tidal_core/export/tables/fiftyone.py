@@ -1,7 +1,8 @@
 """FiftyOne's image classification tree: ``data/`` with the images and ``labels.json`` with their classes.
 
-With test images there is one such tree in ``train/`` and one in ``test/``. FiftyOne opens each by
-``fo.Dataset.from_dir(dataset_dir=..., dataset_type=fo.types.FiftyOneImageClassificationDataset)``.
+``.tidal-labelled-by.csv`` says of each file whose class it has. With test images there is one such tree in ``train/``
+and one in ``test/``. FiftyOne opens each by ``fo.Dataset.from_dir(dataset_dir=...,
+dataset_type=fo.types.FiftyOneImageClassificationDataset)``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ import json
 from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What
-from tidal_core.export.tables.trees import class_names, contents, file_name, labelled_images, put_image
+from tidal_core.export.tables.trees import (
+    LABELLED_BY_FILE,
+    LabelledImage,
+    class_names,
+    contents,
+    file_name,
+    labelled_images,
+    put_image,
+    who_labelled,
+)
 from tidal_core.files import replaced
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Split
@@ -34,12 +44,15 @@ class FiftyOneExporter:
         split = any(image.split is Split.TEST for image in images)
         problems: list[ImportProblem] = []
         labels: dict[str, dict[str, int]] = {}
+        written: dict[str, LabelledImage] = {}
         with replaced(target) as beside:
             beside.mkdir()
             for image, data in contents(project, images, problems):
                 name, folder = file_name(image, data), image.folder if split else "."
                 put_image(image, data, beside / folder / "data" / name, options.link)
+                written[f"{folder}/data/{name}".removeprefix("./")] = image
                 labels.setdefault(folder, {})[Path(name).stem] = position[image.label]
+            (beside / LABELLED_BY_FILE).write_text(who_labelled(written), encoding="utf-8")
             for folder, labels_of_folder in (labels or {".": {}}).items():
                 (beside / folder / "data").mkdir(parents=True, exist_ok=True)
                 text = json.dumps({"classes": names, "labels": labels_of_folder}, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """Hugging Face's imagefolder: ``load_dataset("imagefolder", data_dir=...)`` reads it, and the Hub shows it.
 
-``train/metadata.jsonl`` (and ``test/``) has a line per image: file_name, label, annotator. JSON lines rather than CSV:
-a label that a spreadsheet would run needs no quote there.
+``train/metadata.jsonl`` (and ``test/``) has a line per image: file_name, label, annotator, labelled_by. JSON lines
+rather than CSV: a label that a spreadsheet would run needs no quote there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ class HuggingFaceExporter:
             for image, data in contents(project, labelled_images(project, options), problems):
                 name = file_name(image, data)
                 put_image(image, data, beside / image.folder / name, options.link)
-                row = {"file_name": name, "label": image.label, "annotator": image.annotator}
+                row = {
+                    "file_name": name,
+                    "label": image.label,
+                    "annotator": image.annotator,
+                    "labelled_by": image.labelled_by,
+                }
                 lines.setdefault(image.folder, []).append(json.dumps(row, ensure_ascii=False))
             for folder, rows in lines.items():
                 (beside / folder / "metadata.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """A tree that torchvision's ImageFolder, Keras and most tools read: ``train/CLASS/IMAGE`` and ``test/CLASS/IMAGE``.
 
 As a folder or as its zip. Class names that no folder can have are percent-encoded; ``.tidal-classes.json`` beside the
-folders holds the names as they are, for this studio's own import.
+folders holds the names as they are, for this studio's own import, ``.tidal-labelled-by.csv`` whose classes they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ import zipfile
 from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What
-from tidal_core.export.tables.trees import class_names, contents, file_name, folder_names, labelled_images, put_image
+from tidal_core.export.tables.trees import (
+    LABELLED_BY_FILE,
+    LabelledImage,
+    class_names,
+    contents,
+    file_name,
+    folder_names,
+    labelled_images,
+    put_image,
+    who_labelled,
+)
 from tidal_core.files import replaced
 from tidal_core.images.importers.folder import CLASS_NAMES_FILE
 from tidal_core.projects import Project
@@ -35,14 +45,14 @@ class ImageFolderExporter:
         problems: list[ImportProblem] = []
         with replaced(target) as beside:
             beside.mkdir()
-            rows = 0
+            written: dict[str, LabelledImage] = {}
             for image, data in contents(project, images, problems):
-                put_image(
-                    image, data, beside / image.folder / folders[image.label] / file_name(image, data), options.link
-                )
-                rows += 1
+                name = f"{image.folder}/{folders[image.label]}/{file_name(image, data)}"
+                put_image(image, data, beside / name, options.link)
+                written[name] = image
+            (beside / LABELLED_BY_FILE).write_text(who_labelled(written), encoding="utf-8")
             (beside / CLASS_NAMES_FILE).write_text(_names(folders), encoding="utf-8")
-        return ExportReport(target, rows, tuple(problems))
+        return ExportReport(target, len(written), tuple(problems))
 
 
 class ZipExporter:
@@ -60,13 +70,15 @@ class ZipExporter:
         images = labelled_images(project, options)
         folders = folder_names(class_names(project, images))
         problems: list[ImportProblem] = []
-        rows = 0
+        written: dict[str, LabelledImage] = {}
         with replaced(target) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
             for image, data in contents(project, images, problems):
-                archive.writestr(f"{image.folder}/{folders[image.label]}/{file_name(image, data)}", data)
-                rows += 1
+                name = f"{image.folder}/{folders[image.label]}/{file_name(image, data)}"
+                archive.writestr(name, data)
+                written[name] = image
+            archive.writestr(LABELLED_BY_FILE, who_labelled(written))
             archive.writestr(CLASS_NAMES_FILE, _names(folders))
-        return ExportReport(target, rows, tuple(problems))
+        return ExportReport(target, len(written), tuple(problems))
 
 
 def _names(folders: dict[str, str]) -> str:

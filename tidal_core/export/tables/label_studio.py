@@ -48,12 +48,15 @@ def _task(row: dict[str, Any], predicted: tuple[str, float] | None, round_id: in
     path = uri_path(row["path"])
     image_url = row["path"] if path is None else "/data/local-files/?d=" + urllib.parse.quote(str(path).lstrip("/"))
     data = {"image": image_url, "split": "test" if row["split"] == "test" else "train", "annotator": row["annotator"]}
+    data["labelled_by"] = row["labelled_by"]
     task: dict[str, Any] = {"id": row["image_id"], "data": data, "annotations": [], "predictions": []}
-    if row["label"] is not None:
+    if row["labelled_by"] == "model":  # accepted for many images at once: no person's annotation
+        task["predictions"] = [{"model_version": "accepted", "result": [_choice(row["label"])]}]
+    elif row["label"] is not None:
         task["annotations"] = [{"result": [_choice(row["label"])], "was_cancelled": False}]
     if predicted is not None:
         name, p = predicted
-        task["predictions"] = [{"model_version": f"round {round_id}", "score": p, "result": [_choice(name)]}]
+        task["predictions"] += [{"model_version": f"round {round_id}", "score": p, "result": [_choice(name)]}]
     return task
 
 

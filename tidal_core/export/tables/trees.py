@@ -1,14 +1,16 @@
 """What the exporters that write images have in common: which images, under which names, with which bytes.
 
-The images are those with a current label, and test images with a known class. Files keep their bytes: a copy in the
-export is the original, bit for bit. Names begin with the image's number, so that no two collide.
+The images are those with a current label, those whose class of the model was accepted, and test images with a known
+class. Files keep their bytes: a copy in the export is the original, bit for bit. Names begin with the image's number,
+so that no two collide.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +21,7 @@ from tidal_core.images.reading import SUFFIXES
 from tidal_core.images.sources import read_original, uri_path
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Split
+from tidal_core.text import SpreadsheetRows
 
 _MAGIC = {
     b"\x89PNG": ".png",
@@ -28,6 +31,7 @@ _MAGIC = {
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
 }
+LABELLED_BY_FILE = ".tidal-labelled-by.csv"  # hidden: importers pass it over
 _FOLDERS = {Split.POOL: "train", Split.TEST: "test"}
 
 
@@ -44,6 +48,7 @@ class LabelledImage:
     split: Split
     label: str
     annotator: str | None  # None where the label is the known class of a test image
+    labelled_by: str  # "person", "model", or "none" where the label is the known class of a test image
 
     @property
     def folder(self) -> str:
@@ -52,7 +57,7 @@ class LabelledImage:
 
 
 def labelled_images(project: Project, options: ExportOptions) -> list[LabelledImage]:
-    """Images with a current label, and test images with a known class, by id; of those that were chosen."""
+    """Images with a label of a person or the model, and test images with a known class, by id; of those chosen."""
     images = []
     for row in only_chosen(project, options, project.store.exports.images()).to_pylist():
         split = Split(row["split"])
@@ -69,6 +74,7 @@ def labelled_images(project: Project, options: ExportOptions) -> list[LabelledIm
                     split,
                     label,
                     row["annotator"],
+                    row["labelled_by"],
                 )
             )
     return images
@@ -120,6 +126,15 @@ def contents(
             yield image, read_original(project.folder, image.uri, image.name, image.sha256)
         except ImageUnreadable as error:
             problems.append(ImportProblem(image.name, error.reason, error.remedy))
+
+
+def who_labelled(names: Mapping[str, LabelledImage]) -> str:
+    """A table of whose class each file has, by its path in a tree that has no room for that."""
+    text = io.StringIO()
+    rows = SpreadsheetRows(text)
+    rows.writerow(("file", "label", "labelled_by", "annotator"))
+    rows.writerows((name, image.label, image.labelled_by, image.annotator) for name, image in names.items())
+    return text.getvalue()
 
 
 def put_image(image: LabelledImage, data: bytes, target: Path, link: bool) -> None:

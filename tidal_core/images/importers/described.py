@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
-from tidal_core.images.importers.guess import guess_columns, split_of
+from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.rows import clean, read_rows
 from tidal_core.images.importers.table import label_of, no_label
@@ -150,7 +150,7 @@ def _metadata(path: Path, below: str, description: _Description, options: Import
         if not isinstance(name, str) or not name.strip():
             description.problems.append(ImportProblem(where, f"the column {columns.image!r} is empty", "fill it in"))
             continue
-        problem, label = label_of(values.get(columns.label) if columns.label else None)
+        problem, label = label_of(values.get(columns.label) if columns.label and not is_of_model(values) else None)
         if problem:
             description.problems.append(no_label(where, problem))
         split, annotator = (values.get(column) if column else None for column in (columns.split, columns.annotator))

@@ -30,6 +30,9 @@ SPLITS: dict[str, Split] = {
 }
 
 
+LABELLED_BY = "labelled_by"  # the column of this studio's own exports
+
+
 def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]], chosen: Columns) -> Columns:
     """The columns of a table; what a person has given stands. Raises InputError when no column holds images.
 
@@ -68,6 +71,11 @@ def guess_columns(names: Sequence[str], samples: Sequence[Mapping[str, object]],
         annotator=chosen.annotator or by_name("annotator"),
         sha256=by_name("sha256"),
     )
+
+
+def is_of_model(values: Mapping[str, object]) -> bool:
+    """Whether a row of this studio's own export has a class that a model gave: it is nobody's label."""
+    return values.get(LABELLED_BY) == "model"
 
 
 def split_of(text: str | None) -> Split | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.guess import guess_columns, looks_like_a_path, split_of
+from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, looks_like_a_path, split_of
 from tidal_core.images.importers.rows import SAMPLES, Row, clean
 from tidal_core.images.importers.table import images_of_rows, label_of, locate, no_label
 from tidal_core.records import ImportProblem
@@ -162,7 +162,7 @@ def _coco(value: dict[str, Any], path: Path) -> Iterator[FoundImage | ImportProb
     labels_of_images: dict[Any, dict[str, str | None]] = {}  # image id to label to annotator
     for annotation in _list(value, "annotations"):
         image_id, category = _get(annotation, "image_id"), _get(annotation, "category_id")
-        if not isinstance(image_id, (int, str)):
+        if not isinstance(image_id, (int, str)) or _get(annotation, LABELLED_BY) == "model":
             continue
         if not isinstance(category, (int, str)) or category not in names:
             yield ImportProblem(

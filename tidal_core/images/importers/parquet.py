@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
-from tidal_core.images.importers.guess import guess_columns, split_of
+from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, split_of
 from tidal_core.images.importers.rows import Row
 from tidal_core.images.importers.table import images_of_rows, label_of, no_label
 from tidal_core.images.sources.file import shown_name
@@ -107,6 +107,7 @@ def _images(
     wanted += [columns.sha256] if columns.sha256 else []
     try:
         with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+            wanted += [LABELLED_BY] if LABELLED_BY in file.schema_arrow.names else []
             missing = sorted(set(wanted) - set(file.schema_arrow.names))
             if missing:
                 yield ImportProblem(
@@ -142,7 +143,9 @@ def _row(
     if not isinstance(data, bytes):
         yield ImportProblem(where, f"the column {column!r} holds no image", "skipped; export it again with the image")
         return
-    problem, label = label_of(values.get(columns.label) if columns.label else None, class_names)
+    problem, label = label_of(
+        values.get(columns.label) if columns.label and not is_of_model(values) else None, class_names
+    )
     name = f"{path.stem}/{shown_name(inner)}" if inner else f"{path.stem}/{row}"
     if problem:
         yield no_label(where, problem)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.guess import guess_columns, split_of
+from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
 from tidal_core.images.importers.rows import Row, clean, read_rows
 from tidal_core.images.sources.file import file_uri
 from tidal_core.records import ImportProblem
@@ -66,7 +66,7 @@ def images_of_rows(
         if not isinstance(cell, str) or not cell.strip():
             yield ImportProblem(where, f"the column {columns.image!r} names no image", "fill it in")
             continue
-        label_cell = row.get(columns.label) if columns.label else None
+        label_cell = row.get(columns.label) if columns.label and not is_of_model(row) else None
         label = labels.get(label_cell) if isinstance(label_cell, str) else None
         if label_cell is not None and label is None:
             problem, label = label_of(label_cell, class_names)

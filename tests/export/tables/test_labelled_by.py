@@ -1,0 +1,86 @@
+"""Every export that has a class says whose it is, and none gives the model's back as a person's label."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.export.tables.rounds import finish_round
+from tests.export.tables.test_round_trips import TARGETS, labels
+from tidal_core.config import ProjectSettings
+from tidal_core.export.tables import export
+from tidal_core.export.tables.base import ExportOptions
+from tidal_core.images.ingest import ingest
+from tidal_core.projects import Project, create_project
+
+BY = {1: "person", 2: "person", 3: "model", 4: "person"}  # by image
+TREES = {"imagefolder", "zip", "fiftyone"}  # a hidden table beside the images says it
+
+
+@pytest.fixture
+def finished(project: Project) -> Project:
+    one = np.array([3], dtype=np.int64)
+    project.store.model_answers.take(one, np.array([2]), np.array([0.99]), round_id=1, note="", annotator="Ann")
+    return project
+
+
+def said_by(format: str, target: Path) -> dict[int, str]:
+    """Whose class each image has, as an export says it; images with none are left out."""
+    if format in TREES:
+        text = zipfile.ZipFile(target).read(".tidal-labelled-by.csv").decode() if format == "zip" else ""
+        text = text or (target / ".tidal-labelled-by.csv").read_text()
+        return {int(Path(row["file"]).name[:6]): row["labelled_by"] for row in csv.DictReader(io.StringIO(text))}
+    if format == "huggingface":
+        rows = [json.loads(line) for line in (target / "train" / "metadata.jsonl").read_text().splitlines()]
+        return {int(row["file_name"][:6]): row["labelled_by"] for row in rows}
+    value = json.loads(target.read_text())
+    if format == "coco":
+        return {note["image_id"]: note["labelled_by"] for note in value["annotations"]}
+    assert {task["id"] for task in value if task["annotations"]} == {1, 2, 4}
+    return {task["id"]: task["data"]["labelled_by"] for task in value if task["data"]["labelled_by"] != "none"}
+
+
+@pytest.mark.parametrize("format", sorted(set(TARGETS) - {"csv", "parquet"}))
+def test_an_export_says_whose_class_an_image_has(format: str, finished: Project, tmp_path: Path) -> None:
+    target = tmp_path / TARGETS[format]
+    export(finished, target, format)
+
+    assert said_by(format, target) == BY
+
+
+def test_the_tables_say_it_too(finished: Project, tmp_path: Path) -> None:
+    finish_round(finished)
+    for what in ("labels", "history", "predictions"):
+        export(finished, tmp_path / f"{what}.csv", "csv", ExportOptions(what=what))
+    read = {
+        what: list(csv.DictReader(io.StringIO((tmp_path / f"{what}.csv").read_text(encoding="utf-8"))))
+        for what in ("labels", "history", "predictions")
+    }
+    assert {int(row["image_id"]): row["labelled_by"] for row in read["labels"]} == BY
+    assert {(row["kind"], row["labelled_by"]) for row in read["history"]} == {
+        ("label", "person"),
+        ("undo", "none"),
+        ("skip", "none"),
+        ("model", "model"),
+    }
+    assert {row["image_id"]: row["labelled_by"] for row in read["predictions"]} == {
+        "3": "model",
+        "5": "none",
+        "6": "none",
+    }
+
+
+@pytest.mark.parametrize("format", sorted(set(TARGETS) - TREES))
+def test_the_models_class_does_not_come_back_as_a_label(format: str, finished: Project, tmp_path: Path) -> None:
+    export(finished, tmp_path / TARGETS[format], format)
+    again = create_project("again", ProjectSettings(training_size=16))
+    try:
+        ingest(again, str(tmp_path / TARGETS[format]), labels="answers")
+        model_sha = finished.store.images.get(3).sha256
+        assert labels(again) == {sha: name for sha, name in labels(finished).items() if sha != model_sha}
+    finally:
+        again.close()
