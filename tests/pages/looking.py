@@ -14,6 +14,7 @@ from tidal_core.projects import Project
 from tidal_core.records import EpochRecord, RoundState
 from tidal_core.rounds.due import end_round
 from tidal_core.server.studio import Studio
+from tidal_core.store.scores import ScoreRows
 
 ROOT = Path(__file__).parents[2]
 SMALL = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5)
@@ -75,3 +76,17 @@ def fail_round(project: Project, round_id: int, message: str) -> None:
 def an_epoch(epoch: int, epochs: int = 40) -> EpochRecord:
     """One epoch's numbers."""
     return EpochRecord(epoch, epochs, 2.5, 2.0, 0.5, 0.4, 2e-3, 0.1, 300.0, 32)
+
+
+def sure_of_all(project: Project) -> None:
+    """The newest round is sure, and right, about every test image and about every image of the pool."""
+    store = project.store
+    round_id = store.scores.latest_round() or 0
+    order = np.array(store.rounds.get(round_id).class_ids)
+    for part in ("test", "pool"):
+        ids, known = store.images.test_set()
+        if part == "pool":
+            ids = np.array([row[0] for row in store.scores.unanswered(round_id, "")], dtype=np.int64)
+            known = order[ids % len(order)]
+        p = np.where(order == known[:, None], 0.999, 0.001 / (len(order) - 1)).astype(np.float32)
+        store.scores.add(round_id, part, ScoreRows(ids, known, p, p, None, {"entropy": 1 - p.max(axis=1)}))

@@ -1,37 +1,17 @@
 """Finish, opened as people open it: nothing yet, a proposal, accepted, taken back."""
 
-import numpy as np
-import pytest
-
 from benchmarks.made_up import Size
-from tests.pages.looking import made_up, open_page, texts
-from tidal_core.projects import Project
+from tests.pages.looking import made_up, open_page, sure_of_all, texts
 from tidal_core.rounds.finishing import standing
 from tidal_core.server.studio import Studio
-from tidal_core.store.scores import ScoreRows
 from tidal_core.ui import finish_view
 
 LARGE = Size(labelled=40, pool=60, test=200, rounds=2, epochs=5)
 
 
-def sure(project: Project) -> None:
-    """The newest round is sure, and right, about every test image and about every image of the pool."""
-    store = project.store
-    round_id = store.scores.latest_round() or 0
-    order = np.array(store.rounds.get(round_id).class_ids)
-    for part in ("test", "pool"):
-        ids, known = store.images.test_set()
-        if part == "pool":
-            ids = np.array([row[0] for row in store.scores.unanswered(round_id, "")], dtype=np.int64)
-            known = order[ids % len(order)]
-        p = np.where(order == known[:, None], 0.999, 0.001 / (len(order) - 1)).astype(np.float32)
-        store.scores.add(round_id, part, ScoreRows(ids, known, p, p, None, {"entropy": 1 - p.max(axis=1)}))
-
-
-@pytest.mark.parametrize("size", [LARGE])
-def test_a_collection_is_finished_and_taken_back(studio: Studio, size: Size) -> None:
-    project = made_up(studio, size)
-    sure(project)
+def test_a_collection_is_finished_and_taken_back(studio: Studio) -> None:
+    project = made_up(studio, LARGE)
+    sure_of_all(project)
     state = standing(project)
     assert state is not None
     test = open_page("finish")
@@ -63,7 +43,7 @@ def test_a_model_that_is_often_wrong_gets_nothing_and_it_is_said_why(studio: Stu
 
 def test_marked_images_stay_for_people(studio: Studio) -> None:
     project = made_up(studio, LARGE)
-    sure(project)
+    sure_of_all(project)
     state = standing(project)
     assert state is not None
     test = open_page("finish")

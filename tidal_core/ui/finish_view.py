@@ -175,16 +175,17 @@ def _sample(project: Project, state: Standing, proposal: Proposal) -> None:
         st.session_state[key] = wrong
         st.rerun(scope="fragment")
     st.markdown(f"**{len(wrong)} of {len(shown)} marked as wrong**")
-    st.button(
+    # No callback: after one, only this fragment would be drawn anew, without what was accepted.
+    if st.button(
         f"Accept the model's class for {proposal.accepted - len(wrong):,} images",
         icon=":material/done_all:",
         type="primary",
         key=f"finish-accept-{project.slug}",
         help="They are marked as the model's: nothing trains on them, exports and pages tell them from yours, and you "
         "can take them back as one. What you marked as wrong is asked next.",
-        on_click=_accept,
-        args=(project, state, proposal, key),
-    )
+    ):
+        _accept(project, state, proposal, key)
+        st.rerun()
 
 
 def _accept(project: Project, state: Standing, proposal: Proposal, key: str) -> None:
