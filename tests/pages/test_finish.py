@@ -23,6 +23,7 @@ def test_a_collection_is_finished_and_taken_back(studio: Studio) -> None:
     assert not test.exception
     assert project.store.model_answers.images().tolist() == sorted(state.image_ids.tolist())
     assert f"{len(state.image_ids)} images accepted" in texts(test)
+    assert not [button for button in test.button if "Accept" in button.label]
     life = open_page("dynamics", image=str(state.image_ids[0]))
     assert "was accepted for it" in texts(life)
     (undo,) = [button for button in test.button if "Take back" in button.label]
@@ -31,6 +32,7 @@ def test_a_collection_is_finished_and_taken_back(studio: Studio) -> None:
     assert not test.exception
     assert not len(project.store.model_answers.images())
     assert "Taken back" in texts(test)
+    assert [button for button in test.button if "Accept" in button.label]
 
 
 def test_a_model_that_is_often_wrong_gets_nothing_and_it_is_said_why(studio: Studio) -> None:

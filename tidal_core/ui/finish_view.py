@@ -35,6 +35,9 @@ def finish(project: Project) -> None:
     for note in st.session_state.pop(f"finish-note-{project.slug}", []):
         st.info(literal(note))
     _acts(project)
+    if any(act.images for act in project.store.model_answers.acts()):
+        st.info("The other images are for people. To choose another target, or what a newer round proposes, take back.")
+        return
     state = standing(project)
     if state is None:
         return
