@@ -9,6 +9,7 @@ from tests.store.samples import image, label
 from tidal_core.errors import InputError, NotFound
 from tidal_core.records import Answer, AnswerKind, Purpose, QueueItem, Split
 from tidal_core.store import Store
+from tidal_core.store.acts import Act, ActKind
 
 
 def take(store: Store, *pairs: tuple[int, int]) -> str:
@@ -72,6 +73,12 @@ def test_a_merged_class_takes_them_along_and_a_retired_one_ends_them(store: Stor
     assert store.model_answers.counts_by_class() == {2: 3}
     store.classes.retire(2)
     assert store.model_answers.counts_by_class() == {}
+
+
+def test_an_excluded_image_is_not_counted(store: Store) -> None:
+    take(store, (1, 1), (2, 1))
+    store.acts.perform(Act(ActKind.EXCLUDE), lambda: np.array([1]), np.empty(0, np.int64))
+    assert store.model_answers.counts_by_class() == {1: 1}
 
 
 def test_they_are_there_when_the_file_is_opened_again(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ PURPOSES = {
     "query": "chosen by the strategy",
     "audit": "picked at random to measure accuracy",
     "seed": "chosen to begin with",
+    "chosen": "sent to the queue by a person",
 }
 PAIRS, EXAMPLES = 6, 4  # confused pairs shown, and images of each
 MOST_CLASSES = 25  # in the table of confusions
@@ -114,7 +115,7 @@ def _facts(project: Project) -> dict[str, Any]:
         "version": tidal_core.__version__,
         "tally": tally,
         "test_images": store.images.count(Split.TEST),
-        "by_model": len(store.model_answers.images()),
+        "by_model": sum(model.values()),
         "acts": store.model_answers.acts(),
         "classes": classes,
         "largest_class": max((each["people"] + each["model"] for each in classes), default=0) or 1,

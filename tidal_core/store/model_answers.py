@@ -145,5 +145,10 @@ class ModelAnswers:
         )
 
     def counts_by_class(self) -> dict[int, int]:
-        """Images per class id for which the model's class stands; classes without any are left out."""
-        return dict(self._db.rows("SELECT class_id, count(*) FROM model_labels GROUP BY class_id ORDER BY class_id"))
+        """Images per class id for which the model's class stands; excluded images and empty classes are left out."""
+        return dict(
+            self._db.rows(
+                "SELECT class_id, count(*) FROM model_labels WHERE image_id NOT IN "
+                "(SELECT id FROM images WHERE status = 'excluded') GROUP BY class_id ORDER BY class_id"
+            )
+        )

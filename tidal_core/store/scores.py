@@ -251,7 +251,7 @@ class Scores:
             SELECT s.predicted, {_LARGEST}, coalesce(l.class_id, k.merged_into, k.id), s.part = 'test'
             FROM scores s JOIN rounds r ON r.id = s.round_id JOIN images i ON i.id = s.image_id
             LEFT JOIN current_labels l ON l.image_id = s.image_id LEFT JOIN classes k ON k.id = i.known_class
-            WHERE s.round_id = $1 AND (
+            WHERE s.round_id = $1 AND i.status <> 'excluded' AND (
                 s.part = 'test' AND i.known_class IS NOT NULL
                 OR s.part IN ('audit', 'pool', '{RESERVE}') AND l.class_id IS NOT NULL AND s.image_id IN (
                     SELECT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo'
