@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.made_up import make
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import ROOT, SMALL, open_page, start_round, texts
+from tests.pages.looking import ROOT, SMALL, open_page, start_round, sure_of_all, texts
 from tests.pages.test_project import page
 from tidal_core.records import AnswerKind
 from tidal_core.server.studio import Studio
@@ -243,6 +243,8 @@ def test_no_widget_of_one_project_is_taken_for_that_of_another(pair: Studio) -> 
         for slug in ("left", "right"):
             if name == "training":
                 start_round(pair.project(slug))
+            if name == "finish":
+                sure_of_all(pair.project(slug))
             test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
             test.session_state["project"] = slug
             for key, value in query.items():
