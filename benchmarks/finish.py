@@ -167,7 +167,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tidal-benchmark-") as folder:
         for data in options.data[: 1 if options.quick else None]:
             if options.quick:
-                known, asked, batch, n_runs = flowers(Path(folder), 64, 8), 20, 20, 1
+                known, asked, batch, n_runs = flowers(Path(folder), 64, 8), 10, 10, 1
             elif data == "flowers":
                 known, asked, batch, n_runs = flowers(Path(folder)), 60, 20, options.runs
             else:
