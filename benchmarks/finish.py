@@ -67,8 +67,8 @@ def judged(log_p: Float64, truth: Int64) -> Judged:
     return Judged(np.exp(log_p.max(axis=1)), predicted, predicted == truth)
 
 
-def label(known: KnownFeatures, asked: int, batch: int, seed: int) -> Labelled:
-    """``asked`` images answered in batches, with a round after each; then five folds and their temperature."""
+def label(known: KnownFeatures, asked: int, batch: int, seed: int, folds: int = FOLDS) -> Labelled:
+    """``asked`` images answered in batches, with a round after each; then the folds and their temperature."""
     asked_by = strategies.get(FROZEN_STRATEGY)
     config = dataclasses.replace(FROZEN, companions=tuple(sorted({*FROZEN.companions, *asked_by.companions})))
     rng = np.random.default_rng(seed)
@@ -89,8 +89,8 @@ def label(known: KnownFeatures, asked: int, batch: int, seed: int) -> Labelled:
     log_p = np.empty((len(known.labels), known.n_classes))
     log_p[rows] = scores.log_p
     of_folds = np.empty((len(training), known.n_classes))
-    fold = rng.permutation(len(training)) % FOLDS
-    for number in range(FOLDS):
+    fold = rng.permutation(len(training)) % folds
+    for number in range(folds):
         part = fold == number
         of_folds[part] = trained_scores(known, FROZEN, training[~part], training[part], seed).log_p
     truth = known.labels[training]
@@ -174,7 +174,7 @@ def main() -> None:
                 known, asked, batch, n_runs = cifar10(Path(folder), 3_000, 0), 300, 100, options.runs
             runs: dict[float, list[Finished]] = {target: [] for target in TARGETS}
             for seed in range(options.first_seed, options.first_seed + n_runs):
-                done = label(known, asked, batch, seed)
+                done = label(known, asked, batch, seed, 2 if options.quick else FOLDS)
                 for target, of_target in runs.items():
                     of_target.append(finish(known, done, target, seed))
             for target, of_target in runs.items():
