@@ -74,7 +74,7 @@ def test_an_impossible_remedy_is_found_wherever_it_stands(remedy: str) -> None:
 )
 def test_a_name_on_a_page_is_found_only_where_it_is_there(text: str, name: str, kind: str) -> None:
     assert missing_from(text, studio()) == []
-    assert missing_from(text.replace(name, "Gallery"), studio()) == [f"{kind} 'Gallery'"]
+    assert missing_from(text.replace(name, "Aquarium"), studio()) == [f"{kind} 'Aquarium'"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_name_on_a_page_is_found_only_where_it_is_there(text: str, name: str, 
         ("tidal-studio export birds --to a.csv", "tidal-studio status birds --to a", "option '--to' of 'status'"),
         ("replace it with --force.", "replace it with --really.", "option '--really'"),
         ("change the training size", "change the learning rate", "setting 'learning rate'"),
-        ("choose a smaller training size", "choose a smaller network", "setting 'network'"),
+        ("choose a smaller training size", "choose a smaller ladder", "setting 'ladder'"),
         ("choose another name", "choose another optimizer", "setting 'optimizer'"),
         ("the setting `labels_per_round`", "the setting `momentum`", "setting 'momentum'"),
         ("python -m pip install onnx onnxscript", "pip install onnx tensorflow", "package 'tensorflow'"),
