@@ -33,16 +33,17 @@ def project() -> Iterator[Project]:
 def test_what_points_the_same_way_comes_first_however_long_it_is(project: Project) -> None:
     give_features(project, {1: (1, 0), 2: (0, 1), 3: (9, 1), 4: (-1, 0), 5: (2, 2)})
 
-    in_order = similar.most_alike(project, 1, np.array([6, 5, 4, 3, 2, 1]))
+    images = np.array([6, 5, 4, 3, 2, 1])
+    order = similar.order_by_likeness(project, 1, images)
 
-    assert in_order.tolist() == [1, 3, 5, 2, 4, 6]  # cosines 1, 0.994, 0.707, 0, -1; 6 has no features
+    assert images[order].tolist() == [1, 3, 5, 2, 4, 6]  # cosines 1, 0.994, 0.707, 0, -1; 6 has no features
 
 
 def test_an_image_without_features_cannot_be_compared(project: Project) -> None:
     give_features(project, {1: (1, 0)})
 
     with pytest.raises(InputError, match="Image 2 cannot be compared"):
-        similar.most_alike(project, 2, np.array([1, 2]))
+        similar.order_by_likeness(project, 2, np.array([1, 2]))
 
 
 def test_whether_images_can_be_compared_is_known_before_anybody_asks(project: Project) -> None:
@@ -57,5 +58,5 @@ def test_a_project_whose_body_trains_has_no_features() -> None:
 
     assert not similar.has_features(project)
     with pytest.raises(InputError, match="has no features"):
-        similar.most_alike(project, 1, np.array([1, 2]))
+        similar.order_by_likeness(project, 1, np.array([1, 2]))
     project.close()

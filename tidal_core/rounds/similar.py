@@ -26,8 +26,8 @@ def has_features(project: Project) -> bool:
     return wanted is not None and wanted.path.exists()
 
 
-def most_alike(project: Project, image_id: int, image_ids: Int64) -> Int64:
-    """(N,) the images sorted by likeness to one of them, most alike first; those without features come last.
+def order_by_likeness(project: Project, image_id: int, image_ids: Int64) -> Int64:
+    """(N,) places of the images (N,) by likeness to one image, most alike first; those without features come last.
 
     Raises InputError where that image has no features, NotFound for an unknown image.
     """
@@ -43,8 +43,7 @@ def most_alike(project: Project, image_id: int, image_ids: Int64) -> Int64:
     known = read.has(rows)
     likeness = np.full(len(rows), -np.inf, dtype=np.float32)
     likeness[known] = _cosines(read, rows[known], unit_length(read.last_stage(point_row))[0])
-    sorted_ids: Int64 = image_ids[np.argsort(-likeness, kind="stable")]
-    return sorted_ids
+    return np.argsort(-likeness, kind="stable")
 
 
 def _cosines(read: Features, rows: Int64, point: Float32) -> Float32:
