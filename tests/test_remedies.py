@@ -74,7 +74,7 @@ def test_an_impossible_remedy_is_found_wherever_it_stands(remedy: str) -> None:
 )
 def test_a_name_on_a_page_is_found_only_where_it_is_there(text: str, name: str, kind: str) -> None:
     assert missing_from(text, studio()) == []
-    assert missing_from(text.replace(name, "Gallery"), studio()) == [f"{kind} 'Gallery'"]
+    assert missing_from(text.replace(name, "Shelf"), studio()) == [f"{kind} 'Shelf'"]
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ def widgets(test: AppTest) -> dict[str, str]:
 
 PAGES: list[tuple[str, dict[str, str]]] = [
     ("dynamics", {"view": "life", "image": "7"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
-    ("dynamics", {"view": "aside"}),
+    ("dynamics", {"view": "aside"}), ("gallery", {"where": "labelled"}),
     ("label", {"plain": "1"}), ("predictions", {}), ("finish", {}), ("progress", {}), ("project", {}), ("training", {}),
     ("uncertainty", {}),
 ]  # fmt: skip
