@@ -9,13 +9,14 @@ const ACTS = {
   queue: { key: "q", text: "Ask next", title: "Put them at the front of the images to label" },
   exclude: { key: "x", text: "Exclude", title: "Take them out of the project: not asked, trained on, measured or exported" },
   include: { key: "x", text: "Take back in", title: "They belong to the project again" },
-  export: { key: "e", text: "Export", title: "Save their names and labels as a table (CSV)" },
+  export: { key: "e", text: "Export", title: "Save their labels as a table (CSV)" },
   alike: { key: "l", text: "Alike", title: "Sort all images by how much they look like the selected one" },
   open: { key: "o", text: "Life", title: "Show the life of the selected image" },
 };
 const OF_ONE = new Set(["alike", "open"]);
 const BULK_MS = 120000;
 const TRIES = 3;
+const ROWS_HEADER = "X-Tidal-Rows"; // see server/owner_client.py
 
 const DONE = {
   model: (n) => `${n} now what the model says`,
@@ -180,10 +181,11 @@ class Acts {
     try {
       const response = await this.gallery.api.request("collection/table", { ids: images }, BULK_MS);
       const address = URL.createObjectURL(await response.blob());
-      const link = element("a", { href: address, download: `${this.gallery.data.slug}-${images.length}-images.csv` });
+      const link = element("a", { href: address, download: `${this.gallery.data.slug}-labels.csv` });
       link.click();
       setTimeout(() => URL.revokeObjectURL(address), 60000);
-      this.say(`${several(images.length, "image is", "images are")} in the table.`);
+      const rows = Number(response.headers.get(ROWS_HEADER));
+      this.say(`The table has ${several(rows, "label", "labels")}: images without a label are not in it.`);
     } catch (error) {
       this.say(`There is no table: ${error.message}. Try again.`, "bad");
     }

@@ -1,7 +1,8 @@
-"""Thumbnails with the names that may be shown, for the gallery."""
+"""Thumbnails with the names that may be shown, and the labels of some images, for the gallery."""
 
 from __future__ import annotations
 
+import csv
 import json
 import struct
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests.helpers.served import Served
 from tidal_core.images.previews import unpack
+from tidal_core.server.owner_client import ROWS_HEADER
 
 
 @pytest.fixture
@@ -45,3 +47,14 @@ def test_of_a_photo_that_is_gone_what_the_model_saw_is_shown(served: Served) -> 
     names, pictures = tiles(served, [2])
 
     assert (names, pictures) == ({"2": "gone.png"}, [2])
+
+
+def test_the_labels_of_the_chosen_images_are_a_table(served: Served) -> None:
+    assert served.post("bulk", {"act": "label", "class": 2, "ids": [1, 2, 3]}).json()["changed"] == 3
+
+    answer = served.post("collection/table", {"ids": [3, 1, 5]})
+
+    rows = list(csv.DictReader(answer.text.splitlines()))
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers[ROWS_HEADER] == "2"
+    assert [(row["image_id"], row["label"]) for row in rows] == [("1", "green"), ("3", "green")]
