@@ -117,7 +117,7 @@ def measure(
         gallery.page.wait_for_timeout(1000 * pause)
         times = filter_times(gallery, choices, pause)
         gallery.choose(dict.fromkeys(FILTERS, "") | {"sort": "name"})
-        fps = float(gallery.page.evaluate(SCROLL, 5 * pause))
+        fps = float(gallery.page.evaluate(SCROLL, 10 * pause))
         bulk, undo = relabel(gallery, relabelled)
         memory = tab_megabytes(browser)
         browser.close()
@@ -143,7 +143,7 @@ def main() -> None:
         if options.quick:
             figures = measure(folder / "home", SMALL, relabelled=50, choices=CHOICES[:3], pause=0.1)
         else:
-            figures = measure(folder / "home", LARGE, relabelled=10_000, choices=CHOICES, pause=1.0)
+            figures = measure(folder / "home", LARGE, relabelled=10_000, choices=CHOICES, pause=0.5)
         print(json.dumps(figures))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -112,7 +112,7 @@ def texts(path: str, slug: str) -> tuple[Mapping[str, str], int]:
     return kept
 
 
-def keep_texts(path: str, slug: str, given: Mapping[object, object], *, led: bool = False) -> None:
+def keep_texts(path: str, slug: str, given: Mapping[str, object], *, led: bool = False) -> None:
     """Note what was chosen on a page, whatever was sent; ``led``: not on the page, but by the address."""
     key = _texts_key(path, slug)
     _, times = st.session_state.get(key, ({}, 0))

@@ -6,7 +6,7 @@ const ANSWERED = ["labelled", "unlabelled", "skipped"]; // an image is in one of
 const RARE = new Set(["hidden", "excluded"]); // shown where there are such images
 const ALIKE = /^like:(\d+)$/;
 const TYPED_MS = 350;
-const COUNT_MS = 120; // the images come first
+const COUNT_MS = 250; // after the images: whoever goes on choosing does not wait for counts
 
 // A value of a condition (store/where.py): a quote within quotes stands twice.
 const quoted = (text) => `"${text.replaceAll('"', '""')}"`;

@@ -112,14 +112,13 @@ class Gallery {
       const bytes = await response.arrayBuffer();
       if (this.closed || loading.signal.aborted) return;
       this.filters.complain("");
+      this.filters.counting += 1; // of the images before
       this.show(bytes, stay, began);
     } catch (error) {
       if (loading.signal.aborted || this.closed) return;
       if (error instanceof Refused && error.status === 400) this.filters.explain(error.message);
       else this.failed(error);
-      return;
     }
-    this.filters.count();
   }
 
   failed(error) {
@@ -154,6 +153,7 @@ class Gallery {
         this.root.dataset.ms = Math.round(performance.now() - began);
         this.root.dataset.shown = this.grid.images.length;
         this.root.dataset.ready = "yes";
+        this.filters.count();
       }),
     );
   }
