@@ -76,6 +76,10 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         (found["lost"], found["duplicated"], found["misattributed"]) == (0, 0, 0)
         and 0 < found["p50_ms"] <= found["p95_ms"]
     ),
+    "gallery": lambda found: (
+        found["images"] == 260
+        and min(found[name] for name in ("first_page_s", "filter_ms", "scroll_fps", "bulk_10k_s", "memory_mb")) > 0
+    ),
     "fuzz": lambda found: (
         min(found["requests"], found["readings"]) > 0
         and (found["server_errors"], found["leaked_paths"], found["crashes"], found["outside_requests"]) == (0, 0, 0, 0)

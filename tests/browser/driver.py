@@ -196,3 +196,71 @@ class Labelling:
         self.page.wait_for_function(
             "(id) => Number(window.tidalRoot().dataset.ranking) >= id", arg=round_id, timeout=BROWSER_MS
         )
+
+
+FIND_GALLERY = """
+window.tidalGallery = () => {
+  const look = (node) => {
+    for (const each of node.querySelectorAll("*")) {
+      if (!each.shadowRoot) continue;
+      const inside = each.shadowRoot.__tidalGallery || look(each.shadowRoot);
+      if (inside) return inside;
+    }
+    return null;
+  };
+  return look(document);
+};
+"""
+
+
+class Browsing:
+    """The gallery in one tab."""
+
+    def __init__(self, page: Page, url: str, slug: str) -> None:
+        self.page, self.address = page, f"{url}/gallery?project={slug}"
+        page.set_default_timeout(BROWSER_MS)
+        page.add_init_script(FIND_GALLERY)
+
+    def open(self) -> Browsing:
+        """Load the page and wait for its images."""
+        self.page.goto(self.address, wait_until="commit")
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        """Until all thumbnails on screen are painted."""
+        self.page.wait_for_function("() => window.tidalGallery()?.root.dataset.ready === 'yes'", polling=5)
+
+    def wait_shown(self, images: int) -> None:
+        """Until so many images are to be scrolled through, and those on screen are painted."""
+        self.page.wait_for_function(
+            "(n) => { const { root } = window.tidalGallery() ?? {};"
+            " return root?.dataset.ready === 'yes' && Number(root.dataset.shown) === n; }",
+            arg=images,
+        )
+
+    def wait_done(self, text: str) -> None:
+        """Until an act has been answered in these words, and its images are shown."""
+        self.page.wait_for_function(
+            "(text) => { const { root, acts } = window.tidalGallery();"
+            " return root.querySelector('.result').textContent.includes(text) && !acts.busy; }",
+            arg=text,
+            polling=5,
+        )
+        self.wait_ready()
+
+    def choose(self, filters: dict[str, str]) -> float:
+        """Choose images, as chips, menus and words do; milliseconds until their thumbnails were painted."""
+        self.page.evaluate("(filters) => window.tidalGallery().filters.choose(filters)", filters)
+        self.wait_ready()
+        return float(self.page.evaluate("() => Number(window.tidalGallery().root.dataset.ms)"))
+
+    def count(self, condition: str) -> int:
+        """How many images the server says fulfil a condition."""
+        return int(
+            self.page.evaluate(
+                "async (where) => (await window.tidalGallery().api.json("
+                "`collection/counts?${new URLSearchParams({ where })}`)).n",
+                condition,
+            )
+        )

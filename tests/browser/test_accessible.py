@@ -22,6 +22,7 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 VIEWS = {
     "Label": "",
     "Label, plain widgets": "?plain=1",
+    "Gallery": "gallery?where=not+flagged",
     "Training": "training",
     "Dynamics, life": "dynamics?view=life",
     "Dynamics, map": "dynamics?view=map",

@@ -22,7 +22,7 @@ from tidal_core import cli
 from tidal_core.config import ProjectSettings
 
 ROOT = Path(__file__).parents[2]
-LABELLER = ROOT / "tidal_core/ui/labeller"
+LABELLER, GALLERY = ROOT / "tidal_core/ui/labeller", ROOT / "tidal_core/ui/gallery"
 HOLE = "{}"
 """What stands in a text for a value that is filled in when the program runs."""
 
@@ -169,8 +169,11 @@ def messages() -> tuple[Message, ...]:
     python = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "tidal_core").rglob("*.py"))]
     readers = [(messages_of_python, python)]
     readers += [
-        (messages_of_script, [*sorted(LABELLER.glob("*.js")), LABELLER.parent / "connection.js"]),
-        (messages_of_html, sorted(LABELLER.glob("*.html"))),
+        (
+            messages_of_script,
+            [*sorted(LABELLER.glob("*.js")), *sorted(GALLERY.glob("*.js")), LABELLER.parent / "connection.js"],
+        ),
+        (messages_of_html, [*LABELLER.glob("*.html"), *GALLERY.glob("*.html")]),
     ]
     texts = [
         message

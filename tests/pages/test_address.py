@@ -96,3 +96,36 @@ def test_a_page_in_the_address_that_is_not_there_is_said(
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS).run()
 
     assert [literal(repr(named)) in warning.value for warning in app.warning] == [True] * bool(named)
+
+
+def test_what_a_page_keeps_as_texts_stands_in_its_address_until_another_project_is_shown(left: Studio) -> None:
+    tiny_project(8, test=0, name="right").close()
+    test = entered("gallery", project="left", where="labelled", sort="-id", view="map")
+    assert test.text[0].value == "project=left&where=labelled&sort=-id"
+
+    test.session_state["slug"] = "right"
+
+    assert test.run().text[0].value == "project=right"
+
+
+def test_the_page_knows_its_texts_better_than_the_address_until_the_address_leads_to_others(left: Studio) -> None:
+    script = (
+        SCRIPT.format(path="gallery")
+        + """
+from tidal_core.ui.address import keep_texts, texts
+if st.button("change"):
+    keep_texts("gallery", "left", {"where": "skipped", "sort": None, "label": 3, "x": "y"})
+st.text(str(texts("gallery", "left")))
+"""
+    )
+    test = AppTest.from_string(script, default_timeout=WAIT_SECONDS)
+    test.query_params["where"] = "labelled"
+    first = test.run().text[1].value
+
+    test.button[0].click().run()
+    changed = test.run().text[1].value
+
+    empty = "'predicted': '', 'by': '', 'sort': ''}"
+    assert "'where': 'labelled', 'is': '', 'label': ''" in first
+    assert changed.startswith("({'where': 'skipped', 'is': '', 'label': '3', " + empty)
+    assert first.rsplit(",", 1)[1] == changed.rsplit(",", 1)[1], "the page itself led to it"

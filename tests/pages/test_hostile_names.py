@@ -38,6 +38,7 @@ MARKUP = re.compile(r"<(?:a|img|b|i|script)[\s>]|<a href", re.IGNORECASE)
 FORMAT = re.compile(r"</?(?:p|strong|em|h[1-6]|ul|li|table|thead|tbody|tr|t[hd]|br /)(?: style=\"[^\"]*\")?>")
 SIZE = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5, classes=len(NAMES))
 PAGES: tuple[tuple[str, dict[str, str]], ...] = (
+    ("gallery", {"label": ALL}),
     ("training", {}), ("dynamics", {"image": "1"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}),
     ("dynamics", {"image": ALL}), ("uncertainty", {}), ("progress", {}), ("predictions", {}), ("finish", {}),

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from tests.helpers.finished import finish_round
+from tests.helpers.frozen import SETTINGS
 from tests.helpers.served import Served
 from tidal_core.records import Int64
+from tidal_core.rounds import features
 from tidal_core.store.where import EVERYTHING
 
 
@@ -30,19 +32,20 @@ class Page(NamedTuple):
     ids: Int64
     labels: Int64
     predicted: Int64
+    marks: Int64
 
 
-def collection(served: Served, query: str = "") -> Page:
-    response = served.get(f"collection?{query}")
+def collection(served: Served, query: str = "", path: str = "collection") -> Page:
+    response = served.get(f"{path}?{query}")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/octet-stream"
     (length,) = struct.unpack(">I", response.content[:4])
     assert length % 4 == 0
-    columns = np.frombuffer(response.content[4 + length :], "<i4").astype(np.int64).reshape(3, -1)
+    columns = np.frombuffer(response.content[4 + length :], "<i4").astype(np.int64).reshape(4, -1)
     return Page(json.loads(response.content[4 : 4 + length]), *columns)
 
 
-def test_the_collection_is_ids_labels_and_predictions(served: Served) -> None:
+def test_the_collection_is_ids_labels_predictions_and_marks(served: Served) -> None:
     finish_round(served.project)
     chosen = served.project.store.collection.chosen(EVERYTHING)
 
@@ -132,3 +135,26 @@ def test_a_malformed_act_is_refused_and_changes_nothing(served: Served, body: di
     assert refused.status_code == 400
     assert refused.json()["error"]
     assert served.project.store.answers.count() == 0
+
+
+def test_skipped_flagged_and_excluded_images_are_marked(served: Served) -> None:
+    for act, ids in (("skip", [3, 4]), ("flag", [4, 5]), ("exclude", [6])):
+        assert served.post("bulk", {"act": act, "ids": ids}).json()["changed"] == len(ids)
+
+    assert collection(served, "where=id%3C8").marks.tolist() == [0, 0, 1, 3, 2, 4, 0]
+
+
+def test_images_come_by_likeness_where_they_have_features() -> None:
+    made = Served(SETTINGS)
+    store = features.wanted(made.project)
+    assert store is not None
+    images = np.array([2, 3, 4])
+    points = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float16)
+    store.write(made.project.store.images.pixel_rows(images), points, (2,))
+
+    alike = collection(made, "where=id%3C6", "collection/alike/3").ids.tolist()
+    refused = made.get("collection/alike/5")
+    made.close()
+
+    assert alike == [3, 4, 2, 1, 5]
+    assert (refused.status_code, "no features" in refused.json()["error"]) == (400, True)

@@ -228,3 +228,13 @@ def test_the_documentation_has_the_table_of_all_words() -> None:
     text = (Path(__file__).parents[2] / "docs/conditions.md").read_text(encoding="utf-8")
 
     assert where.words_table() in text
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', """both ' and " here""", "'", '""'])
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_value_may_have_any_quotes_in_it(name: str, quote: str) -> None:
+    written = quote + name.replace(quote, 2 * quote) + quote
+
+    chosen = parse(f"name={written} or name={written}", [])
+
+    assert list(chosen.parameters.values()) == [name, name]

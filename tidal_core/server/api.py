@@ -132,14 +132,14 @@ def _image(call: Call) -> Response:
     if query.v != wire.version_of(image.sha256):
         raise NotFound(f"There is no image {image.id} of this content in this project; reload the page.")
     try:
-        body, kind, kept = _picture(call.project, image, int(query.size))
+        body, kind, kept = picture(call.project, image, int(query.size))
     except ImageUnreadable as error:  # its message is shown before the answer
         raise ImageUnreadable(_desk(call).names().of(image.name) or "this image", error.reason, error.remedy) from error
     call.studio.worker.expect_rounds()  # the first page is on its way
     return Response(body, media_type=kind, headers={"Cache-Control": FOR_EVER if kept else "no-store"})
 
 
-def _picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str, bool]:
+def picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str, bool]:
     """Bytes, content type, and whether it is the picture itself and not what is left of it in the pixel cache."""
     try:
         return *preview(image, size, project.previews), True

@@ -18,8 +18,11 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
 
     GET /api/p/{slug}/collection?where=&sort=id&descending=1    octets: which images, sorted
         4 bytes, big-endian: the length of the head; the head, JSON padded with blanks to whole words of 4 bytes:
-        {"n": N, "version": "...", "seq": 1234}; then 3 N little-endian int32: ids, labels, predicted (class ids, 0 for
-        none; the model's word on images that only measure it is 0 until they are labelled).
+        {"n": N, "version": "...", "seq": 1234}; then 4 N little-endian int32: ids, labels, predicted (class ids, 0 for
+        none; the model's word on images that only measure it is 0 until they are labelled), and marks
+        (``store.collection.MARKS``).
+
+    GET /api/p/{slug}/collection/alike/{image}?where=           the same, by how much they look like an image
 
     GET /api/p/{slug}/collection/counts?where=                  JSON: how many of them are in each state
         {"n": N, "version": "...", "states": {"labelled": 5, ...}, "labels": {"3": 4, "0": 1}, "predicted": {...},
@@ -33,6 +36,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -41,9 +45,11 @@ from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
 from tidal_core.projects import Project
 from tidal_core.records import ClassRecord
+from tidal_core.rounds import similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
-from tidal_core.store.where import parse
+from tidal_core.store.collection import Chosen
+from tidal_core.store.where import Where, parse
 
 BULK_BYTES_AT_MOST = 3_000_000  # 200,000 ids of ten digits, and a note
 
@@ -58,11 +64,26 @@ def _bulk(call: Call) -> Response:
 
 def _collection(call: Call) -> Response:
     query: wire.CollectionQuery = call.query
+
+    def choose(where: Where) -> Chosen:
+        collection = call.project.store.collection
+        return collection.chosen(where, sort=query.sort, descending=query.descending == "1")
+
+    return _listed(call, choose)
+
+
+def _alike(call: Call) -> Response:
+    def choose(where: Where) -> Chosen:
+        chosen = call.project.store.collection.chosen(where)
+        return chosen.take(similar.order_by_likeness(call.project, call.image_id, chosen.image_ids))
+
+    return _listed(call, choose)
+
+
+def _listed(call: Call, choose: Callable[[Where], Chosen]) -> Response:
     classes = call.project.store.classes.all()
     stamp = _version(call.project, classes)  # before the images: what comes between makes the page fetch them again
-    chosen = call.project.store.collection.chosen(
-        parse(query.where, classes), sort=query.sort, descending=query.descending == "1"
-    )
+    chosen = choose(parse(call.query.where, classes))
     head = json.dumps({"n": len(chosen.image_ids), **stamp}).encode()
     head += b" " * (-len(head) % 4)
     return Response(
@@ -104,6 +125,7 @@ def _version(project: Project, classes: list[ClassRecord]) -> dict[str, Any]:
 ENDPOINTS = (
     Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST),
     Endpoint("GET", "collection", _collection, query=wire.CollectionQuery),
+    Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery),
     Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery),
     Endpoint("GET", "collection/version", _version_alone),
 )

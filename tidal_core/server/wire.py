@@ -119,6 +119,12 @@ class BulkBody(Struct, frozen=True):
     key: Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z]{8,24}\Z", description="8 to 24 letters or digits")] | None = None
 
 
+class TableBody(Struct, frozen=True):
+    """``collection/table``: the labels of these images."""
+
+    ids: Annotated[list[Id], Meta(max_length=ACT_AT_MOST)]
+
+
 class ThumbsBody(Struct, frozen=True):
     """``thumbs``: thumbnails of these images."""
 

@@ -12,6 +12,9 @@ from tidal_core.records import Int64
 from tidal_core.store.database import Database
 from tidal_core.store.where import FIELDS, LABEL, LATEST, NEEDS, PREDICTED, SOURCES, STATES, Where
 
+MARKS = {"skipped": 1, "flagged": 2, "excluded": 4}
+"""States, of ``where.STATES``, that an image can have beside its classes."""
+
 
 class Chosen(NamedTuple):
     """What is known of some images at a glance; arrays are (N,), 0 where there is no class."""
@@ -19,6 +22,11 @@ class Chosen(NamedTuple):
     image_ids: Int64
     labels: Int64  # class ids
     predicted: Int64  # class ids
+    marks: Int64  # sums of ``MARKS``
+
+    def take(self, order: Int64) -> Chosen:
+        """The images at the places ``order`` (N,)."""
+        return Chosen(*(column[order] for column in self))
 
     def octets(self) -> bytes:
         """The three one after another as little-endian 32-bit integers."""
@@ -42,9 +50,10 @@ class Collection:
     def chosen(self, where: Where, *, sort: str = "id", descending: bool = False) -> Chosen:
         """As ``ids``, with the classes that the images have."""
         order, sources = self._order(sort, descending)
-        columns = f"i.id AS id, coalesce({LABEL}, 0) AS label, coalesce({PREDICTED}, 0) AS predicted"
-        table = self._arrays(columns, where, order, sources | {"answer", "score"})
-        return Chosen(*(np.asarray(table[name], dtype=np.int64) for name in ("id", "label", "predicted")))
+        marks = " + ".join(f"{mark} * ({STATES[name][0]})::INTEGER" for name, mark in MARKS.items())
+        columns = f"i.id AS id, coalesce({LABEL}, 0) AS label, coalesce({PREDICTED}, 0) AS predicted, {marks} AS marks"
+        table = self._arrays(columns, where, order, sources | {"answer", "score", "flag"})
+        return Chosen(*(np.asarray(table[name], dtype=np.int64) for name in ("id", "label", "predicted", "marks")))
 
     def count(self, where: Where) -> int:
         """How many images fulfil a condition."""

@@ -4,7 +4,8 @@ A condition is a comparison of a field (``FIELDS``), or a state by its name (``l
 joined by ``and``, ``or``, ``not`` and parentheses. ``parse`` makes SQL of it, with every value as a parameter.
 
     state           labelled, unlabelled, skipped, flagged, hidden, excluded, disagrees
-    = !=            any field; a class by its name (in quotes if it has blanks), ``none`` for no class
+    = !=            any field; a class by its name (in quotes if it has blanks; a quote within them stands
+                    twice), ``none`` for no class
     < <= > >=       numbers, dates (2026-11-26)
     ~               a text that contains another, capitals alike
     in (a, b)       one of several
@@ -42,7 +43,7 @@ GRAMMAR = r"""
     OPERATOR: "<=" | ">=" | "!=" | "==" | "=" | "<" | ">" | "~"
     NAME: /(?!(?:and|or|not|in)\b)[a-z_]+(?=[\s<>=!~()]|$)/i
     WORD: /[^\s"'(),<>=!~]+/
-    QUOTED: /"[^"]*"|'[^']*'/
+    QUOTED: /"(?:[^"]|"")*"|'(?:[^']|'')*'/
     %ignore /\s+/
 """
 LONGEST = 2_000  # characters of a condition
@@ -237,8 +238,8 @@ class _Sql(Transformer[Token, _Part]):
 
     def value(self, tokens: list[Token]) -> str:
         """A value as text, without its quotes."""
-        token = tokens[0]
-        return str(token)[1:-1] if token.type == "QUOTED" else str(token)
+        token = str(tokens[0])
+        return token[1:-1].replace(2 * token[0], token[0]) if tokens[0].type == "QUOTED" else token
 
     def either(self, parts: list[_Part]) -> _Part:
         """One of them."""

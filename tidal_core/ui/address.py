@@ -1,8 +1,9 @@
 """What of a page's state stands in its address, and the one way in which it is kept there.
 
 The address names the project and what the page shows, and nothing else. A step to an image is written with
-``st.query_params``: Back takes it back. Everything else (project, view, tab) is corrected in its place by a component
-without a picture: Streamlit would make an entry in the browser's history of each, and Back would seem to do nothing.
+``st.query_params``: Back takes it back. Everything else (project, view, tab, the gallery's filter) is corrected in its
+place by a component without a picture: Streamlit would make an entry in the browser's history of each, and Back would
+seem to do nothing.
 
 The address is listened to when a page is entered, and when Back or Forward leads to another entry of the same page; in
 between the widgets know better.
@@ -10,7 +11,7 @@ between the widgets know better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,9 @@ class Choice(NamedTuple):
 
 
 CHOICES = {"dynamics": Choice("view", tuple(VIEWS)), "project": Choice("tab", TABS)}
+TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort")}
+"""By page, the parameters that are whatever a person chose there; "" unless chosen, and not in the address then."""
+LONGEST_TEXT = 2_000  # characters
 STEPS = {FRONT: "plain", "dynamics": "image"}
 """By page, the parameter that is a step of its own."""
 
@@ -97,6 +101,29 @@ def _asked(path: str) -> str:
     return asked if asked in choice.options else choice.options[0]
 
 
+def texts(path: str, slug: str) -> tuple[Mapping[str, str], int]:
+    """The texts of a page by name, and a number that changes where the address, and not the page, has led to them."""
+    key = _texts_key(path, slug)
+    is_entered = st.session_state.get(_ENTERED_KEY, True)
+    asked = {name: st.query_params.get(name, "") if is_entered else "" for name in TEXTS[path]}
+    if key not in st.session_state or any(asked.values()):
+        keep_texts(path, slug, asked, led=True)
+    kept: tuple[Mapping[str, str], int] = st.session_state[key]
+    return kept
+
+
+def keep_texts(path: str, slug: str, given: Mapping[str, object], *, led: bool = False) -> None:
+    """Note what was chosen on a page, whatever was sent; ``led``: not on the page, but by the address."""
+    key = _texts_key(path, slug)
+    _, times = st.session_state.get(key, ({}, 0))
+    cleaned = {name: str(given.get(name) or "")[:LONGEST_TEXT] for name in TEXTS[path]}
+    st.session_state[key] = cleaned, times + led
+
+
+def _texts_key(path: str, slug: str) -> str:
+    return f"{path}-texts-{slug}"
+
+
 def _take_project(slug: str) -> None:
     if slug in known_slugs():
         st.session_state[GO_TO_KEY] = slug
@@ -123,6 +150,8 @@ def address_of(path: str, slug: str) -> str:
         chosen = st.session_state.get(_key(path, slug)) or _asked(path)
         if chosen != choice.options[0]:
             parameters[choice.name] = chosen
+    if path in TEXTS:
+        parameters |= {name: text for name, text in texts(path, slug)[0].items() if text}
     step = STEPS.get(path)
     if step is not None and step in st.query_params:
         parameters[step] = st.query_params[step]
@@ -144,6 +173,8 @@ def remember(url_path: str, slug: str) -> None:
             asked = parameters.get(choice.name, "")
             key = _key(path, st.session_state.get(GO_TO_KEY, slug))
             st.session_state[key] = asked if asked in choice.options else choice.options[0]
+        if path in TEXTS:
+            keep_texts(path, st.session_state.get(GO_TO_KEY, slug), parameters, led=True)
 
     _component()(
         key=_COMPONENT_KEY,

@@ -10,7 +10,8 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 # One module for the browser, in this order: each part uses what stands before it.
-PARTS = ("transport", "outbox", "pictures", "single", "panel", "grid", "popovers", "main", "keys")
+PARTS = ("shared", "transport", "outbox", "pictures", "single", "panel", "grid", "popovers", "main", "keys")
+STYLES = (HERE.parent / "controls.css", HERE / "labeller.css")
 
 
 def script() -> str:
@@ -23,7 +24,7 @@ def _component() -> Any:
     return st.components.v2.component(
         "tidal_labeller",
         html=(HERE / "labeller.html").read_text(encoding="utf-8"),
-        css=(HERE / "labeller.css").read_text(encoding="utf-8"),
+        css="\n".join(path.read_text(encoding="utf-8") for path in STYLES),
         js=script(),
     )
 

@@ -3,23 +3,6 @@
 const LEAVE_OUT = null;
 const SMALLEST_CELL = 68; // pixels
 
-function readJson(bytes, start) {
-  const length = new DataView(bytes).getUint32(start);
-  const text = new TextDecoder().decode(new Uint8Array(bytes, start + 4, length));
-  return { value: JSON.parse(text), end: start + 4 + length };
-}
-
-function readPack(bytes, start) {
-  const { value, end } = readJson(bytes, start);
-  const pictures = new Map();
-  let place = end;
-  for (const [id, type, length] of value) {
-    pictures.set(id, new Blob([new Uint8Array(bytes, place, length)], { type }));
-    place += length;
-  }
-  return pictures;
-}
-
 class Grid {
   constructor(lab) {
     this.lab = lab;

@@ -1,19 +1,5 @@
 // What stands around the image: progress, what was saved, the last answer, and why an image is asked.
 
-function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name === "data") Object.assign(made.dataset, value);
-    else if (name in made) made[name] = value;
-    else made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
-
-const percent = (p) => (p === null || p === undefined ? "–" : `${(100 * p).toFixed(p > 0 && p < 0.01 ? 1 : 0)} %`);
-const several = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`;

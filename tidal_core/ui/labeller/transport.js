@@ -1,4 +1,4 @@
-// How the labeller talks to the server: requests with the process's token.
+// How the labelling component and the gallery talk to the server: requests with the process's token.
 
 class Refused extends Error {
   constructor(status, message) {
@@ -17,8 +17,10 @@ class Api {
     return Object.assign(Object.create(Api.prototype), this, { token });
   }
 
-  async request(path, body, timeout = 10000) {
-    const options = { headers: { "X-Tidal-Token": this.token }, signal: AbortSignal.timeout(timeout) };
+  // ``signal``: gives the request up before its time is over.
+  async request(path, body, timeout = 10000, signal = null) {
+    const limit = AbortSignal.timeout(timeout);
+    const options = { headers: { "X-Tidal-Token": this.token }, signal: signal ? AbortSignal.any([limit, signal]) : limit };
     if (body !== undefined) {
       options.method = "POST";
       options.headers["Content-Type"] = "application/json";
@@ -32,8 +34,8 @@ class Api {
     return response;
   }
 
-  async json(path, body) {
-    return (await this.request(path, body)).json();
+  async json(path, body, timeout) {
+    return (await this.request(path, body, timeout)).json();
   }
 }
 
