@@ -55,7 +55,7 @@ SIGNALS: dict[str, Signal] = {
 """By name; the arrays of a ranking have these names, too."""
 
 DEFAULT = "combined"
-COMBINED = ("margin", "neighbours")
+COMBINED = ("label_p", "margin_area")
 """What the default ranking is the mean rank of, of those that are known (chosen in EXPERIMENTS.md)."""
 
 
