@@ -73,6 +73,7 @@ def main() -> None:
     # No sections: Streamlit's lists of pages with sections are none for a screen reader.
     pages = [
         st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
+        st.Page(ROOT / "pages/review.py", title="Review", icon=":material/rate_review:"),
         st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
         st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),

@@ -40,7 +40,8 @@ SIZE = Size(labelled=40, pool=60, test=30, rounds=2, epochs=5, classes=len(NAMES
 PAGES: tuple[tuple[str, dict[str, str]], ...] = (
     ("training", {}), ("dynamics", {"image": "1"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}),
-    ("dynamics", {"image": ALL}), ("uncertainty", {}), ("progress", {}), ("predictions", {}), ("finish", {}),
+    ("dynamics", {"image": ALL}), ("review", {}), ("uncertainty", {}), ("progress", {}), ("predictions", {}),
+    ("finish", {}),
     ("project", {}), ("experiments", {}), ("theory", {}),
 )  # fmt: skip
 

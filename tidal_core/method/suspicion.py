@@ -100,7 +100,7 @@ def suspicion(signals: Mapping[str, Floats], ranking: str = DEFAULT) -> Float64:
     ``ranking``: a name of SIGNALS, or DEFAULT: the mean of the ranks by COMBINED, of those there are; where there is
     none of them, of all there are. Raises KeyError for a signal that is not there.
     """
-    names = (ranking,)
+    names: tuple[str, ...] = (ranking,)
     if ranking == DEFAULT:
         names = tuple(name for name in COMBINED if name in signals) or tuple(signals)
     ranks = [_share_above(np.asarray(signals[name], dtype=np.float64)) for name in names]
