@@ -74,6 +74,7 @@ def main() -> None:
     pages = [
         st.Page(ROOT / "pages/label.py", title="Label", icon=":material/sell:", default=True),
         st.Page(ROOT / "pages/gallery.py", title="Gallery", icon=":material/grid_view:"),
+        st.Page(ROOT / "pages/review.py", title="Review", icon=":material/rate_review:"),
         st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
         st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
@@ -84,7 +85,7 @@ def main() -> None:
         st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
         st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),
     ]
-    page = st.navigation(pages)
+    page = st.navigation(pages, expanded=True)
     appearance()
     try:
         sidebar(page.url_path)

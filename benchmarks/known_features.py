@@ -39,7 +39,7 @@ def flowers(folder: Path, side: int = 224, of_each: int | None = None) -> KnownF
     """The photos, five classes; ``of_each`` class so many (default: all 70)."""
     photos = SHARED / "flowers"
     if not photos.is_dir():
-        return _made_up(folder, side, 5, of_each or 70)
+        return made_up(folder, side, 5, of_each or 70)
     squares, labels = [], []
     for position, of_class in enumerate(sorted(path for path in photos.iterdir() if path.is_dir())):
         for path in sorted(of_class.glob("*.jpg"))[:of_each]:
@@ -56,7 +56,7 @@ def cifar10(folder: Path, pool: int, test: int, side: int = 64, seed: int = 0) -
     """
     paths = [SHARED / "cifar10" / f"{name}.parquet" for name in ("train", "test")]
     if not all(path.exists() for path in paths):
-        return _made_up(folder, side, 10, (pool + test) // 10)
+        return made_up(folder, side, 10, (pool + test) // 10)
     rng = np.random.default_rng(seed)
     squares, labels, parts = [], [], []
     for part, (path, wanted) in enumerate(zip(paths, (pool, test), strict=True)):
@@ -72,7 +72,20 @@ def cifar10(folder: Path, pool: int, test: int, side: int = 64, seed: int = 0) -
     return _computed(folder, "CIFAR-10", np.stack(squares), np.concatenate(labels), np.concatenate(parts))
 
 
-def _made_up(folder: Path, side: int, n_classes: int, of_each: int) -> KnownFeatures:
+def mnist(folder: Path, n: int, side: int = 64, seed: int = 0) -> KnownFeatures:
+    """So many handwritten digits of the test part, the same number of each."""
+    path = SHARED / "mnist" / "test.parquet"
+    if not path.exists():
+        return made_up(folder, side, 10, n // 10)
+    table, rng = parquet.read_table(path), np.random.default_rng(seed)
+    classes = table["label"].to_numpy()
+    rows = np.concatenate([rng.choice(np.flatnonzero(classes == c), n // 10, replace=False) for c in range(10)])
+    squares = [square_of(image["bytes"], str(path), side) for image in table["image"].take(rows).to_pylist()]
+    return _computed(folder, "MNIST", np.stack(squares), classes[rows], np.zeros(n, np.int64))
+
+
+def made_up(folder: Path, side: int, n_classes: int, of_each: int) -> KnownFeatures:
+    """Squares of one colour a class, with noise."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(n_classes), of_each)
     colours = rng.integers(40, 216, (n_classes, 1, 1, 3))

@@ -18,10 +18,10 @@ from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
-from tidal_core.records import Float32, Int64, TrainImages
+from tidal_core.method.heads import FOLDS, stratified_folds
+from tidal_core.records import Float32, TrainImages
 
 PART = "folds"  # as in ``Views.held_out``
-FOLDS = 5
 LEAST = 10  # labels: with fewer, a fold has no image of most classes
 MOST = 300  # labels: by then the audit sample measures
 
@@ -31,7 +31,7 @@ def out_of_fold(
 ) -> Float32 | None:
     """log p (N, C) of the images of a round, each by a head that did not train on it; None if it was stopped."""
     n = len(images.rows)
-    fold = _folds(images.labels, np.random.default_rng(config.seeds.selection))
+    fold = stratified_folds(images.labels, FOLDS, np.random.default_rng(config.seeds.selection))
     log_p = np.empty((n, images.n_classes), dtype=np.float32)
     for number in range(FOLDS):
         rest, part = fold != number, fold == number
@@ -51,12 +51,3 @@ def out_of_fold(
         scores = score(model, pixels, images.rows[part], threads=config.threads, features=images.features)
         log_p[part] = scores.log_p
     return log_p
-
-
-def _folds(labels: Int64, rng: np.random.Generator) -> Int64:
-    """The fold (N,) of each image: of each class about as many in each, so that most classes are in all of them."""
-    order = rng.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]  # class by class, within a class by chance
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[order] = np.arange(len(labels)) % FOLDS
-    return fold

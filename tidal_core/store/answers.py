@@ -359,6 +359,21 @@ class Answers:
             source="standing_answers",
         )
 
+    def reviewed(self, reason: str) -> Int64:
+        """Images, by id, whose label was looked at in a review and stands as it was left then.
+
+        ``reason``: what the answers of a review give as theirs.
+        """
+        return self._image_ids(
+            """
+            SELECT l.image_id FROM current_labels l JOIN (
+                SELECT image_id, max(seq) AS seq FROM standing_answers WHERE mode = ? AND reason = ? GROUP BY image_id
+            ) r ON r.image_id = l.image_id
+            WHERE l.seq <= r.seq ORDER BY l.image_id
+            """,
+            [AnswerMode.REVIEW.value, reason],
+        )
+
     def current(self, image_id: int) -> StoredAnswer | None:
         """The label or skip that stands for an image."""
         answers = self._stored("WHERE image_id = ?", [image_id], source="current_answers")

@@ -55,6 +55,15 @@ class ImageInRound(NamedTuple):
     statistics: dict[str, float]
 
 
+class Observed(NamedTuple):
+    """p-bar of the images that one round trained on, by image id; lists are row-aligned."""
+
+    image_ids: Int64  # (N,)
+    class_ids: Int64  # (N,) the label that the round trained with
+    p: list[Any]
+    p_classes: list[Any]  # class ids of the places of p, or None: the round's order
+
+
 class Foresight(NamedTuple):
     """Images that one round asked and a later one trained on; lists are row-aligned."""
 
@@ -183,6 +192,16 @@ class Views:
             _floats(table["exact_variability"]),
             _floats(table["exact_correctness"]),
         )
+
+    def observed(self, round_id: int) -> Observed:
+        """p-bar of every image that a finished round trained on."""
+        rows = self._db.rows(
+            "SELECT image_id, class_id, td_bar, td_classes FROM round_images "
+            "WHERE round_id = ? AND split = 'train' AND td_bar IS NOT NULL ORDER BY image_id",
+            [round_id],
+        )
+        ids, classes, p, p_classes = ([row[place] for row in rows] for place in range(4))
+        return Observed(np.array(ids, dtype=np.int64), np.array(classes, dtype=np.int64), p, p_classes)
 
     def rounds_of_image(self, image_id: int) -> list[ImageInRound]:
         """The rounds that trained on an image, oldest first."""

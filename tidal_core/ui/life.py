@@ -128,6 +128,18 @@ def show(project: Project, image: ImageRecord) -> None:
     _over_rounds(project, life)
 
 
+def last_curve(project: Project, image: ImageRecord) -> None:
+    """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
+    life = life_of(project, image)
+    finished = (number for number in sorted(life.records, reverse=True) if not _runs(life, number))
+    life_info = next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+    if life_info is None:
+        return
+    theme = charts.page_theme()
+    help_text = LIFE_HELP if life_info.role == "label" else EXACT_LIFE_HELP
+    charts.chart(LIFE, help_text, "life", lambda: (life_info, figures.life_figure(life_info, theme)))
+
+
 def _portrait(project: Project, life: Life) -> None:
     shown = picture(project, life.image, 512)
     if shown is None:
