@@ -140,9 +140,8 @@ class ModelAnswers:
 
     def of_image(self, image_id: int) -> int | None:
         """The model's class that stands for an image; None without one."""
-        return self._db.value(  # type: ignore[no-any-return]
-            "SELECT class_id FROM model_labels WHERE image_id = ?", [image_id]
-        )
+        row = self._db.row("SELECT class_id FROM model_labels WHERE image_id = ?", [image_id])
+        return int(row[0]) if row else None
 
     def counts_by_class(self) -> dict[int, int]:
         """Images per class id for which the model's class stands; excluded images and empty classes are left out."""
