@@ -20,7 +20,7 @@ _STYLE = (
     b"{ box-sizing: border-box; padding-left: 300px } }"
     # And for its list of twelve pages.
     b"[data-testid=stSidebarContent]:not(:has([data-testid=stSidebarNav])) [data-testid=stSidebarUserContent] "
-    b"{ margin-top: 423px }</style>"
+    b"{ margin-top: 427px }</style>"
 )
 _OF_UNCHANGED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}  # answers of these fit no change
 
