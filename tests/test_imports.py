@@ -213,13 +213,6 @@ def test_the_first_page_does_not_wait_for_plotly() -> None:
         assert not reached & plotly_itself, f"{start} needs Plotly by way of {sorted(reached & plotly_itself)}"
 
 
-def test_only_the_common_look_asks_for_webgl() -> None:
-    """Which machines lack it is decided in one place."""
-    for module, path in MODULES.items():
-        source = path.read_text(encoding="utf-8").lower()
-        assert "scattergl" not in source or module == "tidal_core.figures.look", module
-
-
 def test_whoever_draws_has_the_common_look_which_loads_pandas_before_plotly() -> None:
     """Plotly takes a pandas that another thread is still loading for a whole one, and its figure fails."""
     for module in loading_at_the_top("plotly") - {"tidal_core.figures.look"}:

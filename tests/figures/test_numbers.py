@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.figures.samples import CLASSES, curves
-from tidal_core.figures import groups, look, palettes, progress, training, uncertainty
+from tidal_core.figures import groups, palettes, progress, training, uncertainty
 from tidal_core.figures import life as life_figures
 from tidal_core.method import dynamics as statistics
 
@@ -37,19 +37,13 @@ def test_a_life_has_the_error_of_every_epoch() -> None:
     assert info.table()["EL2N"] == info.errors.tolist()
 
 
-def test_a_cloud_of_few_images_needs_no_webgl_and_one_of_many_uses_it() -> None:
-    def of_map(n: int) -> str:
+def test_a_map_of_few_images_needs_no_webgl_and_a_map_of_many_uses_it() -> None:
+    def kind(n: int) -> str:
         half = np.full(n, 0.5)
         info = groups.map_info(np.arange(n), ["a"] * n, half, half, half, np.zeros(n, int), CLASSES[:1])
         return groups.map_figure(info, palettes.LIGHT).data[0].type
 
-    def of_scatter(n: int) -> str:
-        half = np.full(n, 0.5)
-        info = uncertainty.scatter_info(np.arange(n), half, half, np.zeros(n, bool))
-        return uncertainty.scatter_figure(info, palettes.LIGHT).data[-1].type
-
-    for kind in (of_map, of_scatter):
-        assert (kind(look.PLAIN_POINTS - 1), kind(look.PLAIN_POINTS)) == ("scatter", "scattergl")
+    assert (kind(groups.MAP_PLAIN - 1), kind(groups.MAP_PLAIN)) == ("scatter", "scattergl")
 
 
 def test_the_margin_of_a_prediction_leads_from_what_the_classifier_says() -> None:

@@ -59,6 +59,7 @@ def map_info(
 
 
 MAP_SHOWN = 12  # groups with a legend entry of their own
+MAP_PLAIN = 3_000  # points that a browser draws well without WebGL, which remote desktops and old machines lack
 
 
 def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Figure:
@@ -69,14 +70,15 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
     figure = look.base_figure(
         theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
     )
-    names_fit = len(info.image) < look.PLAIN_POINTS
+    names_fit = len(info.image) < MAP_PLAIN
     hover = ("%{text}<br>" if names_fit else "image %{customdata}<br>") + "confidence %{y:.2f}, variability %{x:.2f}"
     # The names of 20,000 files are most of what the page would send, to show one of them.
     names = np.array([palettes.short(file_name, 40) for file_name in info.name], dtype=object) if names_fit else None
 
     def points(rows: Bools, name: str, marker: dict[str, Any]) -> None:
+        kind = go.Scatter if names_fit else go.Scattergl
         figure.add_trace(
-            look.points_trace(len(info.image))(
+            kind(
                 x=info.variability[rows].astype(np.float32),
                 y=info.confidence[rows].astype(np.float32),
                 text=None if names is None else names[rows],

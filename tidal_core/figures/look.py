@@ -21,13 +21,7 @@ from tidal_core.figures.palettes import FONT, Theme, ink_on
 
 _NO_TEMPLATE = pio.templates["none"].to_plotly_json()
 PERCENT: dict[str, Any] = {"tickformat": ".0%"}
-PLAIN_POINTS = 3_000  # that a browser draws well without WebGL, which remote desktops and old machines lack
 WHOLE: dict[str, Any] = {"tickformat": ",d", "nticks": 8}
-
-
-def points_trace(count: int) -> Any:
-    """The kind of trace for so many points in one figure: WebGL where a browser could not draw them without it."""
-    return go.Scatter if count < PLAIN_POINTS else go.Scattergl
 
 
 def heat_numbers(

@@ -167,7 +167,7 @@ def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: floa
     )
     for name, images, size in (("remaining", ~info.queried, 5), ("asked", info.queried, 8)):
         if images.any():
-            points = look.points_trace(len(info.image))(
+            figure.add_scattergl(
                 x=info.x[images].astype(np.float32),
                 y=info.y[images].astype(np.float32),
                 customdata=info.image[images].astype(np.int32),
@@ -177,7 +177,6 @@ def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: floa
                 hovertemplate=f"image %{{customdata}}, {name}<br>{info.names[0]} %{{x:.2f}}, {info.names[1]} %{{y:.2f}}"
                 "<extra></extra>",
             )
-            figure.add_trace(points)
     figure.update_layout(dragmode="pan")
     figure.update_xaxes(range=[low, high], nticks=6)
     figure.update_yaxes(range=[low, high], nticks=6)
