@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Int64
+from tidal_core.store.classes import standing_class
 from tidal_core.store.database import Database
 
 _LABELS = """(
@@ -81,7 +82,7 @@ class ExportTables:
             SELECT i.uri AS path, c.name AS label, m.name AS predicted, list_max(s.p) AS predicted_p, s.part, s.rank,
                    {names}, s.p, s.td, s.class_ids, i.name, i.id AS image_id, i.sha256, k.name AS known_label,
                    s.round_id, coalesce(l.labelled_by, 'none') AS labelled_by
-            FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = s.predicted
+            FROM scores s JOIN images i ON i.id = s.image_id JOIN classes m ON m.id = {standing_class("s.predicted")}
             LEFT JOIN {_LABELS} l ON l.image_id = i.id LEFT JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
             WHERE s.round_id = ? AND i.status <> 'excluded' ORDER BY i.id
