@@ -73,7 +73,7 @@ def _forecast(project: Project, measured: Tested | None) -> str:
     target = float(st.session_state.get(target_key(project), DEFAULT_TARGET))
     if measured is None or not measured.is_comparable:
         return f"How many more labels bring {target:.0%} cannot be told yet: it needs an honest accuracy."
-    return forecast_in_words(stopping.forecast(measured.labels, measured.right, measured.tested, target), target)
+    return forecast_in_words(stopping.forecast(*measured.comparable, target), target)
 
 
 def _open(project: Project, last: RoundRecord) -> str:
