@@ -23,6 +23,8 @@ from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
 _COLUMNS = ", ".join(_FIELDS)
+TWO_LABELS = "two labels"
+"""The reason of a flag by an import whose source gives one picture two classes; the other one is its suggestion."""
 _OF_ACTS = (
     AnswerKind.QUEUE.value,
     AnswerKind.EXCLUDE.value,
@@ -363,6 +365,22 @@ class Answers:
             [],
             source="standing_answers",
         )
+
+    def two_labels(self) -> dict[int, int]:
+        """The class that an import's source gave an image beside the one that was taken, by image id.
+
+        Only of images that nobody labelled since.
+        """
+        rows = self._db.rows(
+            """
+            SELECT s.image_id, coalesce(k.merged_into, k.id) FROM standing_answers s
+            JOIN classes k ON k.id = s.suggestion_class JOIN current_labels l ON l.image_id = s.image_id
+            WHERE s.kind = 'flag' AND s.reason = ? AND l.seq < s.seq
+              AND l.class_id <> coalesce(k.merged_into, k.id) ORDER BY s.seq
+            """,
+            [TWO_LABELS],
+        )
+        return dict(rows)
 
     def reviewed(self, reason: str) -> Int64:
         """Images, by id, whose label was looked at in a review and stands as it was left then.
