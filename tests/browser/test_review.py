@@ -42,7 +42,7 @@ def test_ten_planted_mistakes_are_mended_by_keyboard_alone(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIDAL_HOME", str(tmp_path / "home"))
-    project, planted = mistaken_project(75, wrong=10, rounds_enabled=False)
+    project, planted = mistaken_project(75, wrong=10, first=4, rounds_enabled=False)
     n_before = project.store.answers.count()
     project.close()
     seen: list[int] = []
