@@ -310,7 +310,7 @@ def _reason(target: float, checked: int, more: int | None) -> str:
         )
     return (
         f"{images} picked at random and checked are too few to show that {target:.0%} are right. With about {more:,} "
-        "more checked, the model can probably label the rest of a part. A lower target needs fewer."
+        "more checked, the model can probably label some of the rest. A lower target needs fewer."
     )
 
 
