@@ -51,6 +51,10 @@ def export(
     link: Annotated[
         bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
     ] = False,
+    with_model: Annotated[
+        bool,
+        typer.Option("--with-model", help="Labels: also classes of the model that were accepted, marked as such."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     where: WhereOption = "",
     fetch: FetchOption = None,
@@ -62,7 +66,9 @@ def export(
     from tidal_core.projects import open_project, slugify
     from tidal_core.server.owner_client import owner_of
 
-    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite, where=where)
+    options = ExportOptions(
+        what=what.value, round_id=round, link=link, overwrite=overwrite, where=where, with_model=with_model
+    )
     allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
     with ExitStack() as stack:
@@ -108,6 +114,8 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
     request = {"format": exporter.name, "what": options.what}
     if options.round_id is not None:
         request["round"] = str(options.round_id)
+    if options.with_model:
+        request["with_model"] = "yes"
     if options.where:
         request["where"] = options.where
     say_asked(owner)

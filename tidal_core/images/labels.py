@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage
 from tidal_core.images.importers.folder import natural_key
-from tidal_core.records import ImportProblem
+from tidal_core.records import Answer, AnswerKind, AnswerMode, ImportProblem
 from tidal_core.store import Store
-from tidal_core.store.answers import ImportedLabels
+from tidal_core.store.answers import TWO_LABELS, ImportedLabels
 from tidal_core.store.classes import checked_name, plain_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
@@ -31,6 +31,7 @@ class LabelBook:
         self._expected: set[str] = set()
         self._imported = store.answers.last_imported()
         self._seen: dict[tuple[int, str], int] = {}  # what this import says, by image and annotator
+        self._torn: dict[int, Answer] = {}  # flags of images that the source gives two labels, by image
         self._known: dict[int, int] = {}  # image -> class, for images of earlier imports
         self._waiting = ImportedLabels([], [], [])  # columns: an object for each of a million labels takes its time
         self._count = 0
@@ -91,10 +92,13 @@ class LabelBook:
                     f"the source labels it both {names[first_class]!r} and {names[class_id]!r}; the first was taken",
                     "correct the source and import it into a new project"
                     if as_known
-                    else "correct the source and import again, or change the label on the Dynamics page",
+                    else "the page Review asks about it; or correct the source and import again",
                 )
             )
-            return first_class if as_known else None
+            if as_known:
+                return first_class
+            self._torn[image_id] = _flag(image_id, names[first_class], names[class_id], class_id)
+            return None
         if as_known:
             self._count += is_new
             if not is_new:
@@ -118,6 +122,7 @@ class LabelBook:
         Classes come in the source's order where it says one, else as people sort them: 2 before 10.
         """
         self._store_answers()
+        self._store.answers.record(list(self._torn.values()))
         self._store.classes.arrange(sorted(self._made, key=lambda class_id: natural_key(self._made[class_id])))
         if self._known:
             known_before = self._store.images.known_classes()
@@ -178,3 +183,17 @@ class LabelBook:
         if name not in self._expected:
             self._made[record.id] = name
         return record.id
+
+
+def _flag(image_id: int, first: str, other: str, other_class: int) -> Answer:
+    """What asks people about an image with two labels; of one id, so that it is stored once however often it comes."""
+    return Answer(
+        f"import-two-labels-{image_id}-{other_class}",
+        AnswerKind.FLAG,
+        image_id,
+        reason=TWO_LABELS,
+        note=f"The source labels it both {first!r} and {other!r}; the first was taken.",
+        annotator=ANNOTATOR,
+        mode=AnswerMode.IMPORT,
+        suggestion_class=other_class,
+    )

@@ -46,7 +46,12 @@ def _export(call: Call) -> Response:
     from tidal_core.export.tables.base import ExportOptions
 
     query: wire.ExportQuery = call.query
-    options = ExportOptions(what=query.what, round_id=int(query.round) if query.round else None, where=query.where)
+    options = ExportOptions(
+        what=query.what,
+        round_id=int(query.round) if query.round else None,
+        where=query.where,
+        with_model=query.with_model == "yes",
+    )
     with ExitStack() as stack:
         folder = stack.enter_context(scratch("export"))
         exporter, target = checked(folder / "export", query.format, options)

@@ -22,7 +22,7 @@ import streamlit as st
 from tidal_core.ui.runtime import GO_TO_KEY, PROJECT_KEY, known_slugs
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
-PROJECT_PAGE, THEORY_PAGE = "pages/project.py", "pages/theory.py"
+PROJECT_PAGE, PROGRESS_PAGE, THEORY_PAGE = "pages/project.py", "pages/progress.py", "pages/theory.py"
 FRONT = "label"  # the page at "/", too
 VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups", "aside": "Flags and skips"}
 VIEW_KEY = "view-choice"

@@ -6,12 +6,15 @@ import streamlit as st
 
 from tidal_core.method import stopping
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord
+from tidal_core.records import RoundRecord, RoundState
+from tidal_core.ui import looking
 from tidal_core.ui import measured as measuring
+from tidal_core.ui.address import PROGRESS_PAGE
 from tidal_core.ui.forecasts import DEFAULT_TARGET, forecast_in_words, target_key
 from tidal_core.ui.measured import Tested
 
 ENOUGH = "Have I done enough?"
+POLL_SECONDS = 10.0
 FIXED_SAMPLE = 1_000  # images that successive models are compared on
 AGREEMENT_HELP = (
     "Both models say what they predict of the same random images. Cohen's kappa is their agreement beyond chance: 0 is "
@@ -41,6 +44,22 @@ def after_round(project: Project, done: list[RoundRecord]) -> None:
     """One line after a round: the first two sentences."""
     measured = measuring.tested(project, done)
     st.caption(f"{accuracy_in_words(project, done, measured)} {_agreement(project, done)}")
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def on_label_page(project: Project) -> None:
+    """The same line while somebody labels, and the way to the panel; one small query each time, beside the answers."""
+    record = project.store.rounds.latest(RoundState.DONE)
+    if record is None:
+        return
+    st.caption(f"Round {record.id} has ended. {_after(project, record.id, looking.key_of(project, record))}")
+    st.page_link(PROGRESS_PAGE, label=ENOUGH, icon=":material/trending_up:", query_params={"project": project.slug})
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _after(_project: Project, round_id: int, key: str) -> str:
+    done = looking.done_rounds(_project)
+    return f"{accuracy_in_words(_project, done, measuring.tested(_project, done))} {_agreement(_project, done)}"
 
 
 def accuracy_in_words(project: Project, done: list[RoundRecord], measured: Tested | None) -> str:
@@ -82,6 +101,6 @@ def _open(project: Project, last: RoundRecord) -> str:
         return "No unlabelled images are left open by the model."
     undecided = "1 image" if round(mass) == 1 else f"{mass:,.0f} images"
     return (
-        f"Over the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
+        f"Of the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
         f"decide at all ({mass / images:.0%}, by the predicted training dynamics)."
     )

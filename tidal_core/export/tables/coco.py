@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import class_names, labelled_images
 from tidal_core.files import replaced
 from tidal_core.projects import Project
@@ -56,4 +56,4 @@ class CocoExporter:
         }
         with replaced(target) as beside:
             beside.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-        return ExportReport(target, len(images))
+        return ExportReport(target, len(images), note=note_on_model(project, options))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import contents, file_name, labelled_images, put_image
 from tidal_core.files import replaced
 from tidal_core.projects import Project
@@ -44,4 +44,4 @@ class HuggingFaceExporter:
                 lines.setdefault(image.folder, []).append(json.dumps(row, ensure_ascii=False))
             for folder, rows in lines.items():
                 (beside / folder / "metadata.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        return ExportReport(target, sum(map(len, lines.values())), tuple(problems))
+        return ExportReport(target, sum(map(len, lines.values())), tuple(problems), note_on_model(project, options))

@@ -10,9 +10,8 @@ import json
 import zipfile
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import (
-    LABELLED_BY_FILE,
     LabelledImage,
     class_names,
     contents,
@@ -23,7 +22,7 @@ from tidal_core.export.tables.trees import (
     who_labelled,
 )
 from tidal_core.files import replaced
-from tidal_core.images.importers.folder import CLASS_NAMES_FILE
+from tidal_core.images.importers.folder import CLASS_NAMES_FILE, LABELLED_BY_FILE
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem
 
@@ -52,7 +51,7 @@ class ImageFolderExporter:
                 written[name] = image
             (beside / LABELLED_BY_FILE).write_text(who_labelled(written), encoding="utf-8")
             (beside / CLASS_NAMES_FILE).write_text(_names(folders), encoding="utf-8")
-        return ExportReport(target, len(written), tuple(problems))
+        return ExportReport(target, len(written), tuple(problems), note_on_model(project, options, hidden=True))
 
 
 class ZipExporter:
@@ -78,7 +77,7 @@ class ZipExporter:
                 written[name] = image
             archive.writestr(LABELLED_BY_FILE, who_labelled(written))
             archive.writestr(CLASS_NAMES_FILE, _names(folders))
-        return ExportReport(target, len(written), tuple(problems))
+        return ExportReport(target, len(written), tuple(problems), note_on_model(project, options, hidden=True))
 
 
 def _names(folders: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, only_chosen
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model, only_chosen
 from tidal_core.files import replaced
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import Project
@@ -35,13 +35,15 @@ class LabelStudioExporter:
         if round_id is not None:
             table = project.store.exports.predictions(round_id).select(["image_id", "predicted", "predicted_p"])
             predicted = {row["image_id"]: (row["predicted"], row["predicted_p"]) for row in table.to_pylist()}
-        tasks = [
-            _task(row, predicted.get(row["image_id"]), round_id)
-            for row in only_chosen(project, options, project.store.exports.images()).to_pylist()
-        ]
+        rows = only_chosen(project, options, project.store.exports.images()).to_pylist()
+        if not options.with_model:
+            nobody = {"label": None, "annotator": None, "labelled_by": "none"}
+            rows = [row | nobody if row["labelled_by"] == "model" else row for row in rows]
+        tasks = [_task(row, predicted.get(row["image_id"]), round_id) for row in rows]
         with replaced(target) as beside:
             beside.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
-        return ExportReport(target, sum(bool(task["annotations"]) for task in tasks))
+        labelled = sum(bool(task["annotations"]) for task in tasks)
+        return ExportReport(target, labelled, note=note_on_model(project, options))
 
 
 def _task(row: dict[str, Any], predicted: tuple[str, float] | None, round_id: int | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What the exporters that write images have in common: which images, under which names, with which bytes.
 
-The images are those with a current label, those whose class of the model was accepted, and test images with a known
-class. Files keep their bytes: a copy in the export is the original, bit for bit. Names begin with the image's number,
-so that no two collide.
+The images are those with a current label, where asked for those whose class of the model was accepted, and test images
+with a known class. Files keep their bytes: a copy in the export is the original, bit for bit. Names begin with the
+image's number, so that no two collide.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ _MAGIC = {
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
 }
-LABELLED_BY_FILE = ".tidal-labelled-by.csv"  # hidden: importers pass it over
 _FOLDERS = {Split.POOL: "train", Split.TEST: "test"}
 
 
@@ -57,9 +56,11 @@ class LabelledImage:
 
 
 def labelled_images(project: Project, options: ExportOptions) -> list[LabelledImage]:
-    """Images with a label of a person or the model, and test images with a known class, by id; of those chosen."""
+    """Images with a label (the model's where asked for), and test images with a known class, by id; of those chosen."""
     images = []
     for row in only_chosen(project, options, project.store.exports.images()).to_pylist():
+        if row["labelled_by"] == "model" and not options.with_model:
+            continue
         split = Split(row["split"])
         label = row["label"] or (row["known_label"] if split is Split.TEST else None)
         if label is not None:

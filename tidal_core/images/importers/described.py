@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
+from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter, files_of_model
 from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.rows import clean, read_rows
@@ -71,7 +71,7 @@ class DescribedFolderImporter:
             reader(path, path.parent.relative_to(root).as_posix(), description, options)
         inner = FolderImporter().scan(str(root), options)
         names_of_files = {path.relative_to(root).as_posix() for path, _ in files}
-        items = _merged(inner, description, names_of_files)
+        items = _merged(inner, description, names_of_files, files_of_model(root))
         classes = tuple(FoundClass(name) for name in description.classes)
         return Scan(str(root), self.name, items, classes, title=root.name, columns=description.columns)
 
@@ -99,7 +99,7 @@ def _files(root: Path) -> list[tuple[Path, _Reader]]:
 
 
 def _merged(
-    inner: Scan, description: _Description, description_files: set[str]
+    inner: Scan, description: _Description, description_files: set[str], of_model: frozenset[str]
 ) -> Iterator[FoundImage | ImportProblem]:
     """The folder's images with what is said of them."""
     yield from description.problems
@@ -124,7 +124,7 @@ def _merged(
             facts = _Described()
         yield replace(
             item,
-            label=facts.label if description.labelled else item.label,
+            label=None if item.name in of_model else facts.label if description.labelled else item.label,
             split=facts.split or item.split,
             annotator=facts.annotator,
         )

@@ -8,6 +8,8 @@ image is named in the report.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -27,10 +29,12 @@ SPLIT_FOLDERS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 CLASS_NAMES_FILE = ".tidal-classes.json"  # this studio's own exports: folder name to class name
+LABELLED_BY_FILE = ".tidal-labelled-by.csv"  # there, too: whose class a file has, a person's or the model's
 SKIPPED = "skipped; nothing to do unless it should be an image"  # the remedy for a file that is none
 _LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
 _MAX_DEPTH = 64
 _MAX_CLASS_NAMES_BYTES = 10_000_000
+_MAX_LABELLED_BY_BYTES = 500_000_000
 
 
 class FolderImporter:
@@ -65,7 +69,8 @@ class FolderImporter:
         ordered = [*names, *sorted(set(labels) - set(names), key=natural_key)]
         classes = tuple(FoundClass(names.get(name, shown_name(name))) for name in ordered)
         kinds = split_folders(splits, only=len(splits) == len(folders))
-        items = (_named(item, names) for item in _walk(root, kinds))
+        of_model = files_of_model(root)
+        items = (_named(item, names, of_model) for item in _walk(root, kinds))
         return Scan(str(root), self.name, items, classes=classes, title=shown_name(root.name))
 
 
@@ -118,7 +123,28 @@ def _class_names(root: Path) -> dict[str, str]:
     return {folder: name for folder, name in pairs if isinstance(name, str) and name.strip()}
 
 
-def _named(item: FoundImage | ImportProblem, names: dict[str, str]) -> FoundImage | ImportProblem:
+def files_of_model(root: Path) -> frozenset[str]:
+    """Files below a folder, by their path in it, whose class the model gave, where an export of this studio says so.
+
+    Also where the folder is a part of that export, its ``train``.
+    """
+    for folder, prefix in ((root, ""), (root.parent, f"{root.name}/")):
+        try:
+            with (folder / LABELLED_BY_FILE).open("rb") as file:
+                text = file.read(_MAX_LABELLED_BY_BYTES).decode()
+            rows = csv.DictReader(io.StringIO(text, newline=""))
+            of_model = [row["file"] for row in rows if row["labelled_by"] == "model" and row["file"]]
+        except (OSError, ValueError, KeyError, csv.Error):
+            continue
+        return frozenset(name.removeprefix(prefix) for name in of_model if name.startswith(prefix))
+    return frozenset()
+
+
+def _named(
+    item: FoundImage | ImportProblem, names: dict[str, str], of_model: frozenset[str]
+) -> FoundImage | ImportProblem:
+    if isinstance(item, FoundImage) and item.name in of_model:  # nobody's label
+        return replace(item, label=None)
     if isinstance(item, FoundImage) and item.label in names:
         return replace(item, label=names[item.label])
     return item
