@@ -24,6 +24,12 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
 
     GET /api/p/{slug}/collection/alike/{image}?where=           the same, by how much they look like an image
 
+    GET /api/p/{slug}/collection/map                            octets: where images lie on a plane by how they look
+        As above, the head {"n": N, "kind": "principal" | "neighbours", "missing": images without a place, "share": of
+        the map by neighbours that is done, or null, "version": "...", "seq": 1234}; then N little-endian int32, ids,
+        and 3 N float32: x and y from -1 to 1, and the probability of the predicted class (NaN without one). Whoever
+        asks has the map by neighbours computed in the background.
+
     GET /api/p/{slug}/collection/counts?where=                  JSON: how many of them are in each state
         {"n": N, "version": "...", "states": {"labelled": 5, ...}, "labels": {"3": 4, "0": 1}, "predicted": {...},
          "annotators": {"Ann": 5}}: by class id, "0" for none; images without an answer have no annotator.
@@ -40,12 +46,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
 from tidal_core.records import ClassRecord
-from tidal_core.rounds import similar
+from tidal_core.rounds import maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.store.collection import Chosen, Moment
@@ -83,13 +90,34 @@ def _listed(call: Call, choose: Callable[[Moment, Where], Chosen]) -> Response:
     classes = call.project.store.classes.all()
     moment = call.project.store.collection.now()
     chosen = choose(moment, parse(call.query.where, classes))
-    head = json.dumps({"n": len(chosen.image_ids), **_stamp(moment, classes)}).encode()
-    head += b" " * (-len(head) % 4)
+    return _octets({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
+
+
+def _octets(head: dict[str, Any], body: bytes) -> Response:
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 4)
     return Response(
-        struct.pack(">I", len(head)) + head + chosen.octets(),
+        struct.pack(">I", len(text)) + text + body,
         media_type="application/octet-stream",
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _map(call: Call) -> Response:
+    project, worker = call.project, call.studio.worker
+    classes, moment = project.store.classes.all(), project.store.collection.now()
+    drawn = maps.map_of(project)
+    if drawn.kind == "principal":
+        worker.expect_map(project.slug)
+    head = {
+        "n": len(drawn.image_ids),
+        "kind": drawn.kind,
+        "missing": drawn.missing,
+        "share": worker.map_share(project.slug),
+        **_stamp(moment, classes),
+    }
+    columns = (*drawn.points.T, moment.numbers("p", drawn.image_ids))
+    return _octets(head, drawn.image_ids.astype("<i4").tobytes() + np.stack(columns).astype("<f4").tobytes())
 
 
 def _counts(call: Call) -> Response:
@@ -120,6 +148,7 @@ ENDPOINTS = (
     Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST),
     Endpoint("GET", "collection", _collection, query=wire.CollectionQuery),
     Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery),
+    Endpoint("GET", "collection/map", _map),
     Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery),
     Endpoint("GET", "collection/version", _version),
 )

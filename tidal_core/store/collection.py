@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tidal_core.errors import InputError
-from tidal_core.records import Bools, Int64
+from tidal_core.records import Bools, Float32, Int64
 from tidal_core.store.database import Database
 from tidal_core.store.image_facts import Facts, Keeper
 from tidal_core.store.where import FIELDS, STATES, Where
@@ -73,10 +73,10 @@ class Moment:
             marks += mark * self._state(name)
         return Chosen(self.facts.ids, self._classes("label"), self._classes("predicted"), marks).take(rows)
 
-    def numbers(self, name: str, image_ids: Int64) -> Int64 | Any:
-        """(N,) float32, a field of numbers for some images; NaN where it has no value."""
+    def numbers(self, name: str, image_ids: Int64) -> Float32:
+        """(N,) a field of numbers for some images of the collection; NaN where it has no value."""
         values = pc.fill_null(self.facts.table[name].cast("float"), np.nan).to_numpy()
-        return values[np.searchsorted(self.facts.ids, image_ids)]
+        return np.asarray(values[np.searchsorted(self.facts.ids, image_ids)], dtype=np.float32)
 
     def count(self, where: Where) -> int:
         """How many images fulfil a condition."""
@@ -112,7 +112,8 @@ class Moment:
     def _order(self, sort: str, descending: bool) -> Int64:
         def sorted_now() -> Int64:
             direction = "DESC" if descending else "ASC"
-            return self._asked(f"SELECT row FROM facts ORDER BY {sort} {direction} NULLS LAST, row")["row"]
+            rows = self._asked(f"SELECT row FROM facts ORDER BY {sort} {direction} NULLS LAST, row")["row"]
+            return np.asarray(rows, dtype=np.int64)
 
         key = (sort, descending, self.facts.of[FIELDS[sort].source])
         return _remembered(self._orders, key, sorted_now)

@@ -132,7 +132,7 @@ class Keeper:
             "p_bar": pc.coalesce(curve["confidence"], exact),
             "margin_area": curve["margin_area"],
         }
-        shown = hashlib.sha256(np.packbits(told.to_numpy(zero_copy_only=False))).hexdigest()
+        shown = hashlib.sha256(np.packbits(told.to_numpy(zero_copy_only=False)).tobytes()).hexdigest()
         answered = _digest(answers, stamps.classes)
         return Facts(
             pa.table(columns),
@@ -169,8 +169,8 @@ def _stamps(cursor: duckdb.DuckDBPyConnection) -> _Stamps:
 def _merging(classes: tuple[tuple[int, int], ...]) -> Callable[[pa.ChunkedArray], pa.Array]:
     """Class ids to those that they were merged into; null for a class that there is not."""
     into = np.zeros(max((class_id for class_id, _ in classes), default=0) + 1, dtype=np.int32)
-    for class_id, merged in classes:
-        into[class_id] = merged
+    for class_id, into_id in classes:
+        into[class_id] = into_id
 
     def merged(column: pa.ChunkedArray) -> pa.Array:
         values = pc.fill_null(column, 0).to_numpy()

@@ -1,6 +1,6 @@
 // Which images are shown, in which order: a condition in words beside chips and menus, which make more of it.
 
-const FILTERS = ["where", "is", "label", "predicted", "by", "sort"];
+const FILTERS = ["where", "is", "label", "predicted", "by", "sort", "as"];
 const STATES = ["labelled", "unlabelled", "skipped", "flagged", "disagrees", "hidden", "excluded"];
 const ANSWERED = ["labelled", "unlabelled", "skipped"]; // an image is in one of these: chosen ones are joined by "or"
 const RARE = new Set(["hidden", "excluded"]); // shown where there are such images
@@ -54,7 +54,8 @@ class Filters {
     Object.assign(this.chosen, values);
     this.gallery.tell("chosen", { ...this.chosen });
     this.show();
-    this.gallery.load();
+    if (Object.keys(values).every((name) => name === "as")) this.gallery.showView();
+    else this.gallery.load();
   }
 
   take(values) {
@@ -140,7 +141,7 @@ class Filters {
     this.menus.by.parentElement.hidden = people.length < 2 && !chosen.by;
     this.fill("by", "anybody", people.sort(([a], [b]) => a.localeCompare(b)).map(([name, n]) => [name, name, n]));
     this.sorts();
-    this.gallery.root.querySelector('[data-do="reset"]').disabled = !FILTERS.some((name) => name !== "sort" && chosen[name]);
+    this.gallery.root.querySelector('[data-do="reset"]').disabled = !FILTERS.some((name) => !["sort", "as"].includes(name) && chosen[name]);
   }
 
   fill(name, nothing, options) {
