@@ -100,7 +100,9 @@ LABEL_ELSEWHERE = """([ids, name]) => {
 
 def test_the_map_has_the_selection_of_the_grid_and_labels_of_another_tab_show(page: Page, gallery: Browsing) -> None:
     page.goto(f"{gallery.address}&as=map", wait_until="commit")
-    page.wait_for_function("() => window.tidalGallery()?.plane.placed === 220")
+    # The finer map takes the place of the first one when it is there: not while a line is drawn.
+    page.wait_for_function("() => window.tidalGallery()?.plane.fetched?.kind === 'neighbours'")
+    page.wait_for_function("() => window.tidalGallery().plane.placed === 220")
     gallery.wait_ready()
     lasso = page.evaluate(LASSO)
     page.mouse.move(*lasso["corners"][0])

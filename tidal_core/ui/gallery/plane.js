@@ -80,7 +80,11 @@ class Plane {
 
   look() {
     clearTimeout(this.again);
-    this.again = setTimeout(() => this.isShown && !this.gallery.closed && this.fetch(), LOOK_AGAIN_MS);
+    this.again = setTimeout(() => {
+      if (!this.isShown || this.gallery.closed) return;
+      if (this.dragging) this.look(); // the points stay where they are while a line is drawn around them
+      else this.fetch();
+    }, LOOK_AGAIN_MS);
   }
 
   // The places of the images that the gallery shows now, in its order.
