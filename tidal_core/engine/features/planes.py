@@ -52,7 +52,7 @@ def fitted(points: Float32) -> Float32:
         return points
     low, high = np.percentile(points, [0.1, 99.9], axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return np.clip((points - (low + high) / 2) / half, -1, 1).astype(np.float32)
+    return np.asarray(np.clip((points - (low + high) / 2) / half, -1, 1), dtype=np.float32)
 
 
 class NeighbourPlane:
