@@ -23,6 +23,7 @@ VIEWS = {
     "Label": "",
     "Label, plain widgets": "?plain=1",
     "Gallery": "gallery?where=not+flagged",
+    "Gallery, map": "gallery?as=map",
     "Training": "training",
     "Dynamics, life": "dynamics?view=life",
     "Dynamics, map": "dynamics?view=map",

@@ -20,6 +20,8 @@ RESERVE = "reserve"  # the part of images that are kept to measure accuracy and 
 ASIDE = "aside"  # the part of skipped and hidden images, and of test images without a known class
 # Scores of these parts are for exports. Nobody who may still label such an image sees what the model says of it.
 FOR_PEOPLE = f"part NOT IN ('{RESERVE}', '{ASIDE}')"
+LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
+"""The newest finished round with scores."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,7 @@ class Scores:
 
     def latest_round(self) -> int | None:
         """The newest finished round with scores."""
-        return self._db.value(  # type: ignore[no-any-return]
-            "SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores)"
-        )
+        return self._db.value(f"SELECT {LATEST}")  # type: ignore[no-any-return]
 
     def table(self, round_id: int, part: str = "pool") -> dict[str, Any]:
         """All plain columns of a round's part as arrays: image_id, predicted, rank (masked) and every estimator."""
