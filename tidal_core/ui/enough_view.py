@@ -6,15 +6,13 @@ import streamlit as st
 
 from tidal_core.method import stopping
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord, RoundState
+from tidal_core.records import RoundRecord
 from tidal_core.ui import looking
 from tidal_core.ui import measured as measuring
-from tidal_core.ui.address import PROGRESS_PAGE
 from tidal_core.ui.forecasts import DEFAULT_TARGET, forecast_in_words, target_key
 from tidal_core.ui.measured import Tested
 
 ENOUGH = "Have I done enough?"
-POLL_SECONDS = 10.0
 FIXED_SAMPLE = 1_000  # images that successive models are compared on
 AGREEMENT_HELP = (
     "Both models say what they predict of the same random images. Cohen's kappa is their agreement beyond chance: 0 is "
@@ -46,18 +44,9 @@ def after_round(project: Project, done: list[RoundRecord]) -> None:
     st.caption(f"{accuracy_in_words(project, done, measured)} {_agreement(project, done)}")
 
 
-@st.fragment(run_every=POLL_SECONDS)
-def on_label_page(project: Project) -> None:
-    """The same line while somebody labels, and the way to the panel; one small query each time, beside the answers."""
-    record = project.store.rounds.latest(RoundState.DONE)
-    if record is None:
-        return
-    st.caption(f"Round {record.id} has ended. {_after(project, record.id, looking.key_of(project, record))}")
-    st.page_link(PROGRESS_PAGE, label=ENOUGH, icon=":material/trending_up:", query_params={"project": project.slug})
-
-
 @st.cache_data(max_entries=20, show_spinner=False)
-def _after(_project: Project, round_id: int, key: str) -> str:
+def line_after_round(_project: Project, key: str) -> str:
+    """The line after the newest round, which ``key`` (``looking.key_of``) names, read once."""
     done = looking.done_rounds(_project)
     return f"{accuracy_in_words(_project, done, measuring.tested(_project, done))} {_agreement(_project, done)}"
 
