@@ -55,9 +55,9 @@ def nearest(project: Project, image_id: int, image_ids: Int64, n: int) -> Int64:
     others = image_ids[image_ids != image_id]
     likeness = _likeness(project, image_id, others)
     if likeness is None:
-        return others[:0]
+        return np.empty(0, dtype=np.int64)
     first = np.argsort(-likeness, kind="stable")[:n]
-    return others[first[np.isfinite(likeness[first])]]
+    return np.asarray(others[first[np.isfinite(likeness[first])]], dtype=np.int64)
 
 
 def _likeness(project: Project, image_id: int, image_ids: Int64) -> Float32 | None:
