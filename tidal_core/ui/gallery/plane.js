@@ -65,6 +65,8 @@ class Plane {
       const response = await this.gallery.api.request("collection/map", undefined, 120000);
       const bytes = await response.arrayBuffer();
       const { value: head, end } = readJson(bytes, 0);
+      // The points stay where they are while a line is drawn around them.
+      while (this.dragging) await new Promise((resolve) => setTimeout(resolve, 100));
       const row = (place, Kind) => new Kind(bytes, end + 4 * head.n * place, head.n);
       this.fetched = { ...head, images: row(0, Int32Array), x: row(1, Float32Array), y: row(2, Float32Array), p: row(3, Float32Array) };
       if (!this.gallery.closed) this.join();
@@ -80,11 +82,7 @@ class Plane {
 
   look() {
     clearTimeout(this.again);
-    this.again = setTimeout(() => {
-      if (!this.isShown || this.gallery.closed) return;
-      if (this.dragging) this.look(); // the points stay where they are while a line is drawn around them
-      else this.fetch();
-    }, LOOK_AGAIN_MS);
+    this.again = setTimeout(() => this.isShown && !this.gallery.closed && this.fetch(), LOOK_AGAIN_MS);
   }
 
   // The places of the images that the gallery shows now, in its order.
