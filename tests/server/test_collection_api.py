@@ -39,6 +39,7 @@ def collection(served: Served, query: str = "", path: str = "collection") -> Pag
     response = served.get(f"{path}?{query}")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-encoding"] == "identity", "else Streamlit compresses it, which takes longer"
     (length,) = struct.unpack(">I", response.content[:4])
     assert length % 4 == 0
     columns = np.frombuffer(response.content[4 + length :], "<i4").astype(np.int64).reshape(4, -1)

@@ -41,8 +41,6 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +53,7 @@ from tidal_core.records import ClassRecord
 from tidal_core.rounds import maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
+from tidal_core.server.octets import with_head
 from tidal_core.store.collection import Chosen, Moment
 from tidal_core.store.where import Where, parse
 
@@ -90,17 +89,7 @@ def _listed(call: Call, choose: Callable[[Moment, Where], Chosen]) -> Response:
     classes = call.project.store.classes.all()
     moment = call.project.store.collection.now()
     chosen = choose(moment, parse(call.query.where, classes))
-    return _octets({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
-
-
-def _octets(head: dict[str, Any], body: bytes) -> Response:
-    text = json.dumps(head).encode()
-    text += b" " * (-len(text) % 4)
-    return Response(
-        struct.pack(">I", len(text)) + text + body,
-        media_type="application/octet-stream",
-        headers={"Cache-Control": "no-store"},
-    )
+    return with_head({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
 
 
 def _map(call: Call) -> Response:
@@ -117,7 +106,7 @@ def _map(call: Call) -> Response:
         **_stamp(moment, classes),
     }
     columns = (*drawn.points.T, moment.numbers("p", drawn.image_ids))
-    return _octets(head, drawn.image_ids.astype("<i4").tobytes() + np.stack(columns).astype("<f4").tobytes())
+    return with_head(head, drawn.image_ids.astype("<i4").tobytes() + np.stack(columns).astype("<f4").tobytes())
 
 
 def _counts(call: Call) -> Response:
