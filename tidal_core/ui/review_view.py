@@ -112,11 +112,14 @@ def _head(project: Project, state: _State) -> str:
     n, worth = len(suspicions.image_ids), review.worth_a_look(suspicions)
     contradictions = int((suspicions.twins > 0).sum())
     sentences = []
-    if suspicions.signals:
+    if suspicions.signals and suspicions.contradicted:
+        first = "the first one is" if worth == 1 else f"the first {worth:,} labels are"
         sentences.append(
             f"For **{suspicions.contradicted:,}** of {n:,} labels the model is confident of another class. "
-            f"Some of these are mistakes, some it is wrong about: the first {worth:,} labels are worth a look."
+            f"It is wrong about some of these, and others are mistakes: {first} worth a look."
         )
+    elif suspicions.signals:
+        sentences.append(f"For none of the {n:,} labels is the model confident of another class.")
     if contradictions:
         sentences.append(
             f"{contradictions:,} show the same as an image with another label, or came with two: they come first."
@@ -127,7 +130,8 @@ def _head(project: Project, state: _State) -> str:
         sentences.append("Each label is judged by models that did not train on its image.")
     else:
         sentences.append(
-            "The model trained on these labels, so it may have learnt mistakes by heart: judged is how hard that was."
+            "The model trained on these labels, so it may have learnt mistakes by heart. Each label is judged by how "
+            "hard it was to learn."
         )
     st.markdown(" ".join(sentences))
     choices = [suspicion.DEFAULT, *suspicions.signals]
