@@ -592,7 +592,7 @@ FAULTS: list[Fault] = [
     ),
     *_in(
         "store/answers.py",
-        "store/test_answers.py labelling/test_desk.py rounds/test_audit.py",
+        "store/test_answers.py labelling/test_desk.py labelling/test_bulk.py rounds/test_audit.py",
         ("an id used again is stored again", "if before is not None:", "if False:"),
         ("other content under an id accepted", "if _answer(before[1:]) in (answer, sent):", "if True:"),
         (
