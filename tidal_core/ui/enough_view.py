@@ -90,6 +90,6 @@ def _open(project: Project, last: RoundRecord) -> str:
         return "No unlabelled images are left open by the model."
     undecided = "1 image" if round(mass) == 1 else f"{mass:,.0f} images"
     return (
-        f"Of the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
+        f"Over the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
         f"decide at all ({mass / images:.0%}, by the predicted training dynamics)."
     )
