@@ -67,7 +67,7 @@ def accuracy_in_words(project: Project, done: list[RoundRecord], measured: Teste
 def _agreement(project: Project, done: list[RoundRecord]) -> str:
     if len(done) < 2:
         return "Whether it still changes its mind can be told after the next round."
-    counts = project.store.views.agreement(done[-1].id, done[-2].id, project.settings.seed, FIXED_SAMPLE)
+    counts = project.store.predictions.agreement(done[-1].id, done[-2].id, project.settings.seed, FIXED_SAMPLE)
     if not counts.size:
         return "The last two models have no images in common that could be compared."
     agreement = stopping.agreement(counts)
