@@ -1,6 +1,6 @@
 """Does every interval that is shown hold the truth as often as it says? Simulated people, curves and classifiers.
 
-    python -m benchmarks.coverage [--projects 24] [--ways WAY ...] [--quick]
+    python -m benchmarks.coverage [--projects 24] [--scale 1] [--ways WAY ...] [--jobs 2] [--quick]
 
 Nothing trains. Prints tables, and one JSON line last:
   ways     for each of thirteen ways of working (``benchmarks.ways_of_working``): estimates of the audit sample, the
@@ -31,13 +31,13 @@ from benchmarks.ways_of_working import WAYS, Measurement, simulate
 PROJECTS = 24
 
 
-def of_way(way: str, projects: int) -> list[Measurement]:
+def of_way(way: str, projects: int, scale: int = 1) -> list[Measurement]:
     """All estimates of some projects, made in a folder of their own."""
     with tempfile.TemporaryDirectory(prefix="tidal-benchmark-") as home:
         before = os.environ.get("TIDAL_HOME")
         os.environ["TIDAL_HOME"] = home
         try:
-            return [measurement for seed in range(projects) for measurement in simulate(way, seed)]
+            return [measurement for seed in range(projects) for measurement in simulate(way, seed, scale)]
         finally:
             if before is None:
                 del os.environ["TIDAL_HOME"]
@@ -57,13 +57,13 @@ def summed_up(measurements: list[Measurement]) -> dict[str, Any]:
     }
 
 
-def audit_sample(ways: list[str], projects: int, processes: int) -> dict[str, dict[str, Any]]:
+def audit_sample(ways: list[str], projects: int, processes: int, scale: int = 1) -> dict[str, dict[str, Any]]:
     """Each way of working, in processes of their own if there are several."""
     if processes == 1:
-        return {way: summed_up(of_way(way, projects)) for way in ways}
+        return {way: summed_up(of_way(way, projects, scale)) for way in ways}
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes) as pool:
-        found = pool.starmap(of_way, [(way, projects) for way in ways], chunksize=1)
+        found = pool.starmap(of_way, [(way, projects, scale) for way in ways], chunksize=1)
     return {way: summed_up(measurements) for way, measurements in zip(ways, found, strict=True)}
 
 
@@ -84,12 +84,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--projects", type=int, default=PROJECTS, help="per way of working")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--scale", type=int, default=1, help="times as many images and answers a project")
+    parser.add_argument("--jobs", type=int, default=2, help="ways of working simulated at the same time, a core each")
     parser.add_argument("--quick", action="store_true", help="one project of two ways: does it run?")
     options = parser.parse_args()
     if options.quick:
         ways = audit_sample(["label_everything", "changed_shares"], 1, processes=1)
     else:
-        ways = audit_sample(options.ways, options.projects, processes=2)
+        ways = audit_sample(options.ways, options.projects, options.jobs, options.scale)
     for way, figures in ways.items():
         print(f"{way:36} " + "  ".join(f"{name} {value}" for name, value in figures.items()))
     numbers = of_numbers(2 if options.quick else 200)

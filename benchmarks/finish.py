@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -210,6 +212,16 @@ def _look(
     return proposal
 
 
+def run(
+    known: KnownFeatures, asked: int, batch: int, how: TrainConfig, seed: int
+) -> tuple[dict[float, Finished], Life]:
+    """A project that is finished once for each target, and the life of another one."""
+    torch.set_num_threads(1)
+    (done,) = label(known, asked, batch, seed, how)
+    finished = {target: finish(known, done, target, seed) for target in TARGETS}
+    return finished, live(known, label(known, asked, batch, seed, how, kept=0.5, last=3), seed)
+
+
 def summed_up(runs: Sequence[Finished]) -> dict[str, object]:
     """Figures of the runs with one target."""
     precisions = [run.precision for run in runs if run.accepted]
@@ -230,9 +242,9 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=("flowers", "cifar10"), default=("flowers", "cifar10"))
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, a core each")
     parser.add_argument("--quick", action="store_true", help="one run with a few made-up features, to see that it runs")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     figures: dict[str, object] = {}
     missed = total = 0
     with tempfile.TemporaryDirectory(prefix="tidal-benchmark-") as folder:
@@ -243,14 +255,15 @@ def main() -> None:
                 known, asked, batch, n_runs = flowers(Path(folder)), 60, 20, options.runs
             else:
                 known, asked, batch, n_runs = cifar10(Path(folder), 3_000, 0), 300, 100, options.runs
-            runs: dict[float, list[Finished]] = {target: [] for target in TARGETS}
-            lives = []
-            how = QUICK if options.quick else FROZEN
-            for seed in range(options.first_seed, options.first_seed + n_runs):
-                (done,) = label(known, asked, batch, seed, how)
-                for target, of_target in runs.items():
-                    of_target.append(finish(known, done, target, seed))
-                lives.append(live(known, label(known, asked, batch, seed, how, kept=0.5, last=3), seed))
+            one = partial(run, known, asked, batch, QUICK if options.quick else FROZEN)
+            seeds = range(options.first_seed, options.first_seed + n_runs)
+            if options.jobs == 1:
+                played = [one(seed) for seed in seeds]
+            else:
+                with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+                    played = pool.map(one, seeds, chunksize=1)
+            runs = {target: [finished[target] for finished, _ in played] for target in TARGETS}
+            lives = [life for _, life in played]
             for target, of_target in runs.items():
                 name = f"{known.data} {target:.0%}"
                 figures[name] = summed_up(of_target)

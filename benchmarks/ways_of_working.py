@@ -70,6 +70,7 @@ class Work:
     classes: Int64  # as this person says them, also of images not asked yet
     would_skip: Bools
     came_labelled: Bools
+    asked_at_once: int  # images per round
     gone: dict[int, Bools] = field(
         default_factory=dict
     )  # by the last answer before a larger share: labelled or reserved then
@@ -124,7 +125,7 @@ class Work:
 
     def asked(self) -> list[QueueItem]:
         """What the person is asked until the next round."""
-        return self.project.store.queue.items()[:ASKED]
+        return self.project.store.queue.items()[: self.asked_at_once]
 
     def send(self, answers: Iterable[Answer]) -> None:
         """As the labelling page does."""
@@ -302,7 +303,8 @@ def labels_that_came_along(work: Work) -> list[Measurement]:
 def _second_import(work: Work, low: float) -> list[Measurement]:
     def before(number: int) -> None:
         if number == 3:
-            work.add_images(IMAGES // 2, work.rng.uniform(low, 1, IMAGES // 2))
+            more = len(work.hardness) // 2
+            work.add_images(more, work.rng.uniform(low, 1, more))
 
     return _rounds(work, lambda _, items: work.label(items), before)
 
@@ -352,15 +354,16 @@ WAYS: dict[str, Way] = {
 }  # fmt: skip
 
 
-def simulate(way: str, seed: int) -> list[Measurement]:
-    """One project; $TIDAL_HOME says where it is made."""
+def simulate(way: str, seed: int, scale: int = 1) -> list[Measurement]:
+    """One project, of ``scale`` times as many images and answers; $TIDAL_HOME says where it is made."""
     rng = np.random.default_rng((seed, sorted(WAYS).index(way)))
-    settings = ProjectSettings(title=way, training_size=8, labels_per_round=ASKED, audit_share=0.2)
+    asked = ASKED * scale
+    settings = ProjectSettings(title=way, training_size=8, labels_per_round=asked, audit_share=0.2)
     project = create_project(f"{way}-{seed}", settings, classes=tuple("abcd"))
     none = np.zeros(0)
     try:
-        work = Work(project, rng, none, none.astype(int), none.astype(int), none.astype(bool), none.astype(bool))
-        work.add_images(IMAGES, rng.random(IMAGES))
+        work = Work(project, rng, none, none.astype(int), none.astype(int), none.astype(bool), none.astype(bool), asked)
+        work.add_images(IMAGES * scale, rng.random(IMAGES * scale))
         return WAYS[way](work)
     finally:
         project.close()
