@@ -136,6 +136,17 @@ def test_an_undone_change_asks_for_nothing_because_the_answer_before_stands(serv
     assert served.project.store.queue.find(item["image"]) is None
 
 
+def test_an_undone_sheet_does_not_come_one_image_at_a_time(served: Served) -> None:
+    (item,) = served.items(n=1)
+    swept = served.label(item, mode="sweep")
+    served.answer(swept)
+
+    served.answer({**swept, "id": "event-undo-1", "kind": "undo", "undoes": swept["id"]})
+
+    assert served.project.store.answers.current(item["image"]) is None
+    assert served.project.store.queue.find(item["image"]) is None
+
+
 def test_history_is_a_persons_own_newest_first_and_without_what_was_undone(served: Served) -> None:
     one, two, three = served.items(n=3)
     labels = [
@@ -193,6 +204,18 @@ def test_the_next_sheet_is_of_another_class(served: Served) -> None:
     assert second.class_id != first.class_id
 
 
+def test_no_sheet_is_of_a_class_that_is_out_of_use(served: Served) -> None:
+    finish_round(served.project)
+    desk = desk_of(served.project)
+    surest = desk.sheet("tab-one", 6, None, []).class_id
+    assert surest is not None
+
+    served.project.store.classes.retire(surest)
+
+    offered = {desk.sheet("tab-one", 6, after, []).class_id for after in (None, 1, 2, 3)}
+    assert offered == {1, 2, 3} - {surest}
+
+
 def test_two_tabs_never_have_an_image_on_two_sheets_or_on_a_sheet_and_in_a_queue(served: Served) -> None:
     finish_round(served.project)
     desk = desk_of(served.project)
@@ -205,6 +228,18 @@ def test_two_tabs_never_have_an_image_on_two_sheets_or_on_a_sheet_and_in_a_queue
     assert two
     assert not one & two
     assert not queued & (one | two)
+
+
+def test_what_was_on_the_sheet_of_a_closed_tab_is_for_others(served: Served) -> None:
+    finish_round(served.project)
+    desk = desk_of(served.project)
+    of_closed = {image.id for image, _ in desk.sheet("tab-one", 12, None, []).images}
+
+    desk.release("tab-one")
+
+    queued = {item["image"] for item in served.items("tab-two", 60)}
+    assert of_closed
+    assert of_closed <= queued
 
 
 def test_a_sheet_travels_as_one_packed_answer(served: Served) -> None:
