@@ -753,7 +753,7 @@ FAULTS: list[Fault] = [
     ),
     *_in(
         "labelling/desk.py",
-        "labelling/test_desk.py rounds/test_audit.py",
+        "labelling/test_desk.py labelling/test_naming.py rounds/test_audit.py",
         ("a sheet shows the audit reserve", "| set(audit.reserved(self.project).tolist())", ""),
         (
             "an undone audit image comes back as a query",
@@ -773,7 +773,16 @@ FAULTS: list[Fault] = [
             "if image_id not in taken and class_id in in_use:",
             "if image_id not in taken:",
         ),
-        ("the counts of before", "if known is not None and known[0] == key:", "if known is not None:"),
+        (
+            "the counts of before",
+            "known = self._counts\n        if known is not None and known[0] == key:",
+            "known = self._counts\n        if known is not None:",
+        ),
+        (
+            "names hidden by the rule of before",
+            "known = self._names\n        if known is not None and known[0] == key:",
+            "known = self._names\n        if known is not None:",
+        ),
     ),
     *_in(
         "labelling/sheets.py",

@@ -61,10 +61,12 @@ def test_a_fresh_request_gives_up_what_the_tab_had(served: Served) -> None:
 
 def test_status_counts_labels_and_names_classes_without_one(served: Served) -> None:
     one, two = served.items(n=2)
+    before = served.post("status", {"tab": "tab-one", "held": []}).json()
     served.answer(served.label(one, 1), served.label(two, 3))
 
     status = served.post("status", {"tab": "tab-one", "held": []}).json()
 
+    assert before["labelled"] == 0
     assert (status["labelled"], status["new_labels"], status["labels_per_round"]) == (2, 2, 6)
     assert status["without_label"] == [2]
     assert (status["ranking"], status["round"], status["next_round"]) == (0, None, 1)
