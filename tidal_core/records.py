@@ -334,6 +334,7 @@ class PoolView:
     class_counts: Int64  # (C,)
     extra: Mapping[str, Float32] = field(default_factory=dict)  # as in PoolScores
     exact_log_p: Float32 | None = None  # (N, C), as in PoolScores
+    held_out_log_p: Float32 | None = None  # (L, C) of the labelled by heads that did not train on them; rarely there
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:
