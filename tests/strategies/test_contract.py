@@ -14,7 +14,7 @@ from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import ScoreStrategy, Strategy
 from tidal_core.text import config_in_words
 
-NO_COLUMN = ("bald", "cal")
+NO_COLUMN = ("bald", "cal", "exact-margin-naive", "exact-confidence", "exact-confidence-naive")
 CONFIG = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
 
 every_strategy = pytest.mark.parametrize("name", strategies.names())

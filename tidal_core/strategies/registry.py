@@ -22,23 +22,27 @@ import numpy as np
 from tidal_core.errors import InputError
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies.badge import Badge
+from tidal_core.strategies.bait import Bait
 from tidal_core.strategies.bald import Bald
 from tidal_core.strategies.base import Need, Strategy
 from tidal_core.strategies.cal import Cal
 from tidal_core.strategies.competent_herding import CompetentHerding
 from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
+from tidal_core.strategies.dcom import DCoM
 from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
 from tidal_core.strategies.entropy import Entropy
 from tidal_core.strategies.exact_entropy import ExactEntropy
 from tidal_core.strategies.exact_herding import ExactHerding
 from tidal_core.strategies.exact_margin import ExactMargin
+from tidal_core.strategies.exact_variants import ExactConfidence, ExactConfidenceNaive, ExactMarginNaive
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.mean_herding import MeanHerding
 from tidal_core.strategies.prob_cover import ProbCover
 from tidal_core.strategies.purity_herding import PurityHerding
 from tidal_core.strategies.random_choice import RandomChoice
+from tidal_core.strategies.tcm import TCM
 from tidal_core.strategies.td_herding import TDHerding
 from tidal_core.strategies.tidal_badge import TidalBadge
 from tidal_core.strategies.tidal_confidence import TidalConfidence
@@ -79,6 +83,9 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     TidalBadge,
     ExactEntropy,
     ExactMargin,
+    ExactMarginNaive,
+    ExactConfidence,
+    ExactConfidenceNaive,
     TDHerding,
     MeanHerding,
     ExactHerding,
@@ -92,8 +99,11 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     CoreSet,
     Cal,
     Badge,
+    Bait,
     TypiClust,
+    TCM,
     ProbCover,
+    DCoM,
     MaxHerding,
     UHerding,
     RandomChoice,
