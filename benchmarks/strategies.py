@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tidal_core import strategies
-from tidal_core.records import Float32, PoolView
+from tidal_core.records import Float32, LinearHead, PoolView
 
 SQUARE = "probcover"
 
@@ -47,6 +47,7 @@ def made_up_pool(size: int, labelled: int, dimensions: int, classes: int) -> Poo
         labelled_classes=group[:labelled],
         class_counts=np.bincount(group[:labelled], minlength=classes),
         exact_log_p=log_p(size),
+        head=LinearHead(centres / np.float32(dimensions), np.zeros(classes, np.float32)),
     )
 
 

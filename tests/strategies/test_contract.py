@@ -117,6 +117,12 @@ def test_what_is_missing_is_named(name: str) -> None:
         assert len(select(name, pool, 3)) == 3
 
 
+@pytest.mark.parametrize("name", [name for name in strategies.names() if "head" in strategies.get(name).needs])
+def test_a_network_without_a_last_layer_on_its_features_is_named(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} needs the weights of a last layer .*choose another training"):
+        select(name, replace(make_pool(), head=None), 3)
+
+
 @every_strategy
 def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     strategy = strategies.get(name)

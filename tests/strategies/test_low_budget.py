@@ -1,4 +1,4 @@
-"""BAIT, DCoM and TCM against plain loops that follow their definitions."""
+"""BAIT, ALFA-Mix, DropQuery, DCoM and TCM against plain loops that follow their definitions."""
 
 from dataclasses import replace
 
@@ -7,10 +7,13 @@ import pytest
 
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
-from tidal_core.records import PoolView
+from tidal_core.records import LinearHead, PoolView
 from tidal_core.strategies import bait, dcom
+from tidal_core.strategies.alfamix import least_mix
+from tidal_core.strategies.clusters import Clusters, k_means
 from tidal_core.strategies.dcom import competence, pure_radii
 from tidal_core.strategies.distances import unit_length
+from tidal_core.strategies.dropquery import changes, quarter_of
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -61,6 +64,118 @@ def test_bait_leaves_images_that_are_certain() -> None:
     log_p = np.where(np.arange(40)[:, None] < 30, certain, make_pool().log_p)
 
     assert min(strategies.get("bait").select(replace(make_pool(), log_p=log_p), 5, rng())) >= 30
+
+
+def plain_candidates(pool: PoolView, cap: float) -> set[int]:
+    """Rows whose class changes for some anchor, with the elementwise mix of the closed form written out."""
+    assert pool.head is not None
+    W, b = pool.head.weight.astype(np.float64), pool.head.bias.astype(np.float64)
+    z_labelled, D = pool.head.read(pool.labelled_features).astype(np.float64), W.shape[1]
+    changed = set()
+    for row, z in enumerate(pool.head.read(pool.features).astype(np.float64)):
+        logits = W @ z + b
+        p = np.exp(logits) / np.exp(logits).sum()
+        gradient = W.T @ (p - np.eye(len(p))[logits.argmax()])
+        for c in set(pool.labelled_classes.tolist()):
+            difference = z_labelled[pool.labelled_classes == c].mean(axis=0) - z
+            a = cap / np.sqrt(D) * np.linalg.norm(difference) * gradient / np.linalg.norm(gradient) / difference
+            mixed = (1 - a) * z + a * (z + difference)
+            if (W @ mixed + b).argmax() != logits.argmax():
+                changed.add(row)
+    return changed
+
+
+def with_frozen_head(pool: PoolView) -> PoolView:
+    assert pool.head is not None
+    D = pool.features.shape[1]
+    return replace(pool, head=replace(pool.head, mean=np.full(D, 0.5, np.float32), std=np.full(D, 2, np.float32)))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("cap", [0.1, 0.4, 1.0])
+def test_alfamix_finds_the_images_that_the_written_out_mix_changes(frozen: bool, cap: float) -> None:
+    pool = replace(make_pool(size=80, labelled=4), labelled_classes=np.array([0, 2, 2, 3]))  # 1 and 4 have no label
+    pool = with_frozen_head(pool) if frozen else pool
+    assert pool.head is not None
+
+    candidates = set(np.flatnonzero(least_mix(pool, pool.head) < cap).tolist())
+
+    assert candidates == plain_candidates(pool, cap)
+    assert 0 < len(candidates) < 80
+
+
+def test_alfamix_asks_within_the_smallest_mix_that_changes_enough_and_fills_up_with_others() -> None:
+    pool = make_pool(size=80)
+    caps = [plain_candidates(pool, step / 32) for step in range(1, 33)]
+    enough = next(candidates for candidates in caps if len(candidates) >= 6)
+
+    few, many = (set(strategies.get("alfamix").select(pool, n, rng()).tolist()) for n in (6, len(caps[-1]) + 2))
+
+    assert few <= enough
+    assert many > caps[-1]
+
+
+def plain_changes(pool: PoolView, draws: np.random.Generator) -> np.ndarray:
+    assert pool.head is not None
+    x = pool.head.read(pool.features)
+    before = [int((pool.head.weight @ row + pool.head.bias).argmax()) for row in x]
+    changed = np.zeros(len(x), int)
+    for _ in range(3):
+        kept = quarter_of(x.shape, draws)
+        changed += [
+            int((pool.head.weight @ (row * mask) + pool.head.bias).argmax()) != c
+            for row, mask, c in zip(x, kept, before, strict=True)
+        ]
+    return changed
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(("size", "n"), [(200, 2), (60, 4)])
+def test_dropquery_asks_the_middle_of_groups_of_images_whose_class_dropout_changes(
+    size: int, n: int, frozen: bool
+) -> None:
+    pool = make_pool(size=size)
+    pool = with_frozen_head(pool) if frozen else pool
+    draws = rng(2)
+    changed = plain_changes(pool, draws)
+    certain = np.flatnonzero(changed > 1)
+    candidates = certain if len(certain) >= 25 * n else np.flatnonzero(changed > 0)
+    assert (len(certain) >= 25 * n) == (size == 200), "both rules are met"
+    points = unit_length(pool.features[candidates])
+    order = draws.permutation(len(points))
+    groups = k_means(points[order], n, draws)
+    expected = {int(candidates[order[np.flatnonzero(groups.of_point == c)[near_to(groups, c)]]]) for c in range(n)}
+
+    assert set(strategies.get("dropquery").select(pool, n, rng(2)).tolist()) == expected
+
+
+def near_to(groups: Clusters, c: int) -> int:
+    return int(groups.squared[groups.of_point == c].argmin())
+
+
+def test_a_quarter_of_the_numbers_is_kept_and_makes_up_for_the_others() -> None:
+    kept = quarter_of((200, 101), rng())
+
+    assert set(np.unique(kept)) == {0, 4}
+    assert kept.mean() == pytest.approx(1, abs=0.05)
+    assert np.ptp(kept.mean(axis=0)) > 0, "each image has a mask of its own"
+
+
+def test_the_class_changes_as_often_as_when_scikit_learn_predicts_what_is_left_of_the_features() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    pool = make_pool(size=3_000, dimensions=20)
+    theirs = LogisticRegression().fit(pool.labelled_features, pool.labelled_classes)
+    head = LinearHead(theirs.coef_.astype(np.float32), theirs.intercept_.astype(np.float32))
+    before, draws = theirs.predict(pool.features), np.random.RandomState(0)
+    share = np.mean(
+        [
+            theirs.predict(4 * np.where(draws.random(pool.features.shape) < 0.75, 0, pool.features)) != before
+            for _ in range(3)
+        ]
+    )
+
+    assert changes(pool.features, head, rng()).mean() / 3 == pytest.approx(share, abs=0.03)
 
 
 def plain_dcom(pool: PoolView, n: int) -> list[int]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from tidal_core.errors import InputError
 from tidal_core.records import Int64, PoolView
+from tidal_core.strategies.alfamix import AlfaMix
 from tidal_core.strategies.badge import Badge
 from tidal_core.strategies.bait import Bait
 from tidal_core.strategies.bald import Bald
@@ -31,6 +32,7 @@ from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
 from tidal_core.strategies.dcom import DCoM
 from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
+from tidal_core.strategies.dropquery import DropQuery
 from tidal_core.strategies.entropy import Entropy
 from tidal_core.strategies.exact_entropy import ExactEntropy
 from tidal_core.strategies.exact_herding import ExactHerding
@@ -100,6 +102,8 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     Cal,
     Badge,
     Bait,
+    AlfaMix,
+    DropQuery,
     TypiClust,
     TCM,
     ProbCover,
