@@ -46,6 +46,8 @@ class Strategy(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
+    reads_held_out: ClassVar[bool] = False
+    """Whether it chooses better by ``PoolView.held_out_log_p``: heads are then trained for it where they train fast."""
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 

@@ -3,7 +3,7 @@
 The model of a few labels is far too sure of itself; its probabilities are softened by a temperature T. In the paper T
 is the one of 1.0, 1.1, ... 20 at which a second model, trained on 70 % of the labels, has the least calibration error
 on the other 30 %. A strategy never trains: T is fitted to ``PoolView.held_out_log_p``, what heads that did not train on
-them say of the labelled images. Where a pool has none, T is 1.
+them say of the labelled images. A round on frozen features with 10 to 300 labels has it; T is 1 in all other pools.
 """
 
 import numpy as np
@@ -31,6 +31,7 @@ class UHerding(Herding):
     )
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2
+    reads_held_out = True
 
     def weights(self, pool: PoolView) -> Float32:
         """(N,) 1 - margin of the softened p, 0 to 1."""
