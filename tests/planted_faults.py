@@ -425,15 +425,59 @@ FAULTS: list[Fault] = [
         ("weights ignored", "weights[target_rows].astype(np.float32)", "np.ones(len(target_rows), np.float32)"),
         (
             "labelled images stand for nobody",
-            "np.exp(nearest(targets, chosen_before)",
-            "np.exp(nearest(targets, chosen_before[:0])",
+            "if len(chosen_before):",
+            "if False:",
         ),
         ("numbers of before are kept", "if known_at < len(chosen):", "if known_at < len(chosen) - 1:"),
     ),
     *_in(
         "strategies/td_herding.py",
         "strategies/test_herding.py",
-        ("the settled weigh most", "(1 - td_margin_naive(td_of(pool)))", "td_margin_naive(td_of(pool))"),
+        ("the settled weigh most", "unsettled(td_of(pool))", "1 - unsettled(td_of(pool))"),
+    ),
+    *_in(
+        "strategies/uherding.py",
+        "strategies/test_herding.py",
+        ("no temperature", "scaled(pool.log_p, temperature(pool))", "scaled(pool.log_p, 1.0)"),
+        ("equal images decide the width", "squared[squared > _ROUNDING]", "squared[squared >= 0]"),
+    ),
+    *_in(
+        "strategies/competent_herding.py",
+        "strategies/test_herding.py",
+        ("a label speaks for itself", "kernel[others, rows.start + others] = 0", "pass"),
+        ("no doubt of few labels", "* L / (L + SHRUNK_BY)", "* 1"),
+    ),
+    *_in(
+        "strategies/bait.py",
+        "strategies/test_low_budget.py",
+        ("nothing is given back", "min(2 * n, len(points))", "n"),
+        ("labels tell nothing", "np.eye(points.shape[1]) + all_labelled", "np.eye(points.shape[1]) + 0 * all_labelled"),
+    ),
+    *_in(
+        "strategies/dcom.py",
+        "strategies/test_low_budget.py",
+        ("what is covered counts on", "degree -= near[new].sum(axis=0, dtype=np.int64)", "pass"),
+        ("coverage alone", "c * u + (1 - c) * degree / largest", "degree / largest"),
+    ),
+    *_in(
+        "strategies/dropquery.py",
+        "strategies/test_low_budget.py",
+        ("half of the features kept", "drawn[0] & drawn[1]", "drawn[0]"),
+        ("always the strict rule", "len(candidates) < ENOUGH * n", "len(candidates) < 0"),
+    ),
+    *_in(
+        "strategies/alfamix.py",
+        "strategies/test_low_budget.py",
+        (
+            "the nearest anchor decides",
+            "squared_distances(z, of_classes).max(axis=1)",
+            "squared_distances(z, of_classes).min(axis=1)",
+        ),
+    ),
+    *_in(
+        "strategies/tcm.py",
+        "strategies/test_low_budget.py",
+        ("margin first", "(TypiClust() if few else Margin())", "(Margin() if few else TypiClust())"),
     ),
     *_in(
         "strategies/prob_cover.py",

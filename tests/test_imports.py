@@ -26,7 +26,7 @@ TABLES = {"numpy", "pyarrow"}
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
-    "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
+    "strategies": ({"method"}, ARRAYS),  # of it estimators and calibration only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
@@ -154,10 +154,10 @@ def test_the_pixel_store_is_imported_by_its_face_alone() -> None:
             assert not {target for target in targets if target.startswith(f"{room}.")}, module
 
 
-def test_strategies_know_the_estimators_and_nothing_else_of_the_method() -> None:
+def test_strategies_know_estimators_and_calibration_and_nothing_else_of_the_method() -> None:
     for module in inside("strategies"):
         of_the_method = {target for target in GRAPH[module] if room_of(target) == "method"}
-        assert of_the_method <= {"tidal_core.method.estimators"}, module
+        assert of_the_method <= {"tidal_core.method.estimators", "tidal_core.method.calibration"}, module
 
 
 def test_only_the_pages_and_their_parts_import_streamlit() -> None:

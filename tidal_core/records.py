@@ -308,6 +308,31 @@ class TrainImages:
 
 
 @dataclass(frozen=True)
+class LinearHead:
+    """A classifier's last layer: the logits of what it reads of an image's features are W x + b."""
+
+    weight: Float32  # (C, D)
+    bias: Float32  # (C,)
+    mean: Float32 | None = None  # (D,) that features are standardised by before it reads them, where the body is frozen
+    std: Float32 | None = None  # (D,)
+
+    def read(self, features: Float32) -> Float32:
+        """x (N, D) of features (N, D) of the pool: as they are, or where the body is frozen standardised, of length 1.
+
+        A row of zeros stays.
+        """
+        if self.mean is None or self.std is None:
+            return features
+        x = (features - self.mean) / self.std
+        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        return x
+
+    def logits(self, x: Float32) -> Float32:
+        """(N, C) of what it reads (N, D)."""
+        return x @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True)
 class PoolScores:
     """What the trained network says of N images; arrays are row-aligned."""
 
@@ -318,6 +343,7 @@ class PoolScores:
         default_factory=dict
     )  # by name, what other companions say: "mc_information" (N,), see companions/mc_dropout.py
     exact_log_p: Float32 | None = None  # (N, C) log of the exact p-bar; None where the body trains
+    head: LinearHead | None = None  # None where what the last layer reads is not ``features``
 
 
 @dataclass(frozen=True)
@@ -334,6 +360,8 @@ class PoolView:
     class_counts: Int64  # (C,)
     extra: Mapping[str, Float32] = field(default_factory=dict)  # as in PoolScores
     exact_log_p: Float32 | None = None  # (N, C), as in PoolScores
+    held_out_log_p: Float32 | None = None  # (L, C) of the labelled by heads that did not train on them; rarely there
+    head: LinearHead | None = None  # as in PoolScores
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:
@@ -353,6 +381,7 @@ class PoolView:
             class_counts=np.bincount(labels, minlength=n_classes),
             extra={name: values[pool] for name, values in scores.extra.items()},
             exact_log_p=None if scores.exact_log_p is None else scores.exact_log_p[pool],
+            head=scores.head,
         )
 
 

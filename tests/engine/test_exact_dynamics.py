@@ -80,6 +80,16 @@ def test_the_last_exact_curve_is_what_scoring_says(tmp_path: Path) -> None:
     np.testing.assert_allclose(curves[:, -1], np.exp(log_p), atol=1e-5)
 
 
+def test_the_head_as_arrays_says_of_the_pools_features_what_scoring_says(tmp_path: Path) -> None:
+    model, _, _, _ = trained(tmp_path)
+
+    scores = score(model, tmp_path / "none.npy", np.arange(24, 60), features=next(tmp_path.glob("*/rows.f16")))
+
+    assert scores.head is not None
+    logits = torch.from_numpy(scores.head.logits(scores.head.read(scores.features)))
+    np.testing.assert_allclose(scores.log_p, logits.log_softmax(1), atol=1e-4)
+
+
 def test_exact_curves_are_those_of_the_network_after_each_epoch(tmp_path: Path) -> None:
     """Against the model itself, run over all images after each epoch."""
     store, labels = made_up(tmp_path)

@@ -53,6 +53,14 @@ def test_scores_are_those_of_the_model_itself(model: Model, images: TrainImages)
     assert np.allclose(scores.features, features[-1], atol=1e-5)
 
 
+def test_the_head_says_of_the_features_what_the_model_says(model: Model, images: TrainImages) -> None:
+    scores = score(model, images.pixels, images.rows)
+
+    assert scores.head is not None
+    logits = torch.from_numpy(scores.head.logits(scores.head.read(scores.features)))
+    assert np.allclose(scores.log_p, logits.log_softmax(1), atol=1e-4)
+
+
 def test_scores_come_in_the_order_of_the_rows(model: Model, images: TrainImages) -> None:
     order = np.random.default_rng(1).permutation(40)
 

@@ -26,15 +26,17 @@ from tidal_core.errors import InputError
 from tidal_core.images.pixels import PixelStore, note_spec
 from tidal_core.labelling.desk import Desk
 from tidal_core.projects import Project, open_project
-from tidal_core.records import FeatureProgress, Int64, Purpose, RoundRecord, RoundState
+from tidal_core.records import FeatureProgress, Int64, PoolView, Purpose, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.feature_work import AT_ONCE_AT_FIRST, FeatureWork, compute_some
 from tidal_core.rounds.features import in_use, missing_rows, progress_of, wanted
 from tidal_core.rounds.queue_plan import fill_queue, plan_first_images
 from tidal_core.rounds.run import RoundRun
 from tidal_core.rounds.worker import Worker
+from tidal_core.strategies import uherding
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
+from tidal_core.strategies.uherding import temperature
 
 
 def _some(
@@ -488,3 +490,32 @@ def _grow_pixels(project: Project, side: int) -> None:
         cache.write(0, old.repeat(side // SIDE, axis=1).repeat(side // SIDE, axis=2))
     project.store.settings.save(dataclasses.replace(project.settings, training_size=side))
     note_spec(project, PixelSpec(side))
+
+
+@pytest.mark.parametrize(("labels", "has_temperature"), [(12, True), (6, False)])
+def test_uherding_softens_by_what_heads_say_that_did_not_see_the_labelled_images(
+    labels: int, has_temperature: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = frozen_project(strategy="uherding")
+    compute_all(project)
+    fill_queue(project)
+    label_next(project, labels)
+    pools: list[PoolView] = []
+
+    def watched(pool: PoolView) -> float:
+        pools.append(pool)
+        return temperature(pool)
+
+    monkeypatch.setattr(uherding, "temperature", watched)
+
+    record = run_round(project)
+
+    assert record.state is RoundState.DONE
+    (pool,) = pools
+    held_out = pool.held_out_log_p
+    assert (held_out is not None) == has_temperature
+    if held_out is not None:
+        np.testing.assert_allclose(np.exp(held_out).sum(axis=1), 1, atol=1e-4)
+        assert len(held_out) == len(pool.labelled_classes)
+        assert not np.allclose(held_out, pool.labelled_log_p, atol=1e-3), "these heads did not see them"
+    project.close()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidal_core.records import Float32, Int64, PoolView
+from tidal_core.records import Float32, Int64, LinearHead, PoolView
 
 
 def log_softmax(rng: np.random.Generator, size: int, classes: int, sharpness: float = 2.0) -> Float32:
@@ -28,6 +28,10 @@ def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: 
         class_counts=np.bincount(labelled_classes, minlength=classes),
         extra={"mc_information": rng.random(size).astype(np.float32)},
         exact_log_p=log_softmax(rng, size, classes),
+        head=LinearHead(
+            rng.standard_normal((classes, dimensions)).astype(np.float32),
+            rng.standard_normal(classes).astype(np.float32),
+        ),
     )
 
 
@@ -49,4 +53,6 @@ def take(pool: PoolView, rows: Int64) -> PoolView:
 def arrays(pool: PoolView) -> dict[str, np.ndarray]:
     """Copies of every array of the pool, by name."""
     arrays = {name: value.copy() for name, value in vars(pool).items() if isinstance(value, np.ndarray)}
+    assert pool.head is not None
+    arrays |= {"weight": pool.head.weight.copy(), "bias": pool.head.bias.copy()}
     return arrays | {name: value.copy() for name, value in pool.extra.items()}

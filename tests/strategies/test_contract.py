@@ -14,6 +14,7 @@ from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import ScoreStrategy, Strategy
 from tidal_core.text import config_in_words
 
+NO_COLUMN = ("bald", "cal", "exact-margin-naive", "exact-confidence", "exact-confidence-naive")
 CONFIG = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
 
 every_strategy = pytest.mark.parametrize("name", strategies.names())
@@ -116,6 +117,12 @@ def test_what_is_missing_is_named(name: str) -> None:
         assert len(select(name, pool, 3)) == 3
 
 
+@pytest.mark.parametrize("name", [name for name in strategies.names() if "head" in strategies.get(name).needs])
+def test_a_network_without_a_last_layer_on_its_features_is_named(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} needs the weights of a last layer .*choose another training"):
+        select(name, replace(make_pool(), head=None), 3)
+
+
 @every_strategy
 def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     strategy = strategies.get(name)
@@ -183,7 +190,7 @@ def test_a_score_that_is_stored_is_ranked_by_the_end_its_estimator_says(name: st
         np.testing.assert_array_equal(strategy.scores(pool), stored)
         assert strategy.query_end == strategy.estimator.query_end
     else:
-        assert name in ("bald", "cal"), "of these the scores table has no column"
+        assert name in NO_COLUMN, "of these the scores table has no column"
 
 
 @every_score

@@ -4,20 +4,34 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from tests.strategies.pools import make_pool
+from tests.strategies.pools import log_softmax, make_pool
 from tidal_core import strategies
-from tidal_core.records import Float32, Int64
+from tidal_core.method.calibration import calibration_error, scaled
+from tidal_core.records import Float32, Floats, Int64
 from tidal_core.strategies import herding
+from tidal_core.strategies.competent_herding import competence
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
 
 
-def plain(points: Float32, n: int, before: Float32, weights: Float32, sigma: float) -> list[int]:
+def plain(
+    points: Float32,
+    n: int,
+    before: Float32,
+    weights: Floats,
+    sigma: float,
+    alike: Floats | None = None,
+    alike_before: Floats | None = None,
+) -> list[int]:
     """The definition, in float64, without a shortcut."""
     x, b = points.astype(np.float64), before.astype(np.float64)
     kernel = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / sigma**2)
-    covered = np.exp(-((x[:, None] - b[None]) ** 2).sum(-1) / sigma**2).max(axis=1) if len(b) else np.zeros(len(x))
+    with_before = np.exp(-((x[:, None] - b[None]) ** 2).sum(-1) / sigma**2)
+    if alike is not None and alike_before is not None:
+        kernel, with_before = kernel * alike, with_before * alike_before
+    covered = with_before.max(axis=1) if len(b) else np.zeros(len(x))
     chosen: list[int] = []
     for _ in range(n):
         gains = (np.maximum(kernel - covered[None], 0) * weights[None]).sum(axis=1)
@@ -93,6 +107,134 @@ def test_of_a_large_pool_a_part_is_stood_for_and_all_can_be_chosen(monkeypatch: 
     rows = herd(points, 400, rng, np.empty((0, 8), np.float32))
 
     assert sorted(rows) == list(range(400))
+
+
+def one_minus_margin(p: Floats) -> Floats:
+    ranked = np.sort(p.astype(np.float64), axis=1)
+    difference: Floats = 1 - (ranked[:, -1] - ranked[:, -2])
+    return difference
+
+
+def test_maxherding_chooses_what_scikit_activeml_chooses() -> None:
+    from skactiveml.pool import MaxHerding as Theirs
+
+    pool = make_pool(size=80, labelled=6)
+    everything = np.concatenate([pool.labelled_features, pool.features])
+    labels = np.concatenate([pool.labelled_classes, np.full(80, np.nan)])
+
+    theirs = Theirs(metric_dict={"gamma": 1.0}, random_state=0).query(everything, labels, batch_size=15)
+
+    assert strategies.get("maxherding").select(pool, 15, np.random.default_rng(0)).tolist() == (theirs - 6).tolist()
+
+
+def smallest_distance(points: Float32) -> float:
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(points) for b in points[:i]]
+    return float(min(distance for distance in apart if distance > 0.01))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_uherding_is_weighted_by_the_lead_of_the_prediction_and_as_wide_as_labels_are_apart(seed: int) -> None:
+    pool = make_pool(size=60, seed=seed)
+    before = unit_length(np.concatenate([pool.labelled_features, pool.labelled_features[:1]]))  # one image twice
+    pool = replace(pool, labelled_features=before)
+
+    rows = strategies.get("uherding").select(pool, 10, np.random.default_rng(0))
+
+    u, sigma = one_minus_margin(np.exp(pool.log_p)), smallest_distance(before)
+    assert rows.tolist() == plain(unit_length(pool.features), 10, before, u, sigma)
+
+
+def test_uherding_softens_by_the_temperature_that_fits_what_was_held_out() -> None:
+    pool = make_pool(size=60, labelled=40)
+    pool = replace(pool, held_out_log_p=log_softmax(np.random.default_rng(5), 40, 5, sharpness=4.0))
+    assert pool.held_out_log_p is not None
+    errors = {
+        tenth / 10: calibration_error(scaled(pool.held_out_log_p, tenth / 10), pool.labelled_classes)
+        for tenth in range(10, 201)
+    }
+    T = min(errors, key=errors.__getitem__)
+    assert T > 2, "sharp and wrong"
+
+    rows = strategies.get("uherding").select(pool, 10, np.random.default_rng(0))
+
+    z = pool.log_p.astype(np.float64) / T
+    u = one_minus_margin(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))
+    before = unit_length(pool.labelled_features)
+    assert rows.tolist() == plain(unit_length(pool.features), 10, before, u, smallest_distance(before))
+
+
+def test_exact_and_mean_herding_weigh_by_their_own_probabilities() -> None:
+    pool = make_pool(size=60)
+    assert pool.td_log_p is not None
+    assert pool.exact_log_p is not None
+    points, before = unit_length(pool.features), unit_length(pool.labelled_features)
+
+    exact, mean = (
+        strategies.get(name).select(pool, 10, np.random.default_rng(0)) for name in ("exact-herding", "mean-herding")
+    )
+
+    assert exact.tolist() == plain(points, 10, before, one_minus_margin(np.exp(pool.exact_log_p)), 1.0)
+    both = (np.exp(pool.log_p) + np.exp(pool.td_log_p)) / 2
+    assert mean.tolist() == plain(points, 10, before, one_minus_margin(both), 1.0)
+
+
+def test_in_purity_herding_an_image_stands_for_those_that_were_learnt_alike() -> None:
+    pool = make_pool(size=60)
+    assert pool.exact_log_p is not None
+    p_bar = np.exp(pool.exact_log_p.astype(np.float64))
+    alike = np.array([[np.sqrt(a * b).sum() for b in p_bar] for a in p_bar])
+    before = np.array([[np.sqrt(a[c]) for c in pool.labelled_classes] for a in p_bar])
+
+    rows = strategies.get("purity-herding").select(pool, 10, np.random.default_rng(0))
+
+    points = unit_length(pool.features), unit_length(pool.labelled_features)
+    assert rows.tolist() == plain(points[0], 10, points[1], np.ones(60), 1.0, alike, before)
+
+
+def plain_competence(points: Float32, u: Floats, labelled: Float32, classes: Int64) -> float:
+    def near(a: Float32, b: Float32) -> float:
+        return float(np.exp(-((np.float64(a) - np.float64(b)) ** 2).sum()))
+
+    predicted, observed = [], []
+    for i, image in enumerate(labelled):
+        k = [near(image, point) for point in points]
+        predicted.append(np.average(u, weights=k))
+        others = [j for j in range(len(labelled)) if j != i]
+        k = [near(image, labelled[j]) for j in others]
+        observed.append(1 - np.average(classes[others] == classes[i], weights=k))
+    L = len(labelled)
+    return max(0.0, float(spearmanr(predicted, observed).statistic)) * L / (L + 20)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 7])
+def test_competent_herding_trusts_dynamics_as_far_as_labels_bear_them_out(seed: int) -> None:
+    pool = make_pool(size=60, labelled=25, seed=seed)
+    assert pool.exact_log_p is not None
+    points, before = unit_length(pool.features), unit_length(pool.labelled_features)
+    u = one_minus_margin(np.exp(pool.exact_log_p))
+    c = plain_competence(points, u, before, pool.labelled_classes)
+
+    rows = strategies.get("competent-herding").select(pool, 10, np.random.default_rng(0))
+
+    assert rows.tolist() == plain(points, 10, before, 1 - c + c * u, 1.0)
+    assert competence(points, u.astype(np.float32), before, pool.labelled_classes) == pytest.approx(c)
+    assert c > 0.05
+
+
+def test_dynamics_that_tell_which_labels_surprise_earn_trust_and_a_few_labels_earn_none() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.eye(2, 6, dtype=np.float32)
+    group = np.repeat([0, 1], 30)
+    points = unit_length((centres[group] + 0.05 * rng.normal(size=(60, 6))).astype(np.float32))
+    u = np.where(group == 0, 0.05, 0.9).astype(np.float32)  # the second group is unsettled ...
+    classes = np.where(group == 0, 0, rng.integers(0, 3, 60))  # ... and its labels are mixed
+
+    told, misled = competence(points, u, points, classes), competence(points, 1 - u, points, classes)
+
+    assert told > 0.4
+    assert misled == 0
+    assert competence(points, u, points[28:32], classes[28:32]) == 0
+    assert competence(points, np.full(60, 0.5, np.float32), points, classes * 0) == 0, "nothing varies"
 
 
 def test_td_herding_is_herding_weighted_by_the_lead_of_the_predicted_dynamics() -> None:

@@ -29,7 +29,7 @@ from tidal_core.engine.devices import pick_device
 from tidal_core.engine.pretrained import load_body, preprocessing_of
 from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic
-from tidal_core.records import class_positions
+from tidal_core.records import LinearHead, class_positions
 
 
 class Model:
@@ -107,6 +107,16 @@ class Model:
         parameters = dict(self.backbone.named_parameters())
         weight, bias = (parameters[name] for name in self.backbone.class_rows)
         return weight, bias
+
+    def linear_head(self) -> LinearHead | None:
+        """``head`` as arrays, for the features that scoring gives; None where they are not what it reads."""
+        weight, bias = (tensor.detach().float().cpu().numpy() for tensor in self.head())
+        D = self.backbone.stage_channels[-1]
+        if weight.shape[1:] != (D,):
+            return None
+        if not self.frozen:
+            return LinearHead(weight, bias)
+        return LinearHead(weight, bias, self.mean[-D:].cpu().numpy(), self.std[-D:].cpu().numpy())
 
     def head_input(self, features: Tensor) -> Tensor:
         """What a frozen model's linear layer reads (B, D) of the features (B, all stages) of images."""

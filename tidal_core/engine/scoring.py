@@ -87,7 +87,7 @@ def score(
         if isinstance(companion, Companion):
             extras = companion.extra(torch.from_numpy(pooled).to(model.device))
             extra |= {name: value.cpu().numpy() for name, value in extras.items()}
-    return PoolScores(log_p, td_log_p, pooled, extra)
+    return PoolScores(log_p, td_log_p, pooled, extra, head=model.linear_head())
 
 
 def score_blocks(

@@ -107,9 +107,9 @@ class RoundRun:
         scored = self._score(model, heads)
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
-        self._rank(scored)
+        held_out = self._rank(scored)
         self.store.metrics.add(metrics_of(self.record.id, scored, self.class_ids))
-        self._predict_by_folds(scored)
+        self._predict_by_folds(scored, held_out)
         self._move(RoundState.RANKING, RoundState.DONE)
         try:
             self._note(f"Round {self.record.id} finished with {len(self.image_ids)} labels in {_since(began)}.")
@@ -292,11 +292,16 @@ class RoundRun:
             )
         return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
-    def _rank(self, scored: Scored) -> None:
-        """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue."""
+    def _rank(self, scored: Scored) -> Float32 | None:
+        """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue.
+
+        Returns what was predicted by folds, if the strategy reads it: it is trained for then, before the queue is made.
+        """
         view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
+        if strategy.reads_held_out and self._has_folds:
+            view = dataclasses.replace(view, held_out_log_p=self._out_of_fold())
         n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
         rows = strategy.select(view, min(n_wanted, n), np.random.default_rng(self.config.seeds.selection))
         ranks = np.zeros(n, dtype=np.int64)
@@ -311,6 +316,7 @@ class RoundRun:
                 scores=None if shown_scores is None else shown_scores[rows].astype(np.float32),
             )
         )
+        return view.held_out_log_p
 
     def _keep_scores(self, scored: Scored, ranks: Int64) -> None:
         add, train = self.store.scores.add, self.config.train
@@ -323,15 +329,27 @@ class RoundRun:
         ):
             add(self.record.id, part, score_rows(scored, rows, self.class_ids, train, ranked))
 
-    def _predict_by_folds(self, scored: Scored) -> None:
-        """Where nothing measures accuracy yet: keep what heads predict of labelled images that they did not see."""
-        n, is_known = len(self.image_ids), bool(self.store.images.known_classes())
-        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH or is_known
-        if self.features is None or enough or not folds.LEAST <= n <= folds.MOST:
-            return
+    @property
+    def _has_folds(self) -> bool:
+        return self.features is not None and folds.LEAST <= len(self.image_ids) <= folds.MOST
+
+    def _out_of_fold(self) -> Float32:
+        """log p (L, C) of the labelled images by heads that did not train on them. Raises Stopped."""
         log_p = folds.out_of_fold(self.config, self._training_images(), self.project.pixels, self.should_stop)
         if log_p is None:
             raise self._stopped()
+        return log_p
+
+    def _predict_by_folds(self, scored: Scored, held_out: Float32 | None) -> None:
+        """Where nothing measures accuracy yet: keep what heads predict of labelled images that they did not see.
+
+        ``held_out``: the same, if the strategy needed it already.
+        """
+        is_known = bool(self.store.images.known_classes())
+        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH or is_known
+        if enough or not self._has_folds:
+            return
+        log_p = self._out_of_fold() if held_out is None else held_out
         p, kept = np.exp(log_p), None
         if len(self.class_ids) > self.config.train.full_curve_classes:
             p, positions = top_k(p, self.config.train.sparse_top_k)

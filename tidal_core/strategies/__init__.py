@@ -2,8 +2,8 @@
 
 >>> rows = get("tidal-entropy").select(pool, 20, np.random.default_rng(0))  # doctest: +SKIP
 
-May import: the ground, ``method.estimators`` and numpy, scipy, scikit-learn: they choose on arrays. Never torch, the
-store or Streamlit.
+May import: the ground, ``method.estimators``, ``method.calibration`` and numpy, scipy, scikit-learn: they choose on
+arrays. Never torch, the store or Streamlit.
 Add here: a strategy as a file of its own, and a line in ``registry``.
 """
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, TidalError, TooFewClasses
 from tidal_core.estimator_facts import Direction, Estimator
-from tidal_core.records import Float32, Floats, Int64, PoolView
+from tidal_core.records import Float32, Floats, Int64, LinearHead, PoolView
 
-Need = Literal["log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information", "exact_log_p"]
+Need = Literal[
+    "log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information", "exact_log_p", "head"
+]
 
 COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
 """Which companion has to be trained beside the classifier for which need."""
@@ -44,6 +46,8 @@ class Strategy(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
+    reads_held_out: ClassVar[bool] = False
+    """Whether it chooses better by ``PoolView.held_out_log_p``: heads are then trained for it where they train fast."""
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 
@@ -162,17 +166,20 @@ def _rest_of_a_sentence(sentence: str) -> str:
 
 def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
     """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
+    if need == "head":
+        return None if pool.head is None else pool.head.weight
     values = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
     return cast("NDArray[Any] | None", values)
 
 
 _IN_WORDS: dict[Need, str] = {
-    "exact_log_p": "the training dynamics of every image, which only a round on frozen features has"
+    "exact_log_p": "the training dynamics of every image, which only a round on frozen features has",
+    "head": "the weights of a last layer that reads the images' features, which this network does not have",
 }
 
 
 def _remedy(need: Need) -> str:
-    if need == "exact_log_p":
+    if need in _IN_WORDS:
         return "choose another training on the Project page (Pretrained), or another strategy."
     return f"this pool does not have it; train with the companion {COMPANIONS.get(need)!r}, or choose another strategy."
 
@@ -182,6 +189,13 @@ def exact_of(pool: PoolView) -> Float32:
     if pool.exact_log_p is None:
         raise InputError(f"The pool has no exact training dynamics; {_remedy('exact_log_p')}")
     return pool.exact_log_p
+
+
+def head_of(pool: PoolView) -> LinearHead:
+    """The classifier's last layer, for strategies that declared that they need it."""
+    if pool.head is None:
+        raise InputError(f"The pool has no last layer; {_remedy('head')}")
+    return pool.head
 
 
 def td_of(pool: PoolView) -> Float32:

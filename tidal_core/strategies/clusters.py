@@ -51,6 +51,20 @@ def k_means(points: Float32, k: int, rng: np.random.Generator) -> Clusters:
     return Clusters(*_assign(points, centres), centres)
 
 
+def nearest_to_centres(points: Float32, n: int, rng: np.random.Generator) -> Int64:
+    """n rows of ``points`` (N, D), the nearest to each centre of n clusters, the largest cluster's first; n <= N.
+
+    Where points are equal and clusters stay empty, others fill up, drawn from ``rng``.
+    """
+    order = rng.permutation(len(points))  # of equal points any is taken
+    clusters = k_means(points[order], n, rng)
+    by_distance = np.lexsort((clusters.squared, clusters.of_point))
+    filled, starts, sizes = np.unique(clusters.of_point[by_distance], return_index=True, return_counts=True)
+    rows = order[by_distance[starts[np.argsort(-sizes, kind="stable")]]]
+    others = np.setdiff1d(order, rows)
+    return np.concatenate([rows, rng.permutation(others)[: n - len(filled)]])
+
+
 def _assign(points: Float32, centres: Float32) -> tuple[Int64, Float32]:
     """The nearest centre of each point and the squared distance to it."""
     cluster = np.empty(len(points), np.int64)

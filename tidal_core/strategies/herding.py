@@ -13,14 +13,54 @@ choice is the same as that of looking at all each time.
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 
-from tidal_core.records import Float32, Int64
-from tidal_core.strategies.distances import blocks, nearest
+from tidal_core.method.estimators import margin
+from tidal_core.records import Float32, Floats, Int64, PoolView
+from tidal_core.strategies.base import Strategy
+from tidal_core.strategies.distances import blocks, unit_length
 
 CHOSEN_AMONG = 8_000  # images at most: a random part of a larger pool, which has others like any that is left out
 STAND_FOR = 4_000  # images that a choice is to stand for at most: the kernel then has 32 million numbers, 128 MB
+
+
+class Alike(NamedTuple):
+    """Square roots of class probabilities: the kernel is multiplied by sum_c sqrt(p_c p'_c), 0 to 1."""
+
+    of_points: Float32  # (N, C)
+    of_chosen_before: Float32  # (M, C)
+
+
+class Herding(Strategy):
+    """Greedy coverage of the pool on features of unit length; subclasses say how much each image counts."""
+
+    cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
+
+    def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
+        """The n that add most weighted coverage, one after the other."""
+        before = unit_length(pool.labelled_features)
+        return herd(
+            unit_length(pool.features), n, rng, before, self.weights(pool), self.sigma(pool, rng), self.alike(pool)
+        )
+
+    def weights(self, pool: PoolView) -> Float32 | None:
+        """(N,) how much each image needs another to stand for it; None: all the same."""
+        return None
+
+    def sigma(self, pool: PoolView, rng: np.random.Generator) -> float:
+        """The kernel's width."""
+        return 1.0
+
+    def alike(self, pool: PoolView) -> Alike | None:
+        """What else but the features makes two images alike; None: nothing."""
+        return None
+
+
+def unsettled(log_p: Floats) -> Float32:
+    """1 - margin of (N, C): 0 where one class is certain, 1 where two are level. Refuses C = 1."""
+    return (1 - margin(log_p)).astype(np.float32)
 
 
 def herd(
@@ -30,18 +70,21 @@ def herd(
     chosen_before: Float32,
     weights: Float32 | None = None,
     sigma: float = 1.0,
+    alike: Alike | None = None,
 ) -> Int64:
     """n rows of ``points`` (N, D), the one that adds most first; ties in an order drawn from ``rng``.
 
     ``chosen_before`` (M, D): images that stand for others already. ``weights`` (N,), not negative: how much each image
     needs someone to stand for it (default: all the same). Rows of unit length are expected of both. ``sigma`` is the
-    kernel's width in the same distance. Time N T D for T images that are stood for, memory 4 N T bytes; of more than
-    ``CHOSEN_AMONG`` images a random part, n at least, is chosen among.
+    kernel's width in the same distance, ``alike`` a second kernel that it is multiplied by. Time N T D for T images
+    that are stood for, memory 4 N T bytes; of more than ``CHOSEN_AMONG`` images a random part, n at least, is chosen
+    among.
     """
     if len(points) > max(CHOSEN_AMONG, n):
         part = np.sort(rng.choice(len(points), max(CHOSEN_AMONG, n), replace=False))
         some_weights = None if weights is None else weights[part]
-        return part[herd(points[part], n, rng, chosen_before, some_weights, sigma)]
+        some_alike = None if alike is None else alike._replace(of_points=alike.of_points[part])
+        return part[herd(points[part], n, rng, chosen_before, some_weights, sigma, some_alike)]
     size = len(points)
     target_rows = np.arange(size)
     if size > STAND_FOR:
@@ -50,8 +93,16 @@ def herd(
     kernel = np.empty((size, len(target_rows)), np.float32)  # (N, T)
     for rows, squared in blocks(points, targets):
         np.exp(squared / -(sigma**2), out=kernel[rows])
+        if alike is not None:
+            kernel[rows] *= alike.of_points[rows] @ alike.of_points[target_rows].T
     need = np.ones(len(target_rows), np.float32) if weights is None else weights[target_rows].astype(np.float32)
-    covered = np.exp(nearest(targets, chosen_before) / -(sigma**2)).astype(np.float32)  # (T,) exp(-inf) = 0
+    covered = np.zeros(len(target_rows), np.float32)  # (T,) the largest kernel with any chosen before
+    if len(chosen_before):
+        for rows, squared in blocks(targets, chosen_before):
+            before = np.exp(squared / -(sigma**2))
+            if alike is not None:
+                before *= alike.of_points[target_rows[rows]] @ alike.of_chosen_before.T
+            covered[rows] = before.max(axis=1)
 
     gains = np.empty(size, np.float64)
     for start in range(0, size, 2_048):

@@ -21,20 +21,30 @@ import numpy as np
 
 from tidal_core.errors import InputError
 from tidal_core.records import Int64, PoolView
+from tidal_core.strategies.alfamix import AlfaMix
 from tidal_core.strategies.badge import Badge
+from tidal_core.strategies.bait import Bait
 from tidal_core.strategies.bald import Bald
 from tidal_core.strategies.base import Need, Strategy
 from tidal_core.strategies.cal import Cal
+from tidal_core.strategies.competent_herding import CompetentHerding
 from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
+from tidal_core.strategies.dcom import DCoM
 from tidal_core.strategies.diverse import MarginDiverse, TidalMarginDiverse
+from tidal_core.strategies.dropquery import DropQuery
 from tidal_core.strategies.entropy import Entropy
 from tidal_core.strategies.exact_entropy import ExactEntropy
+from tidal_core.strategies.exact_herding import ExactHerding
 from tidal_core.strategies.exact_margin import ExactMargin
+from tidal_core.strategies.exact_variants import ExactConfidence, ExactConfidenceNaive, ExactMarginNaive
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
+from tidal_core.strategies.mean_herding import MeanHerding
 from tidal_core.strategies.prob_cover import ProbCover
+from tidal_core.strategies.purity_herding import PurityHerding
 from tidal_core.strategies.random_choice import RandomChoice
+from tidal_core.strategies.tcm import TCM
 from tidal_core.strategies.td_herding import TDHerding
 from tidal_core.strategies.tidal_badge import TidalBadge
 from tidal_core.strategies.tidal_confidence import TidalConfidence
@@ -43,6 +53,7 @@ from tidal_core.strategies.tidal_entropy import TidalEntropy
 from tidal_core.strategies.tidal_margin import TidalMargin
 from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
 from tidal_core.strategies.typi_clust import TypiClust
+from tidal_core.strategies.uherding import UHerding
 
 
 class NotInstalled(Strategy):
@@ -74,7 +85,14 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     TidalBadge,
     ExactEntropy,
     ExactMargin,
+    ExactMarginNaive,
+    ExactConfidence,
+    ExactConfidenceNaive,
     TDHerding,
+    MeanHerding,
+    ExactHerding,
+    CompetentHerding,
+    PurityHerding,
     Entropy,
     Margin,
     MarginDiverse,
@@ -83,9 +101,15 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     CoreSet,
     Cal,
     Badge,
+    Bait,
+    AlfaMix,
+    DropQuery,
     TypiClust,
+    TCM,
     ProbCover,
+    DCoM,
     MaxHerding,
+    UHerding,
     RandomChoice,
 )
 
