@@ -39,6 +39,7 @@ from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, file_stem, read
 from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.protocol import Configuration, Protocol, seed_of, seeds_of, start_of
+from tidal_core.experiments.starts import first_of
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
@@ -47,7 +48,7 @@ OF_A_RUN = (
     *OF_TRAINING,
     "strategies",
     "rounds/audit.py",
-    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "protocol", "runs")),
+    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "protocol", "runs", "starts")),
 )
 """Below the package: the code that decides how a run comes out."""
 
@@ -74,6 +75,11 @@ class Run:
     imbalance: float
     number: int
     folder: Path
+
+    @property
+    def seed(self) -> int:
+        """What its seeds are made of; the same for all configurations of its number."""
+        return self.protocol.first_seed + self.number
 
     @property
     def stem(self) -> str:
@@ -142,8 +148,10 @@ class _State:
         self.run, self.device = run, pick_device()
         data, protocol = run.dataset, run.protocol
         self.features = features_of(data, protocol)  # all computed; None where the body trains
-        self.start = start_of(data.labels, data.pool_rows, protocol, run.imbalance, run.number)
-        self.test = data.test_rows
+        start = start_of(data.labels, data.pool_rows, data.test_rows, protocol, run.imbalance, run.seed)
+        first = first_of(start, data.labels, data.n_classes, protocol, run.seed, self.features)
+        self.start = replace(start, first=first)
+        self.test = self.start.test
         if protocol.test_limit and protocol.test_limit < len(self.test):
             draws = np.random.default_rng(seed_of("test", data.name))
             self.test = self.test[stratified(data.labels[self.test], protocol.test_limit, draws)]
@@ -221,7 +229,7 @@ class _State:
         self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
     ) -> _Trained | None:
         run, data = self.run, self.run.dataset
-        seeds = seeds_of(run.configuration, run.number, number)
+        seeds = seeds_of(run.configuration, run.seed, number)
         model = build_model(config, data.n_classes, seeds, self.device)
         weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
         if config.warm_start and number > 1:
@@ -286,7 +294,7 @@ class _State:
         pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
-        draws = np.random.default_rng(seeds_of(run.configuration, run.number, number).selection)
+        draws = np.random.default_rng(seeds_of(run.configuration, run.seed, number).selection)
         audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
         ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
@@ -304,7 +312,7 @@ class _State:
         limit = max(self.run.protocol.subset, wanted)
         if not self.run.protocol.subset or limit >= len(free):
             return free
-        draws = np.random.default_rng(seed_of("subset", self.run.number, number))
+        draws = np.random.default_rng(seed_of("subset", self.run.seed, number))
         position = np.empty(len(self.run.dataset.labels))
         position[draws.permutation(len(position))] = np.arange(len(position))
         return np.sort(free[np.argsort(position[free])[:limit]])
@@ -325,7 +333,7 @@ class _State:
 
     def _random_batch(self) -> tuple[Int64, Int64]:
         protocol = self.run.protocol
-        draws = np.random.default_rng(seed_of("stale", self.run.number))
+        draws = np.random.default_rng(seed_of("stale", self.run.seed))
         free = draws.permutation(np.setdiff1d(self.start.pool, self.spent))[: protocol.per_round]
         audited = audited_among(protocol.audit_share, 0, len(free))
         return free[audited:], free[:audited]
