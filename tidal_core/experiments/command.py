@@ -22,7 +22,8 @@ from tidal_core.projects import home
 from tidal_core.records import TrainProgress
 
 DATA_SETS = (
-    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
+    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, folder:PATH (a folder a class), "
+    "parquet:FILE or project:NAME; cifar10:3000,1000: so many images to ask and to test on."
 )
 BY_PRESET = "the preset's"
 
