@@ -533,8 +533,8 @@ FAULTS: list[Fault] = [
         "experiments/test_runs.py experiments/test_frozen.py",
         (
             "trained on test images",
-            "TrainImages(data.pixels, self.trained, data.labels[self.trained]",
-            "TrainImages(data.pixels, np.concatenate([self.trained, data.test_rows]), data.labels[np.concatenate([self.trained, data.test_rows])]",  # noqa: E501
+            "TrainImages(data.pixels, rows, data.labels[rows]",
+            "TrainImages(data.pixels, np.concatenate([rows, data.test_rows]), data.labels[np.concatenate([rows, data.test_rows])]",  # noqa: E501
         ),
         (
             "/plain judged by the classifier that asks",

@@ -1,7 +1,7 @@
 """Comparing strategies where the labels are known: the same training, scoring and asking as in the studio.
 
 ``datasets`` prepares images, ``frozen`` their features for protocols whose body does not train, ``protocol`` says how a
-comparison goes, ``starts`` what is labelled first, ``runs`` executes one run of one configuration, ``running``
+comparison goes, ``starts`` what is labelled first, ``oracle`` the ceiling, ``runs`` executes one run of one configuration, ``running``
 executes many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
 
 May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits), and of

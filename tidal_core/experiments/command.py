@@ -139,6 +139,14 @@ def experiment(
         int | None,
         Option(min=0, help="Images to test on, drawn anew for each run; 0: the test part.", show_default="0"),
     ] = None,
+    candidates: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="Batches of which the configuration oracle takes the best, each for a training.",
+            show_default="30",
+        ),
+    ] = None,
     first_seed: Annotated[
         int | None, Option(min=0, help="Seed of the first run; the next run has the next one.", show_default="0")
     ] = None,
@@ -183,6 +191,7 @@ def experiment(
         audit_share=audit_share,
         start=cast(FirstChoice | None, start),
         held_out=held_out,
+        candidates=candidates,
         first_seed=first_seed,
         threads=threads,
         backbone=backbone,

@@ -45,6 +45,7 @@ class Options:
     audit_share: float | None = None
     start: FirstChoice | None = None
     held_out: int | None = None
+    candidates: int | None = None
     first_seed: int | None = None
     threads: int | None = None
     backbone: str | None = None
@@ -106,6 +107,7 @@ class Options:
             audit_share=self.audit_share,
             start=self.start,
             held_out=self.held_out,
+            candidates=self.candidates,
             first_seed=self.first_seed,
         )
 

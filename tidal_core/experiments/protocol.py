@@ -21,7 +21,9 @@ from tidal_core.config import PAPER as PAPER_TRAIN
 from tidal_core.config import QUICK as QUICK_TRAIN
 from tidal_core.config import JsonConfig, Seeds, TrainConfig
 from tidal_core.errors import InputError
+from tidal_core.experiments.oracle import Oracle
 from tidal_core.records import Int64
+from tidal_core.strategies.base import Strategy
 
 Tail = Literal["exponential", "step"]
 FirstChoice = Literal["random", "classes", "k-means", "herding"]
@@ -55,6 +57,7 @@ class Protocol(JsonConfig):
     enlarge_to: int = 0  # pixels of a side: smaller images are enlarged before their frozen features; 0 for as they are
     start: FirstChoice = "random"  # how the first labels are chosen, see ``STARTS``
     held_out: int = 0  # images that a run tests on, drawn from all for each run; 0 for the data set's own test part
+    candidates: int = 30  # batches that the oracle takes the best of, each for a training
     first_seed: int = 0  # added to the number of a run in all its seeds: other runs than those of another first seed
 
     def __post_init__(self) -> None:
@@ -70,6 +73,8 @@ class Protocol(JsonConfig):
                 f"the start {self.start} chooses by frozen features; choose frozen as the preset, or random or classes "
                 "as the start."
             )
+        if self.candidates < 1:
+            raise InputError(f"the oracle needs at least 1 candidate batch, not {self.candidates}.")
         if min(self.held_out, self.first_seed) < 0:
             raise InputError(
                 f"{self.held_out} images held out in each run, first seed {self.first_seed}: neither can be below 0."
@@ -163,7 +168,7 @@ class Configuration:
         match = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
         if match is None:
             raise InputError(f"{text!r} is not a configuration; write STRATEGY, STRATEGY+td or STRATEGY/plain.")
-        strategy = strategies.get(match[1])
+        strategy = asker(match[1])
         configuration = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
         if configuration.plain and not configuration.td:
             raise InputError(f"{text!r}: {strategy.name} trains a plain classifier already; leave out /plain.")
@@ -172,24 +177,24 @@ class Configuration:
     @property
     def name(self) -> str:
         """What ``parse`` reads."""
-        own = "td" in strategies.get(self.strategy).companions
+        own = "td" in asker(self.strategy).companions
         return self.strategy + ("+td" if self.td and not own else "") + ("/plain" if self.plain else "")
 
     @property
     def title(self) -> str:
         """What people call it."""
-        own = "td" in strategies.get(self.strategy).companions
-        title = strategies.get(self.strategy).title + (", with a TD module" if self.td and not own else "")
+        own = "td" in asker(self.strategy).companions
+        title = asker(self.strategy).title + (", with a TD module" if self.td and not own else "")
         return title + (", measured with a plain classifier" if self.plain else "")
 
     @property
     def companions(self) -> tuple[str, ...]:
         """What is trained beside the classifier that asks."""
-        return tuple(sorted(strategies.get(self.strategy).companions | ({"td"} if self.td else set())))
+        return tuple(sorted(asker(self.strategy).companions | ({"td"} if self.td else set())))
 
     def check(self, protocol: Protocol) -> None:
         """Raises InputError where the protocol's training cannot give what the strategy needs."""
-        if "exact_log_p" in strategies.get(self.strategy).needs and protocol.train.body != "frozen":
+        if "exact_log_p" in asker(self.strategy).needs and protocol.train.body != "frozen":
             raise InputError(
                 f"{self.name} needs the exact training dynamics of every image, which only a training on frozen "
                 "features has; choose frozen as the preset, or leave this strategy out."
@@ -198,6 +203,11 @@ class Configuration:
     def train_config(self, protocol: Protocol, *, asks: bool = True) -> TrainConfig:
         """How its classifier that asks, or the plain one, is trained."""
         return dataclasses.replace(protocol.train, companions=self.companions if asks else ())
+
+
+def asker(name: str) -> Strategy:
+    """The strategy of this name, the oracle among them. Raises InputError for one that is not there."""
+    return Oracle() if name == Oracle.name else strategies.get(name)
 
 
 def seed_of(*parts: object) -> int:

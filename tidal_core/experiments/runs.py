@@ -22,7 +22,6 @@ import numpy as np
 import psutil
 import torch
 
-from tidal_core import strategies
 from tidal_core.config import TrainConfig
 from tidal_core.engine.backbones.registered import registered_backbone
 from tidal_core.engine.code_version import OF_TRAINING, code_version, foreign_code_version
@@ -38,7 +37,8 @@ from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, file_stem, read
 from tidal_core.experiments.frozen import compute_features, features_of
-from tidal_core.experiments.protocol import Configuration, Protocol, seed_of, seeds_of, start_of
+from tidal_core.experiments.oracle import Oracle, best_batch
+from tidal_core.experiments.protocol import Configuration, Protocol, asker, seed_of, seeds_of, start_of
 from tidal_core.experiments.starts import first_of
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
@@ -48,7 +48,7 @@ OF_A_RUN = (
     *OF_TRAINING,
     "strategies",
     "rounds/audit.py",
-    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "protocol", "runs", "starts")),
+    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "oracle", "protocol", "runs", "starts")),
 )
 """Below the package: the code that decides how a run comes out."""
 
@@ -228,13 +228,9 @@ class _State:
     def _train(
         self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
     ) -> _Trained | None:
-        run, data = self.run, self.run.dataset
-        seeds = seeds_of(run.configuration, run.seed, number)
-        model = build_model(config, data.n_classes, seeds, self.device)
+        run = self.run
         weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
-        if config.warm_start and number > 1:
-            load_weights(model, weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors"))
-        images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes, self._feature_file)
+        before = weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors")
         options = TrainOptions(
             checkpoint=run.folder / f"{run.stem}.{role}{number}.checkpoint",
             checkpoint_seconds=60,
@@ -242,14 +238,27 @@ class _State:
             should_stop=should_stop,
             threads=run.protocol.threads,
         )
+        trained = self._trained(
+            number, config, self.trained, options, before if config.warm_start and number > 1 else None
+        )
+        if trained is not None and config.warm_start and number < run.protocol.rounds:
+            trained.model.save(weights)
+        return trained
+
+    def _trained(
+        self, number: int, config: TrainConfig, rows: Int64, options: TrainOptions, before: Path | None = None
+    ) -> _Trained | None:
+        """A model of the round ``number``, trained on the images at ``rows``, from the weights ``before``."""
+        run, data = self.run, self.run.dataset
+        seeds = seeds_of(run.configuration, run.seed, number)
+        model = build_model(config, data.n_classes, seeds, self.device)
+        if before is not None:
+            load_weights(model, before)
+        images = TrainImages(data.pixels, rows, data.labels[rows], data.n_classes, self._feature_file)
         training = train(config, images, model, seeds, options)
         for _ in training:
             pass
-        if training.result is None:
-            return None
-        if config.warm_start and number < run.protocol.rounds:
-            model.save(weights)
-        return _Trained(model, training.result.heads)
+        return None if training.result is None else _Trained(model, training.result.heads)
 
     @property
     def _feature_file(self) -> Path | None:
@@ -290,13 +299,16 @@ class _State:
         free = np.setdiff1d(self.start.pool, taken)
         wanted = min(protocol.per_round, len(free))
         rows = self._subset(free, wanted, number)
-        strategy = strategies.get(run.configuration.strategy)
+        strategy = asker(run.configuration.strategy)
         pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
         draws = np.random.default_rng(seeds_of(run.configuration, run.seed, number).selection)
         audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
-        ranked = rows[strategy.select(pool, wanted - audited, draws)]
+        if isinstance(strategy, Oracle):
+            ranked = rows[self._best_batch(pool, wanted - audited, number, draws)]
+        else:
+            ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
         seconds["choose"] = time.perf_counter() - began
         if protocol.stale and self.waiting is not None:
@@ -306,6 +318,22 @@ class _State:
         if self.waiting is not None:
             line["waiting"] = self.waiting.tolist()
         return line
+
+    def _best_batch(self, pool: PoolView, n: int, number: int, draws: np.random.Generator) -> Int64:
+        """Positions (n,) in the pool by the oracle, which trains as the next round will: with the same seeds."""
+        run, data = self.run, self.run.dataset
+        config = run.configuration.train_config(run.protocol)
+
+        def accuracy_after(batch: Int64) -> float:
+            trained = self._trained(
+                number + 1, config, np.concatenate([self.trained, pool.ids[batch]]), TrainOptions(curves=False)
+            )
+            left = np.delete(pool.ids, batch)
+            if trained is None or not len(left):
+                return 0.0
+            return float((self._score(trained.model, left).log_p.argmax(axis=1) == data.labels[left]).mean())
+
+        return best_batch(pool, n, draws, run.protocol.candidates, accuracy_after)
 
     def _subset(self, free: Int64, wanted: int, number: int) -> Int64:
         """The free rows that are scored: the first in an order of all images that the configurations of a run share."""
@@ -321,6 +349,8 @@ class _State:
         data = self.run.dataset
         scores = self._score(trained.model, np.concatenate([rows, self.trained]))
         view = PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
+        if "exact_log_p" not in asker(self.run.configuration.strategy).needs:
+            return view
         return replace(view, exact_log_p=self._exact_log_p(trained, rows))
 
     def _exact_log_p(self, trained: _Trained, rows: Int64) -> Float32 | None:
@@ -385,7 +415,7 @@ def _blind_view(rows: Int64, classes: int) -> PoolView:
 
 def code_of(configuration: Configuration, protocol: Protocol) -> str:
     """What tells the code of a run from that of another: ours, and the file of a strategy from another package."""
-    foreign: list[type] = [type(strategies.get(configuration.strategy))]
+    foreign: list[type] = [type(asker(configuration.strategy))]
     if protocol.train.backbone in registered_points():
         foreign.append(registered_backbone(protocol.train.backbone))
     versions = [version for kind in foreign if (version := foreign_code_version(kind)) is not None]
