@@ -550,15 +550,15 @@ FAULTS: list[Fault] = [
         "experiments/test_protocol.py experiments/test_runs.py",
         (
             "one order for every configuration",
-            'order=seed_of("order", configuration.name, run, round_number)',
-            'order=seed_of("order", run, round_number)',
+            'order=seed_of("order", configuration.name, seed, round_number)',
+            'order=seed_of("order", seed, round_number)',
         ),
         (
             "weights by configuration",
-            'weights=seed_of("weights", run, round_number)',
-            'weights=seed_of("weights", configuration.name, run, round_number)',
+            'weights=seed_of("weights", seed, round_number)',
+            'weights=seed_of("weights", configuration.name, seed, round_number)',
         ),
-        ("every run starts alike", 'seed_of("start", run)', 'seed_of("start")'),
+        ("every run starts alike", 'seed_of("start", seed)', 'seed_of("start")'),
         (
             "validation images may be asked",
             "order[: protocol.validation], order[protocol.validation :]",
@@ -577,8 +577,8 @@ FAULTS: list[Fault] = [
         "experiments/test_runs.py experiments/test_frozen.py",
         (
             "trained on test images",
-            "TrainImages(data.pixels, self.trained, data.labels[self.trained]",
-            "TrainImages(data.pixels, np.concatenate([self.trained, data.test_rows]), data.labels[np.concatenate([self.trained, data.test_rows])]",  # noqa: E501
+            "TrainImages(data.pixels, rows, data.labels[rows]",
+            "TrainImages(data.pixels, np.concatenate([rows, data.test_rows]), data.labels[np.concatenate([rows, data.test_rows])]",  # noqa: E501
         ),
         (
             "/plain judged by the classifier that asks",

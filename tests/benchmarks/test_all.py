@@ -58,6 +58,13 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
             }
         ),
     ),
+    "low_budget": (
+        [],
+        lambda found: {
+            (each["runs"], each["best_other"], -100 <= each["to_random_low"] <= each["to_random"])
+            for each in found["experiments"].values()
+        } == {(2, "random", True)},
+    ),
     "many_classes": ([], lambda found: found["seconds"] > 0),
     "measuring": ([], lambda found: 0 <= found["even_accuracy"][0] <= 100 and found["early_audit_width"][0] > 0),
     "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),

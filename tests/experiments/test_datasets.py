@@ -140,3 +140,68 @@ def test_a_project_of_few_labels_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="has 12 labelled images in 3 classes; label at least 20 images in at least 2"):
         datasets.prepare("project:tiny", tmp_path)
+
+
+def write_photos(root: Path, classes: dict[str, int]) -> None:
+    for shade, (name, n) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True)
+        for number in range(n):
+            Image.new("RGB", (30, 20), (100 * shade, number, 0)).save(root / name / f"{number}.png")
+
+
+def test_a_folder_of_class_folders_becomes_stretched_squares(tmp_path: Path) -> None:
+    write_photos(tmp_path / "data/flowers", {"rose": 10, "daisy": 5})
+    (tmp_path / "data/flowers/readme.txt").write_text("no image")
+
+    flowers = datasets.prepare("folder:flowers", tmp_path / "cache", tmp_path / "data")
+
+    assert flowers.class_names == ("daisy", "rose")
+    assert np.load(flowers.pixels).shape == (15, 224, 224, 3)
+    assert np.bincount(flowers.labels).tolist() == [5, 10]
+    assert np.bincount(flowers.labels[flowers.test_rows]).tolist() == [1, 2]
+    first_rose = np.load(flowers.pixels)[np.flatnonzero(flowers.labels == 1)[3]]
+    assert (first_rose == (0, 3, 0)).all()
+
+
+def test_a_test_folder_is_the_test_part(tmp_path: Path) -> None:
+    write_photos(tmp_path / "train", {"a": 4, "b": 4})
+    write_photos(tmp_path / "test", {"a": 1, "b": 2})
+
+    split = datasets.prepare(f"folder:{tmp_path}", tmp_path / "cache")
+
+    assert np.bincount(split.labels[split.test_rows]).tolist() == [1, 2]
+    assert len(split.pool_rows) == 8
+
+
+def test_a_part_of_a_data_set_has_the_same_share_of_every_class(tmp_path: Path) -> None:
+    part, whole = datasets.prepare("digits:200,50", tmp_path), datasets.prepare("digits", tmp_path)
+
+    assert (len(part.pool_rows), len(part.test_rows), len(part.labels)) == (200, 50, 250)
+    assert np.ptp(np.bincount(part.labels[part.pool_rows])) <= 2
+    images = {image.tobytes() for image in np.load(whole.pixels)[whole.test_rows]}
+    assert all(image.tobytes() in images for image in np.load(part.pixels)[part.test_rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digits:5000,10", "1,297 images to ask and 500 to test on; choose fewer"),
+        ("digits:50", "write two numbers"),
+        ("folder:nowhere", "no folder .*nowhere; give one"),
+        ("folder:empty", "0 images in 0 class folders"),
+    ],
+)
+def test_a_part_or_a_folder_that_cannot_be_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=message):
+        datasets.prepare(name, tmp_path / "cache", tmp_path)
+
+
+def test_pixels_can_be_left_behind_and_the_data_are_known_to_be_the_same(tmp_path: Path) -> None:
+    here = datasets.prepare("digits:200,50", tmp_path)
+    before = here.fingerprint(), here.side
+    here.pixels.unlink()
+
+    there = datasets.prepare("digits:200,50", tmp_path)
+
+    assert (there.fingerprint(), there.side) == before == (before[0], 8)

@@ -87,19 +87,21 @@ def test_a_class_that_is_small_already_keeps_what_it_has() -> None:
 
 def test_pool_validation_and_test_do_not_overlap_and_runs_differ() -> None:
     labels = np.arange(100) % 4
-    start = start_of(labels, np.arange(30, 100), TINY, 1.0, 0)
-    other = start_of(labels, np.arange(30, 100), TINY, 1.0, 1)
+    rows, test = np.arange(30, 100), np.arange(30)
+    start = start_of(labels, rows, test, TINY, 1.0, 0)
+    other = start_of(labels, rows, test, TINY, 1.0, 1)
 
     assert len(start.validation) == 5
     assert set(start.first) <= set(start.pool)
     assert not set(start.pool) & set(start.validation)
     assert min(start.pool) >= 30
+    assert np.array_equal(start.test, test)
     assert set(start.first) != set(other.first)
 
 
 def test_a_pool_that_is_too_small_is_refused() -> None:
     with pytest.raises(InputError, match="need 14 labels, but the pool has only 6 images at imbalance 100"):
-        start_of(np.repeat([0, 1], 9), np.arange(18), replace(TINY, validation=8), 100.0, 0)
+        start_of(np.repeat([0, 1], 9), np.arange(18), np.arange(0), replace(TINY, validation=8), 100.0, 0)
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

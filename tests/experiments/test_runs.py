@@ -160,7 +160,8 @@ def test_all_arms_of_a_run_start_from_the_same_images(tmp_path: Path) -> None:
 
 def test_neither_test_nor_validation_labels_decide_what_is_asked(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    start = start_of(run.dataset.labels, run.dataset.pool_rows, run.protocol, run.imbalance, run.number)
+    data = run.dataset
+    start = start_of(data.labels, data.pool_rows, data.test_rows, run.protocol, run.imbalance, run.number)
     looked_at = np.concatenate([run.dataset.test_rows, start.validation])
     labels = run.dataset.labels.copy()
     labels[looked_at] = (labels[looked_at] + 1) % 3

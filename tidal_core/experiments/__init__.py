@@ -1,8 +1,9 @@
 """Comparing strategies where the labels are known: the same training, scoring and asking as in the studio.
 
 ``datasets`` prepares images, ``frozen`` their features for protocols whose body does not train, ``protocol`` says how a
-comparison goes, ``runs`` executes one run of one configuration, ``running``
-executes many and goes on where it was, ``results`` reads them back, ``statistics`` compares, ``report`` writes tables.
+comparison goes, ``starts`` what is labelled first, ``oracle`` what asking could reach, ``runs`` executes one run of one
+configuration, ``running`` executes many and goes on where it was, ``results`` reads them back, ``statistics`` compares,
+``report`` and ``low_budget`` write tables.
 
 May import: the ground, ``engine``, ``strategies``, ``method``, ``store.experiments``, ``images`` (the digits), and of
 ``rounds`` the law of the audit sample (``audit``) alone. Never labelling, figures or Streamlit. Add here: a protocol in

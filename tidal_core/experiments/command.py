@@ -16,13 +16,14 @@ from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment
 from tidal_core.experiments.options import CONFIG_FILE, DEFAULT_CONFIGURATIONS, Options
-from tidal_core.experiments.protocol import Tail
+from tidal_core.experiments.protocol import FirstChoice, Tail
 from tidal_core.files import scratch
 from tidal_core.projects import home
 from tidal_core.records import TrainProgress
 
 DATA_SETS = (
-    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, parquet:FILE or project:NAME."
+    "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, folder:PATH (a folder a class), "
+    "parquet:FILE or project:NAME; cifar10:3000,1000: so many images to ask and to test on."
 )
 BY_PRESET = "the preset's"
 
@@ -71,9 +72,7 @@ def experiment(
         ),
     ] = None,
     rounds: Annotated[int | None, Option(min=1, help="Rounds of each run.", show_default=BY_PRESET)] = None,
-    first: Annotated[
-        int | None, Option(min=1, help="Labels of the first round, chosen at random.", show_default=BY_PRESET)
-    ] = None,
+    first: Annotated[int | None, Option(min=1, help="Labels of the first round.", show_default=BY_PRESET)] = None,
     per_round: Annotated[
         int | None, Option(min=1, help="Labels added after each round.", show_default=BY_PRESET)
     ] = None,
@@ -128,6 +127,29 @@ def experiment(
         float | None,
         Option(help="Share of the labels that is used only to measure accuracy, 0 to 0.5.", show_default="0"),
     ] = None,
+    start: Annotated[
+        str | None,
+        Option(
+            help="How the first labels are chosen: random, classes (one of each), or, by frozen features, k-means or "
+            "herding (as the studio begins).",
+            show_default="random",
+        ),
+    ] = None,
+    held_out: Annotated[
+        int | None,
+        Option(min=0, help="Images to test on, drawn anew for each run; 0: the test part.", show_default="0"),
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="Batches of which the configuration oracle takes the best, each for a training.",
+            show_default="30",
+        ),
+    ] = None,
+    first_seed: Annotated[
+        int | None, Option(min=0, help="Seed of the first run; the next run has the next one.", show_default="0")
+    ] = None,
     name: Annotated[
         str | None,
         Option(help="Name of the experiment; an existing one is continued.", show_default="data set and preset"),
@@ -167,6 +189,10 @@ def experiment(
         warm=warm,
         stale=stale or None,
         audit_share=audit_share,
+        start=cast(FirstChoice | None, start),
+        held_out=held_out,
+        candidates=candidates,
+        first_seed=first_seed,
         threads=threads,
         backbone=backbone,
         augment=cast(Augmentation | None, augment),

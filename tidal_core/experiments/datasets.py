@@ -6,11 +6,17 @@
                                     torchvision's files
     cifar100, fashion-mnist, svhn   torchvision's files below <data>
                                     (mnist and fashion-mnist get a black border of two pixels: 28 become 32)
+    folder:PATH                     photos in folders, one a class, as squares of 224 pixels (stretched, as the studio
+                                    does for a pretrained model); a path that is not absolute is below <data>
     parquet:TRAIN[,TEST]            any parquet files of that layout
     project:NAME                    the labelled images of a project, as they were when they were first asked for
 
-Prepared once into a folder of the cache. Where there is no test part, a fifth of the images becomes one, drawn with a
-fixed seed and the same share of every class.
+``cifar10:3000,1000`` is a part of ``cifar10``: so many images to ask and to test on, the same share of every class,
+drawn with a fixed seed.
+
+Prepared once into a folder of the cache, which can be carried to another machine; where the features of a frozen body
+are computed already, ``pixels.npy`` can be left behind. Where there is no test part, a fifth of the images becomes one,
+drawn with a fixed seed and the same share of every class.
 """
 
 from __future__ import annotations
@@ -18,20 +24,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic, sweep
+from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.digits import split_indices
+from tidal_core.images.importers.folder import FolderImporter, natural_key
+from tidal_core.images.pixels import PixelStore
 from tidal_core.images.sources.digits import load_digits
+from tidal_core.images.squares import square_of
 from tidal_core.projects import Project, open_project
 from tidal_core.records import Int64, Split, UInt8, class_positions
 from tidal_core.rounds import audit
@@ -55,12 +66,21 @@ TITLES = {
     "fashion-mnist": "Fashion-MNIST",
     "svhn": "Street view house numbers (SVHN)",
 }
+FOLDER = "folder:"  # what the name of a folder of photos begins with
+FOLDER_SIDE = 224  # pixels
 PROJECT = "project:"  # what the name of a project's data set begins with
 LEAST_LABELLED = 20  # images of a project
 LEAST_CLASSES = 2
 
 _SPLIT_SEED = 2023
 _TEST_SHARE = 0.2
+
+
+class Pixels(NamedTuple):
+    """What is known of a pixel file without it."""
+
+    side: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,14 @@ class Dataset:
     test_rows: Int64
     class_names: tuple[str, ...]
     features: Path  # folder of its frozen features, see ``frozen``
+    noted: Pixels | None = None  # what was known of the pixel file when it was made; None for a project's, which change
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side of its squares. Raises InputError where there is neither a pixel file nor a note of it."""
+        if self.noted is not None and not self.pixels.exists():
+            return self.noted.side
+        return PixelStore(self.pixels).open().side
 
     @property
     def n_classes(self) -> int:
@@ -82,7 +110,10 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Changes when the images' pixels, labels, order or number change."""
-        digest = hashlib.sha256(_content(self.pixels, self.pixels.stat().st_mtime_ns).encode())
+        if self.noted is not None and not self.pixels.exists():
+            digest = hashlib.sha256(self.noted.sha256.encode())
+        else:
+            digest = hashlib.sha256(_content(self.pixels, self.pixels.stat().st_mtime_ns).encode())
         for array in (self.labels, self.pool_rows, self.test_rows):
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()[:16]
@@ -116,7 +147,8 @@ def prepare(name: str, cache: Path, data: Path | None = None, *, download: bool 
     test = np.load(folder / "test.npy")
     pool = np.setdiff1d(np.flatnonzero(labels >= 0), test)
     pixels = Path(about["pixels"]) if "pixels" in about else folder / "pixels.npy"
-    return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]), folder / "features")
+    noted = Pixels(about["side"], about["sha256"]) if "sha256" in about else None
+    return Dataset(name, pixels, labels, pool, test, tuple(about["class_names"]), folder / "features", noted)
 
 
 def is_prepared(name: str, cache: Path) -> bool:
@@ -142,12 +174,19 @@ def stratified(labels: Int64, n: int, rng: np.random.Generator) -> Int64:
 
 def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
     """Pixels (N, H, H, 3), labels (N,), test rows and class names."""
+    whole, colon, sizes = name.partition(":")
+    if colon and whole in NAMES:
+        return _part(name, sizes, *_read(whole, data, download))
+    if name.startswith(FOLDER):
+        return _folder_of_classes((data or Path()) / name.removeprefix(FOLDER))
     if name == "digits":
         return _digits()
     if name.startswith("parquet:"):
         return _parquet([Path(part) for part in name.removeprefix("parquet:").split(",")], None)
     if name not in NAMES:
-        raise InputError(f"There is no data set {name!r}; choose {', '.join(NAMES)}, parquet:FILE or project:NAME.")
+        raise InputError(
+            f"There is no data set {name!r}; choose {', '.join(NAMES)}, folder:PATH, parquet:FILE or project:NAME."
+        )
     root = data or Path()
     files = [root / part for part in PARQUET.get(name, ())]
     if files and all(file.exists() for file in files):
@@ -155,6 +194,41 @@ def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, I
     if name in TORCHVISION:
         return _torchvision(name, root, download)
     raise InputError(f"There is no file {files[0]}; give the folder that holds {PARQUET[name][0]} with --data.")
+
+
+def _part(
+    name: str, sizes: str, pixels: UInt8, labels: Int64, test: Int64, class_names: tuple[str, ...]
+) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    """So many images of the pool and of the test part, in the order of the whole."""
+    numbers = re.fullmatch(r"(\d+),(\d+)", sizes)
+    if numbers is None:
+        raise InputError(f"{name!r} names no part; write two numbers, images to ask and to test on: cifar10:3000,1000.")
+    pool = np.setdiff1d(np.arange(len(labels)), test)
+    n_pool, n_test = map(int, numbers.groups())
+    if not (0 < n_pool <= len(pool) and 0 < n_test <= len(test)):
+        raise InputError(f"{name!r}: there are {len(pool):,} images to ask and {len(test):,} to test on; choose fewer.")
+    draws = np.random.default_rng(_SPLIT_SEED)
+    asked, tested = (part[stratified(labels[part], n, draws)] for part, n in ((pool, n_pool), (test, n_test)))
+    rows = np.union1d(asked, tested)
+    return pixels[rows], labels[rows], np.flatnonzero(np.isin(rows, tested)), class_names
+
+
+def _folder_of_classes(root: Path) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    """The test part is the folder test, if there is one."""
+    if not root.is_dir():
+        raise InputError(f"There is no folder {root}; give one that has a folder of images for each class.")
+    photos = [item for item in FolderImporter().scan(str(root), ImportOptions()).items if isinstance(item, FoundImage)]
+    labelled = [photo for photo in photos if photo.label is not None]
+    class_names = tuple(sorted({photo.label for photo in labelled if photo.label is not None}, key=natural_key))
+    if len(class_names) < LEAST_CLASSES:
+        raise InputError(
+            f"{root} has {len(labelled)} images in {len(class_names)} class folders; give a folder that has a folder "
+            "of images for each of at least 2 classes."
+        )
+    squares = np.stack([square_of(photo.read(), photo.name, FOLDER_SIDE, "stretch") for photo in labelled])
+    labels = np.array([class_names.index(photo.label or "") for photo in labelled], np.int64)
+    test = np.flatnonzero([photo.split is Split.TEST for photo in labelled])
+    return squares, labels, test if len(test) else _hold_out(labels), class_names
 
 
 def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -263,8 +337,10 @@ def _square(pixels: UInt8, side: int) -> UInt8:
 
 def _write(folder: Path, name: str, pixels: UInt8, labels: Int64, test: Int64, class_names: tuple[str, ...]) -> None:
     with _prepared(folder) as beside:
-        np.save(beside / "pixels.npy", pixels)
-        _describe(beside, labels, test, {"name": name, "class_names": class_names})
+        file = beside / "pixels.npy"
+        np.save(file, pixels)
+        noted = Pixels(pixels.shape[1], _content(file, file.stat().st_mtime_ns))
+        _describe(beside, labels, test, {"name": name, "class_names": class_names, **noted._asdict()})
 
 
 def _describe(folder: Path, labels: Int64, test: Int64, about: dict[str, Any]) -> None:

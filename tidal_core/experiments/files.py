@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tidal_core import files, json_checks, strategies
+from tidal_core import files, json_checks
 from tidal_core.errors import InputError, reason_of
 from tidal_core.experiments.datasets import Dataset
-from tidal_core.experiments.protocol import Configuration, Protocol, start_of
+from tidal_core.experiments.protocol import Configuration, Protocol, asker, start_of
+from tidal_core.experiments.starts import check_start
 from tidal_core.ownership import owner_of
 
 
@@ -143,9 +144,12 @@ def begin(home: Path, name: str, spec: Spec, dataset: Dataset | None = None) -> 
 def _check_size(spec: Spec, dataset: Dataset) -> None:
     """Raises InputError where the data set has too few images or classes for what is asked."""
     for imbalance in spec.imbalances:
-        start_of(dataset.labels, dataset.pool_rows, spec.protocol, imbalance, run=0)
+        start = start_of(
+            dataset.labels, dataset.pool_rows, dataset.test_rows, spec.protocol, imbalance, spec.protocol.first_seed
+        )
+        check_start(start, dataset.n_classes, spec.protocol)
     for name in spec.configurations:
-        least = strategies.get(Configuration.parse(name).strategy).least_classes
+        least = asker(Configuration.parse(name).strategy).least_classes
         if dataset.n_classes < least:
             raise InputError(f"{name} needs {least} classes, and {spec.dataset} has {dataset.n_classes}; leave it out.")
 

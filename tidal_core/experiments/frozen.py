@@ -16,7 +16,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from tidal_core.config import PixelSpec
-from tidal_core.engine.batches import open_pixels
 from tidal_core.engine.features.extract import extract, extractor_of
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.published_weights import feature_key
@@ -36,7 +35,7 @@ def features_of(dataset: Dataset, protocol: Protocol) -> FeatureStore | None:
     train = protocol.train
     if train.body != "frozen":
         return None
-    own_side = open_pixels(dataset.pixels).side
+    own_side = dataset.side
     key = feature_key(train.backbone, PixelSpec(max(own_side, protocol.enlarge_to)), train.precision)
     if key.side != own_side:  # a project's squares may be made anew at this size, and these show more
         key = dataclasses.replace(key, fit=f"enlarged from {own_side}")

@@ -15,7 +15,7 @@ from tidal_core.config import Augmentation
 from tidal_core.engine.published_weights import BUILT_IN, describe
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Spec
-from tidal_core.experiments.protocol import PRESETS, Protocol, Tail
+from tidal_core.experiments.protocol import PRESETS, FirstChoice, Protocol, Tail
 from tidal_core.projects import slugify
 
 CONFIG_FILE = "config.toml"  # as it was given, beside the results
@@ -43,6 +43,10 @@ class Options:
     warm: bool | None = None
     stale: bool | None = None
     audit_share: float | None = None
+    start: FirstChoice | None = None
+    held_out: int | None = None
+    candidates: int | None = None
+    first_seed: int | None = None
     threads: int | None = None
     backbone: str | None = None
     augment: Augmentation | None = None
@@ -101,6 +105,10 @@ class Options:
             tail=self.tail,
             stale=self.stale,
             audit_share=self.audit_share,
+            start=self.start,
+            held_out=self.held_out,
+            candidates=self.candidates,
+            first_seed=self.first_seed,
         )
 
     def folder_name(self) -> str:

@@ -21,9 +21,20 @@ from tidal_core.config import PAPER as PAPER_TRAIN
 from tidal_core.config import QUICK as QUICK_TRAIN
 from tidal_core.config import JsonConfig, Seeds, TrainConfig
 from tidal_core.errors import InputError
+from tidal_core.experiments.oracle import Oracle
 from tidal_core.records import Int64
+from tidal_core.strategies.base import Strategy
 
 Tail = Literal["exponential", "step"]
+FirstChoice = Literal["random", "classes", "k-means", "herding"]
+
+STARTS: dict[FirstChoice, str] = {
+    "random": "random images",
+    "classes": "one random image of each class, then random ones",
+    "k-means": "the image nearest to each centre of k-means over the features",
+    "herding": "those that stand for most others, by their features, as the studio begins",
+}
+"""How the labels of a run's first round are chosen; all configurations of a run begin with the same."""
 
 LEAST_SIDE, MOST_SIDE = 16, 512  # pixels that images can be enlarged to
 
@@ -33,7 +44,7 @@ class Protocol(JsonConfig):
     """Everything that decides how a run comes out, beside data, configuration, number and imbalance ratio."""
 
     train: TrainConfig
-    first: int  # labels of the first round, drawn at random
+    first: int  # labels of the first round
     per_round: int
     rounds: int
     subset: int = 0  # pool images scored per round, drawn at random; 0 for all
@@ -44,12 +55,29 @@ class Protocol(JsonConfig):
     audit_share: float = 0.0  # of each batch, labels that go to the audit sample and are not trained on
     threads: int = 1
     enlarge_to: int = 0  # pixels of a side: smaller images are enlarged before their frozen features; 0 for as they are
+    start: FirstChoice = "random"  # how the first labels are chosen, see ``STARTS``
+    held_out: int = 0  # images that a run tests on, drawn from all for each run; 0 for the data set's own test part
+    candidates: int = 30  # batches that the oracle takes the best of, each for a training
+    first_seed: int = 0  # added to the number of a run in all its seeds: other runs than those of another first seed
 
     def __post_init__(self) -> None:
         if min(self.first, self.per_round, self.rounds, self.threads) < 1:
             raise InputError(
                 f"{self.first} first labels, {self.per_round} labels per round, {self.rounds} rounds, {self.threads} "
                 "threads: each must be at least 1."
+            )
+        if self.start not in STARTS:
+            raise InputError(f"there is no start {self.start!r}; choose one of {', '.join(STARTS)}.")
+        if self.start in ("k-means", "herding") and self.train.body != "frozen":
+            raise InputError(
+                f"the start {self.start} chooses by frozen features; choose frozen as the preset, or random or classes "
+                "as the start."
+            )
+        if self.candidates < 1:
+            raise InputError(f"the oracle needs at least 1 candidate batch, not {self.candidates}.")
+        if min(self.held_out, self.first_seed) < 0:
+            raise InputError(
+                f"{self.held_out} images held out in each run, first seed {self.first_seed}: neither can be below 0."
             )
         if not 0 <= self.audit_share <= 0.5:
             raise InputError(
@@ -140,7 +168,7 @@ class Configuration:
         match = re.fullmatch(r"([^+/\s]+)(\+td)?(/plain)?", text.strip())
         if match is None:
             raise InputError(f"{text!r} is not a configuration; write STRATEGY, STRATEGY+td or STRATEGY/plain.")
-        strategy = strategies.get(match[1])
+        strategy = asker(match[1])
         configuration = cls(strategy.name, bool(match[2]) or "td" in strategy.companions, bool(match[3]))
         if configuration.plain and not configuration.td:
             raise InputError(f"{text!r}: {strategy.name} trains a plain classifier already; leave out /plain.")
@@ -149,24 +177,24 @@ class Configuration:
     @property
     def name(self) -> str:
         """What ``parse`` reads."""
-        own = "td" in strategies.get(self.strategy).companions
+        own = "td" in asker(self.strategy).companions
         return self.strategy + ("+td" if self.td and not own else "") + ("/plain" if self.plain else "")
 
     @property
     def title(self) -> str:
         """What people call it."""
-        own = "td" in strategies.get(self.strategy).companions
-        title = strategies.get(self.strategy).title + (", with a TD module" if self.td and not own else "")
+        own = "td" in asker(self.strategy).companions
+        title = asker(self.strategy).title + (", with a TD module" if self.td and not own else "")
         return title + (", measured with a plain classifier" if self.plain else "")
 
     @property
     def companions(self) -> tuple[str, ...]:
         """What is trained beside the classifier that asks."""
-        return tuple(sorted(strategies.get(self.strategy).companions | ({"td"} if self.td else set())))
+        return tuple(sorted(asker(self.strategy).companions | ({"td"} if self.td else set())))
 
     def check(self, protocol: Protocol) -> None:
         """Raises InputError where the protocol's training cannot give what the strategy needs."""
-        if "exact_log_p" in strategies.get(self.strategy).needs and protocol.train.body != "frozen":
+        if "exact_log_p" in asker(self.strategy).needs and protocol.train.body != "frozen":
             raise InputError(
                 f"{self.name} needs the exact training dynamics of every image, which only a training on frozen "
                 "features has; choose frozen as the preset, or leave this strategy out."
@@ -177,18 +205,23 @@ class Configuration:
         return dataclasses.replace(protocol.train, companions=self.companions if asks else ())
 
 
+def asker(name: str) -> Strategy:
+    """The strategy of this name, the oracle among them. Raises InputError for one that is not there."""
+    return Oracle() if name == Oracle.name else strategies.get(name)
+
+
 def seed_of(*parts: object) -> int:
     """A seed for a purpose: the same parts always give the same, others an unrelated one. 0 to 2^62."""
     return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8]) >> 2
 
 
-def seeds_of(configuration: Configuration, run: int, round_number: int) -> Seeds:
-    """Weights by run and round; order, augmentation and selection by configuration too."""
+def seeds_of(configuration: Configuration, seed: int, round_number: int) -> Seeds:
+    """Weights by the run's seed and round; order, augmentation and selection by configuration too."""
     return Seeds(
-        weights=seed_of("weights", run, round_number),
-        order=seed_of("order", configuration.name, run, round_number),
-        augmentation=seed_of("augmentation", configuration.name, run, round_number),
-        selection=seed_of("selection", configuration.name, run, round_number),
+        weights=seed_of("weights", seed, round_number),
+        order=seed_of("order", configuration.name, seed, round_number),
+        augmentation=seed_of("augmentation", configuration.name, seed, round_number),
+        selection=seed_of("selection", configuration.name, seed, round_number),
     )
 
 
@@ -198,15 +231,21 @@ class Start:
 
     pool: Int64  # what may be asked, the first set included
     validation: Int64
-    first: Int64
+    test: Int64
+    first: Int64  # at random; ``starts`` has the other ways to begin
 
 
-def start_of(labels: Int64, pool_rows: Int64, protocol: Protocol, imbalance: float, run: int) -> Start:
-    """Draw the tail, the validation images and the first set of a run.
+def start_of(
+    labels: Int64, pool_rows: Int64, test_rows: Int64, protocol: Protocol, imbalance: float, seed: int
+) -> Start:
+    """Draw the held-out images, the tail, the validation images and the first set of a run.
 
     Raises InputError when the pool is too small for the labels that the protocol asks.
     """
-    rng = np.random.default_rng(seed_of("start", run))
+    if protocol.held_out:
+        everything = np.random.default_rng(seed_of("held-out", seed)).permutation(np.union1d(pool_rows, test_rows))
+        test_rows, pool_rows = np.sort(everything[: protocol.held_out]), np.sort(everything[protocol.held_out :])
+    rng = np.random.default_rng(seed_of("start", seed))
     order = rng.permutation(pool_rows)
     validation, rest = order[: protocol.validation], order[protocol.validation :]
     pool = rest[keep_tail(labels[rest], imbalance, protocol.tail)]
@@ -217,7 +256,7 @@ def start_of(labels: Int64, pool_rows: Int64, protocol: Protocol, imbalance: flo
             + (f" at imbalance {imbalance:g}" if imbalance > 1 else "")
             + "; choose fewer rounds or fewer labels per round."
         )
-    return Start(np.sort(pool), np.sort(validation), pool[: protocol.first])
+    return Start(np.sort(pool), np.sort(validation), test_rows, pool[: protocol.first])
 
 
 def keep_tail(labels: Int64, ratio: float, tail: Tail) -> Int64:

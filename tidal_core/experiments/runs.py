@@ -22,7 +22,6 @@ import numpy as np
 import psutil
 import torch
 
-from tidal_core import strategies
 from tidal_core.config import TrainConfig
 from tidal_core.engine.backbones.registered import registered_backbone
 from tidal_core.engine.code_version import OF_TRAINING, code_version, foreign_code_version
@@ -38,7 +37,9 @@ from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, file_stem, read
 from tidal_core.experiments.frozen import compute_features, features_of
-from tidal_core.experiments.protocol import Configuration, Protocol, seed_of, seeds_of, start_of
+from tidal_core.experiments.oracle import Oracle, best_batch
+from tidal_core.experiments.protocol import Configuration, Protocol, asker, seed_of, seeds_of, start_of
+from tidal_core.experiments.starts import first_of
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
@@ -47,7 +48,7 @@ OF_A_RUN = (
     *OF_TRAINING,
     "strategies",
     "rounds/audit.py",
-    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "protocol", "runs")),
+    *(f"experiments/{name}.py" for name in ("datasets", "frozen", "oracle", "protocol", "runs", "starts")),
 )
 """Below the package: the code that decides how a run comes out."""
 
@@ -74,6 +75,11 @@ class Run:
     imbalance: float
     number: int
     folder: Path
+
+    @property
+    def seed(self) -> int:
+        """What its seeds are made of; the same for all configurations of its number."""
+        return self.protocol.first_seed + self.number
 
     @property
     def stem(self) -> str:
@@ -142,8 +148,10 @@ class _State:
         self.run, self.device = run, pick_device()
         data, protocol = run.dataset, run.protocol
         self.features = features_of(data, protocol)  # all computed; None where the body trains
-        self.start = start_of(data.labels, data.pool_rows, protocol, run.imbalance, run.number)
-        self.test = data.test_rows
+        start = start_of(data.labels, data.pool_rows, data.test_rows, protocol, run.imbalance, run.seed)
+        first = first_of(start, data.labels, data.n_classes, protocol, run.seed, self.features)
+        self.start = replace(start, first=first)
+        self.test = self.start.test
         if protocol.test_limit and protocol.test_limit < len(self.test):
             draws = np.random.default_rng(seed_of("test", data.name))
             self.test = self.test[stratified(data.labels[self.test], protocol.test_limit, draws)]
@@ -220,13 +228,9 @@ class _State:
     def _train(
         self, number: int, role: str, config: TrainConfig, should_stop: Callable[[], bool] | None
     ) -> _Trained | None:
-        run, data = self.run, self.run.dataset
-        seeds = seeds_of(run.configuration, run.number, number)
-        model = build_model(config, data.n_classes, seeds, self.device)
+        run = self.run
         weights = run.folder / f"{run.stem}.{role}.round{number}.safetensors"
-        if config.warm_start and number > 1:
-            load_weights(model, weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors"))
-        images = TrainImages(data.pixels, self.trained, data.labels[self.trained], data.n_classes, self._feature_file)
+        before = weights.with_name(f"{run.stem}.{role}.round{number - 1}.safetensors")
         options = TrainOptions(
             checkpoint=run.folder / f"{run.stem}.{role}{number}.checkpoint",
             checkpoint_seconds=60,
@@ -234,14 +238,27 @@ class _State:
             should_stop=should_stop,
             threads=run.protocol.threads,
         )
+        trained = self._trained(
+            number, config, self.trained, options, before if config.warm_start and number > 1 else None
+        )
+        if trained is not None and config.warm_start and number < run.protocol.rounds:
+            trained.model.save(weights)
+        return trained
+
+    def _trained(
+        self, number: int, config: TrainConfig, rows: Int64, options: TrainOptions, before: Path | None = None
+    ) -> _Trained | None:
+        """A model of the round ``number``, trained on the images at ``rows``, from the weights ``before``."""
+        run, data = self.run, self.run.dataset
+        seeds = seeds_of(run.configuration, run.seed, number)
+        model = build_model(config, data.n_classes, seeds, self.device)
+        if before is not None:
+            load_weights(model, before)
+        images = TrainImages(data.pixels, rows, data.labels[rows], data.n_classes, self._feature_file)
         training = train(config, images, model, seeds, options)
         for _ in training:
             pass
-        if training.result is None:
-            return None
-        if config.warm_start and number < run.protocol.rounds:
-            model.save(weights)
-        return _Trained(model, training.result.heads)
+        return None if training.result is None else _Trained(model, training.result.heads)
 
     @property
     def _feature_file(self) -> Path | None:
@@ -282,13 +299,16 @@ class _State:
         free = np.setdiff1d(self.start.pool, taken)
         wanted = min(protocol.per_round, len(free))
         rows = self._subset(free, wanted, number)
-        strategy = strategies.get(run.configuration.strategy)
+        strategy = asker(run.configuration.strategy)
         pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
-        draws = np.random.default_rng(seeds_of(run.configuration, run.number, number).selection)
+        draws = np.random.default_rng(seeds_of(run.configuration, run.seed, number).selection)
         audited = audited_among(protocol.audit_share, len(taken) - len(self.start.first), wanted)
-        ranked = rows[strategy.select(pool, wanted - audited, draws)]
+        if isinstance(strategy, Oracle):
+            ranked = rows[self._best_batch(pool, wanted - audited, number, draws)]
+        else:
+            ranked = rows[strategy.select(pool, wanted - audited, draws)]
         batch = self._audited(ranked, draws.permutation(np.setdiff1d(free, ranked))[:audited])
         seconds["choose"] = time.perf_counter() - began
         if protocol.stale and self.waiting is not None:
@@ -299,12 +319,28 @@ class _State:
             line["waiting"] = self.waiting.tolist()
         return line
 
+    def _best_batch(self, pool: PoolView, n: int, number: int, draws: np.random.Generator) -> Int64:
+        """Positions (n,) in the pool by the oracle, which trains as the next round will: with the same seeds."""
+        run, data = self.run, self.run.dataset
+        config = run.configuration.train_config(run.protocol)
+
+        def accuracy_after(batch: Int64) -> float:
+            trained = self._trained(
+                number + 1, config, np.concatenate([self.trained, pool.ids[batch]]), TrainOptions(curves=False)
+            )
+            left = np.delete(pool.ids, batch)
+            if trained is None or not len(left):
+                return 0.0
+            return float((self._score(trained.model, left).log_p.argmax(axis=1) == data.labels[left]).mean())
+
+        return best_batch(pool, n, draws, run.protocol.candidates, accuracy_after)
+
     def _subset(self, free: Int64, wanted: int, number: int) -> Int64:
         """The free rows that are scored: the first in an order of all images that the configurations of a run share."""
         limit = max(self.run.protocol.subset, wanted)
         if not self.run.protocol.subset or limit >= len(free):
             return free
-        draws = np.random.default_rng(seed_of("subset", self.run.number, number))
+        draws = np.random.default_rng(seed_of("subset", self.run.seed, number))
         position = np.empty(len(self.run.dataset.labels))
         position[draws.permutation(len(position))] = np.arange(len(position))
         return np.sort(free[np.argsort(position[free])[:limit]])
@@ -313,6 +349,8 @@ class _State:
         data = self.run.dataset
         scores = self._score(trained.model, np.concatenate([rows, self.trained]))
         view = PoolView.from_scores(rows, scores, data.labels[self.trained], data.n_classes)
+        if "exact_log_p" not in asker(self.run.configuration.strategy).needs:
+            return view
         return replace(view, exact_log_p=self._exact_log_p(trained, rows))
 
     def _exact_log_p(self, trained: _Trained, rows: Int64) -> Float32 | None:
@@ -325,7 +363,7 @@ class _State:
 
     def _random_batch(self) -> tuple[Int64, Int64]:
         protocol = self.run.protocol
-        draws = np.random.default_rng(seed_of("stale", self.run.number))
+        draws = np.random.default_rng(seed_of("stale", self.run.seed))
         free = draws.permutation(np.setdiff1d(self.start.pool, self.spent))[: protocol.per_round]
         audited = audited_among(protocol.audit_share, 0, len(free))
         return free[audited:], free[:audited]
@@ -377,7 +415,7 @@ def _blind_view(rows: Int64, classes: int) -> PoolView:
 
 def code_of(configuration: Configuration, protocol: Protocol) -> str:
     """What tells the code of a run from that of another: ours, and the file of a strategy from another package."""
-    foreign: list[type] = [type(strategies.get(configuration.strategy))]
+    foreign: list[type] = [type(asker(configuration.strategy))]
     if protocol.train.backbone in registered_points():
         foreign.append(registered_backbone(protocol.train.backbone))
     versions = [version for kind in foreign if (version := foreign_code_version(kind)) is not None]

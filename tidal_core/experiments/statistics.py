@@ -55,6 +55,24 @@ def area_under(labels: Int64, values: Float64) -> Float64:
     return np.asarray(np.trapezoid(values, labels, axis=1) / (labels[-1] - labels[0]))
 
 
+def area_between(labels: Int64, values: Float64, low: float, high: float) -> Float64:
+    """As ``area_under``, over the numbers of labels from ``low`` to ``high`` that were measured: (R,); NaN for none."""
+    inside = (labels >= low) & (labels <= high)
+    if not inside.any():
+        return np.full(len(values), np.nan)
+    return area_under(labels[inside], values[:, inside])
+
+
+def share_won(values: Float64, others: Float64) -> float:
+    """At how many (run, number of labels) of those that two (R, P) have in common the first is more accurate.
+
+    A share, 0 to 1; equal accuracies count half. NaN where they have none in common.
+    """
+    runs = min(len(values), len(others))
+    gains = (values[:runs] - others[:runs])[~np.isnan(values[:runs] + others[:runs])]
+    return float(((gains > 0) + 0.5 * (gains == 0)).mean()) if len(gains) else float("nan")
+
+
 def paired_runs(values: Float64, baseline: Float64) -> tuple[Float64, Float64]:
     """The runs that both have, as far as any of them has come: two (R, P'), without NaN.
 
