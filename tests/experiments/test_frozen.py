@@ -28,6 +28,8 @@ from tidal_core.experiments.running import execute_all, runs_of
 from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
 from tidal_core.images.squares import squares_at
 from tidal_core.method.estimators import td_margin
+from tidal_core.records import PoolView
+from tidal_core.strategies.uherding import UHerding
 
 WARM_FROZEN = replace(FROZEN, train=replace(FROZEN.train, warm_start=True))
 
@@ -54,6 +56,29 @@ def test_small_images_are_enlarged_to_what_the_protocol_says(tmp_path: Path) -> 
     expected = extractor_of("efficientnet-lite0", "float32")(squares)
     np.testing.assert_allclose(enlarged.read().take(rows), expected, rtol=1e-2, atol=1e-2)
     assert len(own_size.missing(rows)) == 2, "features at another size are others"
+
+
+def test_a_temperature_is_fitted_to_what_heads_say_of_labels_that_they_did_not_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[PoolView] = []
+
+    def noted(self: UHerding, pool: PoolView, n: int, rng: np.random.Generator) -> np.ndarray:
+        seen.append(pool)
+        return np.arange(n)
+
+    monkeypatch.setattr(UHerding, "choose", noted)
+    lines = list(execute(make_run(tmp_path, "uherding", replace(FROZEN, first=8, per_round=8, rounds=3))))
+
+    assert [line["labels"] for line in lines] == [8, 16, 24]
+    few, enough = (pool.held_out_log_p for pool in seen)
+    assert few is None, "with fewer than ten labels no head can be spared any"
+    assert enough is not None
+    assert enough.shape == (16, len(make_dataset(tmp_path).class_names))
+    assert seen[1].labelled_log_p is not None
+    own = np.take_along_axis(np.exp(seen[1].labelled_log_p), seen[1].labelled_classes[:, None], axis=1).mean()
+    held_out = np.take_along_axis(np.exp(enough), seen[1].labelled_classes[:, None], axis=1).mean()
+    assert held_out < own, "the head knows the labels that it trained on better"
 
 
 def test_larger_images_stay_as_they_are(tmp_path: Path) -> None:

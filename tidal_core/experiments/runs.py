@@ -40,6 +40,7 @@ from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.oracle import Oracle, best_batch
 from tidal_core.experiments.protocol import Configuration, Protocol, asker, seed_of, seeds_of, start_of
 from tidal_core.experiments.starts import first_of
+from tidal_core.method import heads
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.rounds.audit import audited_among
@@ -301,6 +302,8 @@ class _State:
         rows = self._subset(free, wanted, number)
         strategy = asker(run.configuration.strategy)
         pool = self._view(trained, rows) if strategy.needs else _blind_view(rows, run.dataset.n_classes)
+        if strategy.reads_held_out and self.features is not None:
+            pool = replace(pool, held_out_log_p=self._out_of_fold(number))
         seconds["score"] = time.perf_counter() - began
         began = time.perf_counter()
         draws = np.random.default_rng(seeds_of(run.configuration, run.seed, number).selection)
@@ -318,6 +321,24 @@ class _State:
         if self.waiting is not None:
             line["waiting"] = self.waiting.tolist()
         return line
+
+    def _out_of_fold(self, number: int) -> Float32 | None:
+        """Log p (L, C) of the labelled images, each by a head that did not train on it, where the studio has that."""
+        run, n = self.run, len(self.trained)
+        if not heads.LEAST <= n <= heads.MOST:
+            return None
+        config = run.configuration.train_config(run.protocol)
+        labels = run.dataset.labels[self.trained]
+        folding = np.random.default_rng(seeds_of(run.configuration, run.seed, number).selection)
+        fold = heads.stratified_folds(labels, heads.FOLDS, folding)
+        log_p = np.empty((n, run.dataset.n_classes), dtype=np.float32)
+        for of_fold in range(heads.FOLDS):
+            rest, part = self.trained[fold != of_fold], self.trained[fold == of_fold]
+            trained = self._trained(number, config, rest, TrainOptions(curves=False, threads=run.protocol.threads))
+            if trained is None:
+                return None
+            log_p[fold == of_fold] = self._score(trained.model, part).log_p
+        return log_p
 
     def _best_batch(self, pool: PoolView, n: int, number: int, draws: np.random.Generator) -> Int64:
         """Positions (n,) in the pool by the oracle, which trains as the next round will: with the same seeds."""

@@ -13,6 +13,8 @@ from scipy.special import log_softmax, softmax
 from tidal_core.records import Float32, Float64, Int64
 
 FOLDS = 5
+LEAST = 10  # labels: with fewer, a fold has no image of most classes
+MOST = 300  # labels: by then the audit sample measures
 PENALTY = 3e-4  # of features of length 1; chosen on data that nothing is compared on (EXPERIMENTS.md)
 _STEPS = 200
 

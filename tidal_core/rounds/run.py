@@ -26,6 +26,7 @@ from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import DISK_FULL, InputError, Stopped, TidalError
 from tidal_core.images.pixels import round_uses
+from tidal_core.method import heads
 from tidal_core.projects import Project
 from tidal_core.records import (
     Float32,
@@ -331,7 +332,7 @@ class RoundRun:
 
     @property
     def _has_folds(self) -> bool:
-        return self.features is not None and folds.LEAST <= len(self.image_ids) <= folds.MOST
+        return self.features is not None and heads.LEAST <= len(self.image_ids) <= heads.MOST
 
     def _out_of_fold(self) -> Float32:
         """log p (L, C) of the labelled images by heads that did not train on them. Raises Stopped."""
