@@ -5,6 +5,8 @@ Features are there where the body is frozen (``rounds.features``); nothing is co
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tidal_core.engine.features.store import Features
@@ -15,6 +17,9 @@ from tidal_core.rounds import features
 from tidal_core.strategies.distances import unit_length
 
 BLOCK = 8_192  # rows of features in memory at a time
+LOOKED_AT = 4_000  # images that one may stand for: a random part of a larger pool, as many as herding takes
+_FIRST_RIVALS = 16  # compared at first: few images are left then that may be most like the one
+_ROUNDING = 1e-5  # cosines of equal images differ by less
 
 
 def has_features(project: Project) -> bool:
@@ -58,6 +63,72 @@ def nearest(project: Project, image_id: int, image_ids: Int64, n: int) -> Int64:
         return np.empty(0, dtype=np.int64)
     first = np.argsort(-likeness, kind="stable")[:n]
     return np.asarray(others[first[np.isfinite(likeness[first])]], dtype=np.int64)
+
+
+class StoodFor(NamedTuple):
+    """The images that one image stands for: to none of its rivals they are more alike."""
+
+    image_ids: Int64  # (K,) of those that were looked at, most alike first
+    count: int  # of all: K, or an estimate from the part that was looked at
+    is_estimate: bool
+
+
+def stood_for(project: Project, image_id: int, image_ids: Int64, rivals: Int64) -> StoodFor | None:
+    """Which of ``image_ids`` (N,) are at least as much like one image as like any of its ``rivals`` (M,).
+
+    None where that image has no features; others without features are left out. Of more than ``LOOKED_AT`` images a
+    random part that stays the same is looked at. Raises NotFound for an unknown image.
+    """
+    store = features.in_use(project)
+    read = store.read() if store is not None else None
+    images = project.store.images
+    point_row = np.array([images.get(image_id).pixel_row])
+    if read is None or not read.has(point_row).all():
+        return None
+    point = unit_length(read.last_stage(point_row))[0]
+    pool, pool_rows = _known(project, read, image_ids[image_ids != image_id])
+    size = len(pool)
+    if size > LOOKED_AT:
+        part = np.random.default_rng(project.settings.seed).choice(size, LOOKED_AT, replace=False)
+        pool, pool_rows = pool[part], pool_rows[part]
+    pool, pool_rows = pool[np.argsort(pool_rows)], np.sort(pool_rows)
+    _, rival_rows = _known(project, read, rivals[rivals != image_id])
+    rival_points = (
+        unit_length(read.last_stage(rival_rows)) if len(rival_rows) else np.empty((0, len(point)), np.float32)
+    )
+    nearest, likeness = [], []
+    for start in range(0, len(pool), BLOCK):
+        rows, cosines = _nearest_to(read.last_stage(pool_rows[start : start + BLOCK]), point, rival_points)
+        nearest.append(pool[start + rows])
+        likeness.append(cosines)
+    covered = np.concatenate([*nearest, np.empty(0, np.int64)])
+    covered = covered[np.argsort(-np.concatenate([*likeness, np.empty(0, np.float32)]), kind="stable")]
+    count = round(len(covered) * size / len(pool)) if len(pool) else 0
+    return StoodFor(covered, count, size > LOOKED_AT)
+
+
+def _known(project: Project, read: Features, image_ids: Int64) -> tuple[Int64, Int64]:
+    """Those of the images that have features, and their rows."""
+    rows = project.store.images.pixel_rows(image_ids)
+    known = read.has(rows)
+    return image_ids[known], rows[known]
+
+
+def _nearest_to(points: Float32, point: Float32, rivals: Float32) -> tuple[Int64, Float32]:
+    """Rows of ``points`` (N, D) that no rival (M, D) is more like than ``point`` (D,), and their cosines with it.
+
+    ``point`` and ``rivals`` have length 1. Whatever the length of an image's features, it does not change to whom they
+    are most alike: only those of the images that are left are measured.
+    """
+    products = points @ point  # cosines times lengths
+    left = np.arange(len(points))
+    start, n_compared = 0, _FIRST_RIVALS
+    while start < len(rivals) and len(left):
+        compared = points if len(left) == len(points) else points[left]
+        best = (compared @ rivals[start : start + n_compared].T).max(axis=1)
+        left = left[products[left] >= best - _ROUNDING * np.abs(best)]
+        start, n_compared = start + n_compared, 2 * n_compared
+    return left, unit_length(points[left]) @ point
 
 
 def _likeness(project: Project, image_id: int, image_ids: Int64) -> Float32 | None:

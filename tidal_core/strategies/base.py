@@ -33,6 +33,7 @@ class Strategy(ABC):
     model finds its two most likely classes almost equally likely"). The explanation takes its place if it is missing.
     ``cost``: names both its time and its memory; the registry refuses one that does not.
     ``least_classes``: 2 where it compares two classes.
+    ``represents``: it chooses an image for the images that look like it, so that these are shown as its reason.
     """
 
     name: str  # what settings, commands and stored rounds call it: no spaces, commas, plus signs or slashes
@@ -44,6 +45,7 @@ class Strategy(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     ranks_all: ClassVar[bool] = False  # whether ranking the whole pool costs no more than sorting it
     least_classes: ClassVar[int] = 1
+    represents: ClassVar[bool] = False  # whether it chooses an image to stand for others
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 

@@ -18,6 +18,7 @@ class MaxHerding(Strategy):
     paper = "Bae, Wang and Sutherland, Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024"
     cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
     needs = frozenset({"features", "labelled_features"})
+    represents = True
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n that add most coverage, one after the other."""

@@ -30,6 +30,7 @@ class TDHerding(Strategy):
     )
     cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
     needs = frozenset({"td_log_p", "features", "labelled_features"})
+    represents = True
     least_classes = 2
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
