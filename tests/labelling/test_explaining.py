@@ -45,7 +45,7 @@ def stood_for_by_hand(project: Project, image_id: int) -> list[int]:
     cosines = points.astype(np.float64) @ points.T.astype(np.float64)
     asked = [item.image_id for item in project.store.queue.items() if item.purpose is not Purpose.AUDIT][:FEW]
     rivals = {*audit.training_labels(project).image_ids.tolist(), *asked} - {image_id}
-    free = set(audit.rankable(project).tolist()) - rivals - {image_id}
+    free = set(project.store.images.unlabelled_ids().tolist()) - rivals - {image_id}
     own = [o for o in free if all(cosines[o - 1, image_id - 1] >= cosines[o - 1, r - 1] - 1e-6 for r in rivals)]
     return sorted(own, key=lambda other: -cosines[other - 1, image_id - 1])
 

@@ -96,7 +96,7 @@ def test_an_image_stands_for_those_that_no_rival_is_more_like() -> None:
         own, best = cosines[41:, image - 1], cosines[41:, 1:41].max(axis=1)
         assert set(stood_for.image_ids.tolist()) == set((42 + np.flatnonzero(own >= best - 1e-5)).tolist())
         assert (np.diff(cosines[image - 1][stood_for.image_ids - 1]) <= 1e-5).all(), "most alike first"
-        assert (stood_for.count, stood_for.is_estimate) == (len(stood_for.image_ids), False)
+        assert (stood_for.n_images, stood_for.is_estimate) == (len(stood_for.image_ids), False)
     assert similar.stood_for(project, 120, images, rivals) is None, "it has no features"
     project.close()
 
@@ -115,9 +115,9 @@ def test_of_a_large_collection_a_part_is_looked_at_and_the_number_is_an_estimate
     assert whole is not None
     assert alone is not None
     assert part is not None
-    assert (whole.count, whole.is_estimate) == (107, False)
-    assert (len(alone.image_ids), alone.count, alone.is_estimate) == (20, 107, True)
-    assert part.count == round(len(part.image_ids) * 107 / 20)
+    assert (whole.n_images, whole.is_estimate) == (107, False)
+    assert (len(alone.image_ids), alone.n_images, alone.is_estimate) == (20, 107, True)
+    assert part.n_images == round(len(part.image_ids) * 107 / 20)
     again = similar.stood_for(project, 1, images, rivals)
     assert again is not None
     assert again.image_ids.tolist() == part.image_ids.tolist(), "the same part each time"

@@ -134,20 +134,20 @@ def neighbourhood(project: Project, image_id: int) -> Neighbourhood | None:
         return None
     asked_next = store.queue.next_to_train_on(project.settings.labels_per_round)
     rivals = np.union1d(audit.training_labels(project).image_ids, np.array(asked_next, np.int64))
-    free = audit.rankable(project)
+    free = store.images.unlabelled_ids()
     covered = similar.stood_for(project, image_id, free[~np.isin(free, rivals)], rivals)
     if covered is None:
         return Neighbourhood("", _unsettled(project, image_id, choice), [])
-    if not covered.count:
+    if not covered.n_images:
         which = f"All of {similar.LOOKED_AT:,} images without a label that were compared are"
         which = which if covered.is_estimate else "Every image without a label is"
         return Neighbourhood(f"{which} more like another one that is labelled or asked next.", "", [])
     about, images, them = "about " if covered.is_estimate else "", "images", "them"
-    if covered.count == 1:
+    if covered.n_images == 1:
         images, them = "image", "it"
     return Neighbourhood(
-        f"It stands for {about}{covered.count:,} {images} without a label: none that is labelled or asked next is more "
-        f"like {them}.",
+        f"It stands for {about}{covered.n_images:,} {images} without a label: none that is labelled or asked next is "
+        f"more like {them}.",
         _unsettled(project, image_id, choice, covered.image_ids),
         store.images.many(covered.image_ids[:STOOD_FOR].tolist()),
     )

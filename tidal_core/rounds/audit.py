@@ -289,8 +289,7 @@ def _sample_of(history: AuditHistory, place: Float64, layers: Sequence[Layer], n
 
 def rankable(project: Project) -> Int64:
     """Pool images that a strategy may choose from: ready, not answered, not reserved; by id."""
-    free = project.store.images.unlabelled_ids()
-    return free[~np.isin(free, reserved(project))]
+    return np.setdiff1d(project.store.images.unlabelled_ids(), reserved(project))
 
 
 def purposes(project: Project, image_ids: Iterable[int]) -> dict[int, Purpose]:

@@ -18,7 +18,7 @@ from tidal_core.strategies.distances import unit_length
 
 BLOCK = 8_192  # rows of features in memory at a time
 LOOKED_AT = 4_000  # images that one may stand for: a random part of a larger pool, as many as herding takes
-_FIRST_RIVALS = 16  # compared at first: few images are left then that may be most like the one
+_FIRST_RIVALS = 2  # compared at first, then twice as many each time: with each, fewer images are left
 _ROUNDING = 1e-5  # cosines of equal images differ by less
 
 
@@ -69,7 +69,7 @@ class StoodFor(NamedTuple):
     """The images that one image stands for: to none of its rivals they are more alike."""
 
     image_ids: Int64  # (K,) of those that were looked at, most alike first
-    count: int  # of all: K, or an estimate from the part that was looked at
+    n_images: int  # of all: K, or an estimate from the part that was looked at
     is_estimate: bool
 
 
@@ -77,41 +77,27 @@ def stood_for(project: Project, image_id: int, image_ids: Int64, rivals: Int64) 
     """Which of ``image_ids`` (N,) are at least as much like one image as like any of its ``rivals`` (M,).
 
     None where that image has no features; others without features are left out. Of more than ``LOOKED_AT`` images a
-    random part that stays the same is looked at. Raises NotFound for an unknown image.
+    random part is looked at, always the same of the same images. Raises NotFound for an unknown image.
     """
     store = features.in_use(project)
     read = store.read() if store is not None else None
-    images = project.store.images
-    point_row = np.array([images.get(image_id).pixel_row])
-    if read is None or not read.has(point_row).all():
+    ids = np.concatenate([[image_id], image_ids[image_ids != image_id], rivals[rivals != image_id]])
+    rows = project.store.images.pixel_rows(ids)
+    if read is None or not read.has(rows[:1]).all():
         return None
-    point = unit_length(read.last_stage(point_row))[0]
-    pool, pool_rows = _known(project, read, image_ids[image_ids != image_id])
+    known, is_rival = read.has(rows), np.arange(len(ids)) > np.count_nonzero(image_ids != image_id)
+    pool = 1 + np.flatnonzero((known & ~is_rival)[1:])  # places in ids
     size = len(pool)
     if size > LOOKED_AT:
-        part = np.random.default_rng(project.settings.seed).choice(size, LOOKED_AT, replace=False)
-        pool, pool_rows = pool[part], pool_rows[part]
-    pool, pool_rows = pool[np.argsort(pool_rows)], np.sort(pool_rows)
-    _, rival_rows = _known(project, read, rivals[rivals != image_id])
-    rival_points = (
-        unit_length(read.last_stage(rival_rows)) if len(rival_rows) else np.empty((0, len(point)), np.float32)
+        pool = np.random.default_rng(image_id).choice(pool, LOOKED_AT, replace=False)
+    pool = pool[np.argsort(rows[pool])]  # as they lie in the file
+    nearest, cosines = _nearest_to(
+        read.last_stage(rows[pool]),
+        unit_length(read.last_stage(rows[:1]))[0],
+        unit_length(read.last_stage(rows[known & is_rival])),
     )
-    nearest, likeness = [], []
-    for start in range(0, len(pool), BLOCK):
-        rows, cosines = _nearest_to(read.last_stage(pool_rows[start : start + BLOCK]), point, rival_points)
-        nearest.append(pool[start + rows])
-        likeness.append(cosines)
-    covered = np.concatenate([*nearest, np.empty(0, np.int64)])
-    covered = covered[np.argsort(-np.concatenate([*likeness, np.empty(0, np.float32)]), kind="stable")]
-    count = round(len(covered) * size / len(pool)) if len(pool) else 0
-    return StoodFor(covered, count, size > LOOKED_AT)
-
-
-def _known(project: Project, read: Features, image_ids: Int64) -> tuple[Int64, Int64]:
-    """Those of the images that have features, and their rows."""
-    rows = project.store.images.pixel_rows(image_ids)
-    known = read.has(rows)
-    return image_ids[known], rows[known]
+    covered = ids[pool[nearest[np.argsort(-cosines, kind="stable")]]]
+    return StoodFor(covered, round(len(covered) * size / max(1, len(pool))), size > LOOKED_AT)
 
 
 def _nearest_to(points: Float32, point: Float32, rivals: Float32) -> tuple[Int64, Float32]:
@@ -120,15 +106,17 @@ def _nearest_to(points: Float32, point: Float32, rivals: Float32) -> tuple[Int64
     ``point`` and ``rivals`` have length 1. Whatever the length of an image's features, it does not change to whom they
     are most alike: only those of the images that are left are measured.
     """
-    products = points @ point  # cosines times lengths
+    # einsum and not @: matrix products wait for threads of their own on all cores, which then go on spinning while
+    # somebody labels and a round trains. With so few to compare they would gain nothing.
+    products = np.einsum("nd,d->n", points, point)  # cosines times lengths
     left = np.arange(len(points))
     start, n_compared = 0, _FIRST_RIVALS
     while start < len(rivals) and len(left):
         compared = points if len(left) == len(points) else points[left]
-        best = (compared @ rivals[start : start + n_compared].T).max(axis=1)
+        best = np.einsum("nd,md->nm", compared, rivals[start : start + n_compared]).max(axis=1)
         left = left[products[left] >= best - _ROUNDING * np.abs(best)]
         start, n_compared = start + n_compared, 2 * n_compared
-    return left, unit_length(points[left]) @ point
+    return left, np.einsum("nd,d->n", unit_length(points[left]), point)
 
 
 def _likeness(project: Project, image_id: int, image_ids: Int64) -> Float32 | None:
