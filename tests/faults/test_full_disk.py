@@ -14,7 +14,7 @@ from tests.helpers.served import Served
 from tidal_core.store import database
 
 POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs")
-GETS = ("classes", "why/1", "neighbours/1")
+GETS = ("classes", "why/1", "stands-for/1", "neighbours/1")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tidal_core.store import columns
 from tidal_core.store import queue as queue_module
 
 POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs", "bulk")
-GETS = ("classes", "image/1?v=0&size=256", "why/1", "neighbours/1", "collection", "collection/counts")
+GETS = ("classes", "image/1?v=0&size=256", "why/1", "stands-for/1", "neighbours/1", "collection", "collection/counts")
 
 
 @pytest.fixture

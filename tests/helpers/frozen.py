@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from tests.helpers.tiny import tiny_project
 from tidal_core.config import ProjectSettings
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord
+from tidal_core.rounds import features
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.feature_work import compute_some
 from tidal_core.rounds.run import RoundRun
@@ -34,3 +37,12 @@ def run_round(project: Project) -> RoundRecord:
     record = claim_round(project, started_by="person")
     RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
     return project.store.rounds.get(record.id)
+
+
+def give_features(project: Project, by_image: dict[int, tuple[float, float]]) -> None:
+    """A first stage of one number, which must not count, and a last one of two."""
+    ids = np.array(list(by_image))
+    store = features.wanted(project)
+    assert store is not None
+    rows = np.array([[100.0 * image_id, *by_image[image_id]] for image_id in ids.tolist()], dtype=np.float16)
+    store.write(project.store.images.pixel_rows(ids), rows, (1, 2))

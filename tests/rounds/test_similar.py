@@ -7,20 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.helpers.frozen import frozen_project
+from tests.helpers.frozen import frozen_project, give_features
 from tests.helpers.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
-from tidal_core.rounds import features, similar
-
-
-def give_features(project: Project, by_image: dict[int, tuple[float, float]]) -> None:
-    """A first stage of one number, which must not count, and a last one of two."""
-    ids = np.array(list(by_image))
-    store = features.wanted(project)
-    assert store is not None
-    rows = np.array([[100.0 * image_id, *by_image[image_id]] for image_id in ids.tolist()], dtype=np.float16)
-    store.write(project.store.images.pixel_rows(ids), rows, (1, 2))
+from tidal_core.rounds import similar
 
 
 @pytest.fixture
@@ -79,4 +70,55 @@ def test_a_project_whose_body_trains_has_no_features() -> None:
     assert not similar.has_features(project)
     with pytest.raises(InputError, match="has no features"):
         similar.order_by_likeness(project, 1, np.array([1, 2]))
+    project.close()
+
+
+def directions(n: int) -> dict[int, tuple[float, float]]:
+    """Images 1 to n in any directions, some the same, of any length; the last two have no features."""
+    rng = np.random.default_rng(3)
+    angles, lengths = np.round(rng.uniform(0, 6, n), 1), rng.choice([1, 2, 30], n)
+    xy = np.stack([lengths * np.cos(angles), lengths * np.sin(angles)], axis=1)
+    return {i + 1: (float(x), float(y)) for i, (x, y) in enumerate(xy[: n - 2])}
+
+
+def test_an_image_stands_for_those_that_no_rival_is_more_like() -> None:
+    project = frozen_project(120, test=0)
+    given = directions(120)
+    give_features(project, given)
+    points = np.array(list(given.values()), dtype=np.float16).astype(np.float64)
+    cosines = (points @ points.T) / np.linalg.norm(points, axis=1) / np.linalg.norm(points, axis=1)[:, None]
+    rivals, images = np.arange(2, 42), np.arange(42, 121)
+
+    for image in range(1, 42):
+        stood_for = similar.stood_for(project, image, images, rivals)
+
+        assert stood_for is not None
+        own, best = cosines[41:, image - 1], cosines[41:, 1:41].max(axis=1)
+        assert set(stood_for.image_ids.tolist()) == set((42 + np.flatnonzero(own >= best - 1e-5)).tolist())
+        assert (np.diff(cosines[image - 1][stood_for.image_ids - 1]) <= 1e-5).all(), "most alike first"
+        assert (stood_for.n_images, stood_for.is_estimate) == (len(stood_for.image_ids), False)
+    assert similar.stood_for(project, 120, images, rivals) is None, "it has no features"
+    project.close()
+
+
+def test_of_a_large_collection_a_part_is_looked_at_and_the_number_is_an_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = frozen_project(120, test=0)
+    give_features(project, directions(120))
+    images, rivals = np.arange(12, 121), np.arange(2, 12)
+    whole = similar.stood_for(project, 1, images, np.arange(0))
+    monkeypatch.setattr(similar, "LOOKED_AT", 20)
+
+    alone, part = (similar.stood_for(project, 1, images, others) for others in (np.arange(0), rivals))
+
+    assert whole is not None
+    assert alone is not None
+    assert part is not None
+    assert (whole.n_images, whole.is_estimate) == (107, False)
+    assert (len(alone.image_ids), alone.n_images, alone.is_estimate) == (20, 107, True)
+    assert part.n_images == round(len(part.image_ids) * 107 / 20)
+    again = similar.stood_for(project, 1, images, rivals)
+    assert again is not None
+    assert again.image_ids.tolist() == part.image_ids.tolist(), "the same part each time"
     project.close()

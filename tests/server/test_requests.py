@@ -68,7 +68,7 @@ def test_a_header_that_cannot_be_read_is_refused(served: Served, header: tuple[b
 
 
 @pytest.mark.parametrize("image", ["9" * 4_301, MANY_DIGITS, "²", "٣", "-1", "1.5", "0x1", "2147483648", "\x00"])
-@pytest.mark.parametrize("path", ["image", "why", "neighbours"])
+@pytest.mark.parametrize("path", ["image", "why", "stands-for", "neighbours"])
 def test_an_id_that_is_no_image_is_not_found(served: Served, path: str, image: str) -> None:
     got = served.exchange(sent_by_page(served, f"{path}/{image}"))
 

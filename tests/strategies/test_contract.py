@@ -248,3 +248,11 @@ def test_a_strategy_that_breaks_the_law_is_named() -> None:
 
     with pytest.raises(TidalError, match="stuck did not return 3 different rows of 40"):
         Stuck().select(make_pool(), 3, np.random.default_rng(0))
+
+
+@every_strategy
+def test_a_strategy_whose_reason_is_the_images_like_it_says_so_to_the_page(name: str) -> None:
+    strategy = strategies.get(name)
+    is_for_others = any(words in strategy.reason for words in ("represents", "look like it", "image of a group"))
+
+    assert strategy.represents == is_for_others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from tidal_core.errors import NotFound
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, Purpose, RoundState
-from tidal_core.rounds import audit
+from tidal_core.rounds import audit, similar
 from tidal_core.rounds.seed_batch import thumbnails
 from tidal_core.store.scores import ImageScore
+from tidal_core.strategies import Strategy
 from tidal_core.strategies.distances import squared_distances
 
 CLASSES_SHOWN = 4
@@ -24,7 +26,16 @@ PURPOSE_WORDS = {
     Purpose.CHOSEN: "training, sent to the queue by a person",
 }
 SENT = "A person chose it and sent it to the queue."
+TOPPED_UP = "Drawn at random: all images that the last round chose are answered or on somebody's screen."
 NEIGHBOURS = 3  # for each of the two rival classes
+STOOD_FOR = 8  # images that are shown of those that one stands for
+
+Dynamics = Literal["exact", "td", "p"]
+_WHERE: dict[Dynamics, tuple[str, str]] = {
+    "exact": ("During the training", "was"),
+    "td": ("During the training, as predicted,", "was"),
+    "p": ("In the final prediction", "is"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,30 +56,129 @@ class Reasons:
     classes: list[ClassShare]  # largest first
     round_id: int | None  # whose scores these are
     rivals: list[int]  # the two classes it lies between
+    unsettled: str = ""  # how unsettled its dynamics are, a sentence, where the strategy looks at them
+    represents: bool = False  # whether it was chosen to stand for others, and ``neighbourhood`` can show them
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The images without a label that one image stands for."""
+
+    sentence: str  # how many these are; "" where its features are not there
+    unsettled: str  # how unsettled they are, else it is, a sentence; "" where the strategy does not look at that
+    images: list[ImageRecord]  # some of them, most alike first
+
+
+class _Choice(NamedTuple):
+    """How an image came to be asked."""
+
+    purpose: Purpose
+    score: ImageScore | None  # of the round that explains it
+    strategy: Strategy | None  # that ranked it among those to ask; None where none did
+
+    @property
+    def is_for_others(self) -> bool:
+        """Whether it was chosen to stand for others that look like it, as the first images are."""
+        return self.purpose is Purpose.SEED or (self.strategy is not None and self.strategy.represents)
 
 
 def reasons(project: Project, image_id: int) -> Reasons:
     """Why an image is or was asked. Raises NotFound for an unknown image."""
-    store = project.store
-    image = store.images.get(image_id)
-    purpose, round_id = _asked_by(project, image)
-    scores = store.scores.of_image(image_id, round_id) if round_id is not None else []
+    choice = _choice(project, image_id)
+    purpose, score, strategy = choice
     if purpose is Purpose.AUDIT:
         sentence = audit.WHY_ASKED
     elif purpose is Purpose.CHOSEN:
         sentence = SENT
-    elif purpose is Purpose.SEED or not scores:
+    elif purpose is Purpose.SEED or score is None:
         sentence = "One of the first images, chosen to cover the whole collection before there is a model."
+    elif strategy is None:
+        sentence = TOPPED_UP
     else:
-        sentence = strategies.of_round(store.rounds.get(scores[0].round_id).strategy).reason
+        sentence = strategy.reason
+    represents = choice.is_for_others and similar.has_features(project)
     facts = [("Used for", PURPOSE_WORDS[purpose])]
-    if not scores:
-        return Reasons(sentence, facts, [], None, [])
-    score = scores[0]
+    if score is None:
+        return Reasons(sentence, facts, [], None, [], represents=represents)
     facts += _score_facts(project, score)
-    shares = _shares(score, store.rounds.get(score.round_id).class_ids)
-    rivals = [share.class_id for share in shares[:2]] if len(shares) > 1 else []
-    return Reasons(sentence, facts, shares[:CLASSES_SHOWN], score.round_id, rivals)
+    shares = _shares(score, project.store.rounds.get(score.round_id).class_ids)
+    return Reasons(
+        sentence,
+        facts,
+        shares[:CLASSES_SHOWN],
+        score.round_id,
+        rivals=[share.class_id for share in shares[:2]] if len(shares) > 1 else [],
+        unsettled="" if represents else _unsettled(project, image_id, choice),
+        represents=represents,
+    )
+
+
+def _choice(project: Project, image_id: int) -> _Choice:
+    store = project.store
+    purpose, round_id = _asked_by(project, store.images.get(image_id))
+    scores = store.scores.of_image(image_id, round_id) if round_id is not None else []
+    score = scores[0] if scores else None
+    if purpose is not Purpose.QUERY or score is None or not score.rank:
+        return _Choice(purpose, score, None)
+    return _Choice(purpose, score, strategies.of_round(store.rounds.get(score.round_id).strategy))
+
+
+def neighbourhood(project: Project, image_id: int) -> Neighbourhood | None:
+    """The images without a label that an image stands for: no image that is labelled or asked next is more like them.
+
+    None where it was not chosen to stand for others; without features it is left to say how unsettled it is itself.
+    Raises NotFound for an unknown image.
+    """
+    choice, store = _choice(project, image_id), project.store
+    if not choice.is_for_others:
+        return None
+    asked_next = store.queue.next_to_train_on(project.settings.labels_per_round)
+    rivals = np.union1d(audit.training_labels(project).image_ids, np.array(asked_next, np.int64))
+    free = store.images.unlabelled_ids()
+    covered = similar.stood_for(project, image_id, free[~np.isin(free, rivals)], rivals)
+    if covered is None:
+        return Neighbourhood("", _unsettled(project, image_id, choice), [])
+    if not covered.n_images:
+        which = f"All of {similar.LOOKED_AT:,} images without a label that were compared are"
+        which = which if covered.is_estimate else "Every image without a label is"
+        return Neighbourhood(f"{which} more like another one that is labelled or asked next.", "", [])
+    about, images, them = "about " if covered.is_estimate else "", "images", "them"
+    if covered.n_images == 1:
+        images, them = "image", "it"
+    return Neighbourhood(
+        f"It stands for {about}{covered.n_images:,} {images} without a label: none that is labelled or asked next is "
+        f"more like {them}.",
+        _unsettled(project, image_id, choice, covered.image_ids),
+        store.images.many(covered.image_ids[:STOOD_FOR].tolist()),
+    )
+
+
+def _unsettled(project: Project, image_id: int, choice: _Choice, others: Int64 | None = None) -> str:
+    """How far one class is ahead of the second, in what the strategy looks at; "" where that is unknown.
+
+    For the image itself, or as a mean over ``others`` (K,).
+    """
+    if choice.score is None or choice.strategy is None:
+        return ""
+    needs = choice.strategy.needs
+    looked_at: Dynamics
+    if "exact_log_p" in needs:
+        looked_at = "exact"
+    elif "td_log_p" in needs:
+        looked_at = "td"
+    elif choice.strategy.represents and "log_p" in needs:
+        looked_at = "p"
+    else:
+        return ""
+    ids = np.array([image_id]) if others is None else others
+    lead = project.store.scores.mean_lead(choice.score.round_id, ids, looked_at)
+    if lead is None:
+        return ""
+    where, verb = _WHERE[looked_at]
+    degree = "somewhat" if lead < 2 / 3 else "clearly"
+    ahead = f"no class {verb} clearly" if lead < 1 / 3 else f"one class {verb} {degree}"
+    whose, mean = ("it", "") if others is None else ("them", " on average")
+    return f"{where} {ahead} ahead for {whose}: {lead:.2f} of 1 between the two most likely classes{mean}."
 
 
 def _asked_by(project: Project, image: ImageRecord) -> tuple[Purpose, int | None]:

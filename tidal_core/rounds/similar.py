@@ -5,6 +5,8 @@ Features are there where the body is frozen (``rounds.features``); nothing is co
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tidal_core.engine.features.store import Features
@@ -15,6 +17,9 @@ from tidal_core.rounds import features
 from tidal_core.strategies.distances import unit_length
 
 BLOCK = 8_192  # rows of features in memory at a time
+LOOKED_AT = 4_000  # images that one may stand for: a random part of a larger pool, as many as herding takes
+_FIRST_RIVALS = 2  # compared at first, then twice as many each time: with each, fewer images are left
+_ROUNDING = 1e-5  # cosines of equal images differ by less
 
 
 def has_features(project: Project) -> bool:
@@ -58,6 +63,60 @@ def nearest(project: Project, image_id: int, image_ids: Int64, n: int) -> Int64:
         return np.empty(0, dtype=np.int64)
     first = np.argsort(-likeness, kind="stable")[:n]
     return np.asarray(others[first[np.isfinite(likeness[first])]], dtype=np.int64)
+
+
+class StoodFor(NamedTuple):
+    """The images that one image stands for: to none of its rivals they are more alike."""
+
+    image_ids: Int64  # (K,) of those that were looked at, most alike first
+    n_images: int  # of all: K, or an estimate from the part that was looked at
+    is_estimate: bool
+
+
+def stood_for(project: Project, image_id: int, image_ids: Int64, rivals: Int64) -> StoodFor | None:
+    """Which of ``image_ids`` (N,) are at least as much like one image as like any of its ``rivals`` (M,).
+
+    None where that image has no features; others without features are left out. Of more than ``LOOKED_AT`` images a
+    random part is looked at, always the same of the same images. Raises NotFound for an unknown image.
+    """
+    store = features.in_use(project)
+    read = store.read() if store is not None else None
+    ids = np.concatenate([[image_id], image_ids[image_ids != image_id], rivals[rivals != image_id]])
+    rows = project.store.images.pixel_rows(ids)
+    if read is None or not read.has(rows[:1]).all():
+        return None
+    known, is_rival = read.has(rows), np.arange(len(ids)) > np.count_nonzero(image_ids != image_id)
+    pool = 1 + np.flatnonzero((known & ~is_rival)[1:])  # places in ids
+    size = len(pool)
+    if size > LOOKED_AT:
+        pool = np.random.default_rng(image_id).choice(pool, LOOKED_AT, replace=False)
+    pool = pool[np.argsort(rows[pool])]  # as they lie in the file
+    nearest, cosines = _nearest_to(
+        read.last_stage(rows[pool]),
+        unit_length(read.last_stage(rows[:1]))[0],
+        unit_length(read.last_stage(rows[known & is_rival])),
+    )
+    covered = ids[pool[nearest[np.argsort(-cosines, kind="stable")]]]
+    return StoodFor(covered, round(len(covered) * size / max(1, len(pool))), size > LOOKED_AT)
+
+
+def _nearest_to(points: Float32, point: Float32, rivals: Float32) -> tuple[Int64, Float32]:
+    """Rows of ``points`` (N, D) that no rival (M, D) is more like than ``point`` (D,), and their cosines with it.
+
+    ``point`` and ``rivals`` have length 1. Whatever the length of an image's features, it does not change to whom they
+    are most alike: only those of the images that are left are measured.
+    """
+    # einsum and not @: matrix products wait for threads of their own on all cores, which then go on spinning while
+    # somebody labels and a round trains. With so few to compare they would gain nothing.
+    products = np.einsum("nd,d->n", points, point)  # cosines times lengths
+    left = np.arange(len(points))
+    start, n_compared = 0, _FIRST_RIVALS
+    while start < len(rivals) and len(left):
+        compared = points if len(left) == len(points) else points[left]
+        best = np.einsum("nd,md->nm", compared, rivals[start : start + n_compared]).max(axis=1)
+        left = left[products[left] >= best - _ROUNDING * np.abs(best)]
+        start, n_compared = start + n_compared, 2 * n_compared
+    return left, np.einsum("nd,d->n", unit_length(points[left]), point)
 
 
 def _likeness(project: Project, image_id: int, image_ids: Int64) -> Float32 | None:

@@ -19,6 +19,7 @@ from tidal_core.errors import ImageUnreadable, NotFound
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
+from tidal_core.labelling.naming import NameRule
 from tidal_core.labelling.sheets import SHEET_AT_MOST
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Purpose
@@ -157,8 +158,31 @@ def _why(call: Call) -> Response:
             "classes": [{"class": share.class_id, "p": share.p, "td": share.td} for share in why.classes],
             "age": _age(call, why.round_id),
             "rivals": why.rivals,
+            "unsettled": why.unsettled,
+            "represents": why.represents,
         }
     )
+
+
+def _stands_for(call: Call) -> Response:
+    """What an image stands for, apart from ``why``: it takes longer, and its thumbnails come by ``thumbs``."""
+    near = explaining.neighbourhood(call.project, call.image_id)
+    if near is None:
+        return JSONResponse({"sentence": "", "unsettled": "", "items": []})
+    names = _desk(call).names()
+    items = [_shown_beside(image, names) for image in near.images]
+    return JSONResponse({"sentence": near.sentence, "unsettled": near.unsettled, "items": items})
+
+
+def _shown_beside(image: ImageRecord, names: NameRule) -> dict[str, Any]:
+    """An image that the panel shows beside the one that is asked."""
+    return {
+        "image": image.id,
+        "version": wire.version_of(image.sha256),
+        "name": names.of(image.name),
+        "width": image.width,
+        "height": image.height,
+    }
 
 
 def _age(call: Call, round_id: int | None) -> str:
@@ -182,16 +206,7 @@ def _neighbours(call: Call) -> Response:
             "groups": [
                 {
                     "class": class_id,
-                    "items": [
-                        {
-                            "image": image.id,
-                            "version": wire.version_of(image.sha256),
-                            "name": names.of(image.name),
-                            "width": image.width,
-                            "height": image.height,
-                        }
-                        for image in images
-                    ],
+                    "items": [_shown_beside(image, names) for image in images],
                 }
                 for class_id, images in groups
             ]
@@ -249,5 +264,6 @@ ENDPOINTS = (
     Endpoint("GET", "classes", _classes),
     Endpoint("GET", "image/{image}", _image, query=wire.ImageQuery),
     Endpoint("GET", "why/{image}", _why),
+    Endpoint("GET", "stands-for/{image}", _stands_for),
     Endpoint("GET", "neighbours/{image}", _neighbours),
 )

@@ -187,6 +187,13 @@ class Queue:
         """All that waits, in order, whoever holds it."""
         return [_item(row) for row in self._db.rows(f"SELECT {_COLUMNS} FROM queue ORDER BY position")]
 
+    def next_to_train_on(self, n: int) -> list[int]:
+        """The first n images that wait and are not asked to measure accuracy, whoever holds them."""
+        rows = self._db.rows(
+            "SELECT image_id FROM queue WHERE purpose <> ? ORDER BY position LIMIT ?", [Purpose.AUDIT, n]
+        )
+        return [int(row[0]) for row in rows]
+
     def drop_unheld(self, image_ids: Iterable[int], *, keep: Purpose) -> None:
         """Take images out of the queue that no tab holds and that do not wait for the purpose ``keep``."""
         with self._db.write() as cursor:

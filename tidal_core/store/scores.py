@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -83,6 +83,12 @@ _LARGEST = f"""
         + {_OTHERS} * pow(greatest(1 - list_sum(s.p)::DOUBLE, 0) / greatest({_OTHERS}, 1), $2)
     ))::DOUBLE
 """
+
+_LEADS = {
+    "exact": "CASE WHEN class_ids IS NULL THEN list_reverse_sort(exact)[1] - list_reverse_sort(exact)[2] END",
+    "td": "td_margin_naive",
+    "p": "margin",
+}
 
 
 class Scores:
@@ -212,6 +218,18 @@ class Scores:
             [value, round_id],
         )
         return float(share or 0.0)
+
+    def mean_lead(self, round_id: int, image_ids: Int64, source: Literal["exact", "td", "p"]) -> float | None:
+        """By how much a class leads the second, as a mean over images of a round: 0 (always a tie) to 1.
+
+        ``source``: in the exact dynamics, in the predicted ones, in the final prediction. None where the round says
+        nothing of these images, and for exact dynamics of more classes than are kept.
+        """
+        return self._db.value(  # type: ignore[no-any-return]
+            f"SELECT avg({_LEADS[source]}) FROM scores "
+            f"WHERE round_id = ? AND image_id IN (SELECT unnest(?::INTEGER[])) AND {FOR_PEOPLE}",
+            [round_id, image_ids.tolist()],
+        )
 
     def guesses(
         self, round_id: int, image_ids: Iterable[int], temperature: float = 1.0

@@ -35,6 +35,7 @@ class Strategy(ABC):
     model finds its two most likely classes almost equally likely"). The explanation takes its place if it is missing.
     ``cost``: names both its time and its memory; the registry refuses one that does not.
     ``least_classes``: 2 where it compares two classes.
+    ``represents``: it chooses an image for the images that look like it, so that these are shown as its reason.
     """
 
     name: str  # what settings, commands and stored rounds call it: no spaces, commas, plus signs or slashes
@@ -48,6 +49,7 @@ class Strategy(ABC):
     least_classes: ClassVar[int] = 1
     reads_held_out: ClassVar[bool] = False
     """Whether it chooses better by ``PoolView.held_out_log_p``: heads are then trained for it where they train fast."""
+    represents: ClassVar[bool] = False  # whether it chooses an image to stand for others
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 

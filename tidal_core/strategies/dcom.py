@@ -39,6 +39,7 @@ class DCoM(Strategy):
     )
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2
+    represents = True
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """n rows; of more than 8,000 images a random part is chosen among."""

@@ -22,6 +22,7 @@ class ProbCover(Strategy):
     paper = "Yehuda et al., Active Learning Through a Covering Lens, NeurIPS 2022"
     cost = "Time N^2 D (minutes for 100,000 images), memory N D for copies: the graph is never written out."
     needs = frozenset({"features", "labelled_features"})
+    represents = True
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """n rows by greedy coverage; when everything is covered, any that are left. Features have unit length."""

@@ -31,6 +31,7 @@ class TCM(Strategy):
     cost = "Time and memory of TypiClust (N k D, and N D) while there are few labels, then time N log N, memory N C."
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2
+    represents = True
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """n rows of the one or the other."""

@@ -32,6 +32,7 @@ class TypiClust(Strategy):
         "cluster's size times D; memory N D: a copy of the features at unit length."
     )
     needs = frozenset({"features", "labelled_features"})
+    represents = True
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """One image per cluster in turn, until there are n. Distances are between features of unit length."""

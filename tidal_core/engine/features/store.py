@@ -84,14 +84,18 @@ class Features:
 
     def last_stage(self, rows: Int64) -> Float32:
         """(N, D of the last stage) float32 of images that have features: what a classifier reads, to compare images."""
-        return self.take(rows)[:, -self.stage_channels[-1] :].astype(np.float32)
+        self._check(rows)
+        return np.asarray(self.rows[rows, -self.stage_channels[-1] :], np.float32)
 
     def take(self, rows: Int64) -> Float16:
         """Features (N, D) of the images at ``rows`` (N,). Raises InputError where one has none yet."""
+        self._check(rows)
+        return np.asarray(self.rows[rows])
+
+    def _check(self, rows: Int64) -> None:
         missing = int(len(rows) - self.has(rows).sum())
         if missing:
             raise InputError(f"{missing:,} of {len(rows):,} images have no features yet; wait until they are computed.")
-        return np.asarray(self.rows[rows])
 
 
 def open_features(path: Path) -> Features:

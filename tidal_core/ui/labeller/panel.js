@@ -20,6 +20,8 @@ function roundText(round) {
   return "";
 }
 
+const STANDS_FOR_MS = 30000; // the features of many labelled images are read
+
 class Panel {
   constructor(lab) {
     this.lab = lab;
@@ -141,6 +143,7 @@ class Panel {
         ...(item ? this.explanation("Why this image?", item, here, tellsAll) : []),
         ...(last ? this.explanation("The image before", last, before, true) : []),
       );
+      if (here?.represents) this.standsFor(item, this.why.querySelector(".stands-for"));
       if (reveal) this.why.scrollIntoView({ block: "nearest" });
     }, 250);
   }
@@ -153,6 +156,9 @@ class Panel {
     const parts = [element("h2", { textContent: title })];
     if (!why) return [...parts, "The reasons could not be loaded. Press w twice to try again."];
     parts.push(element("p", { textContent: why.reason }));
+    if (why.unsettled) parts.push(element("p", { textContent: why.unsettled }));
+    // Only of the image on screen: the one before is explained by what the model thinks of it.
+    if (why.represents && item === this.lab.single.current) parts.push(element("div", { className: "stands-for" }));
     if (why.facts.length) {
       parts.push(
         element(
@@ -192,6 +198,43 @@ class Panel {
     return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
   }
 
+  // How many images it stands for, some of them, and how unsettled they are. The place for it keeps its size meanwhile.
+  async standsFor(item, box) {
+    const { api } = this.lab;
+    const near = await api.json(`stands-for/${item.image}`, undefined, STANDS_FOR_MS).catch(() => null);
+    const texts = [near?.sentence, near?.unsettled].filter(Boolean);
+    if (!texts.length) {
+      box.remove();
+      return;
+    }
+    const packed = near.items.length
+      ? await api
+          .request("thumbs", { images: near.items.map(({ image }) => image) })
+          .then((response) => response.arrayBuffer())
+          .catch(() => null)
+      : null;
+    const thumbnails = packed ? readPack(packed, 0) : new Map();
+    const shown = await Promise.all(
+      near.items.map(async ({ image, name }) => {
+        const bitmap = thumbnails.has(image) ? await createImageBitmap(thumbnails.get(image)).catch(() => null) : null;
+        return bitmap && this.small(bitmap, name ? `${name}, without a label` : "Image without a label");
+      }),
+    );
+    box.replaceChildren(
+      ...texts.map((textContent) => element("p", { textContent })),
+      ...(shown.some(Boolean) ? [element("div", { className: "near" }, ...shown.filter(Boolean))] : []),
+    );
+    box.dataset.ready = "yes";
+  }
+
+  small(bitmap, label) {
+    const canvas = element("canvas", { width: bitmap.width, height: bitmap.height, role: "img" });
+    canvas.setAttribute("aria-label", label);
+    canvas.style.imageRendering = Math.max(bitmap.width, bitmap.height) <= TINY ? "pixelated" : "auto";
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    return canvas;
+  }
+
   async neighbours(item, button) {
     button.disabled = true;
     const answer = await this.lab.api.json(`neighbours/${item.image}`).catch(() => ({ groups: [] }));
@@ -200,12 +243,7 @@ class Panel {
         const pictures = await Promise.all(
           items.map(async (near) => {
             const bitmap = await this.lab.pictures.get(near, PREVIEW_SIZES[0]).catch(() => null);
-            if (!bitmap) return null;
-            const canvas = element("canvas", { width: bitmap.width, height: bitmap.height, role: "img" });
-            canvas.setAttribute("aria-label", `${near.name || "Image"}, labelled ${this.lab.className(id)}`);
-            canvas.style.imageRendering = Math.max(bitmap.width, bitmap.height) <= TINY ? "pixelated" : "auto";
-            canvas.getContext("2d").drawImage(bitmap, 0, 0);
-            return canvas;
+            return bitmap && this.small(bitmap, `${near.name || "Image"}, labelled ${this.lab.className(id)}`);
           }),
         );
         return element(
