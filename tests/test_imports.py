@@ -27,7 +27,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub"}),
     "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
-    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
+    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
+               "yaml"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),

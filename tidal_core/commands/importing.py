@@ -94,7 +94,7 @@ def import_(
 
     slug = slugify(name)
     is_new = slug not in project_slugs()
-    options = ImportOptions(columns=Columns(image_column, label_column, split_column, annotator_column))
+    options = ImportOptions(columns=Columns(image_column, label_column, split=split_column, annotator=annotator_column))
     columns = guessed_columns(source, options)
     if columns is not None:
         roles = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)

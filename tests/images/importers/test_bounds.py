@@ -143,7 +143,7 @@ def test_a_line_without_end_is_named_and_the_next_is_read(tmp_path: Path, suffix
     source = tmp_path / f"a.{suffix}"
     source.write_text("\n".join(lines))
     before = "from tidal_core.images.importers.rows import read_rows; from pathlib import Path"
-    code = f"for row in read_rows(Path({str(source)!r})).rows: print(row)"
+    code = f"for row in read_rows(Path({str(source)!r})).each(): print(row)"
     grown, printed = megabytes(before, code)
     assert "a.jpg" in printed
     assert "b.jpg" in printed

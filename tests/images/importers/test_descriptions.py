@@ -97,7 +97,7 @@ def test_coco_categories_are_labels(tmp_path: Path) -> None:
     assert [label_class.name for label_class in scan(str(source)).classes] == ["cat", "dog"]
     assert [problem.reason for problem in problems] == [
         "its category 9 has no name",
-        "it has 2 categories, an image can have one; it was read without a label",
+        "it has 2 labels (cat, dog), an image can have one; it was read without a label",
         "it has no file name",
     ]
 
@@ -134,7 +134,7 @@ def test_cvat_tags_are_labels(tmp_path: Path) -> None:
         "images/sub/b.jpg": (None, None),
     }
     assert {problem.name: problem.reason for problem in problems} == {
-        "d.jpg": "it has 2 labels, an image can have one; it was read without a label",
+        "d.jpg": "it has 2 labels (cat, dog), an image can have one; it was read without a label",
         "images/extra.jpg": NOT_MENTIONED,
         "images/gone.jpg": NOT_THERE,
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tidal_core.images.importers.cells import CellRules
 from tidal_core.images.sources import read_uri
 from tidal_core.records import ImportProblem, Split
 
@@ -46,10 +47,20 @@ class Columns:
     """Which columns of a table say what; None where the table does not have it or it is still to be guessed."""
 
     image: str | None = None
-    label: str | None = None
+    label: str | None = None  # "" where a person says that there is none
+    one_hot: tuple[str, ...] = ()  # a column for each class, with 1 in that of the image's; then ``label`` is None
     split: str | None = None
     annotator: str | None = None
     sha256: str | None = None  # of the image's content, in tables that this studio wrote
+
+    @property
+    def labels_in_words(self) -> str:
+        """Where the labels are: "the column 'breed'"; "" where there are none."""
+        if self.one_hot:
+            return (
+                f"one column for each class ({', '.join(self.one_hot[:5])}{', ...' if len(self.one_hot) > 5 else ''})"
+            )
+        return f"the column {self.label!r}" if self.label else ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,22 @@ class ImportOptions:
 
     workspace: Path | None = None  # a folder of the project's own, for what must be unpacked to be read again
     columns: Columns = field(default_factory=Columns)  # tables only; None is guessed
+    images: Path | None = None  # the folder of the images that a table names; None: beside and below the table
+    encoding: str | None = None  # of a text table; None is found out
+    cells: CellRules = field(default_factory=CellRules)  # how cells with labels are read
+    class_names: str | None = None  # a file with names for numbers; None: one beside the table that fits, "": none
+    table: str | None = None  # in a folder, the table that has its labels; None: one that fits, "": none
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What a table has besides the columns that are read."""
+
+    names: tuple[str, ...] = ()  # of all its columns
+    unused: tuple[tuple[str, str], ...] = ()  # those that are not read, each with one of its values
+    offered: tuple[str, ...] = ()  # of the unused ones, those with few different values: may be labels
+    named_by: str = ""  # the file that names the numbers of the classes, in words
+    name_files: tuple[Path, ...] = ()  # those that could
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,7 @@ class Scan:
     total: int | None = None  # images, None where only listing them would tell
     title: str = ""  # what to call a project made of it
     columns: Columns | None = None  # tables only: what was guessed or given
+    table: TableFacts | None = None  # tables only: what else a person may choose from
 
 
 class Importer(Protocol):

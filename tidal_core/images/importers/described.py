@@ -19,11 +19,12 @@ from xml.etree import ElementTree
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.cells import CellRules, Labels, clean
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
-from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
+from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
-from tidal_core.images.importers.rows import clean, read_rows
-from tidal_core.images.importers.table import label_of, no_label
+from tidal_core.images.importers.rows import read_rows
+from tidal_core.images.importers.table import no_label
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
@@ -138,10 +139,12 @@ def _merged(
 
 def _metadata(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """Hugging Face's imagefolder."""
-    table = read_rows(path)
-    columns = guess_columns(table.names, table.samples, options.columns)
-    description.columns, description.labelled = columns, columns.label is not None
-    for row in table.rows:
+    table = read_rows(path, options.encoding)
+    columns = guess_columns(table.names, table.samples, options.columns, by_name_alone=True)
+    labels = Labels(options.cells, literally=LABELLED_BY in table.names)
+    labels.look(entry[1].get(columns.label or "") for entry in table.each() if not isinstance(entry, ImportProblem))
+    description.columns, description.labelled = columns, bool(columns.label or columns.one_hot)
+    for row in table.each():
         if isinstance(row, ImportProblem):
             description.problems.append(row)
             continue
@@ -150,13 +153,18 @@ def _metadata(path: Path, below: str, description: _Description, options: Import
         if not isinstance(name, str) or not name.strip():
             description.problems.append(ImportProblem(where, f"the column {columns.image!r} is empty", "fill it in"))
             continue
-        problem, label = label_of(values.get(columns.label) if columns.label and not is_of_model(values) else None)
+        problem, label = None, None
+        if columns.one_hot:
+            problem, label = labels.of_several(one_hot_labels(values, columns.one_hot))
+        elif columns.label and not is_of_model(values):
+            problem, label = labels.read(values.get(columns.label))
         if problem:
             description.problems.append(no_label(where, problem))
         split, annotator = (values.get(column) if column else None for column in (columns.split, columns.annotator))
         description.images[_below(below, name.strip())] = _Described(
             label, split_of(split if isinstance(split, str) else None), str(annotator) if annotator else None
         )
+    description.problems += labels.remarks(path.name)
 
 
 def _fiftyone(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
@@ -168,8 +176,9 @@ def _fiftyone(path: Path, below: str, description: _Description, options: Import
     names = value.get("classes")
     names = [str(clean(name)) for name in names] if isinstance(names, list) else []
     description.classes.update(dict.fromkeys(names))
+    reader = Labels(options.cells, {str(number): name for number, name in enumerate(names)}, declared=set(names))
     for stem, cell in labels.items():
-        problem, label = label_of(cell, names)
+        problem, label = reader.read(cell)
         if problem:
             description.problems.append(no_label(f"{path.name} {clean(stem)}", problem))
         description.images[_below(below, f"data/{clean(stem)}{_ANY_SUFFIX}")] = _Described(label)
@@ -184,6 +193,7 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
         raise InputError(f"{path} defines XML entities, which CVAT never writes; export it again from CVAT.")
     images = path.parent / "images"
+    reader = Labels(CellRules(options.cells.several, keep_missing=True))  # a tag is the name of a class
     try:
         for _, element in ElementTree.iterparse(path):
             if element.tag == "label" and (name := element.findtext("name")):
@@ -191,7 +201,7 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
             elif element.tag == "image":
                 name = element.get("name", "")
                 tags = list(dict.fromkeys(tag.get("label", "") for tag in element.iter("tag")))
-                problem, label = label_of([tag for tag in tags if tag.strip()])
+                problem, label = reader.of_several([tag for tag in tags if tag.strip()])
                 if problem:
                     description.problems.append(no_label(name, problem))
                 likely = f"images/{name}" if images.is_dir() else name

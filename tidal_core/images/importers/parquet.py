@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.cells import Labels
 from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, split_of
+from tidal_core.images.importers.names import FileResolver
 from tidal_core.images.importers.rows import Row
-from tidal_core.images.importers.table import images_of_rows, label_of, no_label
+from tidal_core.images.importers.table import images_of_rows, no_label
 from tidal_core.images.sources.file import shown_name
 from tidal_core.images.sources.parquet import BUFFER_BYTES, MAX_CELL_BYTES, TOO_LARGE, parquet_uri, plain
 from tidal_core.records import ImportProblem, Split
@@ -50,8 +52,15 @@ class ParquetImporter:
         with _opened(shards[0]) as file:
             columns = guess_columns(file.schema_arrow.names, _samples(file), options.columns)
             names = _class_names(file.schema_arrow, columns.label)
+            labels = Labels(
+                options.cells,
+                {str(number): name for number, name in enumerate(names)},
+                declared=frozenset(names),
+                literally=LABELLED_BY in file.schema_arrow.names,
+            )
+        resolver = FileResolver(path if path.is_dir() else path.parent, options.images)
         splits = _splits(shards) if path.is_dir() else {}
-        items = (item for shard in shards for item in _images(shard, columns, names, splits.get(shard.name)))
+        items = (item for shard in shards for item in _images(shard, columns, labels, resolver, splits.get(shard.name)))
         classes = tuple(FoundClass(name) for name in names)
         return Scan(str(path), self.name, items, classes, total, title=path.stem, columns=columns)
 
@@ -99,7 +108,7 @@ def _splits(shards: list[Path]) -> dict[str, Split]:
 
 
 def _images(
-    path: Path, columns: Columns, class_names: list[str], split: Split | None
+    path: Path, columns: Columns, labels: Labels, resolver: FileResolver, split: Split | None
 ) -> Iterator[FoundImage | ImportProblem]:
     """The rows of one file."""
     assert columns.image is not None  # guess_columns raises otherwise
@@ -121,7 +130,7 @@ def _images(
                 if sum(plain(column).nbytes for column in batch.columns) > MAX_CELL_BYTES:
                     yield ImportProblem(f"{path.name} row {row}", TOO_LARGE, "save the image as a file, or smaller")
                 else:
-                    yield from _row(path, row, batch.to_pylist()[0], columns, class_names, split)
+                    yield from _row(path, row, batch.to_pylist()[0], columns, labels, resolver, split)
     except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         yield ImportProblem(
             path.name, f"it is damaged ({reason_of(error)}); what comes before the damage was read", "copy it again"
@@ -129,7 +138,13 @@ def _images(
 
 
 def _row(
-    path: Path, row: int, values: Row, columns: Columns, class_names: list[str], split: Split | None
+    path: Path,
+    row: int,
+    values: Row,
+    columns: Columns,
+    labels: Labels,
+    resolver: FileResolver,
+    split: Split | None,
 ) -> Iterator[FoundImage | ImportProblem]:
     column = columns.image or ""
     where = f"{path.name} row {row}"
@@ -138,14 +153,12 @@ def _row(
     if data is None and isinstance(inner, str):
         data = inner
     if isinstance(data, str):
-        yield from images_of_rows([(where, {**values, column: data})], columns, path.parent, class_names)
+        yield from images_of_rows([(where, {**values, column: data})], columns, resolver, labels)
         return
     if not isinstance(data, bytes):
         yield ImportProblem(where, f"the column {column!r} holds no image", "skipped; export it again with the image")
         return
-    problem, label = label_of(
-        values.get(columns.label) if columns.label and not is_of_model(values) else None, class_names
-    )
+    problem, label = labels.read(values.get(columns.label) if columns.label and not is_of_model(values) else None)
     name = f"{path.stem}/{shown_name(inner)}" if inner else f"{path.stem}/{row}"
     if problem:
         yield no_label(where, problem)
