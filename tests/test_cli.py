@@ -130,6 +130,18 @@ def test_a_source_without_an_image_makes_no_project(
     assert project_slugs() == []
 
 
+def test_the_folder_level_of_the_classes_can_be_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for seed, name in enumerate(("animals/cat/1.jpg", "animals/dog/2.jpg", "plants/fern/3.jpg")):
+        save(tmp_path / "in" / name, seed=seed)
+
+    arguments = ("--name", "deep", "--labels", "known", "--size", 16, "--class-level", 2)
+    assert run(monkeypatch, "import", tmp_path / "in", *arguments) == 0
+
+    project = open_project("deep")
+    assert [record.name for record in project.store.classes.all()] == ["cat", "dog", "fern"]
+    project.close()
+
+
 def test_the_columns_of_a_table_are_shown_and_can_be_corrected(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

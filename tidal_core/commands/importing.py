@@ -80,6 +80,14 @@ def import_(
     annotator_column: Annotated[
         str | None, typer.Option(help="In a table, the column with names of annotators.", show_default="guessed")
     ] = None,
+    class_level: Annotated[
+        int | None,
+        typer.Option(
+            help="In a tree of folders, the level that is the class; 1 is the first below the source.",
+            min=1,
+            show_default="read from the tree",
+        ),
+    ] = None,
 ) -> None:
     """Read images into a project. Importing again adds new images; your files are never changed."""
     import dataclasses
@@ -94,7 +102,10 @@ def import_(
 
     slug = slugify(name)
     is_new = slug not in project_slugs()
-    options = ImportOptions(columns=Columns(image_column, label_column, split=split_column, annotator=annotator_column))
+    options = ImportOptions(
+        columns=Columns(image_column, label_column, split=split_column, annotator=annotator_column),
+        class_level=class_level,
+    )
     columns = guessed_columns(source, options)
     if columns is not None:
         roles = ", ".join(f"{role}: {column}" for role, column in dataclasses.asdict(columns).items() if column)

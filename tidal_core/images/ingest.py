@@ -127,13 +127,14 @@ class _Import:
         self._files = self._store.images.known_files()
         self._first_new_id = self._next_id = self._store.images.next_id()
         self._next_row = self._store.images.next_pixel_row()
+        self._problems: list[ImportProblem] = []
         self._book = LabelBook(self._store) if labels != "none" else None
         if self._book is not None:
             self._book.add_classes(source_scan.classes)
+            self._problems += source_scan.label_remarks
         self._new_uris: dict[str, int] = {}
         self._uris = {file.id: uri for uri, file in self._files.items()}
         self._moved: dict[int, FoundImage] = {}
-        self._problems: list[ImportProblem] = []
         self._batch: list[tuple[ImageRecord, UInt8]] = []
         self._batch_started = started
         self._ordered = self._first_new_id - 1  # images that had an audit order when it was last drawn

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage
-from tidal_core.images.importers.folder import natural_key
+from tidal_core.images.importers.tree import natural_key
 from tidal_core.records import ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import ImportedLabels

@@ -19,6 +19,7 @@ from tidal_core.ui.forms import attempt, choice, table
 from tidal_core.ui.runtime import get_studio, go_to
 
 if TYPE_CHECKING:
+    from tidal_core.images.importers.base import ImportOptions
     from tidal_core.images.ingest import LabelUse
     from tidal_core.images.jobs import Job
 
@@ -33,6 +34,10 @@ LABEL_USES = {
 SOURCE_HELP = (
     "A path on the machine that runs the studio (“Browse folders” finds it), or an address: s3://bucket/photos, gs://, "
     "https://. Your files are read where they are and never changed."
+)
+CLASS_LEVEL_HELP = (
+    "For folders within folders: 1 takes the folders directly in the source as classes, 2 those within them. 0: the "
+    "studio reads it from the folders, and says after the import what it was not sure of."
 )
 UPLOAD_HELP = (
     "From the computer you are using: images, a zip or tar of images, and a table with image names and "
@@ -73,6 +78,7 @@ def import_form(project: Project) -> None:
         labels = choice(
             "Existing labels (folder names, columns)", LABEL_USES, "none", key=f"import-{project.slug}-labels"
         )
+        level = _class_level_field(f"import-{project.slug}-level")
         hide = st.checkbox(
             "Skip near-duplicates (images that look almost the same)", value=True, key=f"import-{project.slug}-hide"
         )
@@ -84,7 +90,13 @@ def import_form(project: Project) -> None:
 
     def begin() -> None:
         sources = [*([source] if source else []), *_kept(project, uploads)]
-        get_studio().start_import(project, sources, labels=cast("LabelUse", labels), hide_near_duplicates=hide)
+        get_studio().start_import(
+            project,
+            sources,
+            labels=cast("LabelUse", labels),
+            options=_options(level),
+            hide_near_duplicates=hide,
+        )
 
     attempt(begin)
 
@@ -94,6 +106,17 @@ def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
     source = st.text_input("Folder or file with images", placeholder=example, help=SOURCE_HELP, key=f"{key}-source")
     uploads = st.file_uploader("Or upload files", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
     return source.strip(), list(uploads or [])
+
+
+def _class_level_field(key: str) -> int:
+    """The folder level that is the class; 0 where the tree says it."""
+    return int(st.number_input("Folder level of the classes", 0, 64, 0, help=CLASS_LEVEL_HELP, key=key))
+
+
+def _options(class_level: int) -> ImportOptions:
+    from tidal_core.images.importers.base import ImportOptions
+
+    return ImportOptions(class_level=class_level or None)
 
 
 def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:
@@ -186,6 +209,7 @@ def new_project_form() -> None:
         name = st.text_input("Name", placeholder="flowers", max_chars=60)
         source, uploads = _source_fields("/home/me/photos, or s3://bucket/photos", "new")
         labels = choice("Existing labels (folder names, columns)", LABEL_USES, "none", key="new-labels")
+        level = _class_level_field("new-level")
         classes = st.text_area("Classes, one per line (you can add more later)", placeholder="cat\ndog", height=100)
         submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
     if not submitted:
@@ -193,12 +217,12 @@ def new_project_form() -> None:
     if not name.strip():
         st.warning("Give the project a name first.")
         return
-    made = attempt(lambda: _create(name, source, uploads, labels, classes))
+    made = attempt(lambda: _create(name, source, uploads, labels, level, classes))
     if made is not None:
         go_to(made.slug)
 
 
-def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes: str) -> Project:
+def _create(name: str, source: str, uploads: Sequence[Any], labels: str, level: int, classes: str) -> Project:
     from tidal_core.images.new_project import new_project, suit
 
     studio = get_studio()
@@ -209,7 +233,8 @@ def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes
         with suppress(InputError):  # the project is there: its import says what is wrong with the files
             suit(project, kept[0])
     if source or kept:
-        studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
+        sources = [*([source] if source else []), *kept]
+        studio.start_import(project, sources, labels=cast("LabelUse", labels), options=_options(level))
     else:
         fill_queue(project)
     return project

@@ -22,25 +22,24 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from tidal_core.errors import DISK_FULL, InputError, reason_of
 from tidal_core.files import atomic_file, sweep
-from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     SKIPPED,
-    SPLIT_FOLDERS,
     image_of,
     is_left_out,
-    natural_key,
-    split_folders,
+    ordered_classes,
 )
+from tidal_core.images.importers.tree import Folder, Meaning, read_tree, split_kind
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
-from tidal_core.records import ImportProblem, Split
+from tidal_core.records import ImportProblem
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHER_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
@@ -71,7 +70,7 @@ class _Listing:
     """What an archive says it holds: where each member goes, by its name in the archive, and what is wrong."""
 
     members: dict[str, PurePosixPath] = field(default_factory=dict)
-    paths: set[PurePosixPath] = field(default_factory=set)
+    contents: dict[PurePosixPath, tuple[int, int]] = field(default_factory=dict)  # bytes of each, and its checksum
     problems: list[ImportProblem] = field(default_factory=list)
     bytes: int = 0
 
@@ -160,10 +159,15 @@ class ArchiveImporter:
                 if importer.sniff(str(folder / below_folder)):
                     data_set = importer.scan(str(folder / below_folder), options)
                     items = itertools.chain(unpacked, data_set.items)
-                    return Scan(str(path), self.name, items, data_set.classes, data_set.total, title, data_set.columns)
-        splits, classes = _meaning(below)
-        total = len(below) + len(listing.problems)
-        return Scan(str(path), self.name, _images(path, listing, folder, root, splits), classes, total, title)
+                    return replace(data_set, source=str(path), importer=self.name, items=items, title=title)
+        meaning = _meaning(listing, options.class_level)
+        for name, member in list(listing.members.items()):
+            if meaning.is_copy(member.parent.parts):
+                del listing.members[name]
+        total = len(listing.members) + len(listing.problems)
+        items = itertools.chain(meaning.copies, _images(path, listing, folder, root, meaning))
+        classes = ordered_classes(meaning, {})
+        return Scan(str(path), self.name, items, classes, total, title, label_remarks=meaning.label_remarks)
 
     def peek(self, source: str) -> Iterator[FoundImage | ImportProblem]:
         """The first images, with nothing written to the disk."""
@@ -230,7 +234,7 @@ def _list(path: Path, budget: int) -> _Listing:
                     kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
                     kind = "packed" if info.compress_type not in _ZIP_METHODS else kind
                     kind = "locked" if info.flag_bits & 1 else kind
-                    if not _note(listing, info.filename, kind, info.file_size, budget):
+                    if not _note(listing, info.filename, kind, info.file_size, budget, info.CRC):
                         break
         else:
             with _tar(path, "r") as tar:
@@ -246,7 +250,7 @@ def _list(path: Path, budget: int) -> _Listing:
     return listing
 
 
-def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bool:
+def _note(listing: _Listing, name: str, kind: str, size: int, budget: int, checksum: int = 0) -> bool:
     """Take down one member; returns whether to go on."""
     path = safe_path(name)
     hidden = path is not None and any(is_left_out(part) for part in path.parts)
@@ -275,13 +279,13 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
         listing.refuse(name, "it is an archive inside the archive", "unpack it and import it separately")
     elif size > MAX_FILE_BYTES:
         listing.refuse(name, f"it would unpack to {size / 1e9:.1f} GB; 1 GB is the limit", "save the image smaller")
-    elif path in listing.paths:
+    elif path in listing.contents:
         listing.refuse(name, "the archive has two files of this name; the first was read", "rename the second")
     elif any(len(os.fsencode(part)) > 255 for part in path.parts):
         listing.refuse(name, "its name is longer than 255 bytes", "give it a shorter name")
     else:
         listing.members[name] = path
-        listing.paths.add(path)
+        listing.contents[path] = (size, checksum)
     return True
 
 
@@ -294,26 +298,40 @@ def _common_root(listing: _Listing) -> PurePosixPath:
         heads = {parts[depth] if len(parts) > depth else "" for parts in parents}
         below = {parts[depth + 1] if len(parts) > depth + 1 else "" for parts in parents}
         head = next(iter(heads))
-        if len(heads) > 1 or head == "" or head.lower() in SPLIT_FOLDERS or below == {""}:
+        if len(heads) > 1 or head == "" or split_kind(head) is not None or below == {""}:
             return root
         root = root / head
     return root
 
 
-def _meaning(paths: list[PurePosixPath]) -> tuple[dict[str, Split], tuple[FoundClass, ...]]:
-    """What the folders say: which are splits, which are labels."""
-    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
-    kinds = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
-    labels = folders - set(kinds) | {path.parts[1] for path in paths if len(path.parts) > 2 and path.parts[0] in kinds}
-    classes = tuple(FoundClass(shown_name(name)) for name in sorted(labels, key=natural_key))
-    return split_folders(kinds, only=len(kinds) == len(folders)), classes
+def _meaning(listing: _Listing, class_level: int | None) -> Meaning:
+    """What the folders in the archive say."""
+    top = Folder()
+    for member in listing.contents:
+        folder = top.below(member.parent.parts)
+        if member.suffix.lower() in SUFFIXES or not member.suffix:  # only unpacking would tell
+            folder.add_image()
+
+    def same_files(copy: tuple[str, ...], original: tuple[str, ...]) -> bool:
+        inside = PurePosixPath(*copy)
+        return all(
+            listing.contents.get(PurePosixPath(*original, member.relative_to(inside))) == content
+            for member, content in listing.contents.items()
+            if member.is_relative_to(inside)
+        )
+
+    return read_tree(top, class_level, same_files)
 
 
 def _images(
-    path: Path, listing: _Listing, folder: Path, root: PurePosixPath, splits: dict[str, Split]
+    path: Path, listing: _Listing, folder: Path, root: PurePosixPath, meaning: Meaning
 ) -> Iterator[FoundImage | ImportProblem]:
     for item in _unpack(path, listing, folder):
-        yield item if isinstance(item, ImportProblem) else image_of(folder / root, item.relative_to(root), splits)
+        if isinstance(item, ImportProblem):
+            yield item
+        else:
+            name = shown_name(item.relative_to(root))
+            yield replace(image_of(folder, item, meaning), name=name)
 
 
 def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPath | ImportProblem]:

@@ -74,6 +74,7 @@ class ImportOptions:
     cells: CellRules = field(default_factory=CellRules)  # how cells with labels are read
     class_names: str | None = None  # a file with names for numbers; None: one beside the table that fits, "": none
     table: str | None = None  # in a folder, the table that has its labels; None: one that fits, "": none
+    class_level: int | None = None  # trees of folders: the level that is the class, from 1; None is read from the tree
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Scan:
     title: str = ""  # what to call a project made of it
     columns: Columns | None = None  # tables only: what was guessed or given
     table: TableFacts | None = None  # tables only: what else a person may choose from
+    label_remarks: tuple[ImportProblem, ...] = ()  # where labels may not be what a person means, if they are asked for
 
 
 class Importer(Protocol):

@@ -20,11 +20,12 @@ from xml.etree import ElementTree
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.cells import CellRules, Labels, clean
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter
+from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.rows import read_rows
 from tidal_core.images.importers.table import no_label
+from tidal_core.images.importers.tree import split_kind
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
@@ -74,7 +75,10 @@ class DescribedFolderImporter:
         names_of_files = {path.relative_to(root).as_posix() for path, _ in files}
         items = _merged(inner, description, names_of_files)
         classes = tuple(FoundClass(name) for name in description.classes)
-        return Scan(str(root), self.name, items, classes, title=root.name, columns=description.columns)
+        remarks = () if description.labelled else inner.label_remarks
+        return Scan(
+            str(root), self.name, items, classes, title=root.name, columns=description.columns, label_remarks=remarks
+        )
 
 
 _Reader = Callable[[Path, str, _Description, ImportOptions], None]
@@ -86,7 +90,7 @@ def _files(root: Path) -> list[tuple[Path, _Reader]]:
     if not root.is_dir():
         return []
     try:
-        splits = [path for path in sorted(root.iterdir()) if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
+        splits = [path for path in sorted(root.iterdir()) if split_kind(path.name) is not None and path.is_dir()]
     except OSError:
         return []
     descriptions: list[tuple[Path, _Reader]] = []

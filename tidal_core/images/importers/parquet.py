@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.cells import Labels
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, natural_key, split_folders
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, split_of
 from tidal_core.images.importers.names import FileResolver
 from tidal_core.images.importers.rows import Row
 from tidal_core.images.importers.table import images_of_rows, no_label
+from tidal_core.images.importers.tree import natural_key, split_kind, splits_of_kinds
 from tidal_core.images.sources.file import shown_name
 from tidal_core.images.sources.parquet import BUFFER_BYTES, MAX_CELL_BYTES, TOO_LARGE, parquet_uri, plain
 from tidal_core.records import ImportProblem, Split
@@ -102,9 +102,9 @@ def _class_names(schema: pa.Schema, column: str | None) -> list[str]:
 
 def _splits(shards: list[Path]) -> dict[str, Split]:
     """Split by file name: ``train-00000-of-00002.parquet`` is of the kind train."""
-    kinds = {shard.name: SPLIT_FOLDERS.get(shard.stem.lower().replace("_", "-").split("-")[0]) for shard in shards}
-    known = {name: kind for name, kind in kinds.items() if kind is not None}
-    return split_folders(known, only=len(known) == len(kinds))
+    kinds = {shard.name: split_kind(shard.stem) for shard in shards}
+    splits = splits_of_kinds({kind for kind in kinds.values() if kind is not None}, only=None not in kinds.values())
+    return {name: split for name, kind in kinds.items() if (split := splits.get(kind)) is not None}
 
 
 def _images(
