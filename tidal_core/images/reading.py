@@ -1,7 +1,7 @@
 """One image file, opened safely: bytes in, RGB pixels and facts out.
 
 What comes out is what a person would see in a viewer: EXIF orientation applied, transparency laid over white, the
-first frame of an animation, 16 bits brought to 8. What cannot be shown (truncated, not an image, absurdly large) is
+first frame of an animation, 16 bits (or the fewer that are used of them) brought to 8. What cannot be shown (truncated, not an image, absurdly large) is
 refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
 
 Colour profiles are not applied: every pixel goes to the model as it is stored. Formats that run other programs or
@@ -14,6 +14,7 @@ import hashlib
 import io
 import threading
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -220,6 +221,7 @@ def _decode(
             image = _in_strips(file)
     else:
         image = to_rgb(file)
+    remarks += _about_depth(file)
     # Asked after decoding: pillow turns a TIFF itself, gives its size as turned, and says then that it is upright.
     orientation = orientation_of(file)
     if orientation != 1:
@@ -336,18 +338,31 @@ def to_rgb(file: Image.Image) -> Image.Image:
 def to_8_bits(values: np.ndarray) -> UInt8:
     """Grey values of more than 8 bits, or real numbers, as 0-255 (H, W).
 
-    Whole numbers up to 65,535 keep their meaning (65,535 is white), so that one scan is as bright as the next; others
-    have no agreed white and are stretched between their own smallest and largest value. What is no number is black.
+    Whole numbers up to 65,535 are of 8, 10, 12, 14 or 16 bits, the fewest that hold the largest of them, and the
+    largest number of so many bits is white: cameras and scanners write 12 bits into files of 16. Others have no agreed
+    white and are stretched between their own smallest and largest value. What is no number is black.
     """
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     if values.dtype.kind in "iu" and low >= 0 and high <= 65_535:
-        scaled = numbers / 257.0
+        white = next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if high < 2**bits)
+        scaled = numbers * (255.0 / white)
     elif values.dtype.kind == "f" and low >= 0 and high <= 1:
         scaled = numbers * 255.0
     else:
         scaled = (numbers - low) * (255.0 / (high - low) if high > low else 0.0)
     return np.rint(scaled).astype(np.uint8)
+
+
+def _about_depth(file: Image.Image) -> tuple[str, ...]:
+    """The remark on a loaded image whose grey values have fewer bits than its file."""
+    if file.mode != "I" and not file.mode.startswith("I;16"):
+        return ()
+    low, high = cast("tuple[float, float]", file.getextrema())
+    bits = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 16)
+    if low < 0 or bits == 16:
+        return ()
+    return (f"has values of {bits} bits in 16 (the largest is {high:,.0f}): {2**bits - 1:,} was taken as white",)
 
 
 def orientation_of(file: Image.Image) -> int:
