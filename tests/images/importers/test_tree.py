@@ -272,6 +272,7 @@ def test_names_with_accents_in_two_forms_are_one_class(project: Project, tmp_pat
     report = ingest(project, str(source), labels="answers")
     assert (report.read, report.labels) == (3, 3)
     assert [record.name for record in project.store.classes.all()] == ["caf\u00e9", "tea"]
+    assert ["they are one class" in problem.reason for problem in report.problems] == [True]
 
 
 def test_yolo_roboflow_and_frigate_trees_come_in(tmp_path: Path) -> None:

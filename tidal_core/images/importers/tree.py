@@ -200,7 +200,9 @@ def read_tree(
     if class_level is not None:
         labels = set(_names_at(top, class_level, reading.places))
         reading.remarks.clear()
-    elif top.is_whole:
+    else:
+        reading.remark_on_names()
+    if class_level is None and top.is_whole:
         reading.remark_on_depth(top)
     return Meaning(
         reading.places,
@@ -231,6 +233,7 @@ class _Reading:
     same_files: Callable[[Path, Path], bool] | None
     named: frozenset[str]
     places: dict[Path, Place] = field(default_factory=dict)
+    written: dict[str, dict[str, Path]] = field(default_factory=dict)  # label -> folder name -> the first of that name
     copies: list[ImportProblem] = field(default_factory=list)
     remarks: list[ImportProblem] = field(default_factory=list)
     unlabelled: set[Path] = field(default_factory=set)  # folders of images that are of no class
@@ -317,6 +320,7 @@ class _Reading:
     def _note_class(self, path: Path, folder: Folder, kind: Kind | None) -> None:
         """A class, and splits within it: ``daisy/train``, ``daisy/test``."""
         self.places[path] = Place(plain(path[-1]), kind)
+        self.written.setdefault(plain(path[-1]), {})[path[-1]] = path
         if not folder.is_whole:
             return
         inside = folder.with_images()
@@ -363,6 +367,16 @@ class _Reading:
 
     def _is_copy(self, copy: Path, original: Path) -> bool:
         return self.same_files is not None and self.same_files(copy, original)
+
+    def remark_on_names(self) -> None:
+        """Say where folders have names that look the same and are written differently."""
+        for label, paths in self.written.items():
+            if len(paths) > 1:
+                folders = " and ".join(ascii(_shown_as_is(path)) for path in paths.values())
+                reason = (
+                    f"folders of this name are written differently ({folders}) and look the same: they are one class"
+                )
+                self.remarks.append(ImportProblem(label, reason, "nothing to do, or give them names that differ"))
 
     def remark_on_depth(self, top: Folder) -> None:
         """Say where images do not lie directly in the class folders: a person may mean another level."""
@@ -432,3 +446,7 @@ def _unwrapped(folder: Folder) -> Folder:
 
 def _shown(path: Path) -> str:
     return "/".join(plain(name) for name in path)
+
+
+def _shown_as_is(path: Path) -> str:
+    return "/".join(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
