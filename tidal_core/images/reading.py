@@ -1,8 +1,8 @@
 """One image file, opened safely: bytes in, RGB pixels and facts out.
 
 What comes out is what a person would see in a viewer: EXIF orientation applied, transparency laid over white, the
-first frame of an animation, 16 bits (or the fewer that are used of them) brought to 8. What cannot be shown (truncated, not an image, absurdly large) is
-refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
+first frame of an animation, 16 bits (or as many of them as are used) brought to 8. What cannot be shown (truncated, not
+an image, absurdly large) is refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
 
 Colour profiles are not applied: every pixel goes to the model as it is stored. Formats that run other programs or
 hold pages instead of pictures (EPS, PDF, WMF, PSD) are not opened.
