@@ -21,7 +21,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
@@ -29,6 +29,7 @@ from typing import IO, Literal
 from tidal_core.errors import DISK_FULL, InputError, reason_of
 from tidal_core.files import atomic_file, sweep
 from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.encodings import code_page
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     SKIPPED,
@@ -54,6 +55,9 @@ _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
 _MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
 _PEEKED_BYTES = 50_000_000  # of one image that is only looked at
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # the others may ask for any memory
+_UTF8_FLAG = 0x800
+_UNICODE_FIELD = 0x7075
+_OF_ZIPS = ("cp437", "cp850", "cp1252")  # code pages of names in zips, the usual ones first
 _HASHED_BYTES = 1 << 20  # of an archive's beginning and of its end
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError),
@@ -229,19 +233,21 @@ def _list(path: Path, budget: int) -> _Listing:
     try:
         if zipfile.is_zipfile(path):
             with _zip(path) as archive:
-                for info in archive.infolist():
+                entries = archive.infolist()
+                names = _zip_names(entries, listing)
+                for info in entries:
                     mode = info.external_attr >> 16
                     kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
                     kind = "packed" if info.compress_type not in _ZIP_METHODS else kind
                     kind = "locked" if info.flag_bits & 1 else kind
-                    if not _note(listing, info.filename, kind, info.file_size, budget, info.CRC):
+                    if not _note(listing, info.filename, kind, info.file_size, budget, names[info.filename], info.CRC):
                         break
         else:
             with _tar(path, "r") as tar:
                 for member in tar:
                     link = member.issym() or member.islnk()
                     kind = "file" if member.isreg() else "folder" if member.isdir() else "link" if link else "other"
-                    if not _note(listing, member.name, kind, member.size, budget):
+                    if not _note(listing, member.name, kind, member.size, budget, member.name):
                         break
     except _DAMAGE as error:
         if not listing.members:
@@ -250,8 +256,56 @@ def _list(path: Path, budget: int) -> _Listing:
     return listing
 
 
-def _note(listing: _Listing, name: str, kind: str, size: int, budget: int, checksum: int = 0) -> bool:
-    """Take down one member; returns whether to go on."""
+def _zip_names(entries: list[zipfile.ZipInfo], listing: _Listing) -> dict[str, str]:
+    """What the members of a zip are called, by what zipfile calls them.
+
+    A name without the UTF-8 flag is in whatever encoding the archiver's machine had. It may stand in UTF-8 in an extra
+    field; the bytes may be UTF-8 all the same; else the code page is guessed from all such names, and the report says
+    so.
+    """
+    names: dict[str, str] = {}
+    unclear: dict[str, bytes] = {}
+    for entry in entries:
+        raw = entry.orig_filename.encode("cp437") if not entry.flag_bits & _UTF8_FLAG else b""
+        if raw.isascii():
+            names[entry.filename] = entry.filename
+            continue
+        said = _unicode_field(entry.extra, raw)
+        try:
+            names[entry.filename] = said or raw.decode()
+        except UnicodeDecodeError:
+            unclear[entry.filename] = raw
+    if unclear:
+        words = (word for raw in unclear.values() for word in re.split(rb"[/\s._-]+", raw) if not word.isascii())
+        encoding = code_page(list(dict.fromkeys(words)), _OF_ZIPS)
+        names.update({name: raw.decode(encoding.codec, "replace") for name, raw in unclear.items()})
+        example = names[next(iter(unclear))]
+        count = "1 name does" if len(unclear) == 1 else f"{len(unclear):,} names do"
+        listing.problems.append(
+            ImportProblem(
+                shown_name(example),
+                f"{count} not say in which encoding they are: they were read as {encoding.in_words}",
+                "if that is wrong, pack the folder again with a program of today",
+            )
+        )
+    return names
+
+
+def _unicode_field(extra: bytes, raw: bytes) -> str | None:
+    """The name in the extra field 0x7075 (Info-ZIP), if it belongs to the name ``raw``."""
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        field_bytes, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_FIELD and field_bytes[:1] == b"\1":
+            if int.from_bytes(field_bytes[1:5], "little") != zlib.crc32(raw):
+                return None
+            with suppress(UnicodeDecodeError):
+                return field_bytes[5:].decode()
+    return None
+
+
+def _note(listing: _Listing, member: str, kind: str, size: int, budget: int, name: str, checksum: int = 0) -> bool:
+    """Take down one member, of the name that the archive's reader gives it and the one it has; whether to go on."""
     path = safe_path(name)
     hidden = path is not None and any(is_left_out(part) for part in path.parts)
     listing.bytes += size
@@ -284,7 +338,7 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int, check
     elif any(len(os.fsencode(part)) > 255 for part in path.parts):
         listing.refuse(name, "its name is longer than 255 bytes", "give it a shorter name")
     else:
-        listing.members[name] = path
+        listing.members[member] = path
         listing.contents[path] = (size, checksum)
     return True
 

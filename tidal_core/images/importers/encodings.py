@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +84,7 @@ def encoding_of(path: Path, said: str | None = None) -> Encoding:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             file.seek(0)
-            words = _odd_words(file.read(8 * _LOOKED_AT))
-            codec = _code_page(words)
-            return Encoding(codec, is_guessed=True, example=words[0].decode(codec, "replace") if words else "")
+            return code_page(_odd_words(file.read(8 * _LOOKED_AT)))
     return Encoding("utf-8")
 
 
@@ -107,15 +106,22 @@ def _odd_words(data: bytes) -> list[bytes]:
     return list(dict.fromkeys(cells))[:_WORDS]
 
 
-def _code_page(words: list[bytes]) -> str:
-    """The code page in which all words read like words; Windows-1252 where none is."""
-    if _reads_well(words, "cp1252"):
-        return "cp1252"
+def code_page(words: list[bytes], usual: Sequence[str] = ("cp1252",)) -> Encoding:
+    """The code page in which all words read like words: one of the ``usual`` ones, or the likeliest of the others."""
+    codec = _code_page(words, usual)
+    return Encoding(codec, is_guessed=True, example=words[0].decode(codec, "replace") if words else "")
+
+
+def _code_page(words: list[bytes], usual: Sequence[str] = ("cp1252",)) -> str:
+    """As ``code_page``; the first of the usual ones where none reads well."""
+    for codec in usual:
+        if _reads_well(words, codec):
+            return codec
     ranked = [match.encoding for match in from_bytes(b" ".join(words), cp_isolation=_CODE_PAGES)]
     good = [codec for codec in dict.fromkeys([*ranked, *_CODE_PAGES]) if codec in _CODE_PAGES]
     good = [codec for codec in good if _reads_well(words, codec)]
     in_capitals = [codec for codec in good if all(word.decode(codec).isupper() for word in words)]
-    return next((codec for codec in good if codec not in in_capitals), next(iter(good), "cp1252"))
+    return next((codec for codec in good if codec not in in_capitals), next(iter(good), usual[0]))
 
 
 def _reads_well(words: list[bytes], codec: str) -> bool:
