@@ -161,7 +161,7 @@ class ArchiveImporter:
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
             for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((root, inner))):
                 if importer.sniff(str(folder / below_folder)):
-                    data_set = importer.scan(str(folder / below_folder), options)
+                    data_set: Scan = importer.scan(str(folder / below_folder), options)
                     items = itertools.chain(unpacked, data_set.items)
                     return replace(data_set, source=str(path), importer=self.name, items=items, title=title)
         meaning = _meaning(listing, options.class_level)

@@ -4,13 +4,15 @@
 - ``annotations.xml`` (CVAT for images 1.1) with the images beside it or in ``images/``: tags are labels;
 - ``labels.json`` with the images in ``data/`` (FiftyOne's image classification, also in train/ and test/).
 
-The folder is read like any other; the description says label, split and annotator. What it describes and is not there
-is reported, and so is what is there and not described (it comes in without a label).
+A description is one that names images of its folder; another file of the same name is an ordinary file, and the report
+says so. The folder is read like any other; the description says label, split and annotator. What it describes and is
+not there is reported, and so is what is there and has no label in it.
 """
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -20,16 +22,19 @@ from xml.etree import ElementTree
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.cells import CellRules, Labels, clean
-from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.folder import FolderImporter, is_left_out
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
+from tidal_core.images.importers.names import NameIndex, files_below
 from tidal_core.images.importers.rows import read_rows
 from tidal_core.images.importers.table import no_label
 from tidal_core.images.importers.tree import split_kind
+from tidal_core.images.sources.file import shown_name
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
 _MAX_XML_BYTES = 300_000_000
+_WRAPPERS = 3  # folders that are alone in one another, above a description
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
 
@@ -50,7 +55,39 @@ class _Description:
     problems: list[ImportProblem] = field(default_factory=list)
     classes: dict[str, None] = field(default_factory=dict)
     columns: Columns | None = None
-    labelled: bool = True  # whether it says labels at all; if not, the folders do
+    labelled: bool = False  # whether it says labels at all; if not, the folders do
+    has_folder_labels: bool = False
+
+    def meet(self, files: NameIndex, below: str) -> bool:
+        """Find the files that the names mean, those in the folder ``below``; returns whether there is any.
+
+        A file that is named as it is called goes before one that only looks like what is named.
+        """
+        start = "" if below == "." else f"{below}/"
+        meant: dict[str, _Described] = {}
+        loosely: list[tuple[str, _Described]] = []
+        for name, facts in self.images.items():
+            inside = unicodedata.normalize("NFC", name.removeprefix(start))
+            if inside in files:
+                meant[start + inside] = facts
+            else:
+                loosely.append((name, facts))
+        found_any = bool(meant)
+        for name, facts in loosely:
+            match = files.find(name.removeprefix(start).removesuffix(_ANY_SUFFIX))
+            is_free = match.path is not None and start + match.path not in meant
+            found_any = found_any or is_free
+            meant[f"{start}{match.path}" if is_free else name] = facts
+        self.images = meant
+        return found_any
+
+    def add(self, other: _Description) -> None:
+        """Take in what another description says."""
+        self.images.update(other.images)
+        self.problems += other.problems
+        self.classes.update(other.classes)
+        self.columns = other.columns or self.columns
+        self.labelled = self.labelled or other.labelled
 
 
 class DescribedFolderImporter:
@@ -59,21 +96,44 @@ class DescribedFolderImporter:
     name = "described folder"
 
     def sniff(self, source: str) -> bool:
-        """Whether the source is such a folder, or CVAT's ``annotations.xml`` itself."""
+        """Whether the source is a folder with a file of such a name, or CVAT's ``annotations.xml`` itself."""
         path = Path(source).expanduser()
         return bool(_files(path)) or (path.name == "annotations.xml" and path.is_file())
 
     def scan(self, source: str, options: ImportOptions) -> Scan:
-        """Read the descriptions, list the folder. Raises InputError when a description cannot be read."""
+        """Read the descriptions, list the folder.
+
+        Raises InputError when a description that was named itself cannot be read.
+        """
         root = Path(os.path.abspath(os.path.expanduser(source)))
-        root = root if root.is_dir() else root.parent
-        description = _Description()
-        files = _files(root)
-        for path, reader in files:
-            reader(path, path.parent.relative_to(root).as_posix(), description, options)
+        named = root if not root.is_dir() else None
+        root = root if named is None else root.parent
         inner = FolderImporter().scan(str(root), options)
-        names_of_files = {path.relative_to(root).as_posix() for path, _ in files}
+        description = _Description()
+        names_of_files: set[str] = set()
+        is_used = False
+        for path, reader in _files(root):
+            names_of_files.add(shown_name(path.relative_to(root)))
+            below = shown_name(path.parent.relative_to(root))
+            one = _Description(has_folder_labels=bool(inner.classes))
+            try:
+                reader(path, below, one, options)
+            except InputError as error:
+                if path == named:
+                    raise
+                description.problems.append(_not_used(path, root, str(error).removeprefix(f"{path} ")))
+                continue
+            files = NameIndex([shown_name(name) for name in files_below(path.parent)])
+            if not one.meet(files, below) and path != named:
+                example = next((name.removesuffix(_ANY_SUFFIX) for name in one.images), "")
+                reason = f"it names none of the images here (but {example[:100]!r})" if example else "it names no image"
+                description.problems.append(_not_used(path, root, reason))
+                continue
+            is_used = True
+            description.add(one)
         items = _merged(inner, description, names_of_files)
+        if not is_used:
+            return replace(inner, importer=self.name, items=items)
         classes = tuple(FoundClass(name) for name in description.classes)
         remarks = () if description.labelled else inner.label_remarks
         return Scan(
@@ -81,26 +141,42 @@ class DescribedFolderImporter:
         )
 
 
+def _not_used(path: Path, root: Path, reason: str) -> ImportProblem:
+    return ImportProblem(
+        shown_name(path.relative_to(root)),
+        f"{reason.rstrip('.')}: no labels were read from it",
+        "nothing to do unless it should say the labels",
+    )
+
+
 _Reader = Callable[[Path, str, _Description, ImportOptions], None]
 """Reads one description, of the images in a folder below the source, into what is known of all."""
 
 
 def _files(root: Path) -> list[tuple[Path, _Reader]]:
-    """The descriptions in a folder and in its train and test folders, each with what reads it."""
+    """Files called like descriptions in a folder, in its only folder, and in train and test; each with its reader."""
     if not root.is_dir():
         return []
-    try:
-        splits = [path for path in sorted(root.iterdir()) if split_kind(path.name) is not None and path.is_dir()]
-    except OSError:
-        return []
+    top, folders = root, [root]
+    while len(folders) <= _WRAPPERS and len(inside := _folders_in(top)) == 1:
+        top = inside[0]
+        folders.append(top)
+    folders += [folder for folder in _folders_in(top) if split_kind(folder.name) is not None]
     descriptions: list[tuple[Path, _Reader]] = []
-    for folder in (root, *splits):
+    for folder in folders:
         descriptions += [(folder / name, _metadata) for name in _METADATA if (folder / name).is_file()]
         if (folder / "labels.json").is_file() and (folder / "data").is_dir():
             descriptions.append((folder / "labels.json", _fiftyone))
-    if (root / "annotations.xml").is_file():
-        descriptions.append((root / "annotations.xml", _cvat))
+        if (folder / "annotations.xml").is_file():
+            descriptions.append((folder / "annotations.xml", _cvat))
     return descriptions
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in sorted(folder.iterdir()) if not is_left_out(path.name) and path.is_dir()]
+    except OSError:  # the folder importer names it
+        return []
 
 
 def _merged(
@@ -109,24 +185,20 @@ def _merged(
     """The folder's images with what is said of them."""
     yield from description.problems
     unseen = dict(description.images)
-    stems = {name.removesuffix(_ANY_SUFFIX): name for name in description.images if name.endswith(_ANY_SUFFIX)}
     for item in inner.items:
         if isinstance(item, ImportProblem):
             if item.name not in description_files:
                 yield item
             continue
-        key = item.name
-        if key not in description.images:
-            key = stems.get(str(PurePosixPath(item.name).with_suffix("")), item.name)
-        facts = description.images.get(key)
-        unseen.pop(key, None)
-        if facts is None:
+        facts = description.images.get(item.name)
+        unseen.pop(item.name, None)
+        if facts is None and description.labelled:
             yield ImportProblem(
                 item.name,
                 "the file with the labels does not mention it; it was read without a label",
                 "add it to that file and import again, or label it here",
             )
-            facts = _Described()
+        facts = facts or _Described()
         yield replace(
             item,
             label=facts.label if description.labelled else item.label,
@@ -144,7 +216,7 @@ def _merged(
 def _metadata(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """Hugging Face's imagefolder."""
     table = read_rows(path, options.encoding)
-    columns = guess_columns(table.names, table.samples, options.columns, by_name_alone=True)
+    columns = guess_columns(table.names, table.samples, options.columns, by_name_alone=description.has_folder_labels)
     labels = Labels(options.cells, literally=LABELLED_BY in table.names)
     labels.look(entry[1].get(columns.label or "") for entry in table.each() if not isinstance(entry, ImportProblem))
     description.columns, description.labelled = columns, bool(columns.label or columns.one_hot)
@@ -180,6 +252,7 @@ def _fiftyone(path: Path, below: str, description: _Description, options: Import
     names = value.get("classes")
     names = [str(clean(name)) for name in names] if isinstance(names, list) else []
     description.classes.update(dict.fromkeys(names))
+    description.labelled = True
     reader = Labels(options.cells, {str(number): name for number, name in enumerate(names)}, declared=set(names))
     for stem, cell in labels.items():
         problem, label = reader.read(cell)
@@ -197,6 +270,7 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
         raise InputError(f"{path} defines XML entities, which CVAT never writes; export it again from CVAT.")
     images = path.parent / "images"
+    description.labelled = True
     reader = Labels(CellRules(options.cells.several, keep_missing=True))  # a tag is the name of a class
     try:
         for _, element in ElementTree.iterparse(path):
