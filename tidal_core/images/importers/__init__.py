@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
 _TORCHVISION = TorchvisionImporter()
-_ARCHIVE = ArchiveImporter((*_DATA_SETS, FolderImporter()))
+_ARCHIVE = ArchiveImporter(_DATA_SETS)
 IMPORTERS: tuple[Importer, ...] = (
     DigitsImporter(),
     RemoteImporter(),

@@ -33,6 +33,7 @@ from tidal_core.images.importers.encodings import code_page
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     SKIPPED,
+    FolderImporter,
     image_of,
     is_left_out,
     ordered_classes,
@@ -159,11 +160,14 @@ class ArchiveImporter:
             unpacked = [item for item in _unpack(path, listing, folder) if isinstance(item, ImportProblem)]
             # A folder that was packed as it is holds everything, and reads like a label of which all images are.
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
-            for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((root, inner))):
+            for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((inner, root))):
                 if importer.sniff(str(folder / below_folder)):
                     data_set: Scan = importer.scan(str(folder / below_folder), options)
                     items = itertools.chain(unpacked, data_set.items)
                     return replace(data_set, source=str(path), importer=self.name, items=items, title=title)
+            tree = FolderImporter().scan(str(folder / root), options)
+            items = itertools.chain(unpacked, tree.items)
+            return replace(tree, source=str(path), importer=self.name, items=items, title=title)
         meaning = _meaning(listing, options.class_level)
         for name, member in list(listing.members.items()):
             if meaning.is_copy(member.parent.parts):
