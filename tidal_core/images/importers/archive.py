@@ -33,11 +33,14 @@ from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     SKIPPED,
     SPLIT_FOLDERS,
+    FolderImporter,
     image_of,
     is_left_out,
     natural_key,
     split_folders,
 )
+from tidal_core.images.importers.folder_table import FolderTableImporter
+from tidal_core.images.importers.table import SUFFIXES as TABLE_SUFFIXES
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem, Split
@@ -49,7 +52,7 @@ ALWAYS_ALLOWED_BYTES = 100_000_000  # whatever the archive's size
 SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
 DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
-_TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_TABLES = {*TABLE_SUFFIXES, ".json", ".xml", ".parquet", ".txt", ".yaml", ".yml"}
 _MAX_HEADER_BYTES = 1 << 20  # of what a tar says about one member: it is read whole
 _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
 _MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
@@ -152,13 +155,19 @@ class ArchiveImporter:
         below = [member.relative_to(root) for member in listing.members.values()]
         folder = options.workspace / _folder_name(path)
         title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
-        if any(member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet" for member in below):
+        has_table = any(member.suffix.lower() in TABLE_SUFFIXES for member in below)
+        is_data_set = any(_is_of_data_set(member) for member in below)
+        if has_table or is_data_set:
             unpacked = [item for item in _unpack(path, listing, folder) if isinstance(item, ImportProblem)]
             # A folder that was packed as it is holds everything, and reads like a label of which all images are.
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
             for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((root, inner))):
-                if importer.sniff(str(folder / below_folder)):
+                if importer.name == FolderImporter.name and not is_data_set:
+                    continue  # reads as it is unpacked, see below
+                if _reads(importer, folder / below_folder, options):
                     data_set = importer.scan(str(folder / below_folder), options)
+                    if importer.name == FolderTableImporter.name:
+                        unpacked = [item for item in unpacked if Path(item.name).suffix.lower() not in _TABLES]
                     items = itertools.chain(unpacked, data_set.items)
                     return Scan(str(path), self.name, items, data_set.classes, data_set.total, title, data_set.columns)
         splits, classes = _meaning(below)
@@ -181,6 +190,17 @@ class ArchiveImporter:
                 continue
             if len(data) <= _PEEKED_BYTES:
                 yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
+
+
+def _reads(importer: Importer, folder: Path, options: ImportOptions) -> bool:
+    """Whether an importer is the one for an unpacked folder; a table that a person named is read as that."""
+    if importer.name == FolderTableImporter.name and options.table is not None:
+        return bool(options.table) and (folder / options.table).is_file()
+    return importer.sniff(str(folder))
+
+
+def _is_of_data_set(member: PurePosixPath) -> bool:
+    return member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet"
 
 
 @dataclass(frozen=True)
