@@ -26,6 +26,7 @@ from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.folder import SKIPPED
 from tidal_core.images.labels import LabelBook
+from tidal_core.images.notices import label_notices
 from tidal_core.images.pixels import PixelStore, PixelWriter, project_writer, sole_writer
 from tidal_core.images.reading import READERS, ImageFacts, open_image
 from tidal_core.images.sources import consent, has_gone, unchanged_since
@@ -143,6 +144,7 @@ class _Import:
         self._batch_started = started
         self._ordered = self._first_new_id - 1  # images that had an audit order when it was last drawn
         self.done = self._read = self._known = self._duplicates = 0
+        self._labelled = 0  # of what the source lists, how many it gives a label
         self._last_progress = 0.0
 
     def run(self, cache: PixelWriter, should_stop: Callable[[], bool]) -> bool:
@@ -211,6 +213,15 @@ class _Import:
             seconds=time.monotonic() - self._started,
             near_duplicates=near,
             cancelled=cancelled,
+            how_read=self._scan.how_read,
+            notices=()
+            if cancelled
+            else label_notices(
+                self._scan,
+                asked=self._labels != "none",
+                images=self._read + self._known,
+                labelled=self._labelled,
+            ),
         )
 
     def _note_moved(self) -> None:
@@ -263,6 +274,7 @@ class _Import:
             self._report_progress(examined.name)
             return
         item = examined.item
+        self._labelled += item.label is not None
         if examined.problem is not None:
             self._refused.append(examined.problem)
         elif examined.known_id is not None:

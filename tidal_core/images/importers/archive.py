@@ -38,6 +38,8 @@ from tidal_core.images.importers.folder import (
     is_left_out,
     ordered_classes,
 )
+from tidal_core.images.importers.folder_table import FolderTableImporter
+from tidal_core.images.importers.table import SUFFIXES as TABLE_SUFFIXES
 from tidal_core.images.importers.tree import Folder, Meaning, read_tree, split_kind
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
@@ -50,7 +52,7 @@ ALWAYS_ALLOWED_BYTES = 100_000_000  # whatever the archive's size
 SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
 DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
-_TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_TABLES = {*TABLE_SUFFIXES, ".json", ".xml", ".parquet", ".txt", ".yaml", ".yml"}
 _MAX_HEADER_BYTES = 1 << 20  # of what a tar says about one member: it is read whole
 _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
 _MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
@@ -156,18 +158,23 @@ class ArchiveImporter:
         below = [member.relative_to(root) for member in listing.members.values()]
         folder = options.workspace / _folder_name(path)
         title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
-        if any(member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet" for member in below):
+        has_table = any(member.suffix.lower() in TABLE_SUFFIXES for member in below)
+        is_data_set = any(_is_of_data_set(member) for member in below)
+        if has_table or is_data_set:
             unpacked = [item for item in _unpack(path, listing, folder) if isinstance(item, ImportProblem)]
             # A folder that was packed as it is holds everything, and reads like a label of which all images are.
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
             for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((inner, root))):
-                if importer.sniff(str(folder / below_folder)):
+                if _reads(importer, folder / below_folder, options):
                     data_set: Scan = importer.scan(str(folder / below_folder), options)
+                    if importer.name == FolderTableImporter.name:
+                        unpacked = [item for item in unpacked if Path(item.name).suffix.lower() not in _TABLES]
                     items = itertools.chain(unpacked, data_set.items)
                     return replace(data_set, source=str(path), importer=self.name, items=items, title=title)
-            tree = FolderImporter().scan(str(folder / root), options)
-            items = itertools.chain(unpacked, tree.items)
-            return replace(tree, source=str(path), importer=self.name, items=items, title=title)
+            if is_data_set:
+                tree = FolderImporter().scan(str(folder / root), options)
+                items = itertools.chain(unpacked, tree.items)
+                return replace(tree, source=str(path), importer=self.name, items=items, title=title)
         meaning = _meaning(listing, options.class_level)
         for name, member in list(listing.members.items()):
             if meaning.is_copy(member.parent.parts):
@@ -193,6 +200,17 @@ class ArchiveImporter:
                 continue
             if len(data) <= _PEEKED_BYTES:
                 yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
+
+
+def _reads(importer: Importer, folder: Path, options: ImportOptions) -> bool:
+    """Whether an importer is the one for an unpacked folder; a table that a person named is read as that."""
+    if importer.name == FolderTableImporter.name and options.table is not None:
+        return bool(options.table) and (folder / options.table).is_file()
+    return importer.sniff(str(folder))
+
+
+def _is_of_data_set(member: PurePosixPath) -> bool:
+    return member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet"
 
 
 @dataclass(frozen=True)

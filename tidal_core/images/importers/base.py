@@ -62,6 +62,15 @@ class Columns:
             )
         return f"the column {self.label!r}" if self.label else ""
 
+    @property
+    def in_words(self) -> str:
+        """ "Columns read: images in 'id', labels in the column 'breed'." """
+        roles = [f"images in {self.image!r}"]
+        roles += [f"labels in {self.labels_in_words}"] if self.labels_in_words else ["no labels"]
+        roles += [f"splits in {self.split!r}"] if self.split else []
+        roles += [f"annotators in {self.annotator!r}"] if self.annotator else []
+        return f"Columns read: {', '.join(roles)}."
+
 
 @dataclass(frozen=True)
 class ImportOptions:
@@ -101,6 +110,13 @@ class Scan:
     columns: Columns | None = None  # tables only: what was guessed or given
     table: TableFacts | None = None  # tables only: what else a person may choose from
     label_remarks: tuple[ImportProblem, ...] = ()  # where labels may not be what a person means, if they are asked for
+
+    @property
+    def how_read(self) -> str:
+        """By which columns a table is read, for people; "" for what is no table."""
+        words = self.columns.in_words if self.columns is not None else ""
+        named_by = f" Numbers get their names from {self.table.named_by}." if self.table and self.table.named_by else ""
+        return words + named_by
 
 
 class Importer(Protocol):

@@ -72,7 +72,7 @@ def _about_encoding(path: Path, encoding: Encoding) -> Iterator[ImportProblem]:
         yield ImportProblem(
             path.name,
             f"it is not UTF-8: it was read as {encoding.in_words}{example}",
-            "check names that have accents; if they are wrong, choose the encoding in the preview, or with --encoding",
+            "check names that have accents; if they are wrong, name the encoding in the preview, or with --encoding",
         )
 
 
