@@ -81,6 +81,7 @@ class Match(NamedTuple):
 
 
 NOT_THERE = Match()
+_UNTIDY = re.compile(r"(?:^|/)\.|//")  # what a path is made plain of
 _SPACE = re.compile(r"[\s\u00a0]+")
 
 
@@ -150,7 +151,7 @@ class NameIndex:
 
     def find(self, name: str) -> Match:
         """The one file that a name means; ``NOT_THERE``, or a match with rivals, where it is not one."""
-        written = parts_of(name)
+        written = parts_of(name) if self.paths else ()
         if not written:
             return NOT_THERE
         if "/".join(written) in self and "/".join(written) == name:
@@ -345,12 +346,12 @@ class FileResolver:
         try:
             if os.path.isabs(name):
                 return file_uri(name) if os.path.isfile(name) else None
-            plain = name.replace("\\", "/") if os.sep == "/" and "\\" in name else name
+            texts = (name, name.replace("\\", "/")) if os.sep == "/" and "\\" in name else (name,)
             for root in self._exact_roots:
-                for text in dict.fromkeys((name, plain)):
+                for text in texts:
                     path = f"{root}{os.sep}{text}"
                     if os.path.lexists(path) and not os.path.isdir(path):
-                        return file_uri(path)
+                        return path if text.isascii() and not _UNTIDY.search(text) else file_uri(path)
         except (OSError, ValueError):  # longer than any name, a zero byte
             return None
         return None

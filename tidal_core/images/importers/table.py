@@ -33,8 +33,8 @@ from tidal_core.images.sources.file import file_uri
 from tidal_core.records import ImportProblem
 
 _LONGEST_PATH = 10_000  # letters
-_CELLS_LOOKED_AT = 1_000_000  # of a table before it is read
-_ROWS_LOOKED_AT = 100_000
+_CELLS_LOOKED_AT = 200_000  # of a table before it is read
+_ROWS_LOOKED_AT = 20_000
 _RIVALS_NAMED = 3
 _EXAMPLE_LETTERS = 40
 SUFFIXES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson"}
@@ -240,6 +240,8 @@ def locate(text: str, root: str) -> str:
         return _address(text)
     if text.startswith("/") and "/." not in text and "//" not in text and os.sep == "/":
         return text  # absolute and plain as it is: most rows
+    if text.isascii() and not {"/", "\\", "\0"} & set(text) and text not in (".", ".."):
+        return f"{root}{os.sep}{text}"  # a plain name, as most rows have it; ``root`` is absolute
     path = os.path.join(root, text)
     if "\\" in text and os.sep == "/" and not os.path.lexists(path):
         path = os.path.join(root, text.replace("\\", "/"))  # written on another system
