@@ -45,6 +45,14 @@ def json_file(root: Path, n: int) -> str:
     return str(root / "t.json")
 
 
+def manifest(root: Path, n: int) -> str:
+    lines = (
+        {"source-ref": row["path"], "kind": 0, "kind-metadata": {"class-name": row["label"]}} for row in rows(root, n)
+    )
+    (root / "output.manifest").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(root / "output.manifest")
+
+
 def described(root: Path, n: int) -> str:
     described_rows = rows(root, n)
     with (root / "f" / "metadata.csv").open("w") as file:
@@ -88,6 +96,7 @@ SOURCES: dict[str, Callable[[Path, int], str]] = {
     "parquet": parquet,
     "described folder": described,
     "table": table,
+    "manifest": manifest,
     "json": json_file,
     "archive": archive,
     "folder": folder,

@@ -270,6 +270,35 @@ def test_fiftyones_labels_are_positions_or_names(tmp_path: Path) -> None:
     ]
 
 
+def test_a_manifest_of_sagemaker_says_labels_by_the_names_of_their_classes(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "1.jpg")
+
+    def line(name: str, **facts: Any) -> dict[str, Any]:
+        return {"source-ref": f"s3://bucket/{name}", "kind": 0, "kind-metadata": {"human-annotated": "yes", **facts}}
+
+    lines = [
+        line("photos/1.jpg", **{"class-name": "cat"}),
+        line("2.jpg", **{"class-name": "dog", "human-annotated": "no"}),
+        line("3.jpg", **{"class-map": {"0": "cat"}}),
+        line("4.jpg", **{"class-map": {"0": "cat", "1": "dog"}}),
+        {"source-ref": "s3://bucket/5.jpg"},
+    ]
+    source = written(tmp_path / "output.manifest", "".join(json.dumps(each) + "\n" for each in lines))
+
+    images, problems = listed(source)
+
+    assert [(image.uri, image.label) for image in images] == [
+        (str(tmp_path / "photos" / "1.jpg"), "cat"),
+        ("s3://bucket/2.jpg", None),
+        ("s3://bucket/3.jpg", "cat"),
+        ("s3://bucket/4.jpg", None),
+        ("s3://bucket/5.jpg", None),
+    ]
+    assert any("2 labels (cat, dog)" in problem.reason for problem in problems)
+    with pytest.raises(InputError, match="its labels are: 'kind'"):
+        listed(source, Columns(label="breed"))
+
+
 def test_a_history_export_is_not_taken_for_labels(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a history of all answers; export the current labels \(--what labels\)"):
         listed(written(tmp_path / "h.csv", "seq,event_id,kind,path,label\n1,a,label,a.jpg,cat\n"))

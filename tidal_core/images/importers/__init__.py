@@ -17,6 +17,7 @@ from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
 from tidal_core.images.importers.folder_table import FolderTableImporter
 from tidal_core.images.importers.json_file import JsonImporter
+from tidal_core.images.importers.manifest import ManifestImporter
 from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.remote import RemoteImporter
 from tidal_core.images.importers.table import TableImporter
@@ -35,6 +36,7 @@ IMPORTERS: tuple[Importer, ...] = (
     RemoteImporter(),
     _TORCHVISION,
     *_DATA_SETS,
+    ManifestImporter(),
     TableImporter(),
     JsonImporter(),
     _ARCHIVE,

@@ -57,7 +57,7 @@ def read_rows(path: Path, encoding: str | None = None, names_a_file: Callable[[s
         raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     if empty:
         raise InputError(f"{path} is empty; export the table again.")
-    if path.suffix.lower() in {".jsonl", ".ndjson"}:
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".manifest"}:
         return gathered(lambda: _json_lines(path, written_in))
     return _csv(path, written_in, names_a_file or (lambda _: False))
 
