@@ -202,6 +202,7 @@ def test_metadata_of_cameras_leaves_the_labels_to_the_folders_and_says_nothing_e
     images, problems = listed(tmp_path / "t")
 
     assert [image.label for image in images] == ["daisy", "daisy", "roses"]
+    assert [found_class.name for found_class in scan(str(tmp_path / "t")).classes] == ["daisy", "roses"]
     assert problems == []
 
 

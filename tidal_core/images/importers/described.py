@@ -121,7 +121,9 @@ class DescribedFolderImporter:
             except InputError as error:
                 if path == named:
                     raise
-                description.problems.append(_not_used(path, root, str(error).removeprefix(f"{path} ")))
+                description.problems.append(
+                    _not_used(path, root, str(error).removeprefix(f"{path} ").partition(";")[0])
+                )
                 continue
             files = NameIndex([shown_name(name) for name in files_below(path.parent)])
             if not one.meet(files, below) and path != named:
@@ -134,7 +136,7 @@ class DescribedFolderImporter:
         items = _merged(inner, description, names_of_files)
         if not is_used:
             return replace(inner, importer=self.name, items=items)
-        classes = tuple(FoundClass(name) for name in description.classes)
+        classes = tuple(FoundClass(name) for name in description.classes) if description.labelled else inner.classes
         remarks = () if description.labelled else inner.label_remarks
         return Scan(
             str(root), self.name, items, classes, title=root.name, columns=description.columns, label_remarks=remarks
