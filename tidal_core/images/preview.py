@@ -22,6 +22,7 @@ from tidal_core.images.importers.base import Columns, ImportOptions, TableFacts
 from tidal_core.images.importers.folder_table import TableOffer, offered_tables
 from tidal_core.images.importers.rows import read_rows
 from tidal_core.images.importers.table import SUFFIXES
+from tidal_core.images.importers.torchvision_sets import TorchvisionImporter
 from tidal_core.images.importers.typed import source_as_typed
 from tidal_core.images.notices import label_notices
 from tidal_core.images.reading import open_image
@@ -30,6 +31,7 @@ from tidal_core.records import ImportProblem, Split
 
 ROWS = 10
 MOST_LISTED = 200_000  # images; a preview of more says "at least"
+MOST_LISTED_FAR = 1_000  # where each folder is asked for over a network
 _CLASSES_NAMED = 20
 _PROBLEMS_NAMED = 10
 _THUMBNAIL = 64  # pixels
@@ -77,6 +79,8 @@ def preview(source: str, options: ImportOptions | None = None, *, labels_asked: 
 
 
 def _preview(source: str, options: ImportOptions, labels_asked: bool) -> Preview:
+    if TorchvisionImporter().sniff(source):
+        raise InputError(f"{source} would have to be downloaded for a preview; import it without one.")
     listed = scan(source, options)
     rows: list[PreviewRow] = []
     problems: list[ImportProblem] = []
@@ -84,7 +88,8 @@ def _preview(source: str, options: ImportOptions, labels_asked: bool) -> Preview
     there, missing = set[str](), 0
     labelled = unlabelled = test = 0
     items = iter(listed.items)
-    for item in islice(items, MOST_LISTED):
+    most = MOST_LISTED if os.path.exists(source) else MOST_LISTED_FAR
+    for item in islice(items, most):
         if isinstance(item, ImportProblem):
             problems.append(item)
             continue

@@ -68,7 +68,9 @@ def test_what_a_table_says_comes_back(
         "names": [[name, label] for name, label in zip(names, said, strict=True)],
         "no header": [[name, label] for name, label in zip(names, said, strict=True)],
         "floats": [[name, f"{CLASSES.index(label)}.0"] for name, label in zip(names, said, strict=True)],
-        "one-hot": [[name, *(str(int(label == known)) for known in CLASSES)] for name, label in zip(names, said)],
+        "one-hot": [
+            [name, *(str(int(label == known)) for known in CLASSES)] for name, label in zip(names, said, strict=True)
+        ],
         "listed": [[name, json.dumps([label])] for name, label in zip(names, said, strict=True)],
     }[kind]
     header = {"one-hot": [["filename", *CLASSES]], "no header": []}.get(kind, [["filename", "label"]])

@@ -136,6 +136,8 @@ def _has_class_folders(root: Path) -> bool:
 
 def _agreeing(offers: list[TableOffer], options: ImportOptions) -> dict[Path, Table] | None:
     """Tables that name different images, or the same with the same labels; None where two contradict each other."""
+    if len(offers) == 1:
+        return {offers[0].path: open_table(offers[0].path, options)}
     said: dict[str, str | None] = {}
     tables: dict[Path, Table] = {}
     for offer in sorted(offers, key=lambda offer: len(offer.path.parts)):
