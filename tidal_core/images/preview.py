@@ -83,7 +83,7 @@ def _preview(source: str, options: ImportOptions, labels_asked: bool) -> Preview
         raise InputError(f"{source} would have to be downloaded for a preview; import it without one.")
     listed = scan(source, options)
     rows: list[PreviewRow] = []
-    problems: list[ImportProblem] = []
+    problems = list(listed.label_remarks) if labels_asked else []
     classes = Counter[str]({known.name: 0 for known in listed.classes})
     there, missing = set[str](), 0
     labelled = unlabelled = test = 0

@@ -13,6 +13,7 @@ from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.tree import split_kind
 from tidal_core.images.ingest import ingest
+from tidal_core.images.preview import preview
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Split
 
@@ -240,6 +241,8 @@ def test_uneven_depth_is_said_and_the_level_can_be_chosen(tmp_path: Path) -> Non
         "animals": "there are folders within folders of classes ('animals'): what is in them is of the class that the "
         "outer folder names, at level 1",
     }
+    assert [problem.reason for problem in preview(str(source)).problems] == list(remarks.values())
+    assert not preview(str(source), labels_asked=False).problems
     images, classes, remarks = read(source, class_level=2)
     assert classes == ["cat", "dog"]
     assert images == {
