@@ -25,6 +25,7 @@ SHARED = {
     "new-source-folder", "new-source-inside", "new-source-up", "new-source-home", "new-source-use",
     "new-source", "new-files", "new-labels",  # of a project that is not there yet
     "Name", "Classes, one per line (you can add more later)", "FormSubmitter:new-project-Create",
+    "FormSubmitter:new-project-Preview",
     "typed-name", "remembered-name",  # the person's name, one in all projects
     "annotator", "plain-tab",  # who answers (set anew at every page view), and in which tab
 }  # fmt: skip
