@@ -40,6 +40,16 @@ def table(root: Path, n: int) -> str:
     return str(root / "t.csv")
 
 
+def folder_with_table(root: Path, n: int) -> str:
+    """Kaggle's way: images in one folder by id, and beside it a table of ids and labels."""
+    for number in range(n):
+        if not (root / "k" / "train" / f"{number:04x}.jpg").exists():
+            save(root / "k" / "train" / f"{number:04x}.jpg", seed=number)
+    lines = [f"{number:04x},{CLASSES[number % len(CLASSES)]}" for number in range(n)]
+    (root / "k" / "labels.csv").write_text("\n".join(["id,breed", *lines]) + "\n")
+    return str(root / "k")
+
+
 def json_file(root: Path, n: int) -> str:
     (root / "t.json").write_text(json.dumps(rows(root, n)))
     return str(root / "t.json")
@@ -99,6 +109,7 @@ SOURCES: dict[str, Callable[[Path, int], str]] = {
     "manifest": manifest,
     "json": json_file,
     "archive": archive,
+    "folder with a table": folder_with_table,
     "folder": folder,
     "remote tree": remote,
 }
