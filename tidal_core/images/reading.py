@@ -4,6 +4,9 @@ What comes out is what a person would see in a viewer: EXIF orientation applied,
 first frame of an animation, 16 bits (or as many of them as are used) brought to 8. What cannot be shown (truncated, not
 an image, absurdly large) is refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
 
+An exported model brings this module's own text with it (``export.model.sources``), so that its ``predict.py`` opens and
+refuses what the studio does: it uses nothing but pillow, numpy and few names of ``errors``.
+
 Colour profiles are not applied: every pixel goes to the model as it is stored. Formats that run other programs or
 hold pages instead of pictures (EPS, PDF, WMF, PSD) are not opened.
 """
@@ -13,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -88,6 +92,9 @@ UPRIGHT = {  # what undoes each EXIF orientation
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
+Apart = Callable[[bytes, str, int, int], tuple[Image.Image, dict[str, Any]]]
+"""As ``apart.decode_apart``."""
+
 _one_large_image = threading.Semaphore(1)
 
 # Our own limits below replace pillow's, which would refuse an honest panorama and warn in other people's logs.
@@ -125,17 +132,18 @@ def open_image(
     limit and averaged down. ``facts.width`` and ``facts.height`` are the file's own in any case. Raises
     ImageUnreadable.
     """
-    return _open(data, name, at_least, sha256, is_apart=at_least is not None)
+    return _open(data, name, at_least, sha256, decode_apart if at_least is not None else None)
 
 
 def open_here(data: bytes, name: str, *, at_least: int | None = None) -> tuple[Image.Image, ImageFacts]:
     """As ``open_image``, in this process whatever the size."""
-    return _open(data, name, at_least, None, is_apart=False)
+    return _open(data, name, at_least, None)
 
 
 def _open(
-    data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
+    data: bytes, name: str, at_least: int | None, sha256: str | None, apart: Apart | None = None
 ) -> tuple[Image.Image, ImageFacts]:
+    """``apart`` decodes a large image elsewhere; None: here."""
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
@@ -144,7 +152,7 @@ def _open(
             with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
                 file.verify()  # decoding alone overlooks data whose checksum is wrong
         with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-            return _decode(file, data, name, at_least, sha256, is_apart=is_apart)
+            return _decode(file, data, name, at_least, sha256, apart)
     except ImageUnreadable:
         raise
     except UnidentifiedImageError:
@@ -164,6 +172,16 @@ def _open(
         raise ImageUnreadable(name, _damage(error), "copy it again from where it came from") from error
 
 
+def kind_of(data: bytes) -> str | None:
+    """Pillow's name of what a file's bytes are ("JPEG", "WEBP"), by its header alone; None for what is not opened."""
+    try:
+        _refuse_icons(data, "")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+            return file.format
+    except Exception:  # decoders raise nearly everything on broken data
+        return None
+
+
 def perceptual_hash(image: Image.Image) -> int:
     """64 bits that hardly change when a picture is resized or saved again (difference hash, N. Krawetz, 2013).
 
@@ -179,7 +197,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 
 def _decode(
-    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
+    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None, apart: Apart | None
 ) -> tuple[Image.Image, ImageFacts]:
     """Check the header, decode, bring to RGB as seen."""
     kind = file.format or "unknown"
@@ -214,8 +232,8 @@ def _decode(
         )
     if pixels > LARGE_PIXELS:
         with _one_large_image:
-            if is_apart and at_least is not None:
-                image, told = decode_apart(data, name, at_least, MAX_DECODED_BYTES)
+            if apart is not None and at_least is not None:
+                image, told = apart(data, name, at_least, MAX_DECODED_BYTES)
                 remarks = tuple(told.pop("remarks"))
                 return image, ImageFacts(**{**told, "sha256": sha256 or told["sha256"]}, remarks=remarks)
             image = _in_strips(file)
@@ -420,7 +438,7 @@ def _what_it_is(data: bytes) -> str:
         return "it is a Git LFS pointer: the image itself was not downloaded"
     if looks_like_an_image(data[:16]):
         return "its header is damaged"
-    return "it is not an image in a format that can be read"
+    return "it is not an image of a known kind"
 
 
 def _damage(error: Exception) -> str:
