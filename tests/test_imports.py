@@ -34,7 +34,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
     "export": ({"store", "images", "engine", "method", "strategies"},
-               TABLES | {"torch", "safetensors", "onnx", "jinja2"}),
+               TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},

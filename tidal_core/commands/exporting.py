@@ -52,6 +52,10 @@ def export(
         bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="In CSV, leave out the apostrophe that keeps spreadsheets from running a cell."),
+    ] = False,
     where: WhereOption = "",
     fetch: FetchOption = None,
 ) -> None:
@@ -62,7 +66,7 @@ def export(
     from tidal_core.projects import open_project, slugify
     from tidal_core.server.owner_client import owner_of
 
-    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite, where=where)
+    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite, where=where, plain=plain)
     allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
     with ExitStack() as stack:
@@ -110,6 +114,8 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
         request["round"] = str(options.round_id)
     if options.where:
         request["where"] = options.where
+    if options.plain:
+        request["plain"] = "1"
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
         rows, note = fetch_export(slug, owner, beside, request, show)

@@ -6,7 +6,7 @@ the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site 
 
     POST /api/p/{slug}/owner/status     the project's ``summary``, as JSON[: ?where=CONDITION]
     POST /api/p/{slug}/owner/snapshot   the project's file as it is now
-    POST /api/p/{slug}/owner/export     an export that needs no photos: ?format=csv&what=labels[&round=7][&where=]
+    POST /api/p/{slug}/owner/export     an export of one file: ?format=csv&what=labels[&round=7][&where=][&plain=1]
 """
 
 from __future__ import annotations
@@ -46,7 +46,13 @@ def _export(call: Call) -> Response:
     from tidal_core.export.tables.base import ExportOptions
 
     query: wire.ExportQuery = call.query
-    options = ExportOptions(what=query.what, round_id=int(query.round) if query.round else None, where=query.where)
+    options = ExportOptions(
+        what=query.what,
+        round_id=int(query.round) if query.round else None,
+        where=query.where,
+        plain=query.plain == "1",
+        beside=False,  # only the file travels
+    )
     with ExitStack() as stack:
         folder = stack.enter_context(scratch("export"))
         exporter, target = checked(folder / "export", query.format, options)

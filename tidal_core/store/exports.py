@@ -41,6 +41,20 @@ class ExportTables:
             """
         )
 
+    def labels_and_known(self) -> pa.Table:
+        """As ``labels``, and the test images that nobody labelled with their known class, which is nobody's label."""
+        return self._db.arrow(
+            f"""
+            SELECT i.uri AS path, coalesce(c.name, k.name) AS label, l.annotator, l.answered_at AS time, i.split,
+                   i.name, i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode,
+                   l.milliseconds, l.note, coalesce(l.labelled_by, 'none') AS labelled_by
+            FROM images i LEFT JOIN {_LABELS} l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
+            LEFT JOIN classes k ON k.id = i.known_class
+            WHERE i.status <> 'excluded' AND (c.id IS NOT NULL OR (i.split = 'test' AND k.id IS NOT NULL))
+            ORDER BY i.id
+            """
+        )
+
     def images(self) -> pa.Table:
         """One row per image, by id: its current label, or the model's accepted class, or null; its known class."""
         return self._db.arrow(

@@ -33,6 +33,8 @@ class ExportOptions:
     overwrite: bool = False  # replace a target that is there
     where: str = ""  # a condition in words (``store.where``) that images fulfil; "" for all
     image_ids: tuple[int, ...] | None = None  # of these images only; None for all
+    plain: bool = False  # CSV: cells as they are, also those that a spreadsheet would run as formulas
+    beside: bool = True  # whether images that have no file of their own may be written into a folder beside a file
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Exporter(Protocol):
     for_whom: str  # a sentence that says who needs it
     suffix: str  # of its file, "" where it writes a folder
     whats: tuple[What, ...]  # what it can write
-    from_store: bool  # whether it writes one file and reads no original image for it
+    from_store: bool  # whether it writes one file and reads no original image for it, but for those without a file
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write to ``target``, which is not there yet."""
@@ -103,7 +105,7 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
     """The table that was asked for. Raises InputError when the round asked for has none."""
     tables = project.store.exports
     if options.what == "labels":
-        return only_chosen(project, options, tables.labels())
+        return only_chosen(project, options, tables.labels_and_known())
     if options.what == "history":
         return only_chosen(project, options, tables.history())
     round_id = round_of(project, options)
