@@ -14,9 +14,10 @@ import pyarrow.parquet as parquet
 import torch
 
 from benchmarks.round_time import SHARED
-from tidal_core.config import PixelSpec
+from tidal_core.config import FROZEN, PixelSpec, Seeds
 from tidal_core.engine.features.extract import Extractor, extract
 from tidal_core.engine.features.store import FeatureStore
+from tidal_core.engine.model import build_model
 from tidal_core.engine.published_weights import EFFICIENTNET_LITE0, feature_key
 from tidal_core.images.squares import square_of
 from tidal_core.records import Int64, UInt8
@@ -91,6 +92,18 @@ def made_up(folder: Path, side: int, n_classes: int, of_each: int) -> KnownFeatu
     colours = rng.integers(40, 216, (n_classes, 1, 1, 3))
     squares = (colours[labels] + rng.integers(-40, 40, (len(labels), side, side, 3))).astype(np.uint8)
     return _computed(folder, "made up", squares, labels, np.zeros(len(labels), np.int64))
+
+
+def drawn(folder: Path, n_classes: int, of_each: int) -> KnownFeatures:
+    """No images at all: points around the centre of each class, as long as the body's features."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(n_classes), of_each)
+    channels = build_model(FROZEN, n_classes, Seeds(), torch.device("cpu")).backbone.stage_channels
+    centres = rng.normal(size=(n_classes, sum(channels)))
+    points = centres[labels] + rng.normal(size=(len(labels), sum(channels)))
+    store = FeatureStore(folder / "drawn", feature_key(BODY, PixelSpec(32)))
+    store.write(np.arange(len(labels)), points.astype(np.float16), channels)
+    return KnownFeatures("drawn", store.path, labels, n_classes, np.zeros(len(labels), np.int64))
 
 
 def _computed(folder: Path, data: str, squares: UInt8, labels: Int64, part: Int64) -> KnownFeatures:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from tidal_core.labelling.desk import desk_of
 from tidal_core.text import literal
-from tidal_core.ui import welcome
+from tidal_core.ui import after_round, welcome
 from tidal_core.ui.labeller import labeller
 from tidal_core.ui.plain import plain_labeller
 from tidal_core.ui.remembered import typed_name
@@ -40,3 +40,4 @@ else:
     if st.button("Use plain widgets instead", key="plain", type="tertiary"):
         st.query_params["plain"] = "1"
         st.rerun()
+after_round.after_round(project)

@@ -602,15 +602,24 @@ FAULTS: list[Fault] = [
         ),
         (
             "labels of test images trained on",
-            "WHERE i.split = 'pool' AND c.retired_at IS NULL",
-            "WHERE c.retired_at IS NULL",
+            "WHERE i.split = 'pool' AND i.status <> 'excluded' AND c.retired_at IS NULL",
+            "WHERE i.status <> 'excluded' AND c.retired_at IS NULL",
         ),
         (
             "labels of retired classes trained on",
-            "WHERE i.split = 'pool' AND c.retired_at IS NULL",
-            "WHERE i.split = 'pool'",
+            "WHERE i.split = 'pool' AND i.status <> 'excluded' AND c.retired_at IS NULL",
+            "WHERE i.split = 'pool' AND i.status <> 'excluded'",
         ),
-        ("an undo of another image", "if row is None or row[0] != answer.image_id:", "if row is None:"),
+        (
+            "labels of excluded images trained on",
+            "WHERE i.split = 'pool' AND i.status <> 'excluded' AND c.retired_at IS NULL",
+            "WHERE i.split = 'pool' AND c.retired_at IS NULL",
+        ),
+        (
+            "an undo of another image",
+            "if row is None or row[0] != answer.image_id or row[1] in _OF_ACTS:",
+            "if row is None or row[1] in _OF_ACTS:",
+        ),
         (
             "an undo keeps the purpose it was sent with",
             "return replace(answer, purpose=Purpose(row[0]) if row and row[0] else None)",

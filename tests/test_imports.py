@@ -25,14 +25,14 @@ TABLES = {"numpy", "pyarrow"}
 # room -> rooms it may import, third-party packages it may import
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
-    "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub"}),
+    "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
     "strategies": ({"method"}, ARRAYS),  # of it the estimators only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
                "yaml"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
-    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec"}),
+    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec", "numpy"}),
     "export": ({"store", "images", "engine", "method", "strategies"},
                TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
@@ -76,10 +76,12 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
+    "engine.features.planes",
     "engine.published_weights", "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics",
     "method.estimators",
     "method.finishing",
-    "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.finishing", "rounds.worker",
+    "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.finishing",
+    "rounds.maps", "rounds.worker",
     "rounds.queue_plan", "server",
     "store", "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
     "experiments.separation", "export.tables",

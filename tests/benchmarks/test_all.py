@@ -41,7 +41,14 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
             and min(found["refused"], found["acknowledged"]) > 0
         ),
     ),
-    "finish": ([], lambda found: found["missed_share"] == 0 and found["flowers 90%"]["left"] > 0),
+    "finish": (
+        [],
+        lambda found: (
+            found["missed_share"] == 0
+            and found["drawn 90%"]["left"] > 0
+            and found["drawn life"]["lives"] == 1
+        ),
+    ),
     "ingest": (
         [],
         lambda found: (

@@ -23,6 +23,7 @@ VIEWS = {
     "Label": "",
     "Label, plain widgets": "?plain=1",
     "Gallery": "gallery?where=not+flagged",
+    "Gallery, map": "gallery?as=map",
     "Training": "training",
     "Dynamics, life": "dynamics?view=life",
     "Dynamics, map": "dynamics?view=map",
@@ -62,7 +63,13 @@ def opened(page: Page, address: str) -> None:
     """Go to a page and wait until all of it is there."""
     page.goto(address, wait_until="commit")
     expect(page.get_by_role("heading", level=1)).to_be_attached()
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing is drawn anew: Streamlit shows what is about to be replaced in pale letters."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.locator('[data-stale="true"]')).to_have_count(0)
 
 
 def test_no_page_breaks_a_rule_of_wcag_in_either_theme(
@@ -83,6 +90,7 @@ def test_no_page_breaks_a_rule_of_wcag_in_either_theme(
                 if tab:
                     page.get_by_role("tab", name=tab, exact=True).click()
                     expect(page.get_by_role("tabpanel", name=tab, exact=True)).to_be_visible()
+                    settled(page)
                 sentences += violations(page, f"{view} {tab}".strip() + f" ({theme})")
         context.close()
 

@@ -32,12 +32,17 @@ def test_a_collection_is_finished_by_keyboard_and_taken_back(
         expect(page.get_by_text("1 of 50 marked as wrong")).to_be_visible()
         expect(images.nth(3)).to_have_attribute("aria-pressed", "true")
         expect(images.nth(3)).to_be_focused()  # so that the next key goes on from there
-        images.nth(4).press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
         expect(page.get_by_text("2 of 50 marked as wrong")).to_be_visible()
-        images.nth(4).press("Enter")
+        expect(images.nth(4)).to_be_focused()
+        page.keyboard.press("Enter")
         expect(page.get_by_text("1 of 50 marked as wrong")).to_be_visible()
 
-        page.get_by_role("button", name="Accept the model's class for 59 images").press("Enter")
+        images.last.focus()
+        page.keyboard.press("Tab")  # behind the last image comes the button
+        expect(page.get_by_role("button", name="Accept the model's class for 59 images")).to_be_focused()
+        page.keyboard.press("Enter")
         expect(page.get_by_text(re.compile("59 images accepted"))).to_be_visible()
         page.get_by_role("button", name="Take back").press("Enter")
         expect(page.get_by_text(re.compile("Taken back: 59 images"))).to_be_visible()

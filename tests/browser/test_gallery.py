@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.made_up import Size, make
 from tests.browser.driver import Browsing
 from tests.browser.server import Server
+from tidal_core.rounds import features
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +24,15 @@ def gallery(page: Page, shared_server: Server, monkeypatch: pytest.MonkeyPatch) 
     slug = f"gallery-{secrets.token_hex(3)}"
     with monkeypatch.context() as patch:
         patch.setenv("TIDAL_HOME", str(shared_server.home))
-        make(slug, Size(labelled=120, pool=100, test=0, rounds=1, epochs=3)).close()
+        project = make(slug, Size(labelled=120, pool=100, test=0, rounds=1, epochs=3))
+        settings = project.settings
+        frozen = dataclasses.replace(settings, preset="frozen", training_size=32, strategy="exact-margin")
+        project.store.settings.save(frozen, shown=settings)
+        store = features.wanted(project)
+        assert store is not None
+        ids, rows = project.store.images.ids_and_pixel_rows()
+        store.write(rows, np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float16), (8,))
+        project.close()
     return Browsing(page, shared_server.url, slug).open()
 
 
@@ -68,6 +79,61 @@ def test_images_are_found_relabelled_and_taken_back_and_the_address_leads_there_
     page.reload(wait_until="commit")
     gallery.wait_shown(threes)
     expect(page.get_by_role("grid", name="Images")).to_have_attribute("aria-rowcount", str(-(-threes // columns(page))))
+
+
+CORNERS = """() => {
+  const { left, top, width, height } = window.tidalGallery().plane.canvas.getBoundingClientRect();
+  const corners = [[0.5, 0.002], [0.002, 0.002], [0.002, 0.998], [0.5, 0.998]];
+  return corners.map(([x, y]) => [left + x * width, top + y * height]);
+}"""
+SIDES = """() => {
+  const { plane, grid } = window.tidalGallery();
+  const middle = plane.canvas.width / 2;
+  const within = (test) => [...grid.images].filter((image, place) => test(plane.at(place)[0]));
+  return [within((x) => x < middle - 3), within((x) => x > middle + 3)];
+}"""
+SELECTED = "() => { const { selection, grid } = window.tidalGallery(); return selection.of(grid.images); }"
+LABEL_ELSEWHERE = """([ids, name]) => {
+  const { api, classes } = window.tidalGallery();
+  const { id } = classes.find((each) => each.name === name);
+  return api.json("bulk", { act: "label", ids, class: id, annotator: "another tab" });
+}"""
+
+
+def test_the_map_has_the_selection_of_the_grid_and_labels_of_another_tab_show(page: Page, gallery: Browsing) -> None:
+    page.goto(f"{gallery.address}&as=map", wait_until="commit")
+    page.wait_for_function("() => window.tidalGallery()?.plane.placed === 220")
+    gallery.wait_ready()
+    expect(page.locator(".chip .n").first).not_to_be_empty()  # nothing moves the map any more
+    begin, *corners = page.evaluate(CORNERS)
+    page.mouse.move(*begin)
+    page.mouse.down()
+    for corner in corners:
+        page.mouse.move(*corner, steps=2)
+    left, right = map(set, page.evaluate(SIDES))  # a finer map does not take its place while a line is drawn
+    page.mouse.up()
+
+    selected = page.evaluate(SELECTED)
+    assert left
+    assert right
+    assert left <= set(selected)
+    assert not right & set(selected)
+    page.keyboard.press("5")
+    gallery.wait_done("now 5")
+    page.get_by_role("button", name="Grid", exact=True).click()
+    gallery.wait_ready()
+    assert page.evaluate(SELECTED) == selected
+
+    page.evaluate(LABEL_ELSEWHERE, [[1, 2, 3], "7"])
+
+    for image in (1, 2, 3):
+        expect(page.locator(f'.tile[data-image="{image}"] .caption .text')).to_have_text("7")
+    assert page.evaluate(SELECTED) == selected
+    page.get_by_role("gridcell").nth(0).dblclick()
+    page.wait_for_url("**/dynamics**")
+    page.go_back()
+    page.wait_for_url("**/gallery**")
+    gallery.wait_ready()
 
 
 def columns(page: Page) -> int:

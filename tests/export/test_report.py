@@ -1,5 +1,6 @@
 """The report: one file that loads nothing from elsewhere and in which no name is more than a text."""
 
+import dataclasses
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,6 +87,19 @@ def test_hostile_names_are_shown_as_they_are(project: Project) -> None:
     for name in (*names, "<i>"):
         assert name in seen.text
     assert not any("1337" in text for text in seen.text)
+
+
+def test_neither_the_title_nor_names_of_files_get_markup_in(project: Project) -> None:
+    markup = "<svg onload=alert(2)>"
+    with project.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET name = ? || id || '.png', uri = 'file:///' || ? || id", [markup, markup])
+    project.store.settings.save(dataclasses.replace(project.settings, title=markup))
+    page = report(project)
+    title = parsed(project).text
+    project.close()
+
+    assert markup in title
+    assert markup not in page
 
 
 def test_it_tells_labels_of_people_from_the_models_classes(project: Project) -> None:

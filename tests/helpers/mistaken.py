@@ -7,11 +7,11 @@ from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, Purpose
 
 
-def mistaken_project(n: int = 60, wrong: int = 4, **changed: object) -> tuple[Project, list[int]]:
+def mistaken_project(n: int = 60, wrong: int = 4, first: int = 5, **changed: object) -> tuple[Project, list[int]]:
     """A project of three colours with all ``n`` pool images labelled and their features; ids of the wrong labels."""
     project = frozen_project(n, test=0, **changed)
     compute_all(project)
-    planted = [5 + 7 * number for number in range(wrong)]
+    planted = [first + 7 * number for number in range(wrong)]
     answers = []
     for image in project.store.images.all():
         known = image.known_class or 1

@@ -85,7 +85,14 @@ def test_a_label_that_loses_is_named_with_both_files_and_both_labels(project: Pr
     assert "both 'dog' (test/dog/again.png) and 'cat' (train/cat/5.png)" in reasons["train/cat/5.png"]
     assert "twice, the first time as test/dog/3.png" in reasons["train/dog/later.png"]
     known = project.store.images.known_classes()
-    assert report.labels == len(known) + project.store.answers.count() == 5
+    assert report.labels == len(known) + len(project.store.answers.labels().image_ids) == 5
+    (torn,) = (problem for problem in report.problems if "both 'cat'" in problem.reason)
+    assert "Review asks" in torn.remedy
+    classes = {record.id: record.name for record in project.store.classes.all()}
+    assert [classes[class_id] for class_id in project.store.answers.two_labels().values()] == ["dog"]
+
+    ingest(project, str(tmp_path / "in"), labels="answers")
+    assert len(project.store.answers.two_labels()) == 1
 
 
 def test_counts_of_known_labels_are_of_what_was_stored(project: Project, tmp_path: Path) -> None:

@@ -1,22 +1,26 @@
 """Accepting the model's class for what is left of a project, and taking that back."""
 
+import dataclasses
+import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from benchmarks.made_up import Size, make
 from tests.helpers.finished import finish_round
 from tests.helpers.served import Served
+from tests.pages.looking import sure_of_all
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
 from tidal_core.labelling import finishing
 from tidal_core.labelling.desk import desk_of
 from tidal_core.method.finishing import ClassShare, Proposal
-from tidal_core.projects import Project
+from tidal_core.projects import Project, open_project
 from tidal_core.records import Answer, AnswerKind, Purpose
 from tidal_core.rounds import audit
 from tidal_core.rounds.due import count_for_round
-from tidal_core.rounds.finishing import Standing, proposal_of, standing
+from tidal_core.rounds.finishing import LOOKS, Standing, proposal_of, standing
 
 SETTINGS = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, audit_share=0.3)
 
@@ -127,12 +131,47 @@ def test_more_random_images_come_first_and_measure_only(project: Project) -> Non
     first = project.store.queue.items()[:80]
     assert {item.purpose for item in first} == {Purpose.AUDIT}
     assert len({item.image_id for item in first}) == 80 > len(audit.reserved(project)) - 10
-    assert state_of(project).look == 2  # a test had been made
 
 
 def test_nothing_can_be_accepted_where_nothing_is_proposed(project: Project) -> None:
     state = state_of(project)
-    proposal = proposal_of(state, 0.98)
+    proposal = proposal_of(project, state, 0.98)
     assert not proposal.accepted
     with pytest.raises(InputError, match="Nothing can be accepted"):
         finishing.accept(project, state, proposal, np.empty(0, np.int64), (), annotator="ann")
+
+
+def test_after_a_restart_an_act_is_taken_back_whole_and_proposed_anew(project: Project) -> None:
+    state = state_of(project)
+    accepted = accept(project)
+    project.close()
+
+    again = open_project(project.slug)
+    (act,) = again.store.model_answers.acts()
+    assert (act.act_id, act.images) == (accepted.act_id, accepted.images)
+    assert finishing.undo(again, act.act_id, annotator="ben") == accepted.images
+    assert not again.store.model_answers.acts()
+    assert state_of(again).image_ids.tolist() == state.image_ids.tolist()
+    again.close()
+
+
+def test_a_test_that_failed_is_paid_for_after_a_restart_and_in_the_next_round() -> None:
+    project = make("life", Size(labelled=40, pool=60, test=200, rounds=1, epochs=5))
+    sure_of_all(project)
+    state = state_of(project)
+    with project.store.database.write() as cursor:  # every second of the test images turns out to be another class
+        cursor.execute("UPDATE images SET known_class = known_class % 3 + 1 WHERE split = 'test' AND id % 2 = 0")
+    state = state_of(project)
+    failed = proposal_of(project, state, 0.9)
+    assert (failed.was_tested, failed.accepted) == (True, 0)
+    noted = project.store.settings.get(LOOKS)
+    assert proposal_of(project, state_of(project), 0.9) is not None  # the same again costs nothing
+    assert project.store.settings.get(LOOKS) == noted
+    project.close()
+
+    again = open_project("life")
+    assert state_of(again).looks == 1
+    proposal_of(again, dataclasses.replace(state_of(again), round_id=2), 0.9)
+    made = json.loads(again.store.settings.get(LOOKS) or "{}")
+    assert [number for number, _ in made.values()] == [1, 2]
+    again.close()

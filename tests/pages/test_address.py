@@ -125,7 +125,7 @@ st.text(str(texts("gallery", "left")))
     test.button[0].click().run()
     changed = test.run().text[1].value
 
-    empty = "'predicted': '', 'by': '', 'sort': ''}"
+    empty = "'predicted': '', 'by': '', 'sort': '', 'as': ''}"
     assert "'where': 'labelled', 'is': '', 'label': ''" in first
     assert changed.startswith("({'where': 'skipped', 'is': '', 'label': '3', " + empty)
     assert first.rsplit(",", 1)[1] == changed.rsplit(",", 1)[1], "the page itself led to it"

@@ -49,7 +49,7 @@ def test_marked_images_stay_for_people(studio: Studio) -> None:
     state = standing(project)
     assert state is not None
     test = open_page("finish")
-    proposal = finish_view.proposal_of(state, 0.95)
+    proposal = finish_view.proposal_of(project, state, 0.95)
     wrong = int(finish_view.finishing.sample(project, state, proposal)[0])
     test.session_state[f"finish-wrong-made-up-{state.round_id}-0.95-{len(state.image_ids)}"] = {wrong}
     test.run()

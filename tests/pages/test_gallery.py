@@ -33,7 +33,7 @@ def test_the_filter_of_the_address_is_handed_to_the_component(studio: Studio) ->
     data = handed(open_page("gallery", "tiny", where="margin<0.2", label="red", sort="-id", nonsense="1"))
 
     assert data["filter"] == {
-        "where": "margin<0.2", "is": "", "label": "red", "predicted": "", "by": "", "sort": "-id",
+        "where": "margin<0.2", "is": "", "label": "red", "predicted": "", "by": "", "sort": "-id", "as": "",
     }  # fmt: skip
     assert data["features"] is False
 

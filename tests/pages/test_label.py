@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import open_page, texts
+from tests.pages.looking import made_up, open_page, texts
 from tests.pages.test_hostile_names import parts_of
 from tidal_core.images.ingest import ingest
 from tidal_core.labelling.desk import desk_of
@@ -27,9 +27,9 @@ def project(studio: Studio) -> Project:
     return studio.project("tiny")
 
 
-def open_label(*, plain: bool) -> AppTest:
+def open_label(*, plain: bool, slug: str = "tiny") -> AppTest:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
-    test.session_state["project"] = "tiny"
+    test.session_state["project"] = slug
     if plain:
         test.query_params["plain"] = "1"
     test.run()
@@ -53,6 +53,24 @@ def press(test: AppTest, key: str) -> AppTest:
     test.button(key=key).click().run()
     assert not test.exception, test.exception
     return test
+
+
+def test_after_a_round_a_line_says_how_good_the_model_is_and_where_there_is_more(studio: Studio) -> None:
+    made_up(studio)
+
+    test = open_label(plain=False, slug="made-up")
+    assert "has ended" not in texts(test)  # the first page does not wait for it
+    test.run()
+
+    assert "Round 2 has ended. The model is right about" in texts(test)
+    assert "random images (kappa" in texts(test)
+    assert [link.proto.label for link in test.get("page_link") if "progress" in link.proto.page] == [
+        "Have I done enough?"
+    ]
+
+
+def test_before_a_round_nothing_is_said_of_the_model(project: Project) -> None:
+    assert "has ended" not in texts(open_label(plain=False).run())
 
 
 def test_the_page_opens_with_the_component_and_offers_plain_widgets(project: Project) -> None:

@@ -12,9 +12,11 @@ from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import label_next, tiny_project
 from tests.pages.looking import open_page, texts
 from tidal_core.projects import Project
+from tidal_core.rounds import audit
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.server.studio import Studio
 from tidal_core.store.metrics import Metric
+from tidal_core.ui import measured as measuring
 
 
 @pytest.fixture
@@ -97,3 +99,24 @@ def test_a_handful_of_audit_images_shows_no_accuracy(project: Project) -> None:
 
     assert "Cannot tell yet how accurate the model is: 1 image of the audit sample measured it" in texts(page)
     assert not [metric for metric in page.metric if metric.label == "Accuracy"]
+
+
+def test_rounds_that_measured_other_images_are_not_compared(project: Project) -> None:
+    accuracy = Metric(1, "test", None, "accuracy", 0.5, 0.4, 0.6, 60)
+    for number, images in enumerate((60, 60, 100, 101), start=1):
+        finish_round(project)
+        project.store.metrics.add(
+            [
+                dataclasses.replace(accuracy, round_id=number),
+                Metric(number, "test", None, audit.POPULATION, 0, None, None, images),
+            ]
+        )
+
+    done = project.store.rounds.all()
+    measured = measuring.tested(project, done)
+
+    assert measured is not None
+    assert [record.id for record in measured.rounds] == [1, 2, 3, 4]
+    assert measured.comparable.tested == [60, 60], "a hundredth more is no other population, half as many again is"
+    assert measured.comparable.labels == [record.labels for record in done[2:]]
+    assert "Rounds before round 3 measured other images" in measuring.in_words(measured)

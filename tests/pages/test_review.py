@@ -12,6 +12,7 @@ from tests.pages.looking import made_up, open_page, texts
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind
 from tidal_core.server.studio import Studio
+from tidal_core.store.answers import TWO_LABELS
 from tidal_core.ui import review_view
 
 
@@ -143,3 +144,21 @@ def test_without_images_without_a_round_and_with_one_class(quiet: Studio) -> Non
     assert "This project has no images yet." in texts(open_page("review", "empty"))
     assert "Not yet: labels that are probably wrong" in texts(open_page("review", "young"))
     assert "once there are two classes" in texts(open_page("review", "alone"))
+
+
+def test_copies_are_asked_about_before_there_is_a_model(quiet: Studio) -> None:
+    project = tiny_project(6, test=0, name="copies")
+    project.store.answers.record(
+        [
+            Answer("a", AnswerKind.LABEL, 1, class_id=1),
+            Answer("b", AnswerKind.FLAG, 1, reason=TWO_LABELS, suggestion_class=3),
+        ]
+    )
+    project.close()
+
+    page = open_page("review", "copies")
+
+    assert "imported with a second label: blue" in texts(page)
+    assert "No model has judged the labels yet." in texts(page)
+    button(page, "change")
+    assert quiet.project("copies").store.answers.labels().class_ids.tolist() == [3]

@@ -151,7 +151,7 @@ def test_rounds_of_three_answers_ask_the_share_in_the_studio(project: Project) -
 def test_audit_images_measure_and_are_never_trained_on(project: Project, short_rounds: None) -> None:
     label_next(project, 24)
     record = claim_round(project, started_by="person")
-    drawn = set(audit.audit_labels(project).image_ids.tolist())
+    drawn = set(audit.measured_on(project).image_ids.tolist())
     assert len(drawn) == 6
     assert not drawn & set(project.store.rounds.images(record.id)[0].tolist())
 
@@ -180,7 +180,7 @@ def test_a_skipped_image_leaves_the_sample_and_is_not_asked_again(project: Proje
     skipped = first_for(project, Purpose.AUDIT)
     answer(project, skipped, "event-skip", AnswerKind.SKIP)
 
-    assert len(audit.audit_labels(project).image_ids) == 0
+    assert len(audit.measured_on(project).image_ids) == 0
     assert skipped.image_id not in {item.image_id for item in rank_again(project)}
 
 
@@ -229,7 +229,7 @@ def test_an_undone_audit_image_never_comes_back_as_a_query(project: Project, sen
         assert purposes <= {Purpose.AUDIT}
     again = answer(project, replace(back, purpose=Purpose.QUERY), "event-2")  # whatever a tab believes that it answers
     assert drawn.image_id not in audit.training_labels(project).image_ids
-    assert drawn.image_id in audit.audit_labels(project).image_ids
+    assert drawn.image_id in audit.measured_on(project).image_ids
     assert undo(project, again, sent).purpose == Purpose.AUDIT
 
 

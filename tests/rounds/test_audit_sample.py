@@ -170,3 +170,16 @@ def test_skipped_images_are_said_to_have_left(project: Project) -> None:
 
     assert sample.skipped == 1
     assert "1 image of it was skipped and left it" in audit.what_it_speaks_for(sample)
+
+
+def test_what_was_measured_before_an_import_or_under_another_share_does_not_compare(project: Project) -> None:
+    label_next(project, 12)
+    before = audit.measured_on(project).population
+    label_next(project, 4)
+    assert audit.measured_on(project).population.is_like(before), "labels alone change nothing"
+
+    add_images(project, 20)
+    imported = audit.measured_on(project).population
+
+    assert not imported.is_like(before)
+    assert not before._replace(begin=before.begin + 1).is_like(before), "another layer"

@@ -8,8 +8,10 @@ import pytest
 from tests.helpers.finished import finish_round
 from tests.helpers.tiny import tiny_project
 from tidal_core.labelling.desk import Desk
-from tidal_core.method.calibration import scaled
-from tidal_core.rounds.calibrated import temperature_of
+from tidal_core.method.calibration import fitted_temperature, scaled
+from tidal_core.method.estimators import log_of
+from tidal_core.method.stopping import dense
+from tidal_core.rounds.calibrated import FIT_AT_MOST, temperature_of
 
 
 def test_probabilities_are_shown_with_the_temperature_that_fits_known_images() -> None:
@@ -37,5 +39,23 @@ def test_of_few_images_no_temperature_is_fitted() -> None:
     try:
         finish_round(project)
         assert temperature_of(project, 1) == 1.0
+    finally:
+        project.close()
+
+
+def test_classes_that_became_one_are_judged_as_one() -> None:
+    project = tiny_project(300, test=0)
+    try:
+        finish_round(project)
+        order = project.store.rounds.get(1).class_ids
+        project.store.classes.merge(order[0], into=order[1])
+
+        p, class_ids, truth = project.store.views.held_out(1, "known", FIT_AT_MOST)
+        rows = dense(p, class_ids, order)
+        rows[:, 1] += rows[:, 0]
+        rows[:, 0] = 0
+        positions = np.array([order.index(class_id) for class_id in truth])
+        expected = fitted_temperature(log_of(rows).astype(np.float64), positions)
+        assert temperature_of(project, 1) == pytest.approx(expected, abs=1e-6)
     finally:
         project.close()

@@ -56,6 +56,28 @@ def test_labels_of_one_class_start_no_round_and_it_is_said(project: Project) -> 
     assert round_due(project).ready
 
 
+def test_a_label_that_is_confirmed_is_not_new_and_a_changed_one_is(project: Project) -> None:
+    label_next(project, 6)
+    record = claim_round(project, started_by="person")
+    labels = project.store.answers.labels()
+    images, classes = labels.image_ids.tolist(), labels.class_ids.tolist()
+    same = [
+        Answer(f"same-{image}", AnswerKind.LABEL, image, class_id=class_id)
+        for image, class_id in zip(images, classes, strict=True)
+    ]
+
+    project.store.answers.record(same)
+    confirmed = round_due(project)
+    project.store.answers.record([replace(same[0], event_id="other", class_id=classes[0] % 3 + 1)])
+    changed = round_due(project)
+    project.store.answers.record([replace(same[0], event_id="back")])
+
+    assert (confirmed.new_labels, confirmed.missing, changed.new_labels) == (0, 6, 1)
+    assert round_due(project).new_labels == 0
+    run(project, record)  # what it trained on is written anew at its end
+    assert round_due(project).new_labels == 0
+
+
 def test_no_more_labels_are_asked_for_than_there_are_images() -> None:
     project = tiny_project(4, test=0)
     fill_queue(project)

@@ -39,6 +39,26 @@ def test_what_points_the_same_way_comes_first_however_long_it_is(project: Projec
     assert images[order].tolist() == [1, 3, 5, 2, 4, 6]  # cosines 1, 0.994, 0.707, 0, -1; 6 has no features
 
 
+def test_the_nearest_are_others_that_have_features(project: Project) -> None:
+    give_features(project, {1: (1, 0), 2: (0, 1), 3: (9, 1), 5: (2, 2)})
+
+    images = np.arange(1, 7)
+
+    assert similar.nearest(project, 1, images, 2).tolist() == [3, 5]
+    assert similar.nearest(project, 1, images, 9).tolist() == [3, 5, 2]  # 4 and 6 have no features
+    assert similar.nearest(project, 4, images, 9).tolist() == []
+
+
+def test_points_have_length_one_and_are_there_for_all_images_or_none(project: Project) -> None:
+    give_features(project, {1: (3, 4), 2: (0, 7)})
+
+    points = similar.points_of(project, np.array([2, 1]))
+
+    assert points is not None
+    np.testing.assert_allclose(points, [[0, 1], [0.6, 0.8]], atol=1e-3)
+    assert similar.points_of(project, np.array([1, 3])) is None
+
+
 def test_an_image_without_features_cannot_be_compared(project: Project) -> None:
     give_features(project, {1: (1, 0)})
 

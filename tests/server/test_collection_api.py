@@ -39,6 +39,7 @@ def collection(served: Served, query: str = "", path: str = "collection") -> Pag
     response = served.get(f"{path}?{query}")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-encoding"] == "identity", "else Streamlit compresses it, which takes longer"
     (length,) = struct.unpack(">I", response.content[:4])
     assert length % 4 == 0
     columns = np.frombuffer(response.content[4 + length :], "<i4").astype(np.int64).reshape(4, -1)
@@ -158,3 +159,30 @@ def test_images_come_by_likeness_where_they_have_features() -> None:
 
     assert alike == [3, 4, 2, 1, 5]
     assert (refused.status_code, "no features" in refused.json()["error"]) == (400, True)
+
+
+def test_a_project_without_features_has_no_map_and_is_told_why(served: Served) -> None:
+    refused = served.get("collection/map")
+
+    assert refused.status_code == 400
+    assert "Choose a pretrained model" in refused.json()["error"]
+
+
+def test_the_map_has_a_place_and_a_probability_for_each_image_with_features() -> None:
+    served = Served(SETTINGS)
+    store, project = features.wanted(served.project), served.project
+    assert store is not None
+    rows = project.store.images.pixel_rows(np.arange(2, 12))
+    store.write(rows, np.random.default_rng(0).normal(size=(10, 4)).astype(np.float16), (4,))
+    try:
+        response = served.get("collection/map")
+
+        (length,) = struct.unpack(">I", response.content[:4])
+        head, body = json.loads(response.content[4 : 4 + length]), response.content[4 + length :]
+        assert (head["n"], head["kind"], head["missing"]) == (10, "principal", project.store.images.count() - 10)
+        assert np.frombuffer(body[:40], "<i4").tolist() == list(range(2, 12))
+        x, y, p = np.frombuffer(body[40:], "<f4").reshape(3, 10)
+        assert np.abs([x, y]).max() <= 1
+        assert np.isnan(p).all()  # no round yet
+    finally:
+        served.close()

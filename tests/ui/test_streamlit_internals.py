@@ -36,6 +36,16 @@ streamlit.write(str(streamlit_internals.serves_already()))
     assert view.markdown[0].value == "True", "streamlit.runtime.exists() is false within a page view"
 
 
+def test_what_a_component_told_is_nothing_once_its_page_was_left() -> None:
+    script = """
+import streamlit
+from tidal_core.ui import streamlit_internals
+streamlit.session_state.setdefault("there", {"went": "somewhere"})
+streamlit.write(str([streamlit_internals.told_by_component(key, "went") for key in ("there", "gone")]))
+"""
+    assert AppTest.from_string(script).run().markdown[0].value == "['somewhere', None]"
+
+
 def test_a_folder_named_pages_still_has_to_be_overruled_and_still_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
     PagesManager(str(ROOT / "app.py"))

@@ -51,6 +51,10 @@ def export(
     link: Annotated[
         bool, typer.Option("--link", help="In folders of images, link to the originals instead of copying them.")
     ] = False,
+    with_model: Annotated[
+        bool,
+        typer.Option("--with-model", help="Labels: also classes of the model that were accepted, marked as such."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     plain: Annotated[
         bool,
@@ -66,7 +70,15 @@ def export(
     from tidal_core.projects import open_project, slugify
     from tidal_core.server.owner_client import owner_of
 
-    options = ExportOptions(what=what.value, round_id=round, link=link, overwrite=overwrite, where=where, plain=plain)
+    options = ExportOptions(
+        what=what.value,
+        round_id=round,
+        link=link,
+        overwrite=overwrite,
+        where=where,
+        with_model=with_model,
+        plain=plain,
+    )
     allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
     with ExitStack() as stack:
@@ -112,10 +124,12 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
     request = {"format": exporter.name, "what": options.what}
     if options.round_id is not None:
         request["round"] = str(options.round_id)
+    if options.with_model:
+        request["with_model"] = "yes"
     if options.where:
         request["where"] = options.where
     if options.plain:
-        request["plain"] = "1"
+        request["plain"] = "yes"
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
         rows, note = fetch_export(slug, owner, beside, request, show)

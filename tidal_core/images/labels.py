@@ -15,9 +15,9 @@ from typing import NamedTuple
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundClass, FoundImage
 from tidal_core.images.importers.tree import natural_key
-from tidal_core.records import ImportProblem
+from tidal_core.records import Answer, AnswerKind, AnswerMode, ImportProblem
 from tidal_core.store import Store
-from tidal_core.store.answers import ImportedLabels
+from tidal_core.store.answers import TWO_LABELS, ImportedLabels
 from tidal_core.store.classes import checked_name, plain_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
@@ -48,6 +48,7 @@ class LabelBook:
         self._current: dict[int, int] | None = None  # labels that the project had, once somebody asks for them
         self._first: dict[int, _Given] = {}  # what this import says, by image
         self._others: dict[tuple[int, str], _Given] = {}  # and what other annotators than the first say
+        self._torn: dict[int, Answer] = {}  # flags of images that the source gives two labels, by image
         self._known: dict[int, _Given] = {}  # known classes of images that are in the store, or on their way there
         self._waiting = ImportedLabels([], [], [])  # columns: an object for each of a million labels takes its time
         self._count = 0
@@ -106,13 +107,13 @@ class LabelBook:
         first = self._first.setdefault(image_id, given)
         if first is not given:
             if (first.annotator == _KNOWN) != as_known:
-                self._loses(given, first)
+                self._loses(image_id, given, first)
                 return None
             if first.annotator != given.annotator:
                 first = self._others.setdefault((image_id, given.annotator), given)
         if first is not given:
             if first.class_id != class_id:
-                self._loses(given, first)
+                self._loses(image_id, given, first)
             return first.class_id if as_known else None
         if as_known:
             if is_again:
@@ -129,8 +130,8 @@ class LabelBook:
             self._waiting.annotators.append(given.annotator)
         return None
 
-    def _loses(self, given: _Given, first: _Given) -> None:
-        """Name a label of this import that another one of it stands before."""
+    def _loses(self, image_id: int, given: _Given, first: _Given) -> None:
+        """Name a label of this import that another one of it stands before; Review asks about the one of a person."""
         names = self._class_names()
         stands, lost = names[first.class_id], names[given.class_id]
         if first.annotator == given.annotator or first.class_id != given.class_id:
@@ -143,11 +144,13 @@ class LabelBook:
             one, other = "an image of known class, which is never trained on", "a label to train on"
             one, other = (one, other) if first.annotator == _KNOWN else (other, one)
             reason += f": once as {one}, and once as {other}; the first stands"
-        remedy = (
-            "correct the source and import it into a new project"
-            if _KNOWN in (first.annotator, given.annotator)
-            else "correct the source and import again, or change the label on the Dynamics page"
-        )
+        correct = "correct the source and import it into a new project"
+        if _KNOWN not in (first.annotator, given.annotator):
+            correct = "correct the source and import again"
+        is_asked_about = first.annotator != _KNOWN and first.class_id != given.class_id
+        if is_asked_about:
+            self._torn[image_id] = _flag(image_id, stands, lost, given.class_id)
+        remedy = f"the page Review asks about it; or {correct}" if is_asked_about else correct
         self.remarks.append(ImportProblem(given.name, reason, remedy))
 
     def _replaces(self, image_id: int, given: _Given) -> None:
@@ -181,6 +184,7 @@ class LabelBook:
         Classes come in the source's order where it says one, else as people sort them: 2 before 10.
         """
         self._store_answers()
+        self._store.answers.record(list(self._torn.values()))
         self._store.classes.arrange(sorted(self._made, key=lambda class_id: natural_key(self._made[class_id])))
         if self._known:
             known_before = self._store.images.known_classes()
@@ -280,3 +284,17 @@ def _visible(name: str) -> str:
 def _look(name: str) -> str:
     """What is equal for names that nobody can tell apart, and for those that differ in upper and lower case only."""
     return name.translate(_LOOKS).casefold()
+
+
+def _flag(image_id: int, first: str, other: str, other_class: int) -> Answer:
+    """What asks people about an image with two labels; of one id, so that it is stored once however often it comes."""
+    return Answer(
+        f"import-two-labels-{image_id}-{other_class}",
+        AnswerKind.FLAG,
+        image_id,
+        reason=TWO_LABELS,
+        note=f"The source labels it both {first!r} and {other!r}; the first was taken.",
+        annotator=ANNOTATOR,
+        mode=AnswerMode.IMPORT,
+        suggestion_class=other_class,
+    )

@@ -16,7 +16,7 @@ from tidal_core.errors import InputError
 from tidal_core.method.finishing import Proposal, Veto, judge_sample, sample_of
 from tidal_core.projects import Project
 from tidal_core.records import Int64, Purpose
-from tidal_core.rounds.finishing import Standing, spend_look
+from tidal_core.rounds.finishing import Standing
 
 VETOED = "finish_vetoed"
 """The note on a sample that had too many wrong ones: its round and target, as JSON."""
@@ -90,8 +90,6 @@ def check_more(project: Project, state: Standing, proposal: Proposal) -> int:
     store = project.store
     order = store.images.front_of_audit_order(store.images.count_in_audit_order())
     chosen = order[np.isin(order, store.images.unlabelled_ids())][: proposal.more_checks or 0]
-    if proposal.was_tested:
-        spend_look(project, state)
     for image_id in chosen[::-1].tolist():
         store.queue.put_front(image_id, Purpose.AUDIT, state.round_id)
     return len(chosen)

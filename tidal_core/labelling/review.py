@@ -31,7 +31,7 @@ class Suspect:
     suggested: int | None  # class id
     p_label: float  # NaN where not known
     p_suggested: float
-    twin: int | None  # an image that shows the same and has another label
+    twin: int | None  # an image that shows the same and has another label; itself where it came with two labels
 
 
 class Since(NamedTuple):
@@ -44,7 +44,8 @@ class Since(NamedTuple):
 def waiting(project: Project, suspicions: Suspicions, ranking: str, *, everything: bool = False) -> list[Suspect]:
     """What is to be looked at, contradictions first, then the most suspicious; ``everything``: to the last label.
 
-    Without what was looked at, and without images that lost or changed their label since. Raises KeyError.
+    Without what was looked at, without images that lost or changed their label since, and without those that
+    contradicted an image whose label was changed to theirs. Raises KeyError.
     """
     order = suspicions.order(ranking)
     if not everything:
@@ -53,7 +54,10 @@ def waiting(project: Project, suspicions: Suspicions, ranking: str, *, everythin
     rows = class_positions(suspicions.image_ids[order], labels.image_ids)
     stands = rows >= 0
     stands[stands] = labels.class_ids[rows[stands]] == suspicions.labels[order[stands]]
-    order = order[stands & ~np.isin(suspicions.image_ids[order], project.store.answers.reviewed(REASON))]
+    twins = class_positions(suspicions.twins[order], labels.image_ids)
+    agrees = (twins >= 0) & (suspicions.twins[order] != suspicions.image_ids[order])
+    agrees[agrees] = labels.class_ids[twins[agrees]] == suspicions.labels[order[agrees]]
+    order = order[stands & ~agrees & ~np.isin(suspicions.image_ids[order], project.store.answers.reviewed(REASON))]
     return [_suspect(suspicions, int(row)) for row in order]
 
 

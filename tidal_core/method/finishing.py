@@ -15,8 +15,11 @@ The law
     Many sets are looked at, and none is paid for: they are tested one after the other in an order that knows no answer
     of a checked image (the likeliest to pass first), until the first that does not pass (fixed-sequence testing;
     Angelopoulos, Bates, Candès, Jordan and Lei, Learn then Test, 2021). The largest set that passed is proposed. No
-    test is made before one has a fair chance to pass, so that asking too early costs nothing. Who looks again after a
-    test that failed, with more images checked, has less left for each further look: 0.04, 0.005, 0.0025, ... of 0.05.
+    test is made before one has a fair chance to pass, so that asking too early costs nothing.
+
+    A *look* is the test of one target with one round and so many images checked. Of all looks of a project's life, over
+    its rounds and targets, number k may err with probability 0.05 * 6 / (pi k)^2: 0.030, 0.0076, 0.0034, ..., 0.05 in
+    all. A look that passed is not paid for (fallback procedure; Wiens and Dmitrienko, 2005): the next has its level.
 
 Refused: a target outside 0.5 to 0.999, arrays of different length.
 """
@@ -24,6 +27,7 @@ Refused: a target outside 0.5 to 0.999, arrays of different length.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +37,7 @@ from scipy.special import expit, logit
 from tidal_core.errors import InputError
 from tidal_core.records import Bools, Float64, Int64
 
-LEVEL = 0.05  # of all looks together: the target is missed at most so often
-FIRST_LOOK = 0.04
+LEVEL = 0.05  # of all looks of a project together: in so many projects a target is missed, at most
 SHARES = np.array([*np.arange(1.0, 0.5, -0.05), *np.arange(0.5, 0.0, -0.05)])  # of the candidates, in the sets tried
 LEAST = 10  # images in a set that is tried
 TESTED_FROM = 0.4  # chance to pass: below, no test is made
@@ -84,6 +87,32 @@ class Proposal(NamedTuple):
         return int(self.is_accepted.sum())
 
 
+class Looks:
+    """The tests of a project's life. A test made again of the same evidence is the same look, and says the same."""
+
+    def __init__(self, made: Mapping[str, tuple[int, bool]] | None = None) -> None:
+        self.made = dict(made or {})
+        """By what names the evidence: the number of the look, and whether it passed."""
+
+    def number(self, evidence: str) -> int:
+        """The number of the look at this evidence, made or to be made."""
+        if evidence in self.made:
+            return self.made[evidence][0]
+        return 1 + sum(not passed for _, passed in self.made.values())
+
+    def note(self, evidence: str, proposal: Proposal) -> bool:
+        """Take a look down that was made with ``number``; returns whether it is a new one."""
+        if not proposal.was_tested or evidence in self.made:
+            return False
+        self.made[evidence] = (self.number(evidence), proposal.accepted > 0)
+        return True
+
+
+def evidence_of(round_id: int, checked: int, target: float) -> str:
+    """What names the evidence of a look."""
+    return f"{round_id}|{checked}|{target:g}"
+
+
 class Veto(NamedTuple):
     """What a sample of the accepted images says."""
 
@@ -95,7 +124,7 @@ def level_of_look(look: int) -> float:
     """The error that look number ``look`` (from 1) may make; all of them together ``LEVEL``."""
     if look < 1:
         raise InputError(f"Looks count from 1, not {look}.")
-    return FIRST_LOOK if look == 1 else (LEVEL - FIRST_LOOK) / 2 ** (look - 1)
+    return LEVEL * 6 / (math.pi * look) ** 2
 
 
 def propose(
@@ -112,7 +141,7 @@ def propose(
     """For which of N candidates, with ``confidence`` and ``predicted`` (N,), the model's class may be taken.
 
     ``checked``: random images, of those that the candidates are the rest of, or ``from_elsewhere``. ``folds``: labelled
-    images as heads predict them that did not train on them; may be empty.
+    images as heads predict them that did not train on them; may be empty. ``look``: ``Looks.number``.
     """
     if not 0.5 <= target <= 0.999:
         raise InputError(f"The target is {target:g}; give a share between 0.5 and 0.999.")
@@ -259,7 +288,9 @@ def _more_checks(
     for more in np.unique(np.geomspace(5, max(n - 1, 5), 25).astype(np.int64)):
         fresh = np.round(more * accepted / n).astype(np.int64)
         remaining = accepted - fresh
-        for place in np.flatnonzero(remaining > 0):
+        # No test lets more pass than the target does, and that is quickly counted.
+        at_best = stats.binom.cdf(np.ceil((1 - target) * (sampled + fresh)) - wrong, fresh, share)
+        for place in np.flatnonzero((remaining > 0) & (at_best > best_chance)):
             most = _most_wrong(int(sampled[place] + fresh[place]), int(remaining[place]), target, level, from_elsewhere)
             allowed = most - wrong[place]
             chance = float(stats.binom.cdf(allowed, fresh[place], share[place])) if allowed >= 0 else 0.0
@@ -279,7 +310,7 @@ def _reason(target: float, checked: int, more: int | None) -> str:
         )
     return (
         f"{images} picked at random and checked are too few to show that {target:.0%} are right. With about {more:,} "
-        "more checked, the model can probably label the rest of a part. A lower target needs fewer."
+        "more checked, the model can probably label some of the rest. A lower target needs fewer."
     )
 
 

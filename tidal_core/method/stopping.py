@@ -391,6 +391,16 @@ def _mean(values: Float64) -> Interval:
     return Interval(middle, max(0.0, middle - t * error), middle + t * error + further)
 
 
+def merged(rows: Float64, columns: Int64) -> Float64:
+    """Rows (N, C) with the probabilities of classes that are one since added up: ``columns`` (C,) is where each goes.
+
+    A class that was merged away is left with 0. One that goes to a class that the rows do not have, -1, stays.
+    """
+    added = np.zeros_like(rows)
+    np.add.at(added.T, np.where(columns < 0, np.arange(len(columns)), columns), rows.T)
+    return added
+
+
 def dense(p: Sequence[ArrayLike], class_ids: Sequence[ArrayLike | None], order: Sequence[int]) -> Float64:
     """Stored vectors as rows (N, C) over the classes of ``order``.
 

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -65,6 +65,9 @@ WHAT_IT_MEASURES = (
 LAYERS = "audit_layers"
 """The note on which stretches of the order were reserved when."""
 
+POPULATION = "population"
+"""The metric of a round that holds its ``Population``: the value is ``begin``, the images are ``n``."""
+
 ONE_BY_ONE = (AnswerMode.SINGLE, AnswerMode.WIDGETS, AnswerMode.AUTOPILOT)
 """Answers that count towards the share. A sheet never holds an audit image, so its answers do not."""
 
@@ -86,6 +89,17 @@ class Woven(NamedTuple):
     rows: Int64  # (M,) which row of the ranking each is, -1 for an audit image
 
 
+class Population(NamedTuple):
+    """What accuracy is measured for; accuracies of two populations are not compared."""
+
+    begin: int  # the last answer before its sample was reserved; 0 for test images
+    images: int
+
+    def is_like(self, other: Population) -> bool:
+        """Whether at most one image in a hundred came or went: that moves an accuracy by a point at most."""
+        return self.begin == other.begin and 100 * abs(self.images - other.images) <= max(self.images, other.images)
+
+
 @dataclass(frozen=True)
 class Measured:
     """Images whose class is known and that nothing trained on."""
@@ -93,10 +107,11 @@ class Measured:
     image_ids: Int64  # (N,)
     class_ids: Int64  # (N,)
     part: str  # "test" or PART
+    population: Population  # what they are a sample of, or they themselves where they are test images
 
     def where(self, keep: NDArray[np.bool_]) -> Measured:
         """The images for which ``keep`` (N,) is true."""
-        return Measured(self.image_ids[keep], self.class_ids[keep], self.part)
+        return replace(self, image_ids=self.image_ids[keep], class_ids=self.class_ids[keep])
 
 
 class Layer(NamedTuple):
@@ -314,16 +329,11 @@ def training_set(project: Project) -> tuple[Labels, list[ClassRecord]]:
     return labels.where(~np.isin(labels.image_ids, project.store.answers.images_asked_for(Purpose.AUDIT))), classes
 
 
-def audit_labels(project: Project) -> Labels:
-    """Current labels of the ``sample``; skipped images are not among them."""
-    labels = project.store.answers.labels()
-    return labels.where(np.isin(labels.image_ids, sample(project).image_ids))
-
-
 def measured_on(project: Project) -> Measured:
     """What accuracy is measured on: the test images where their classes are known, else the audit sample."""
     image_ids, class_ids = project.store.images.test_set()
     if len(image_ids):
-        return Measured(image_ids, class_ids, "test")
-    labels = audit_labels(project)
-    return Measured(labels.image_ids, labels.class_ids, PART)
+        return Measured(image_ids, class_ids, "test", Population(0, len(image_ids)))
+    drawn, labels = sample(project), project.store.answers.labels()
+    labels = labels.where(np.isin(labels.image_ids, drawn.image_ids))  # skipped images have none
+    return Measured(labels.image_ids, labels.class_ids, PART, Population(drawn.begin, drawn.population))

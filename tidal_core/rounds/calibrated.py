@@ -11,7 +11,7 @@ import numpy as np
 
 from tidal_core.method.calibration import fitted_temperature
 from tidal_core.method.estimators import log_of
-from tidal_core.method.stopping import dense
+from tidal_core.method.stopping import dense, merged
 from tidal_core.projects import Project
 from tidal_core.records import class_positions
 
@@ -23,10 +23,12 @@ UNBIASED = ("test", "known", "audit")
 def temperature_of(project: Project, round_id: int) -> float:
     """What the round's probabilities are to be softened (above 1) or sharpened by; 1 where too few images judge it."""
     order = project.store.rounds.get(round_id).class_ids
+    columns = class_positions(np.array(project.store.classes.standing(order)), order)
     for part in UNBIASED:
         p, class_ids, truth = project.store.views.held_out(round_id, part, FIT_AT_MOST)
         positions = class_positions(truth, order)
         known = positions >= 0
         if int(known.sum()) >= FIT_FROM:
-            return fitted_temperature(log_of(dense(p, class_ids, order)[known]).astype(np.float64), positions[known])
+            rows = merged(dense(p, class_ids, order), columns)[known]
+            return fitted_temperature(log_of(rows).astype(np.float64), positions[known])
     return 1.0

@@ -8,21 +8,24 @@ asked yet are no candidates: people are asked about them.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
 from tidal_core.method.calibration import fitted_temperature
 from tidal_core.method.estimators import log_of
-from tidal_core.method.finishing import Judged, Proposal, propose
+from tidal_core.method.finishing import Judged, Looks, Proposal, evidence_of, propose
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
 from tidal_core.records import Float64, Int64, class_positions
 from tidal_core.rounds import audit
 
 FOLDS_ENOUGH = 50  # images: with fewer a temperature says more of chance than of the model
-LOOKS = "finish_looks"
-"""The note on how many looks of a round were spent: its number and the looks, as JSON."""
+LOOKS = "finish_tests"
+"""The note on the looks of the project's life, as JSON: ``Looks.made``."""
+
+_noting = threading.Lock()  # two tabs that look at once must not lose one of two looks
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Standing:
     checked: Judged
     folds: Judged
     from_elsewhere: bool  # whether ``checked`` has test images
-    look: int  # from 1
+    looks: int  # noted so far: what is proposed for a target that was not tested yet depends on them
 
 
 def standing(project: Project) -> Standing | None:
@@ -69,33 +72,33 @@ def standing(project: Project) -> Standing | None:
         ),
         folds,
         bool(of_test),
-        _looks(project, round_id) + 1,
+        len(_looks(project).made),
     )
 
 
-def proposal_of(state: Standing, target: float) -> Proposal:
-    """For which candidates the model's class may be taken."""
-    return propose(
-        state.confidence,
-        state.predicted,
-        state.checked,
-        state.folds,
-        len(state.class_ids),
-        target,
-        from_elsewhere=state.from_elsewhere,
-        look=state.look,
-    )
+def proposal_of(project: Project, state: Standing, target: float) -> Proposal:
+    """For which candidates the model's class may be taken. A test that this makes is noted for good."""
+    evidence = evidence_of(state.round_id, len(state.checked.is_right), target)
+    with _noting:
+        looks = _looks(project)
+        proposal = propose(
+            state.confidence,
+            state.predicted,
+            state.checked,
+            state.folds,
+            len(state.class_ids),
+            target,
+            from_elsewhere=state.from_elsewhere,
+            look=looks.number(evidence),
+        )
+        if looks.note(evidence, proposal):
+            project.store.settings.set(LOOKS, json.dumps(looks.made))
+    return proposal
 
 
-def spend_look(project: Project, state: Standing) -> None:
-    """Note that a test was made of a round, and failed, before more images are checked."""
-    project.store.settings.set(LOOKS, json.dumps([state.round_id, state.look]))
-
-
-def _looks(project: Project, round_id: int) -> int:
+def _looks(project: Project) -> Looks:
     noted = project.store.settings.get(LOOKS)
-    of_round, looks = json.loads(noted) if noted else (0, 0)
-    return int(looks) if of_round == round_id else 0
+    return Looks({key: (int(number), bool(passed)) for key, (number, passed) in json.loads(noted or "{}").items()})
 
 
 def _folds(project: Project, round_id: int, order: tuple[int, ...]) -> tuple[Judged, float]:

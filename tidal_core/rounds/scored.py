@@ -14,7 +14,7 @@ from tidal_core.config import TrainConfig
 from tidal_core.method import dynamics
 from tidal_core.method.estimators import all_estimators
 from tidal_core.records import Float32, Int64, PoolScores, class_positions
-from tidal_core.rounds.audit import Measured
+from tidal_core.rounds.audit import POPULATION, Measured
 from tidal_core.rounds.exact import ExactDynamics, module_quality
 from tidal_core.store.metrics import Metric
 from tidal_core.store.scores import ScoreRows
@@ -122,10 +122,19 @@ def _accuracies(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]
     for position, recall in enumerate(dynamics.recalls(counts)):
         measured.append(("recall", int(class_ids[position]), recall, int(counts[position].sum())))
     return [
-        Metric(round_id, test.part, class_id, name, value.value, value.low, value.high, images)
-        for name, class_id, value, images in measured
-        if math.isfinite(value.value)
+        _population(round_id, test),
+        *(
+            Metric(round_id, test.part, class_id, name, value.value, value.low, value.high, images)
+            for name, class_id, value, images in measured
+            if math.isfinite(value.value)
+        ),
     ]
+
+
+def _population(round_id: int, test: Measured) -> Metric:
+    """What the accuracies of the round are measured for, so that later ones can tell whether they compare."""
+    begin, images = test.population
+    return Metric(round_id, test.part, None, POPULATION, begin, None, None, images)
 
 
 def top_k(p: Float32, k: int) -> tuple[Float32, Int64]:

@@ -18,14 +18,14 @@ from tidal_core.method.heads import out_of_fold
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
 from tidal_core.records import Bools, Float32, Float64, Int64, RoundState, UInt8, class_positions
-from tidal_core.rounds import audit, features
+from tidal_core.rounds import audit
+from tidal_core.rounds.similar import points_of
 from tidal_core.store.answers import Labels
 from tidal_core.strategies.distances import unit_length
 
 SAME_FEATURES = 0.95  # cosine of standardised features; pictures of two classes stay below .88 (EXPERIMENTS.md)
 SAME_PIXELS = 12.0  # of 255, the mean difference of their squares
 MOST = 20_000  # labels: beyond it, those answered last
-NEAREST_SHOWN = 8
 _BLOCK = 2_048
 
 
@@ -35,10 +35,10 @@ class Suspicions:
 
     image_ids: Int64
     labels: Int64  # class ids
-    suggested: Int64  # class id of the likeliest other class, 0 where that is not known
+    suggested: Int64  # class id of the likeliest other class, else that of the twin; 0 where neither is known
     p_label: Float64  # NaN where not known
     p_suggested: Float64
-    twins: Int64  # an image that shows the same and has another label, 0 for none
+    twins: Int64  # an image that shows the same and has another label, 0 for none; itself where it came with two labels
     signals: dict[str, Float64]  # of ``suspicion.SIGNALS``, those there are
     contradicted: int  # labels of which the model is confident that another class is right: more than mistakes
     is_out_of_fold: bool  # p is of heads that did not train on the image; else the mean over the round's epochs
@@ -64,7 +64,7 @@ def suspicions_of(project: Project) -> Suspicions:
     n, n_classes = len(positions), len(class_ids)
     latest = project.store.rounds.latest(RoundState.DONE)
     round_id = latest.id if latest is not None else None
-    x = feature_points(project, labels.image_ids)
+    x = points_of(project, labels.image_ids)
     signals: dict[str, Float64] = {}
     p = np.full((n, n_classes), np.nan)
     contradicted = 0
@@ -81,6 +81,7 @@ def suspicions_of(project: Project) -> Suspicions:
             "neighbours": suspicion.neighbour_share(x, positions),
         }
         contradicted = int(suspicion.confident_mistakes(p, positions).sum())
+    twins, rivals = _twins(project, labels, x)
     rows = np.arange(n)
     others = np.where(np.isnan(p), -1.0, p)
     if n_classes:
@@ -90,37 +91,16 @@ def suspicions_of(project: Project) -> Suspicions:
     return Suspicions(
         image_ids=labels.image_ids,
         labels=labels.class_ids,
-        suggested=np.where(is_known, class_ids[best], 0) if n_classes else best,
+        suggested=np.where(is_known, class_ids[best], rivals) if n_classes else rivals,
         p_label=suspicion.label_probability(p, positions) if n_classes else np.empty(0),
         p_suggested=np.where(is_known, others[rows, best], np.nan) if n_classes else np.empty(0),
-        twins=_twins(project, labels, x),
+        twins=twins,
         signals=signals,
         contradicted=contradicted,
         is_out_of_fold=x is not None and n_classes > 1,
         round_id=round_id,
         last_seq=labels.last_seq,
     )
-
-
-def feature_points(project: Project, image_ids: Int64) -> Float32 | None:
-    """Features (N, D) of length 1 of these images; None where the body trains, or one of them has none yet."""
-    store = features.in_use(project)
-    if store is None or not len(image_ids):
-        return None
-    known = store.read()
-    rows = project.store.images.pixel_rows(image_ids)
-    if not known.has(rows).all():
-        return None
-    return unit_length(known.last_stage(rows))
-
-
-def nearest(project: Project, image_id: int, image_ids: Int64, n: int = NEAREST_SHOWN) -> Int64:
-    """Those of ``image_ids`` (N,) whose features are most like one image's, nearest first; none without features."""
-    others = image_ids[image_ids != image_id]
-    points = feature_points(project, np.concatenate([[image_id], others]))
-    if points is None:
-        return np.empty(0, dtype=np.int64)
-    return np.asarray(others[np.argsort(-(points[1:] @ points[0]), kind="stable")[:n]], dtype=np.int64)
 
 
 def _while_training(
@@ -154,21 +134,28 @@ def _curve_signals(project: Project, round_id: int, labels: Labels) -> dict[str,
     }
 
 
-def _twins(project: Project, labels: Labels, x: Float32 | None) -> Int64:
-    """For each label (N,) an image that shows the same and has another one; 0 for none."""
-    twins = np.zeros(len(labels.image_ids), dtype=np.int64)
+def _twins(project: Project, labels: Labels, x: Float32 | None) -> tuple[Int64, Int64]:
+    """For each label (N,) an image that shows the same and has another one, and this one's class id; 0 for none.
+
+    An image that came with two labels is its own twin: files of equal content are one image.
+    """
+    twins, rivals = (np.zeros(len(labels.image_ids), dtype=np.int64) for _ in range(2))
+    for image_id, class_id in project.store.answers.two_labels().items():
+        row = np.flatnonzero(labels.image_ids == image_id)
+        twins[row], rivals[row] = image_id, class_id
     if not project.pixels.exists():
-        return twins
+        return twins, rivals
     pixels = PixelStore(project.pixels)
     rows = project.store.images.pixel_rows(labels.image_ids)
     for pairs, is_same in ((_of_like_hashes(project, labels), same_picture), (_of_like_features(x), _nearly_same)):
         pairs = pairs[labels.class_ids[pairs[:, 0]] != labels.class_ids[pairs[:, 1]]]
         for start in range(0, len(pairs), _BLOCK):
             chunk = pairs[start : start + _BLOCK]
-            for first, second in chunk[is_same(pixels[rows[chunk[:, 0]]], pixels[rows[chunk[:, 1]]])].tolist():
-                twins[first] = twins[first] or labels.image_ids[second]
-                twins[second] = twins[second] or labels.image_ids[first]
-    return twins
+            for pair in chunk[is_same(pixels[rows[chunk[:, 0]]], pixels[rows[chunk[:, 1]]])].tolist():
+                for row, other in (pair, pair[::-1]):
+                    if not twins[row]:
+                        twins[row], rivals[row] = labels.image_ids[other], labels.class_ids[other]
+    return twins, rivals
 
 
 def _of_like_hashes(project: Project, labels: Labels) -> Int64:

@@ -20,6 +20,7 @@ from tidal_core.rounds.due import claim_round, end_round, round_due
 from tidal_core.rounds.fastest import settle_speed
 from tidal_core.rounds.feature_work import FeatureWork
 from tidal_core.rounds.foreseen import foresee_first_round
+from tidal_core.rounds.maps import MapWork
 
 if TYPE_CHECKING:
     from tidal_core.projects import Project
@@ -44,6 +45,8 @@ class Worker:
         self._told: dict[str, str] = {}  # what the log has been told of a project: not again every two seconds
         self._features = FeatureWork()
         self._feature_progress: dict[str, FeatureProgress] = {}
+        self._maps = MapWork()
+        self._maps_wanted: set[str] = set()
         self._rounds_expected = threading.Event()
         self._loaded = False  # whether what a round imports was
         self._thread = threading.Thread(target=self._run, name="tidal-worker")
@@ -92,6 +95,15 @@ class Worker:
         """How far the features of the project's images are; None while none are computed."""
         with self._lock:
             return self._feature_progress.get(slug)
+
+    def expect_map(self, slug: str) -> None:
+        """Somebody looks at a project's map: the better one is computed when there is nothing else to do."""
+        with self._lock:
+            self._maps_wanted.add(slug)
+
+    def map_share(self, slug: str) -> float | None:
+        """How much of a project's map by neighbours is done; None while none is computed."""
+        return self._maps.share(slug)
 
     def expect_rounds(self) -> None:
         """Images came or are looked at, so labels may come: load what a round needs in the next quiet moment.
@@ -160,7 +172,7 @@ class Worker:
                 self._asked.discard(project.slug)
             due = round_due(project)
             if not (due.ready or (asked and due.startable)):
-                return self.rounds_expected and self._compute_features(project)
+                return (self.rounds_expected and self._compute_features(project)) or self._compute_map(project)
             if not settle_speed(project, should_stop=self._stop.is_set):
                 return False
             try:
@@ -192,6 +204,20 @@ class Worker:
             if not more:
                 with self._lock:
                     self._feature_progress.pop(project.slug, None)
+        return more
+
+    def _compute_map(self, project: Project) -> bool:
+        """Some of the map that somebody looks at, until labels come in; whether there was any to compute."""
+        with self._lock:
+            if project.slug not in self._maps_wanted:
+                return False
+        more = False
+        try:
+            more = self._maps.some(project, should_stop=lambda: self._stop.is_set() or self._wake.is_set())
+        finally:
+            if not more:  # what could not be computed is tried again when somebody looks again
+                with self._lock:
+                    self._maps_wanted.discard(project.slug)
         return more
 
     def _run_round(self, project: Project, record: RoundRecord) -> None:

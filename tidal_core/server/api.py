@@ -11,8 +11,6 @@ Streamlit checks nothing on routes of an app (no XSRF token, no Origin, no Host)
 
 from __future__ import annotations
 
-import json
-import struct
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -26,6 +24,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Purpose
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
+from tidal_core.server.octets import Octets, with_head
 
 FOR_EVER = "private, max-age=31536000, immutable"
 ITEMS_AT_MOST = 200
@@ -204,7 +203,7 @@ def _thumbs(call: Call) -> Response:
     """Thumbnails of many images in one answer, see ``images.previews.pack``; unreadable ones are left out."""
     body: wire.ThumbsBody = call.body
     images = call.project.store.images.many((body.images or [])[:ITEMS_AT_MOST])
-    return Response(pack(_packed(call.project, images)), media_type="application/octet-stream")
+    return Octets(pack(_packed(call.project, images)))
 
 
 def _packed(project: Project, images: list[ImageRecord]) -> list[Packed]:
@@ -235,9 +234,7 @@ def _sweep(call: Call) -> Response:
             for image, p in sheet.images
         ],
     }
-    written = json.dumps(head).encode()
-    pictures = pack(_packed(call.project, [image for image, _ in sheet.images]))
-    return Response(struct.pack(">I", len(written)) + written + pictures, media_type="application/octet-stream")
+    return with_head(head, pack(_packed(call.project, [image for image, _ in sheet.images])))
 
 
 ENDPOINTS = (

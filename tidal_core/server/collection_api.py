@@ -24,31 +24,37 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
 
     GET /api/p/{slug}/collection/alike/{image}?where=           the same, by how much they look like an image
 
+    GET /api/p/{slug}/collection/map                            octets: where images lie on a plane by how they look
+        As above, the head {"n": N, "kind": "principal" | "neighbours", "missing": images without a place, "share": of
+        the map by neighbours that is done, or null, "version": "...", "seq": 1234}; then N little-endian int32, ids,
+        and 3 N float32: x and y from -1 to 1, and the probability of the predicted class (NaN without one). Whoever
+        asks has the map by neighbours computed in the background.
+
     GET /api/p/{slug}/collection/counts?where=                  JSON: how many of them are in each state
         {"n": N, "version": "...", "states": {"labelled": 5, ...}, "labels": {"3": 4, "0": 1}, "predicted": {...},
          "annotators": {"Ann": 5}}: by class id, "0" for none; images without an answer have no annotator.
 
     GET /api/p/{slug}/collection/version                        JSON: {"version": "...", "seq": 1234}
-        Whether what the page shows is stale: "version" changes with any answer, act, finished round, import or class.
+        Whether what the page shows is stale: "version" changes with any answer, act, finished round, import or class,
+        and with nothing else that is written.
 """
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
-from tidal_core.projects import Project
 from tidal_core.records import ClassRecord
-from tidal_core.rounds import similar
+from tidal_core.rounds import maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
-from tidal_core.store.collection import Chosen
+from tidal_core.server.octets import with_head
+from tidal_core.store.collection import Chosen, Moment
 from tidal_core.store.where import Where, parse
 
 BULK_BYTES_AT_MOST = 3_000_000  # 200,000 ids of ten digits, and a note
@@ -65,44 +71,51 @@ def _bulk(call: Call) -> Response:
 def _collection(call: Call) -> Response:
     query: wire.CollectionQuery = call.query
 
-    def choose(where: Where) -> Chosen:
-        collection = call.project.store.collection
-        return collection.chosen(where, sort=query.sort, descending=query.descending == "1")
+    def choose(moment: Moment, where: Where) -> Chosen:
+        return moment.chosen(where, sort=query.sort, descending=query.descending == "1")
 
     return _listed(call, choose)
 
 
 def _alike(call: Call) -> Response:
-    def choose(where: Where) -> Chosen:
-        chosen = call.project.store.collection.chosen(where)
+    def choose(moment: Moment, where: Where) -> Chosen:
+        chosen = moment.chosen(where)
         return chosen.take(similar.order_by_likeness(call.project, call.image_id, chosen.image_ids))
 
     return _listed(call, choose)
 
 
-def _listed(call: Call, choose: Callable[[Where], Chosen]) -> Response:
+def _listed(call: Call, choose: Callable[[Moment, Where], Chosen]) -> Response:
     classes = call.project.store.classes.all()
-    stamp = _version(call.project, classes)  # before the images: what comes between makes the page fetch them again
-    chosen = choose(parse(call.query.where, classes))
-    head = json.dumps({"n": len(chosen.image_ids), **stamp}).encode()
-    head += b" " * (-len(head) % 4)
-    return Response(
-        struct.pack(">I", len(head)) + head + chosen.octets(),
-        media_type="application/octet-stream",
-        headers={"Cache-Control": "no-store"},
-    )
+    moment = call.project.store.collection.now()
+    chosen = choose(moment, parse(call.query.where, classes))
+    return with_head({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
+
+
+def _map(call: Call) -> Response:
+    project, worker = call.project, call.studio.worker
+    classes, moment = project.store.classes.all(), project.store.collection.now()
+    drawn = maps.map_of(project)
+    if drawn.kind == "principal":
+        worker.expect_map(project.slug)
+    head = {
+        "n": len(drawn.image_ids),
+        "kind": drawn.kind,
+        "missing": drawn.missing,
+        "share": worker.map_share(project.slug),
+        **_stamp(moment, classes),
+    }
+    columns = (*drawn.points.T, moment.numbers("p", drawn.image_ids))
+    return with_head(head, drawn.image_ids.astype("<i4").tobytes() + np.stack(columns).astype("<f4").tobytes())
 
 
 def _counts(call: Call) -> Response:
-    query: wire.CollectionQuery = call.query
-    collection, classes = call.project.store.collection, call.project.store.classes.all()
-    stamp = _version(call.project, classes)
-    condition = parse(query.where, classes)
-    counts = collection.counts(condition)
+    classes, moment = call.project.store.classes.all(), call.project.store.collection.now()
+    counts = moment.counts(parse(call.query.where, classes))
     return JSONResponse(
         {
             "n": sum(counts["label"].values()),
-            **stamp,
+            **_stamp(moment, classes),
             "states": counts["states"],
             "labels": {str(class_id or 0): n for class_id, n in counts["label"].items()},
             "predicted": {str(class_id or 0): n for class_id, n in counts["predicted"].items()},
@@ -111,21 +124,20 @@ def _counts(call: Call) -> Response:
     )
 
 
-def _version_alone(call: Call) -> Response:
-    return JSONResponse(_version(call.project, call.project.store.classes.all()))
+def _version(call: Call) -> Response:
+    store = call.project.store
+    return JSONResponse(_stamp(store.collection.now(), store.classes.all()))
 
 
-def _version(project: Project, classes: list[ClassRecord]) -> dict[str, Any]:
-    store = project.store
-    seq = store.answers.last_seq()
-    parts = (seq, store.scores.latest_round() or 0, store.images.count(), classes_version(classes))
-    return {"version": "-".join(map(str, parts)), "seq": seq}
+def _stamp(moment: Moment, classes: list[ClassRecord]) -> dict[str, Any]:
+    return {"version": f"{moment.version}-{classes_version(classes)}", "seq": moment.seq}
 
 
 ENDPOINTS = (
     Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST),
     Endpoint("GET", "collection", _collection, query=wire.CollectionQuery),
     Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery),
+    Endpoint("GET", "collection/map", _map),
     Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery),
-    Endpoint("GET", "collection/version", _version_alone),
+    Endpoint("GET", "collection/version", _version),
 )

@@ -9,9 +9,6 @@ POST /api/p/{slug}/tiles    {"images": [...]}: 4 bytes, big-endian, the length o
 
 from __future__ import annotations
 
-import json
-import struct
-
 from starlette.responses import Response
 
 from tidal_core.errors import ImageUnreadable
@@ -24,6 +21,7 @@ from tidal_core.server import wire
 from tidal_core.server.api import ITEMS_AT_MOST, picture
 from tidal_core.server.collection_api import BULK_BYTES_AT_MOST
 from tidal_core.server.endpoints import Call, Endpoint
+from tidal_core.server.octets import with_head
 from tidal_core.server.owner_client import ROWS_HEADER
 
 
@@ -32,9 +30,8 @@ def _tiles(call: Call) -> Response:
     body: wire.ThumbsBody = call.body
     images = call.project.store.images.many((body.images or [])[:ITEMS_AT_MOST])
     names = desk.desk_of(call.project).names()
-    head = json.dumps({image.id: names.of(image.name) for image in images}).encode()
-    pictures = pack(_packed(call.project, images))
-    return Response(struct.pack(">I", len(head)) + head + pictures, media_type="application/octet-stream")
+    head = {str(image.id): names.of(image.name) for image in images}
+    return with_head(head, pack(_packed(call.project, images)))
 
 
 def _packed(project: Project, images: list[ImageRecord]) -> list[Packed]:

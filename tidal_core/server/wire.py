@@ -156,14 +156,15 @@ class CollectionQuery(Struct, frozen=True):
 class ExportQuery(Struct, frozen=True):
     """``owner/export``: an exporter's name, what it is to write, of which round (none: the newest), of which images.
 
-    ``plain`` as the option of that name.
+    ``with_model`` and ``plain`` as the options of these names.
     """
 
     format: str
     what: Literal["labels", "history", "predictions", "curves"] = "labels"
     round: Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="the number of a round")] = ""
     where: Condition = ""
-    plain: Literal["", "1"] = ""
+    with_model: Literal["", "yes"] = ""
+    plain: Literal["", "yes"] = ""
 
 
 class StatusQuery(Struct, frozen=True):

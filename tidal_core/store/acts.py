@@ -25,7 +25,7 @@ from tidal_core.errors import InputError, NotFound
 from tidal_core.records import AnswerKind, AnswerMode, Bools, ImageStatus, Int64, Purpose, Shown, Split
 from tidal_core.store.columns import first_row, insert, steady_utc_now, utc_now
 from tidal_core.store.database import Database
-from tidal_core.store.where import LABEL, LATEST, PREDICTED, SOURCES
+from tidal_core.store.scores import FOR_PEOPLE, LATEST
 
 ACT_ID = re.compile(r"bulk-[a-z]{1,10}-[0-9a-zA-Z]{8,24}")
 
@@ -206,16 +206,20 @@ def _images(cursor: duckdb.DuckDBPyConnection, image_ids: Int64) -> _Images:
         )
         SELECT t.id AS ids, i.id IS NOT NULL AS known, coalesce(i.split = '{Split.TEST}', FALSE) AS test,
                coalesce(i.status, '') AS status, coalesce(a.kind, '') AS kind, coalesce(a.seq, 0) AS seq,
-               coalesce({LABEL}, 0) AS label,
+               CASE WHEN a.kind = 'label' THEN coalesce(ac.merged_into, ac.id, 0) ELSE 0 END AS label,
                CASE WHEN pc.retired_at IS NULL THEN coalesce(pc.id, 0) ELSE 0 END AS predicted,
                coalesce(s.confidence, 0)::DOUBLE AS p, coalesce(a.reason, '') AS reason,
                coalesce(a.round_id, 0) AS round_ids,
                CASE WHEN h.audited THEN '{Purpose.AUDIT}' ELSE coalesce(a.purpose, h.purpose, '') END AS purpose,
                coalesce(h.asked, FALSE) AS asked
-        FROM act_targets t LEFT JOIN images i ON i.id = t.id {SOURCES["answer"]} {SOURCES["score"]}
-        LEFT JOIN classes pc ON pc.id = {PREDICTED} LEFT JOIN history h ON h.image_id = t.id
+        FROM act_targets t LEFT JOIN images i ON i.id = t.id
+        LEFT JOIN current_answers a ON a.image_id = i.id LEFT JOIN classes ac ON ac.id = a.class_id
+        LEFT JOIN scores s ON s.image_id = i.id AND s.round_id = {LATEST}
+            AND (s.{FOR_PEOPLE} OR coalesce(a.kind = 'label', FALSE))
+        LEFT JOIN classes sc ON sc.id = s.predicted LEFT JOIN classes pc ON pc.id = coalesce(sc.merged_into, sc.id)
+        LEFT JOIN history h ON h.image_id = t.id
         ORDER BY t.place
-        """.replace("$round", LATEST)
+        """
     ).fetchnumpy()
     cursor.unregister("act_targets")
     kinds = {"ids": np.int64, "seq": np.int64, "label": np.int64, "predicted": np.int64, "round_ids": np.int64}
@@ -266,9 +270,9 @@ def _add(cursor: duckdb.DuckDBPyConnection, act: Act, image_ids: Int64, columns:
     """The events of an act, one per row; ``columns`` are those that differ from row to row, or from nothing."""
     n = len(image_ids)
     row = first_row(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
-    seq = int(row[0]) if row else 0
+    seq, act_id = int(row[0]) if row else 0, act.id
     given: dict[str, Any] = {
-        "event_id": pa.array([f"{act.id}-{number}" for number in range(n)], pa.string()),
+        "event_id": pa.array([f"{act_id}-{number}" for number in range(n)], pa.string()),
         "seq": np.arange(seq + 1, seq + 1 + n),
         "image_id": image_ids.astype(np.int32),
         "annotator": pa.array([act.annotator] * n, pa.string()),

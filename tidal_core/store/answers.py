@@ -23,6 +23,8 @@ from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
 _COLUMNS = ", ".join(_FIELDS)
+TWO_LABELS = "two labels"
+"""The reason of a flag by an import whose source gives one picture two classes; the other one is its suggestion."""
 _OF_ACTS = (
     AnswerKind.QUEUE.value,
     AnswerKind.EXCLUDE.value,
@@ -70,7 +72,7 @@ class Census(NamedTuple):
     tally: Tally
     by_class: dict[int, int]  # current labels per class id, as ``counts_by_class``
     trainable: dict[int, int]  # of these, labels that a round would train on, per class id
-    new: int  # trainable labels that were given after a certain answer
+    new: int  # trainable labels, given after a certain answer, that the newest round has not trained on as they are
 
 
 class ImportedLabels(NamedTuple):
@@ -302,14 +304,19 @@ class Answers:
         """Everything that is counted of images and labels but of excluded ones; ``new``: labels given after an answer.
 
         A label is trainable if its image is in the pool and was never asked for the audit, and its class is in use.
+        A label that only says again what the newest round has trained on teaches nothing: it is not new.
         """
         groups = self._db.rows(
             """
             SELECT a.kind, i.split = 'pool' AS in_pool, i.status = 'ready' AS is_ready, t.id AS class_id,
                    t.retired_at IS NULL AS in_use, u.image_id IS NOT NULL AS audited,
-                   coalesce(a.seq > ?, FALSE) AS is_new, count(*)
+                   coalesce(a.seq > ?, FALSE) AND t.id IS DISTINCT FROM coalesce(w.merged_into, w.id) AS is_new,
+                   count(*)
             FROM images i LEFT JOIN current_answers a ON a.image_id = i.id
             LEFT JOIN classes c ON c.id = a.class_id LEFT JOIN classes t ON t.id = coalesce(c.merged_into, c.id)
+            LEFT JOIN (SELECT image_id, class_id FROM round_images
+                       WHERE round_id = (SELECT max(id) FROM rounds) AND split = 'train') r ON r.image_id = i.id
+            LEFT JOIN classes w ON w.id = r.class_id
             LEFT JOIN (SELECT DISTINCT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo') u
                 ON u.image_id = i.id
             WHERE i.status <> 'excluded'
@@ -358,6 +365,22 @@ class Answers:
             [],
             source="standing_answers",
         )
+
+    def two_labels(self) -> dict[int, int]:
+        """The class that an import's source gave an image beside the one that was taken, by image id.
+
+        Only of images that nobody labelled since.
+        """
+        rows = self._db.rows(
+            """
+            SELECT s.image_id, coalesce(k.merged_into, k.id) FROM standing_answers s
+            JOIN classes k ON k.id = s.suggestion_class JOIN current_labels l ON l.image_id = s.image_id
+            WHERE s.kind = 'flag' AND s.reason = ? AND l.seq < s.seq
+              AND l.class_id <> coalesce(k.merged_into, k.id) ORDER BY s.seq
+            """,
+            [TWO_LABELS],
+        )
+        return dict(rows)
 
     def reviewed(self, reason: str) -> Int64:
         """Images, by id, whose label was looked at in a review and stands as it was left then.

@@ -39,6 +39,11 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _KEY = re.compile(r"[0-9a-z]")
 
 
+def standing_class(class_id: str) -> str:
+    """SQL for the class that ``class_id``, an SQL expression, counts as since merges."""
+    return f"(SELECT coalesce(merged_into, id) FROM classes WHERE id = {class_id})"
+
+
 def plain_name(name: str) -> str:
     """A name as it is kept and compared: with single spaces, and letters with accents as one letter each."""
     return " ".join(unicodedata.normalize("NFC", name).split())
@@ -156,6 +161,11 @@ class Classes:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    def standing(self, class_ids: Sequence[int]) -> list[int]:
+        """What each of these classes counts as since merges."""
+        target_of = {record.id: record.merged_into or record.id for record in self.all(include_retired=True)}
+        return [target_of.get(class_id, class_id) for class_id in class_ids]
 
     def all(self, *, include_retired: bool = False) -> list[ClassRecord]:
         """Classes by position; merged and retired ones only when asked."""

@@ -67,6 +67,7 @@ class Database:
         self.path = path
         self._migrations = migrations
         self._write_lock = threading.RLock()
+        self.commits = 0  # writes of this process since the file was opened: who remembers rows looks at it
         self._closed = False
         self._still = False  # a snapshot is being read: no checkpoint until it ends
         self._due = False  # a checkpoint was asked for and could not be made yet
@@ -218,6 +219,7 @@ class Database:
                 try:
                     yield cursor
                     cursor.execute("COMMIT")
+                    self.commits += 1
                 except BaseException:
                     # A commit that failed has already ended the transaction; its own error is the one to report.
                     with suppress(duckdb.TransactionException, duckdb.FatalException):

@@ -119,11 +119,12 @@ class Images:
 
     def names_in_use(self) -> NamesInUse:
         """What images are called: their folders and their files without numbers, of each up to 2,000 different ones."""
+        last = "parse_filename(name, false, 'forward_slash')"
         folders, stems = (
             [str(row[0]) for row in self._db.rows(f"SELECT DISTINCT {part} AS part FROM images LIMIT {_NAMES_AT_MOST}")]
             for part in (
-                "regexp_extract(name, '^(.*)/[^/]*$', 1)",
-                "regexp_replace(regexp_replace(name, '^.*/|\\.[^./]*$', '', 'g'), '[0-9]+', '', 'g')",
+                "parse_dirpath(name, 'forward_slash')",
+                f"regexp_replace(regexp_replace({last}, '\\.[^.]*$', ''), '[0-9]+', '', 'g')",
             )
         )
         known = self._db.value("SELECT count(*) FROM images WHERE known_class IS NOT NULL")

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Float32, Int64
+from tidal_core.store.classes import standing_class
 from tidal_core.store.columns import float_lists, insert, int_lists, steady_utc_now
 from tidal_core.store.curves import ImageCurve
 from tidal_core.store.database import Database
@@ -19,6 +20,8 @@ RESERVE = "reserve"  # the part of images that are kept to measure accuracy and 
 ASIDE = "aside"  # the part of skipped and hidden images, and of test images without a known class
 # Scores of these parts are for exports. Nobody who may still label such an image sees what the model says of it.
 FOR_PEOPLE = f"part NOT IN ('{RESERVE}', '{ASIDE}')"
+LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
+"""The newest finished round with scores."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class ImageScore:
 # The largest probability with a temperature T, $2 being 1 / T: p^(1/T) over the sum of all. Where a vector holds some
 # classes only, the rest of its probability is spread evenly over the others, as everywhere.
 _OTHERS = "greatest(len(string_split(r.class_ids, ',')) - len(s.p), 0)"
+_PREDICTED = standing_class("s.predicted")
 _LARGEST = f"""
     (pow(list_max(s.p)::DOUBLE, $2) / (
         list_sum([pow(x::DOUBLE, $2) for x in s.p])
@@ -136,9 +140,7 @@ class Scores:
 
     def latest_round(self) -> int | None:
         """The newest finished round with scores."""
-        return self._db.value(  # type: ignore[no-any-return]
-            "SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores)"
-        )
+        return self._db.value(f"SELECT {LATEST}")  # type: ignore[no-any-return]
 
     def table(self, round_id: int, part: str = "pool") -> dict[str, Any]:
         """All plain columns of a round's part as arrays: image_id, predicted, rank (masked) and every estimator."""
@@ -216,7 +218,7 @@ class Scores:
     ) -> dict[int, tuple[int, float]]:
         """What a round says of images: image id to (class id, probability); images it did not score are left out."""
         rows = self._db.rows(
-            f"SELECT s.image_id, s.predicted, {_LARGEST} FROM scores s JOIN rounds r ON r.id = s.round_id "
+            f"SELECT s.image_id, {_PREDICTED}, {_LARGEST} FROM scores s JOIN rounds r ON r.id = s.round_id "
             f"WHERE s.round_id = $1 AND s.image_id IN (SELECT unnest($3::INTEGER[])) AND s.{FOR_PEOPLE}",
             [round_id, 1 / temperature, [int(i) for i in image_ids]],
         )
@@ -229,7 +231,7 @@ class Scores:
         """
         return self._db.rows(
             f"""
-            SELECT s.image_id, s.predicted, {_LARGEST}
+            SELECT s.image_id, {_PREDICTED}, {_LARGEST}
             FROM scores s JOIN images i ON i.id = s.image_id JOIN rounds r ON r.id = s.round_id
             WHERE s.round_id = $1 AND s.part = 'pool' AND i.status = 'ready'
               AND s.image_id NOT IN (SELECT image_id FROM current_answers)
@@ -248,7 +250,7 @@ class Scores:
         """
         rows = self._db.rows(
             f"""
-            SELECT s.predicted, {_LARGEST}, coalesce(l.class_id, k.merged_into, k.id), s.part = 'test'
+            SELECT {_PREDICTED}, {_LARGEST}, coalesce(l.class_id, k.merged_into, k.id), s.part = 'test'
             FROM scores s JOIN rounds r ON r.id = s.round_id JOIN images i ON i.id = s.image_id
             LEFT JOIN current_labels l ON l.image_id = s.image_id LEFT JOIN classes k ON k.id = i.known_class
             WHERE s.round_id = $1 AND i.status <> 'excluded' AND (

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import Bools, Float32, Float64, Int64
+from tidal_core.store.classes import standing_class
 from tidal_core.store.database import Database
 from tidal_core.store.scores import ASIDE, RESERVE
 
@@ -92,9 +93,12 @@ class AuditHistory(NamedTuple):
 _STATISTICS = ("confidence", "variability", "correctness", "margin_area", "first_learnt", "forgetting")
 
 
+_PREDICTED = standing_class("s.predicted")
+
+
 def _truth(truth: str, joins: str, which: str) -> str:
     return f"""
-        SELECT s.round_id, s.image_id, {truth} AS truth, s.predicted, s.confidence, s.p, s.class_ids
+        SELECT s.round_id, s.image_id, {truth} AS truth, {_PREDICTED} AS predicted, s.confidence, s.p, s.class_ids
         FROM scores s JOIN images i ON i.id = s.image_id {joins}
         WHERE {which} AND {truth} IS NOT NULL
     """
@@ -107,8 +111,9 @@ _TRUTHS = {
     "audit": _truth(*_LABEL, "s.part = 'audit'"),
     "known": _truth(*_KNOWN, "s.part IN ('pool', 'audit')"),
     "chosen": _truth(*_LABEL, "s.part = 'pool' AND coalesce(l.purpose, '') <> 'audit'"),
-    "folds": """
-        SELECT s.round_id, s.image_id, l.class_id AS truth, s.predicted, list_max(s.p) AS confidence, s.p, s.class_ids
+    "folds": f"""
+        SELECT s.round_id, s.image_id, l.class_id AS truth, {_PREDICTED} AS predicted, list_max(s.p) AS confidence,
+               s.p, s.class_ids
         FROM fold_predictions s JOIN current_labels l ON l.image_id = s.image_id WHERE l.class_id IS NOT NULL
     """,
 }
@@ -127,13 +132,13 @@ class PredictionRow(NamedTuple):
 _WITHHELD = f"(s.part IN ('{RESERVE}', '{ASIDE}') AND l.class_id IS NULL)"
 _PREDICTIONS = f"""
     FROM scores s LEFT JOIN current_labels l ON l.image_id = s.image_id
-    WHERE s.round_id = $1 AND NOT {_WITHHELD} AND ($2::INTEGER IS NULL OR s.predicted = $2)
+    WHERE s.round_id = $1 AND NOT {_WITHHELD} AND ($2::INTEGER IS NULL OR {_PREDICTED} = $2)
 """
 _PREDICTIONS_OF = {
     "all": "",
     "labelled": "AND l.class_id IS NOT NULL",
     "unlabelled": "AND l.class_id IS NULL",
-    "differ": "AND l.class_id <> s.predicted",
+    "differ": f"AND l.class_id <> {_PREDICTED}",
 }
 _PREDICTION_ORDERS = {"surest": "3 DESC, 1", "least sure": "3, 1", "image": "1"}
 
@@ -171,8 +176,8 @@ class Views:
     def exact_map(self, round_id: int) -> ExactMapRows:
         """Every image that a round scored, with what describes its exact curve; no row where the body trained."""
         table = self._db.arrays(
-            """
-            SELECT s.image_id, i.name, coalesce(l.class_id, s.predicted) AS class_id,
+            f"""
+            SELECT s.image_id, i.name, coalesce(l.class_id, {_PREDICTED}) AS class_id,
                    CASE WHEN s.part = 'pool' AND a.image_id IS NULL THEN 2 WHEN s.part = 'pool' THEN 1 ELSE 0
                    END AS grp, s.exact_mean, s.exact_variability, s.exact_correctness
             FROM scores s JOIN images i ON i.id = s.image_id
@@ -392,7 +397,7 @@ class Views:
         "image". Raises KeyError for others. Images that wait for a label that nobody may influence are left out.
         """
         rows = self._db.rows(
-            f"SELECT s.image_id, s.predicted, list_max(s.p)::DOUBLE, l.class_id {_PREDICTIONS} "
+            f"SELECT s.image_id, {_PREDICTED}, list_max(s.p)::DOUBLE, l.class_id {_PREDICTIONS} "
             f"{_PREDICTIONS_OF[which]} ORDER BY {_PREDICTION_ORDERS[order]} LIMIT $3 OFFSET $4",
             [round_id, class_id, limit, offset],
         )
@@ -430,8 +435,8 @@ class Views:
     def changed_share(self, round_id: int, before: int) -> float | None:
         """Share of the pool images of both rounds whose predicted class changed; None without common images."""
         share = self._db.value(
-            """
-            SELECT avg((now.predicted <> before.predicted)::INTEGER)
+            f"""
+            SELECT avg(({standing_class("now.predicted")} <> {standing_class("before.predicted")})::INTEGER)
             FROM scores now JOIN scores before ON before.image_id = now.image_id
             WHERE now.round_id = ? AND now.part = 'pool' AND before.round_id = ? AND before.part = 'pool'
             """,
@@ -445,8 +450,8 @@ class Views:
         Over images of the pool drawn by ``seed``, the same ones for every two rounds; later imports draw anew.
         """
         table = self._db.arrays(
-            """
-            SELECT b.predicted AS before, n.predicted AS now, count(*) AS n
+            f"""
+            SELECT {standing_class("b.predicted")} AS before, {standing_class("n.predicted")} AS now, count(*) AS n
             FROM (
                 SELECT id FROM images WHERE split = 'pool' ORDER BY hash(id::BIGINT * 1000003 + ?), id LIMIT ?
             ) i

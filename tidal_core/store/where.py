@@ -26,7 +26,6 @@ from tidal_core.errors import InputError
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import ClassRecord
 from tidal_core.store.classes import plain_name
-from tidal_core.store.scores import FOR_PEOPLE
 
 Kind = Literal["number", "class", "text", "date"]
 
@@ -54,102 +53,64 @@ class Field:
     """Something that images are chosen by."""
 
     kind: Kind
-    sql: str  # over the tables that ``source`` joins
     source: str  # of ``SOURCES``
     meaning: str  # for people
 
 
-SOURCES: dict[str, str] = {
-    "image": "",
-    "answer": "LEFT JOIN current_answers a ON a.image_id = i.id LEFT JOIN classes ac ON ac.id = a.class_id",
-    "known": (
-        "LEFT JOIN classes kc ON kc.id = i.known_class "
-        "AND (i.split = 'test' OR i.id IN (SELECT image_id FROM current_labels))"
-    ),
-    "score": (
-        "LEFT JOIN scores s ON s.image_id = i.id AND s.round_id = $round "
-        f"AND (s.{FOR_PEOPLE} OR i.id IN (SELECT image_id FROM current_labels)) "
-        "LEFT JOIN classes sc ON sc.id = s.predicted"
-    ),
-    "dynamics": "LEFT JOIN round_images r ON r.image_id = i.id AND r.round_id = $round AND r.split = 'train'",
-    "flag": ("LEFT JOIN (SELECT DISTINCT image_id FROM standing_answers WHERE kind = 'flag') f ON f.image_id = i.id"),
-}
-"""Joins to the images ``i``, by name. What a model says of an image that only measures it is not shown before it is
-labelled, nor what the source says of one that is to be labelled. ``$round`` is the newest finished round with scores,
-see ``LATEST``."""
-
-LATEST = "(SELECT max(id) FROM rounds WHERE state = 'done' AND id IN (SELECT round_id FROM scores))"
-
-LABEL = "CASE WHEN a.kind = 'label' THEN coalesce(ac.merged_into, ac.id) END"
-PREDICTED = "coalesce(sc.merged_into, sc.id)"
+SOURCES = ("image", "answer", "known", "score")
+"""Where fields come from: what changes together, see ``image_facts``."""
 
 FIELDS: dict[str, Field] = {
-    "label": Field("class", LABEL, "answer", "the label that people gave"),
-    "predicted": Field("class", PREDICTED, "score", "the class that the model predicts"),
+    "label": Field("class", "answer", "the label that people gave"),
+    "predicted": Field("class", "score", "the class that the model predicts"),
     "known": Field(
-        "class",
-        "coalesce(kc.merged_into, kc.id)",
-        "known",
-        "the class that the source of a test image names, of others once they are labelled",
+        "class", "known", "the class that the source of a test image names, of others once they are labelled"
     ),
-    "p": Field("number", "s.confidence", "score", "the probability of the predicted class, 0 to 1"),
-    **{name: Field("number", f"s.{name}", "score", f"the {estimator.words}") for name, estimator in ESTIMATORS.items()},
-    "p_bar": Field(
-        "number",
-        "coalesce(r.confidence, s.exact_mean)",
-        "dynamics",
-        "the mean probability of the label while the model trained",
-    ),
-    "margin_area": Field("number", "r.margin_area", "dynamics", "by how much the label led the best other class"),
-    "round": Field("number", "a.round_id", "answer", "the round that asked for the image"),
-    "id": Field("number", "i.id", "image", "the number of the image"),
-    "width": Field("number", "i.width", "image", "its width in pixels"),
-    "height": Field("number", "i.height", "image", "its height in pixels"),
-    "name": Field("text", "i.name", "image", "the name of its file, with folders"),
-    "annotator": Field("text", "a.annotator", "answer", "who labelled or skipped it"),
-    "mode": Field("text", "a.mode", "answer", "how it was answered: single, sweep, bulk, review, import, ..."),
-    "reason": Field("text", "a.reason", "answer", "why it was skipped"),
-    "purpose": Field("text", "a.purpose", "answer", "why it was asked: query, audit, seed or chosen"),
-    "split": Field("text", "i.split", "image", "pool, or test"),
-    "added": Field("date", "i.imported_at", "image", "when it was imported (UTC)"),
-    "answered": Field("date", "a.answered_at", "answer", "when it was labelled or skipped (UTC)"),
+    "p": Field("number", "score", "the probability of the predicted class, 0 to 1"),
+    **{name: Field("number", "score", f"the {estimator.words}") for name, estimator in ESTIMATORS.items()},
+    "p_bar": Field("number", "score", "the mean probability of the label while the model trained"),
+    "margin_area": Field("number", "score", "by how much the label led the best other class"),
+    "round": Field("number", "answer", "the round that asked for the image"),
+    "id": Field("number", "image", "the number of the image"),
+    "width": Field("number", "image", "its width in pixels"),
+    "height": Field("number", "image", "its height in pixels"),
+    "name": Field("text", "image", "the name of its file, with folders"),
+    "annotator": Field("text", "answer", "who labelled or skipped it"),
+    "mode": Field("text", "answer", "how it was answered: single, sweep, bulk, review, import, ..."),
+    "reason": Field("text", "answer", "why it was skipped"),
+    "purpose": Field("text", "answer", "why it was asked: query, audit, seed or chosen"),
+    "split": Field("text", "image", "pool, or test"),
+    "added": Field("date", "image", "when it was imported (UTC)"),
+    "answered": Field("date", "answer", "when it was labelled or skipped (UTC)"),
 }
-"""By the name that conditions use."""
+"""By the name that conditions use, which is that of a column of ``image_facts``."""
 
 
 class State(NamedTuple):
     """Something that an image is or is not."""
 
-    sql: str
-    sources: tuple[str, ...]  # of ``SOURCES``
+    sql: str  # over the columns of ``image_facts``
     meaning: str  # for people
 
 
 STATES: dict[str, State] = {
-    "labelled": State("coalesce(a.kind = 'label', FALSE)", ("answer",), "has a label"),
-    "unlabelled": State("a.kind IS NULL", ("answer",), "neither labelled nor skipped"),
-    "skipped": State("coalesce(a.kind = 'skip', FALSE)", ("answer",), "skipped"),
-    "flagged": State("f.image_id IS NOT NULL", ("flag",), "flagged, labelled or not"),
-    "hidden": State("i.status = 'hidden'", ("image",), "not asked: it looks almost the same as another image"),
-    "excluded": State("i.status = 'excluded'", ("image",), "excluded from the project by a person"),
-    "disagrees": State(
-        f"coalesce({LABEL} <> {PREDICTED}, FALSE)",
-        ("answer", "score"),
-        "the model predicts another class than its label",
-    ),
+    "labelled": State("coalesce(kind = 'label', FALSE)", "has a label"),
+    "unlabelled": State("kind IS NULL", "neither labelled nor skipped"),
+    "skipped": State("coalesce(kind = 'skip', FALSE)", "skipped"),
+    "flagged": State("flagged", "flagged, labelled or not"),
+    "hidden": State("status = 'hidden'", "not asked: it looks almost the same as another image"),
+    "excluded": State("status = 'excluded'", "excluded from the project by a person"),
+    "disagrees": State("coalesce(label <> predicted, FALSE)", "the model predicts another class than its label"),
 }
 """By the name that conditions use."""
-
-NEEDS = {"dynamics": ("score",)}  # sources that another one reads
 
 
 @dataclass(frozen=True)
 class Where:
-    """A condition as SQL over the images ``i`` and its sources."""
+    """A condition as SQL over the columns of ``image_facts``."""
 
     sql: str = "TRUE"
     parameters: dict[str, Any] = field(default_factory=dict)
-    sources: frozenset[str] = frozenset()
 
 
 EVERYTHING = Where()
@@ -175,7 +136,7 @@ def parse(text: str, classes: Sequence[ClassRecord]) -> Where:
         return EVERYTHING
     try:
         tree = _parser().parse(text)
-        sql, sources, parameters = _Sql(classes).transform(tree).of({})
+        sql, parameters = _Sql(classes).transform(tree).of({})
     except UnexpectedInput as error:
         is_at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
         where = "at its end" if is_at_end else f"at {text[error.pos_in_stream or 0 :][:30]!r}"
@@ -188,7 +149,7 @@ def parse(text: str, classes: Sequence[ClassRecord]) -> Where:
         raise
     except RecursionError:
         raise InputError("The condition has too many parentheses; write it simpler.") from None
-    return Where(sql, parameters, frozenset(sources))
+    return Where(sql, parameters)
 
 
 @cache
@@ -200,31 +161,30 @@ def _parser() -> Lark:
 class _Part:
     """SQL in the making: parameters get their names when the whole is known."""
 
-    of: Callable[[dict[str, Any]], tuple[str, set[str], dict[str, Any]]]
+    of: Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 
 def _joined(word: str, parts: Sequence[_Part]) -> _Part:
     if len(parts) == 1:
         return parts[0]
 
-    def of(parameters: dict[str, Any]) -> tuple[str, set[str], dict[str, Any]]:
-        texts, sources = [], set()
+    def of(parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        texts = []
         for part in parts:
-            sql, needed, parameters = part.of(parameters)
+            sql, parameters = part.of(parameters)
             texts.append(f"({sql})")
-            sources |= needed
-        return f" {word} ".join(texts), sources, parameters
+        return f" {word} ".join(texts), parameters
 
     return _Part(of)
 
 
-def _with(sql: str, values: Sequence[Any], sources: set[str]) -> _Part:
+def _with(sql: str, values: Sequence[Any]) -> _Part:
     """``{0}``, ``{1}``, ... in the SQL stand for the values."""
 
-    def of(parameters: dict[str, Any]) -> tuple[str, set[str], dict[str, Any]]:
+    def of(parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         names = [f"w{len(parameters) + number}" for number in range(len(values))]
         named = dict(zip(names, values, strict=True))
-        return sql.format(*(f"${name}" for name in names)), set(sources), {**parameters, **named}
+        return sql.format(*(f"${name}" for name in names)), {**parameters, **named}
 
     return _Part(of)
 
@@ -252,9 +212,9 @@ class _Sql(Transformer[Token, _Part]):
     def negated(self, parts: list[_Part]) -> _Part:
         """Not that; what is not known does not fulfil a condition, so that it fulfils its opposite."""
 
-        def of(parameters: dict[str, Any]) -> tuple[str, set[str], dict[str, Any]]:
-            sql, sources, parameters = parts[0].of(parameters)
-            return f"NOT coalesce({sql}, FALSE)", sources, parameters
+        def of(parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+            sql, parameters = parts[0].of(parameters)
+            return f"NOT coalesce({sql}, FALSE)", parameters
 
         return _Part(of)
 
@@ -264,8 +224,7 @@ class _Sql(Transformer[Token, _Part]):
         if name not in STATES:
             known = f"states are {', '.join(STATES)}; a field needs a comparison, such as margin<0.2"
             raise InputError(f"There is no state {name!r} of images: {known}.")
-        chosen = STATES[name]
-        return _with(chosen.sql.replace("{", "{{").replace("}", "}}"), (), set(chosen.sources))
+        return _with(STATES[name].sql, ())
 
     def comparison(self, parts: list[Any]) -> _Part:
         """A field against a value."""
@@ -280,7 +239,6 @@ class _Sql(Transformer[Token, _Part]):
         if name not in FIELDS:
             raise InputError(f"Images have no {name!r}; compare {', '.join(FIELDS)}.")
         chosen = FIELDS[name]
-        sources = {chosen.source, *NEEDS.get(chosen.source, ())}
         if operator == "~" and chosen.kind != "text":
             raise InputError(f"{name} is no text that could contain {texts[0]!r}; compare it with = or <.")
         if operator in {"<", "<=", ">", ">="} and chosen.kind in {"class", "text"}:
@@ -288,22 +246,22 @@ class _Sql(Transformer[Token, _Part]):
                 f"{name} has no order; compare it with = or !=" + (" or ~." if chosen.kind == "text" else ".")
             )
         ways = [self._against(name, chosen, operator, text) for text in texts]
-        parts = [_with(sql, values, sources) for sql, values in ways]
+        parts = [_with(sql, values) for sql, values in ways]
         return _joined("OR", parts)
 
     def _against(self, name: str, chosen: Field, operator: str, text: str) -> tuple[str, list[Any]]:
         if chosen.kind == "class":
             class_id = None if text.lower() == "none" and not self._has(text) else self._class(text)
             is_or_not = "IS NOT DISTINCT FROM" if operator == "=" else "IS DISTINCT FROM"
-            return f"{chosen.sql} {is_or_not} {{0}}::INTEGER", [class_id]
+            return f"{name} {is_or_not} {{0}}::INTEGER", [class_id]
         if chosen.kind == "text":
             if operator == "~":
-                return f"coalesce(contains(lower({chosen.sql}), lower({{0}})), FALSE)", [text]
+                return f"coalesce(contains(lower({name}), lower({{0}})), FALSE)", [text]
             is_or_not = "IS NOT DISTINCT FROM" if operator == "=" else "IS DISTINCT FROM"
-            return f"{chosen.sql} {is_or_not} {{0}}", [text]
+            return f"{name} {is_or_not} {{0}}", [text]
         if chosen.kind == "date":
             return self._on_day(name, chosen, operator, text)
-        return f"coalesce({chosen.sql} {operator} {{0}}::DOUBLE, FALSE)", [_number(name, text)]
+        return f"coalesce({name} {operator} {{0}}::DOUBLE, FALSE)", [_number(name, text)]
 
     def _on_day(self, name: str, chosen: Field, operator: str, text: str) -> tuple[str, list[Any]]:
         """A day is from its first moment to its last: ``added=2026-11-26`` is all of it, ``>`` what comes after."""
@@ -313,12 +271,12 @@ class _Sql(Transformer[Token, _Part]):
             raise InputError(f"{name} is a day; write it as 2026-11-26, not {text!r}.") from None
         begin = datetime(day.year, day.month, day.day)
         end = begin + timedelta(days=1)
-        between = f"coalesce({chosen.sql} >= {{0}}::TIMESTAMP AND {chosen.sql} < {{1}}::TIMESTAMP, FALSE)"
+        between = f"coalesce({name} >= {{0}}::TIMESTAMP AND {name} < {{1}}::TIMESTAMP, FALSE)"
         if operator in {"=", "!="}:
             return ("" if operator == "=" else "NOT ") + between, [begin, end]
         edge = end if operator in {"<=", ">"} else begin
         sign = "<" if operator in {"<", "<="} else ">="
-        return f"coalesce({chosen.sql} {sign} {{0}}::TIMESTAMP, FALSE)", [edge]
+        return f"coalesce({name} {sign} {{0}}::TIMESTAMP, FALSE)", [edge]
 
     def _has(self, text: str) -> bool:
         return any(record.name == plain_name(text) for record in self._classes)

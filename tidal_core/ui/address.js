@@ -5,8 +5,17 @@ const STREAMLITS_OWN = ["embed", "embed_options"];
 
 class Address {
   constructor() {
+    this.page = location.pathname;
+    const { pushState } = history;
+    history.pushState = (...given) => {
+      pushState.apply(history, given);
+      this.page = location.pathname;
+    };
+    // From another page Streamlit goes back by itself, and whatever is told meanwhile would run that other page again.
     window.addEventListener("popstate", () => {
-      if (this.isHere() && location.search !== this.search) this.tell(location.search);
+      const isSamePage = this.page === location.pathname;
+      this.page = location.pathname;
+      if (isSamePage && this.isHere() && location.search !== this.search) this.tell(location.search);
     });
   }
 

@@ -20,9 +20,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import streamlit as st
 
 from tidal_core.ui.runtime import GO_TO_KEY, PROJECT_KEY, known_slugs
+from tidal_core.ui.streamlit_internals import told_by_component
 
 LABEL_PAGE, DYNAMICS_PAGE, TRAINING_PAGE = "pages/label.py", "pages/dynamics.py", "pages/training.py"
-PROJECT_PAGE, THEORY_PAGE = "pages/project.py", "pages/theory.py"
+PROJECT_PAGE, PROGRESS_PAGE, THEORY_PAGE = "pages/project.py", "pages/progress.py", "pages/theory.py"
 FRONT = "label"  # the page at "/", too
 VIEWS = {"life": "Life of an image", "map": "Data map", "groups": "Groups", "aside": "Flags and skips"}
 VIEW_KEY = "view-choice"
@@ -39,7 +40,7 @@ class Choice(NamedTuple):
 
 
 CHOICES = {"dynamics": Choice("view", tuple(VIEWS)), "project": Choice("tab", TABS)}
-TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort")}
+TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort", "as")}
 """By page, the parameters that are whatever a person chose there; "" unless chosen, and not in the address then."""
 LONGEST_TEXT = 2_000  # characters
 STEPS = {FRONT: "plain", "dynamics": "image"}
@@ -163,7 +164,7 @@ def remember(url_path: str, slug: str) -> None:
     path = url_path or FRONT
 
     def went() -> None:
-        search = st.session_state[_COMPONENT_KEY].get("went")
+        search = told_by_component(_COMPONENT_KEY, "went")
         if not isinstance(search, str):
             return
         parameters = {name: values[-1] for name, values in parse_qs(search.removeprefix("?")).items()}

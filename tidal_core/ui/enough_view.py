@@ -7,6 +7,7 @@ import streamlit as st
 from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord
+from tidal_core.ui import looking
 from tidal_core.ui import measured as measuring
 from tidal_core.ui.forecasts import DEFAULT_TARGET, forecast_in_words, target_key
 from tidal_core.ui.measured import Tested
@@ -43,6 +44,13 @@ def after_round(project: Project, done: list[RoundRecord]) -> None:
     st.caption(f"{accuracy_in_words(project, done, measured)} {_agreement(project, done)}")
 
 
+@st.cache_data(max_entries=20, show_spinner=False)
+def line_after_round(_project: Project, key: str) -> str:
+    """The line after the newest round, which ``key`` (``looking.key_of``) names, read once."""
+    done = looking.done_rounds(_project)
+    return f"{accuracy_in_words(_project, done, measuring.tested(_project, done))} {_agreement(_project, done)}"
+
+
 def accuracy_in_words(project: Project, done: list[RoundRecord], measured: Tested | None) -> str:
     """How often the newest model is right, with the interval where there is an honest one."""
     if measured is None:
@@ -73,7 +81,7 @@ def _forecast(project: Project, measured: Tested | None) -> str:
     target = float(st.session_state.get(target_key(project), DEFAULT_TARGET))
     if measured is None or not measured.is_comparable:
         return f"How many more labels bring {target:.0%} cannot be told yet: it needs an honest accuracy."
-    return forecast_in_words(stopping.forecast(measured.labels, measured.right, measured.tested, target), target)
+    return forecast_in_words(stopping.forecast(*measured.comparable, target), target)
 
 
 def _open(project: Project, last: RoundRecord) -> str:
@@ -82,6 +90,6 @@ def _open(project: Project, last: RoundRecord) -> str:
         return "No unlabelled images are left open by the model."
     undecided = "1 image" if round(mass) == 1 else f"{mass:,.0f} images"
     return (
-        f"Over the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
+        f"Of the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
         f"decide at all ({mass / images:.0%}, by the predicted training dynamics)."
     )

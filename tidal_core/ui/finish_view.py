@@ -19,14 +19,14 @@ from tidal_core.ui.thumbnails import thumbnails
 TARGETS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 TARGET_HELP = (
     "Of the images that get the model's class, at least this share is right: that is shown on images that were picked "
-    "at random and that you checked, and it errs in one case of twenty at most. Choose the target that you need before "
-    "you look at what it brings."
+    "at random and that you checked, and it errs in one project of twenty at most, in all rounds and for all targets "
+    "that you try together. So each target that fails makes the next test stricter: choose the one that you need first."
 )
 
 
 @st.cache_data(max_entries=20, show_spinner="Looking for what the model can be trusted with")
 def _proposal(_project: Project, _state: Standing, key: str, labels: str, target: float) -> Proposal:
-    return proposal_of(_state, target)
+    return proposal_of(_project, _state, target)
 
 
 def finish(project: Project) -> None:
@@ -54,7 +54,7 @@ def finish(project: Project) -> None:
     )
     record = project.store.rounds.get(state.round_id)
     proposal = _proposal(
-        project, state, f"{looking.key_of(project, record)}|{state.look}", looking.labels_version(project), target
+        project, state, f"{looking.key_of(project, record)}|{state.looks}", looking.labels_version(project), target
     )
     if finishing.vetoed(project, state, target):
         st.warning(

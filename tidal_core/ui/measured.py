@@ -9,6 +9,7 @@ choose no average images, and are named so. The audit sample alone says nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidal_core.figures import progress as figures
 from tidal_core.method.dynamics import Interval, wilson
@@ -24,6 +25,14 @@ CHOSEN_ENOUGH = 10
 FEW = "It is very uncertain: label on, and look at the interval."
 
 
+class Series(NamedTuple):
+    """One entry per round, oldest first."""
+
+    labels: list[int]  # that the round was trained on
+    right: list[int]
+    tested: list[int]
+
+
 @dataclass(frozen=True)
 class Tested:
     """Images right and tested per finished round that was tested."""
@@ -34,6 +43,7 @@ class Tested:
     part: str  # "test", "known", audit.PART, "folds" or "chosen"; as in ``Views.held_out``
     audited: int  # images in the audit sample of the last round
     sample: audit.Sample | None = None  # what it speaks for, where it is what accuracy is measured on
+    comparable_from: int = 0  # place of the first round that measured the same population as the last one
 
     @property
     def by_round(self) -> dict[int, float]:
@@ -46,9 +56,10 @@ class Tested:
         return self.part not in ("folds", "chosen")
 
     @property
-    def labels(self) -> list[int]:
-        """Labels that each round was trained on."""
-        return [record.labels for record in self.rounds]
+    def comparable(self) -> Series:
+        """The rounds whose accuracies may be compared with the last one's."""
+        since = slice(self.comparable_from, None)
+        return Series([record.labels for record in self.rounds[since]], self.right[since], self.tested[since])
 
 
 def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
@@ -58,6 +69,9 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
     stored = project.store.metrics.series("accuracy")
     counts = {metric.round_id: (round(metric.value * metric.n), metric.n) for metric in stored}
     part = next((metric.split for metric in reversed(stored)), audit.PART)
+    counts |= project.store.views.accuracies(
+        part
+    )  # by the labels and classes of now: else a merge would look like gain
     last_id = done[-1].id
     audited = counts.get(last_id, (0, 0))[1] if part == audit.PART else 0
     if part == audit.PART:
@@ -78,7 +92,21 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
         return None
     right, n = zip(*(counts[record.id] for record in rounds), strict=True)
     sample = audit.sample(project) if part == audit.PART else None
-    return Tested(rounds, list(right), list(n), part, audited, sample)
+    return Tested(rounds, list(right), list(n), part, audited, sample, _comparable_from(project, rounds, part))
+
+
+def _comparable_from(project: Project, rounds: list[RoundRecord], part: str) -> int:
+    """Place of the first of the rounds that measured, up to the last, what the last one measured.
+
+    An import, or another audit share, changes what accuracy is measured for: the difference of two rounds would be
+    that of their images. Rounds that an earlier version trained noted nothing and count as alike.
+    """
+    noted = project.store.metrics.series(audit.POPULATION, part)
+    of_round = {metric.round_id: audit.Population(int(metric.value), metric.n) for metric in noted}
+    last = of_round.get(rounds[-1].id)
+    others = [of_round.get(record.id) for record in rounds]
+    unlike = [place for place, of in enumerate(others) if of and last and not of.is_like(last)]
+    return unlike[-1] + 1 if unlike else 0
 
 
 def not_yet(project: Project, done: list[RoundRecord]) -> str:
@@ -127,12 +155,23 @@ def interval_of(metric: Metric | None) -> Interval | None:
     return Interval(metric.value, low, metric.value if metric.high is None else metric.high)
 
 
+def _not_compared(measured: Tested) -> str:
+    if not measured.comparable_from:
+        return ""
+    return (
+        f" Rounds before round {measured.rounds[measured.comparable_from].id} measured other images (images were "
+        "imported since, or another share was set): they are shown, and left out of gain and forecast."
+    )
+
+
 def in_words(measured: Tested) -> str:
     """What the newest accuracy was measured on, and what that is worth."""
     n = measured.tested[-1]
     few = f" {FEW}" if n < audit.ENOUGH else ""
     if measured.part == "test":
-        return f"Measured on {n:,} images of the test split; the model never trains on them.{few}"
+        return (
+            f"Measured on {n:,} images of the test split; the model never trains on them.{_not_compared(measured)}{few}"
+        )
     if measured.part == "known":
         return (
             f"Measured on {n:,} images whose class is known from the import and that the model has not trained on.{few}"
@@ -140,7 +179,7 @@ def in_words(measured: Tested) -> str:
     if measured.part == audit.PART:
         return (
             f"Measured on {n:,} images of the audit sample, picked at random; the model never trains on them. "
-            f"{audit.what_it_speaks_for(measured.sample)}{few}"
+            f"{audit.what_it_speaks_for(measured.sample)}{_not_compared(measured)}{few}"
         )
     audit_on = (
         f"The audit sample, picked at random, has {_images(measured.audited)}; from {audit.ENOUGH} on accuracy is "

@@ -82,7 +82,7 @@ def _gain(measured: Tested | None) -> stopping.Gain | None:
     """What the last labels brought; None where the rounds were judged by images that cannot be compared."""
     if measured is None or not measured.is_comparable:
         return None
-    return stopping.gain_of_last(measured.labels, measured.right, measured.tested)
+    return stopping.gain_of_last(*measured.comparable)
 
 
 def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> None:
@@ -102,7 +102,7 @@ def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> Non
         width=420,
         help=FORECAST_HELP,
     )
-    forecast = stopping.forecast(measured.labels, measured.right, measured.tested, float(target))
+    forecast = stopping.forecast(*measured.comparable, float(target))
     theme = charts.page_theme()
     charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
     st.markdown(forecast_in_words(forecast, float(target)))
@@ -116,7 +116,7 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
     changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
     gain, is_little = None, None
     if measured is not None and measured.is_comparable:
-        series = (measured.labels, measured.right, measured.tested)
+        series = measured.comparable
         gain, is_little = stopping.gain_of_half(*series), stopping.is_little_gain(*series)
     advised = stopping.advise(gain, is_little, share, changed)
     icon = {"you can stop": "check_circle", "nearly there": "timelapse", "go on": "play_circle"}
@@ -133,7 +133,7 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
     truth, predicted, n = project.store.views.confusion(record.id, part)
     size = len(record.class_ids)
-    known = np.isin(truth, record.class_ids)
+    known = np.isin(truth, record.class_ids) & np.isin(predicted, record.class_ids)
     counts = np.zeros((size, size), dtype=np.int64)
     at = (class_positions(classes[known], record.class_ids) for classes in (truth, predicted))
     counts[*at] = n[known]

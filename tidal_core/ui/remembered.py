@@ -11,6 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from tidal_core.ui.streamlit_internals import told_by_component
+
 TYPED_NAME_KEY = "typed-name"
 LONGEST_NAME = 60
 _COMPONENT_KEY = "remembered-name"
@@ -50,7 +52,7 @@ def remember_name(field: str) -> None:
     """Keep the typed name in the browser, or take it from there into the text field of key ``field``."""
 
     def recall() -> None:
-        name = st.session_state[_COMPONENT_KEY].get("name")
+        name = told_by_component(_COMPONENT_KEY, "name")
         if isinstance(name, str) and (cleaned := clean_name(name)):
             st.session_state[TYPED_NAME_KEY] = st.session_state[field] = cleaned
 

@@ -1,5 +1,6 @@
 // Keys of the page Review. A key answers the image that is painted, once: until the page shows another one, no key
-// does anything. A class's own key comes before those of the page.
+// does anything. A class's own key comes before those of the page. The attribute data-listens-for has the text of the
+// image whose keys are heard, and is empty once it is answered.
 
 const TEXT_FIELDS =
   "input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, select, " +
@@ -31,12 +32,15 @@ function heard(state, event) {
   if (!act || event.repeat || state.answered === data.event) return;
   if (act !== "undo" && !isPainted(data.alt)) return;
   state.answered = data.event;
+  state.sign.dataset.listensFor = "";
   state.send("act", { act, event: data.event });
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const state = (parentElement.__tidalReview ??= {});
-  Object.assign(state, { data, send: setTriggerValue });
+  const sign = parentElement.querySelector("[data-listens-for]");
+  Object.assign(state, { data, send: setTriggerValue, sign });
+  if (state.answered !== data.event) sign.dataset.listensFor = data.alt;
   if (!state.listener) {
     state.listener = (event) => heard(state, event);
     window.addEventListener("keydown", state.listener, true);

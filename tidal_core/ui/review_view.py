@@ -23,7 +23,8 @@ from tidal_core.labelling.review import Suspect
 from tidal_core.method import suspicion
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerMode, ImageRecord, RoundState
-from tidal_core.rounds.suspicions import Suspicions, nearest, suspicions_of
+from tidal_core.rounds import similar
+from tidal_core.rounds.suspicions import Suspicions, suspicions_of
 from tidal_core.text import literal
 from tidal_core.ui import life, looking
 from tidal_core.ui.address import DYNAMICS_PAGE, LABEL_PAGE
@@ -35,6 +36,7 @@ KEEP, CHANGE, UNSURE, UNDO = "keep", "change", "unsure", "undo"
 KEYS = {"k": KEEP, " ": KEEP, "c": CHANGE, "Enter": CHANGE, "u": UNSURE, "z": UNDO, "Backspace": UNDO}
 _CLASS = "class-"  # and a class id: change to that class
 _SIDE = 560  # pixels of the image
+_NEIGHBOURS = 8  # labelled images that are shown beside it
 
 
 @dataclass
@@ -61,16 +63,16 @@ def show(project: Project) -> None:
     suspects = review.waiting(project, state.suspicions, ranking, everything=state.everything)
     state.current = suspects[0] if suspects else None
     state.left = len(suspects)
-    styles = looking.class_styles(project)
+    current = state.current
+    image = project.store.images.get(current.image_id) if current is not None else None
+    shown = picture(project, image, _SIDE) if image is not None else None
+    _keys(project, state, image, has_picture=shown is not None)  # before the picture: whoever sees it can answer it
     if state.said:
         st.caption(state.said)
-    if state.current is None:
+    if current is None or image is None:
         _end(project, state)
-        image = None
     else:
-        image = project.store.images.get(state.current.image_id)
-        _suspect(project, state, state.current, image, styles)
-    _keys(project, state, image)
+        _suspect(project, state, current, image, shown)
 
 
 def _version(project: Project) -> tuple[object, ...]:
@@ -109,17 +111,27 @@ def _head(project: Project, state: _State) -> str:
     suspicions = state.suspicions
     n, worth = len(suspicions.image_ids), review.worth_a_look(suspicions)
     contradictions = int((suspicions.twins > 0).sum())
-    sentences = [
-        f"For **{suspicions.contradicted:,}** of {n:,} labels the model is confident of another class. "
-        f"Some of these are mistakes, some it is wrong about: the first {worth:,} labels are worth a look."
-    ]
+    sentences = []
+    if suspicions.signals and suspicions.contradicted:
+        first = "the first one is" if worth == 1 else f"the first {worth:,} labels are"
+        sentences.append(
+            f"For **{suspicions.contradicted:,}** of {n:,} labels the model is confident of another class. "
+            f"It is wrong about some of these, and others are mistakes: {first} worth a look."
+        )
+    elif suspicions.signals:
+        sentences.append(f"For none of the {n:,} labels is the model confident of another class.")
     if contradictions:
-        sentences.append(f"{contradictions:,} show the same as another image that has another label: they come first.")
-    if suspicions.is_out_of_fold:
+        sentences.append(
+            f"{contradictions:,} show the same as an image with another label, or came with two: they come first."
+        )
+    if not suspicions.signals:
+        sentences.append("No model has judged the labels yet.")
+    elif suspicions.is_out_of_fold:
         sentences.append("Each label is judged by models that did not train on its image.")
     else:
         sentences.append(
-            "The model trained on these labels, so it may have learnt mistakes by heart: judged is how hard that was."
+            "The model trained on these labels, so it may have learnt mistakes by heart. Each label is judged by how "
+            "hard it was to learn."
         )
     st.markdown(" ".join(sentences))
     choices = [suspicion.DEFAULT, *suspicions.signals]
@@ -156,11 +168,11 @@ def _end(project: Project, state: _State) -> None:
 
 
 def _suspect(
-    project: Project, state: _State, suspect: Suspect, image: ImageRecord, styles: dict[int, ClassStyle]
+    project: Project, state: _State, suspect: Suspect, image: ImageRecord, shown: tuple[bytes, str] | None
 ) -> None:
+    styles = looking.class_styles(project)
     side, main = st.columns([1, 1], gap="large")
     with side:
-        shown = picture(project, image, _SIDE)
         if shown is None:
             st.warning("The file of this image is missing, and there is no preview of it.")
         else:
@@ -260,6 +272,12 @@ def _undo_button(project: Project, state: _State) -> None:
 
 
 def _twin(project: Project, suspect: Suspect, styles: dict[int, ClassStyle]) -> None:
+    if suspect.twin == suspect.image_id:
+        other = project.store.answers.two_labels().get(suspect.image_id)
+        if other is not None:
+            name = literal(styles[other].name)
+            st.warning(f"It was imported with a second label: {name}.", icon=":material/content_copy:")
+        return
     answer = project.store.answers.current(suspect.twin or 0)
     if answer is None or answer.answer.class_id is None:
         return
@@ -268,9 +286,9 @@ def _twin(project: Project, suspect: Suspect, styles: dict[int, ClassStyle]) -> 
 
 
 def _neighbours(project: Project, state: _State, suspect: Suspect, styles: dict[int, ClassStyle]) -> None:
-    ids = nearest(project, suspect.image_id, state.suspicions.image_ids).tolist()
-    if suspect.twin is not None:
-        ids = ids if suspect.twin in ids else [suspect.twin, *ids]
+    ids = similar.nearest(project, suspect.image_id, state.suspicions.image_ids, _NEIGHBOURS).tolist()
+    if suspect.twin not in (None, suspect.image_id, *ids):
+        ids = [suspect.twin, *ids]
     if not ids:
         return
     labels = dict(zip(state.suspicions.image_ids.tolist(), state.suspicions.labels.tolist(), strict=True))
@@ -294,10 +312,10 @@ def _keys_of(project: Project) -> dict[str, str]:
 @cache
 def _component() -> Any:
     script = Path(__file__).with_name("review_keys.js").read_text(encoding="utf-8")
-    return st.components.v2.component("tidal_review_keys", js=script)
+    return st.components.v2.component("tidal_review_keys", html="<div hidden data-listens-for></div>", js=script)
 
 
-def _keys(project: Project, state: _State, image: ImageRecord | None) -> None:
+def _keys(project: Project, state: _State, image: ImageRecord | None, *, has_picture: bool) -> None:
     """Listen to keys, for this image and once; a picture that is not painted yet is not answered."""
     key = f"review-keys-{project.slug}"
 
@@ -309,7 +327,6 @@ def _keys(project: Project, state: _State, image: ImageRecord | None) -> None:
     keys = {name: act for name, act in _keys_of(project).items() if image is not None or act == UNDO}
     if not state.done:
         keys = {name: act for name, act in keys.items() if act != UNDO}
-    has_picture = image is not None and picture(project, image, _SIDE) is not None
     _component()(
         key=key,
         data={

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
@@ -23,6 +25,15 @@ _STYLE = (
     b"{ margin-top: 427px }</style>"
 )
 _OF_UNCHANGED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}  # answers of these fit no change
+
+
+def told_by_component(key: str, name: str) -> Any:
+    """What a component has told under a name, for the callback that it calls; None where that is gone.
+
+    Its state is dropped where the page that mounted it was left meanwhile: Back right after a step to another page.
+    """
+    state = st.session_state.get(key)
+    return None if state is None else state.get(name)
 
 
 def serves_already() -> bool:

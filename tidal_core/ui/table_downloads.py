@@ -21,14 +21,20 @@ def label_downloads(project: Project) -> None:
     """Every label, a row for each format."""
     st.header("The labels")
     st.write("Every label with its image, its class, who gave it and when.")
+    n_accepted = len(project.store.model_answers.images())
+    with_model = bool(n_accepted) and st.checkbox(
+        f"With the model's class for {n_accepted:,} images",
+        key=f"export-model-{project.slug}",
+        help="They were accepted on the page Finish, and are marked as the model's: an import here does not take them "
+        "for labels. Other programs may not see the mark in folders of images.",
+    )
     for exporter in EXPORTERS:
         text, button = st.columns([3, 1], vertical_alignment="center")
         large = "" if exporter.from_store else " With many photos use the command `export`: it needs no memory."
         text.markdown(f"**{exporter.title}**. {exporter.for_whom}{large}")
         with button:
-            _download(
-                project, exporter, ExportOptions(beside=False), "labels", f"export-{project.slug}-{exporter.name}"
-            )
+            options = ExportOptions(with_model=with_model, beside=False)
+            _download(project, exporter, options, "labels", f"export-{project.slug}-{exporter.name}")
 
 
 def report_download(project: Project) -> None:

@@ -127,7 +127,8 @@ def _held_out(_project: Project, round_id: int, part: str, key: str, labels_vers
     order = list(record.class_ids)
     p, class_ids, labels = _project.store.views.held_out(round_id, part)
     positions = class_positions(labels, record.class_ids)
-    rows = stopping.dense(p, class_ids, order)[positions >= 0]
+    columns = class_positions(np.array(_project.store.classes.standing(order)), record.class_ids)
+    rows = stopping.merged(stopping.dense(p, class_ids, order), columns)[positions >= 0]
     return log_of(rows).astype(np.float64), positions[positions >= 0]
 
 

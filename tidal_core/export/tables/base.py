@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidal_core.errors import InputError
+from tidal_core.images.importers.folder import LABELLED_BY_FILE
 from tidal_core.projects import Project
 from tidal_core.records import ImportProblem, Int64
 from tidal_core.store.scores import RESERVE
@@ -35,6 +36,7 @@ class ExportOptions:
     image_ids: tuple[int, ...] | None = None  # of these images only; None for all
     plain: bool = False  # CSV: cells as they are, also those that a spreadsheet would run as formulas
     beside: bool = True  # whether images that have no file of their own may be written into a folder beside a file
+    with_model: bool = False  # labels: also classes of the model that a person accepted, marked as such
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ def chosen_ids(project: Project, options: ExportOptions) -> Int64 | None:
 
 
 def note_on(project: Project, options: ExportOptions, table: pa.Table) -> str:
-    """Which images of the project predictions hold that people do not expect, and which they do not hold; or ""."""
+    """Which images a table holds that people do not expect, and which it does not hold; or ""."""
+    if options.what == "labels":
+        return note_on_model(project, options)
     if options.what != "predictions":
         return ""
     round_id = round_of(project, options)
@@ -101,11 +105,28 @@ def note_on(project: Project, options: ExportOptions, table: pa.Table) -> str:
     return " ".join(sentences)
 
 
+def note_on_model(project: Project, options: ExportOptions, *, hidden: bool = False) -> str:
+    """What became of classes that the model gave; "" where there are none.
+
+    ``hidden``: the format has no place for whose class it is, but for a file of this studio.
+    """
+    of_model, chosen = project.store.model_answers.images(), chosen_ids(project, options)
+    n = len(of_model if chosen is None else np.intersect1d(of_model, chosen))
+    if not n:
+        return ""
+    images = f"{n:,} image{'s have' if n > 1 else ' has'} a class of the model that was accepted on the page Finish"
+    if not options.with_model:
+        return f"{images}: left out, as no person's label; --with-model adds them."
+    if hidden:
+        return f"{images}. Other programs cannot tell them from people's labels here; {LABELLED_BY_FILE} can."
+    return f"{images}; they are marked as the model's."
+
+
 def table_of(project: Project, options: ExportOptions) -> pa.Table:
     """The table that was asked for. Raises InputError when the round asked for has none."""
     tables = project.store.exports
     if options.what == "labels":
-        return only_chosen(project, options, tables.labels_and_known())
+        return only_chosen(project, options, tables.labels_and_known(with_model=options.with_model))
     if options.what == "history":
         return only_chosen(project, options, tables.history())
     round_id = round_of(project, options)

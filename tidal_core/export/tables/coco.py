@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidal_core.export.tables.addresses import addressed
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import LabelledImage, class_names, labelled_images
 from tidal_core.files import replaced
 from tidal_core.projects import Project
@@ -55,7 +55,8 @@ class CocoExporter:
             }
             with replaced(target) as beside:
                 beside.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-        return ExportReport(target, len(images), tuple(addresses.problems), addresses.note)
+        notes = (addresses.note, note_on_model(project, options))
+        return ExportReport(target, len(images), tuple(addresses.problems), " ".join(filter(None, notes)))
 
 
 def _annotation(number: int, image: LabelledImage, category_id: int) -> dict[str, Any]:

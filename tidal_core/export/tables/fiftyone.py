@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import (
-    LABELLED_BY_FILE,
     Contents,
     LabelledImage,
     class_names,
@@ -21,6 +20,7 @@ from tidal_core.export.tables.trees import (
     who_labelled,
 )
 from tidal_core.files import replaced
+from tidal_core.images.importers.folder import LABELLED_BY_FILE
 from tidal_core.projects import Project
 from tidal_core.records import Split
 
@@ -56,4 +56,5 @@ class FiftyOneExporter:
                 (beside / folder / "data").mkdir(parents=True, exist_ok=True)
                 text = json.dumps({"classes": names, "labels": labels_of_folder}, ensure_ascii=False)
                 (beside / folder / "labels.json").write_text(text, encoding="utf-8")
-        return ExportReport(target, sum(map(len, labels.values())), tuple(contents.problems))
+        note = note_on_model(project, options, hidden=True)
+        return ExportReport(target, sum(map(len, labels.values())), tuple(contents.problems), note)

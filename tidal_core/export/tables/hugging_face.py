@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import Contents, class_names, labelled_images, put_image
 from tidal_core.files import replaced
 from tidal_core.projects import Project
@@ -68,7 +68,11 @@ class HuggingFaceExporter:
             card = _card(project.title, class_names(project, images), sorted(lines, reverse=True))
             (beside / _README).write_text(card, encoding="utf-8")
         rows_written = sum(map(len, lines.values()))
-        notes = (contents.note("load_dataset"), _ABOUT_TIMES if with_times else "")
+        notes = (
+            contents.note("load_dataset"),
+            _ABOUT_TIMES if with_times else "",
+            note_on_model(project, options),
+        )
         return ExportReport(target, rows_written, tuple(contents.problems), " ".join(filter(None, notes)))
 
 

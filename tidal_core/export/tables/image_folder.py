@@ -15,9 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
 
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import (
-    LABELLED_BY_FILE,
     Content,
     Contents,
     LabelledImage,
@@ -28,7 +27,7 @@ from tidal_core.export.tables.trees import (
     who_labelled,
 )
 from tidal_core.files import replaced
-from tidal_core.images.importers.folder import CLASS_NAMES_FILE
+from tidal_core.images.importers.folder import CLASS_NAMES_FILE, LABELLED_BY_FILE
 from tidal_core.projects import Project
 
 _READ = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})  # by torchvision
@@ -130,7 +129,12 @@ def _write(project: Project, target: Path, options: ExportOptions, tree: _Tree) 
     tree.put_text(LABELLED_BY_FILE, who_labelled(written))
     names = {folder: name for name, folder in folders.items()}
     tree.put_text(CLASS_NAMES_FILE, json.dumps(names, ensure_ascii=False, indent=1))
-    notes = (contents.note("torchvision"), _about_keras(contents), _about_empty(empty))
+    notes = (
+        contents.note("torchvision"),
+        _about_keras(contents),
+        _about_empty(empty),
+        note_on_model(project, options, hidden=True),
+    )
     return ExportReport(target, len(written), tuple(contents.problems), " ".join(filter(None, notes)))
 
 

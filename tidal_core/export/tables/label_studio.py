@@ -4,8 +4,8 @@ A labelling set-up that fits: ``<Image name="image" value="$image"/>`` and
 ``<Choices name="choice" toName="image">``. Local files are served by Label Studio when it runs with
 ``LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true`` and ``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=/``.
 
-Known classes of test images that nobody labelled are annotations, too, marked as ground truth. Labels of the model that
-somebody accepted are predictions.
+Known classes of test images that nobody labelled are annotations, too, marked as ground truth. Classes of the model
+that somebody accepted are predictions where they are asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tidal_core.export.tables.addresses import Addresses, addressed
-from tidal_core.export.tables.base import ExportOptions, ExportReport, What, only_chosen
+from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model, only_chosen
 from tidal_core.files import replaced
 from tidal_core.images.sources import uri_path
 from tidal_core.projects import Project
+
+_ABOUT_ACCEPTED = "Such classes are predictions there, because Label Studio takes annotations for a person's."
 
 
 class LabelStudioExporter:
@@ -39,19 +41,14 @@ class LabelStudioExporter:
         if round_id is not None:
             table = project.store.exports.predictions(round_id).select(["image_id", "predicted", "predicted_p"])
             predicted = {row["image_id"]: (row["predicted"], row["predicted_p"]) for row in table.to_pylist()}
-        rows = only_chosen(project, options, project.store.exports.images()).to_pylist()
+        rows = only_chosen(project, options, project.store.exports.images(with_model=options.with_model)).to_pylist()
         with addressed(project, target, options, rows) as addresses:
             tasks = [_task(row, _url(row, addresses, target), predicted.get(row["image_id"]), round_id) for row in rows]
             with replaced(target) as beside:
                 beside.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
         labelled = sum(bool(task["annotations"]) for task in tasks)
-        accepted = sum(row["labelled_by"] == "model" for row in rows)
-        notes = [addresses.note]
-        if accepted:
-            notes.append(
-                f"{accepted:,} more are labels of the model that somebody accepted: they are predictions there, "
-                "because Label Studio takes annotations for a person's."
-            )
+        has_accepted = any(row["labelled_by"] == "model" for row in rows)
+        notes = (addresses.note, note_on_model(project, options), _ABOUT_ACCEPTED if has_accepted else "")
         return ExportReport(target, labelled, tuple(addresses.problems), " ".join(filter(None, notes)))
 
 

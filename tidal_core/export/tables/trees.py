@@ -1,9 +1,9 @@
 """What the exporters that write images have in common: which images, under which names, with which bytes.
 
-The images are those with a current label, those whose class of the model was accepted, and test images with a known
-class. Files keep their bytes: a copy in the export is the original, bit for bit, unless it is of a kind that the
-reader of the export passes over; then it is written as PNG, and the report says so. Names begin with the image's
-number, so that no two collide, and end as what the file is, whatever it was called.
+The images are those with a current label, where asked for those whose class of the model was accepted, and test images
+with a known class. Files keep their bytes: a copy in the export is the original, bit for bit, unless it is of a kind
+that the reader of the export passes over; then it is written as PNG, and the report says so. Names begin with the
+image's number, so that no two collide, and end as what the file is, whatever it was called.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ _ENDINGS = {  # of each kind of file, those that readers know; the first where t
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif"),
 }
-LABELLED_BY_FILE = ".tidal-labelled-by.csv"  # hidden: importers pass it over
 _FOLDERS = {Split.POOL: "train", Split.TEST: "test"}
 
 
@@ -68,9 +67,10 @@ class LabelledImage:
 
 
 def labelled_images(project: Project, options: ExportOptions) -> list[LabelledImage]:
-    """Images with a label of a person or the model, and test images with a known class, by id; of those chosen."""
+    """Images with a label (the model's where asked for), and test images with a known class, by id; of those chosen."""
     images = []
-    for row in only_chosen(project, options, project.store.exports.images()).to_pylist():
+    table = project.store.exports.images(with_model=options.with_model)
+    for row in only_chosen(project, options, table).to_pylist():
         split = Split(row["split"])
         label = row["label"] or (row["known_label"] if split is Split.TEST else None)
         if label is not None:

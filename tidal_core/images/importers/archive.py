@@ -32,6 +32,7 @@ from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions
 from tidal_core.images.importers.encodings import code_page
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
+    LABELLED_BY_FILE,
     SKIPPED,
     FolderImporter,
     image_of,
@@ -51,7 +52,8 @@ MAX_EXPANSION = 100  # times the archive's size; photos hardly compress, drawing
 ALWAYS_ALLOWED_BYTES = 100_000_000  # whatever the archive's size
 SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
-DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", CLASS_NAMES_FILE}
+OWN_FILES = (CLASS_NAMES_FILE, LABELLED_BY_FILE)  # hidden, and read
+DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", *OWN_FILES}
 _TABLES = {*TABLE_SUFFIXES, ".json", ".xml", ".parquet", ".txt", ".yaml", ".yml"}
 _MAX_HEADER_BYTES = 1 << 20  # of what a tar says about one member: it is read whole
 _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
@@ -339,7 +341,7 @@ def _note(listing: _Listing, member: str, kind: str, size: int, budget: int, nam
             "unpack it yourself and import the folder",
         )
         return False
-    if kind == "folder" or (hidden and path is not None and path.name != CLASS_NAMES_FILE):
+    if kind == "folder" or (hidden and path is not None and path.name not in OWN_FILES):
         return True
     if path is None:
         listing.refuse(name, "its name points outside the archive's folder", "make the archive again without it")

@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.cells import CellRules, Labels, clean
-from tidal_core.images.importers.folder import FolderImporter, is_left_out
+from tidal_core.images.importers.folder import FilesOfModel, FolderImporter, is_left_out
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.names import NameIndex, files_below
@@ -133,7 +133,7 @@ class DescribedFolderImporter:
                 continue
             is_used = True
             description.add(one)
-        items = _merged(inner, description, names_of_files)
+        items = _merged(inner, description, names_of_files, FilesOfModel(root))
         if not is_used:
             return replace(inner, importer=self.name, items=items)
         classes = tuple(FoundClass(name) for name in description.classes) if description.labelled else inner.classes
@@ -182,7 +182,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _merged(
-    inner: Scan, description: _Description, description_files: set[str]
+    inner: Scan, description: _Description, description_files: set[str], of_model: FilesOfModel
 ) -> Iterator[FoundImage | ImportProblem]:
     """The folder's images with what is said of them."""
     yield from description.problems
@@ -203,7 +203,7 @@ def _merged(
         facts = facts or _Described()
         yield replace(
             item,
-            label=facts.label if description.labelled else item.label,
+            label=None if item.name in of_model else facts.label if description.labelled else item.label,
             split=facts.split or item.split,
             annotator=facts.annotator,
         )

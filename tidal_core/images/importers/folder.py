@@ -7,7 +7,9 @@ is followed once; a file that is no image is named in the report.
 
 from __future__ import annotations
 
+import csv
 import filecmp
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -24,12 +26,14 @@ from tidal_core.images.sources.file import file_uri, shown_name
 from tidal_core.records import ImportProblem
 
 CLASS_NAMES_FILE = ".tidal-classes.json"  # this studio's own exports: folder name to class name
+LABELLED_BY_FILE = ".tidal-labelled-by.csv"  # there, too: whose class a file has, a person's or the model's
 SKIPPED = "skipped; nothing to do unless it should be an image"  # the remedy for a file that is none
 _LEFT_OUT = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"}  # made by systems, not by people
 _MAX_DEPTH = 64
 _MAX_CLASS_NAMES_BYTES = 10_000_000
 _COMPARED = 20  # files of a folder that may be a copy
 _LOOKED_INTO = 20  # files without an image's suffix in one folder, to find out whether it holds images
+_MAX_LABELLED_BY_BYTES = 500_000_000
 
 
 class FolderImporter:
@@ -54,7 +58,8 @@ class FolderImporter:
         meaning = read_tree(
             _survey(root), options.class_level, lambda copy, original: _same_files(root, copy, original), names
         )
-        items = chain(meaning.copies, (_named(item, names) for item in _walk(root, meaning)))
+        of_model = FilesOfModel(root)
+        items = chain(meaning.copies, (_named(item, names, of_model) for item in _walk(root, meaning)))
         classes, title = ordered_classes(meaning, names), shown_name(root.name)
         return Scan(str(root), self.name, items, classes, title=title, label_remarks=meaning.label_remarks)
 
@@ -87,9 +92,44 @@ def class_names_in(root: Path) -> dict[str, str]:
     return {plain(folder): name for folder, name in pairs if isinstance(name, str) and name.strip()}
 
 
-def _named(item: FoundImage | ImportProblem, names: dict[str, str]) -> FoundImage | ImportProblem:
-    if isinstance(item, FoundImage) and item.label is not None and names:
-        return replace(item, label=names.get(item.label, item.label))
+class FilesOfModel:
+    """Files below a folder whose class the model gave, where exports of this studio in it say so.
+
+    The folder may lie above such an export, or be a part of it, its ``train``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        start = f"{shown_name(root.name)}/"
+        self._names = {name.removeprefix(start) for name in _files_of_model_in(root.parent) if name.startswith(start)}
+        self._looked_in: set[PurePath] = set()
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the file of this name below the folder, as it is shown, is one."""
+        path = PurePath(name)
+        if path.parent not in self._looked_in:
+            for folder in set(path.parents) - self._looked_in:
+                self._looked_in.add(folder)
+                self._names.update((folder / file).as_posix() for file in _files_of_model_in(self._root / folder))
+        return name in self._names
+
+
+def _files_of_model_in(folder: Path) -> list[str]:
+    """What the table of an export says, paths below its folder; none where there is no such table."""
+    try:
+        with (folder / LABELLED_BY_FILE).open("rb") as file:
+            text = file.read(_MAX_LABELLED_BY_BYTES).decode()
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return [row["file"] for row in rows if row["labelled_by"] == "model" and row["file"]]
+    except (OSError, ValueError, KeyError, csv.Error):
+        return []
+
+
+def _named(
+    item: FoundImage | ImportProblem, names: dict[str, str], of_model: FilesOfModel
+) -> FoundImage | ImportProblem:
+    if isinstance(item, FoundImage) and item.label is not None:
+        return replace(item, label=None if item.name in of_model else names.get(item.label, item.label))
     return item
 
 

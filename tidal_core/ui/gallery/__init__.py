@@ -12,6 +12,7 @@ from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.projects import Project
 from tidal_core.rounds import similar
 from tidal_core.ui import address
+from tidal_core.ui.streamlit_internals import told_by_component
 
 HERE = Path(__file__).parent
 LABELLER = HERE.parent / "labeller"
@@ -19,7 +20,7 @@ LABELLER = HERE.parent / "labeller"
 PARTS = (
     LABELLER / "shared.js",
     LABELLER / "transport.js",
-    *(HERE / f"{part}.js" for part in ("filters", "pictures", "selection", "grid", "acts", "main")),
+    *(HERE / f"{part}.js" for part in ("filters", "pictures", "selection", "grid", "plane", "acts", "main")),
 )
 STYLES = (HERE.parent / "controls.css", HERE / "gallery.css")
 PAGE = "gallery"
@@ -61,7 +62,7 @@ def gallery(project: Project, *, project_id: str, token: str, annotator: str, ty
     kept, led = address.texts(PAGE, slug)
 
     def chosen() -> None:
-        given = st.session_state[key].get("chosen")
+        given = told_by_component(key, "chosen")
         if isinstance(given, dict):
             address.keep_texts(PAGE, slug, given)
 

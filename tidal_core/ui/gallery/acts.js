@@ -1,6 +1,5 @@
 // What is done to the selected images: one act for all of them, one message that says what was done, one undo.
 
-const CLASS_BUTTONS = 12; // more classes are in a menu
 const ACTS = {
   model: { key: "Enter", text: "As the model says", title: "Their label becomes what the model says" },
   skip: { key: "s", text: "Skip", title: "They are not asked again" },
@@ -58,15 +57,17 @@ class Acts {
     const { classes } = this.gallery;
     const cap = (key) => (key ? element("kbd", { textContent: key }) : null);
     const parts = [];
-    if (classes.length > CLASS_BUTTONS) {
-      const menu = element("select", { "aria-label": "Label the selected images as" }, element("option", { value: "", textContent: "Label as…" }));
-      menu.append(...classes.map((each) => element("option", { value: String(each.id), textContent: each.key ? `${each.name} (${each.key})` : each.name })));
-      menu.addEventListener("change", () => {
-        const chosen = Number(menu.value);
-        menu.value = "";
-        this.label(chosen);
-      });
-      parts.push(menu);
+    if (classes.length > FEW_CLASSES) {
+      const { field, list } = searchField(
+        { placeholder: "Label as…", className: "search", "aria-label": "Label the selected images as" },
+        (name) => {
+          field.value = "";
+          if (name) this.label(classes.find((each) => each.name === name).id);
+        },
+        (typed) => this.say(`There is no class “${typed}”; choose one of the list.`, "bad"),
+      );
+      list.append(...classes.map((each) => element("option", { value: each.name, textContent: each.key ? `key ${each.key}` : "" })));
+      parts.push(field, list);
     } else {
       for (const each of classes) {
         const dot = element("span", { className: "dot" });
@@ -88,7 +89,7 @@ class Acts {
 
   refresh() {
     const { count } = this.gallery.selection;
-    for (const control of this.bar.querySelectorAll("button, select")) {
+    for (const control of this.bar.querySelectorAll("button, input")) {
       control.disabled = OF_ONE.has(control.dataset.act) ? count !== 1 : !count;
     }
     this.gallery.root.querySelector('[data-do="undo"]').disabled = !this.undoable.length;

@@ -1,6 +1,6 @@
 // Which images are shown, in which order: a condition in words beside chips and menus, which make more of it.
 
-const FILTERS = ["where", "is", "label", "predicted", "by", "sort"];
+const FILTERS = ["where", "is", "label", "predicted", "by", "sort", "as"];
 const STATES = ["labelled", "unlabelled", "skipped", "flagged", "disagrees", "hidden", "excluded"];
 const ANSWERED = ["labelled", "unlabelled", "skipped"]; // an image is in one of these: chosen ones are joined by "or"
 const RARE = new Set(["hidden", "excluded"]); // shown where there are such images
@@ -10,6 +10,24 @@ const COUNT_MS = 250; // after the images: whoever goes on choosing does not wai
 
 // A value of a condition (store/where.py): a quote within quotes stands twice.
 const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+
+const FEW_CLASSES = 12; // more are not looked through but searched
+
+// A text field that finds one of many classes while one types; "chosen" is called with its name, or "" for none.
+function searchField(properties, chosen, unknown) {
+  const list = element("datalist", { id: `tidal-list-${randomId().slice(0, 8)}` });
+  const field = element("input", { type: "text", autocomplete: "off", spellcheck: false, ...properties });
+  field.setAttribute("list", list.id);
+  field.addEventListener("change", () => {
+    const typed = field.value.trim();
+    const known = [...list.options].map(({ value }) => value);
+    const name = known.includes(typed) ? typed : known.find((each) => each.toLowerCase() === typed.toLowerCase());
+    field.setAttribute("aria-invalid", String(Boolean(typed) && name === undefined));
+    if (typed && name === undefined) unknown(typed);
+    else chosen(name ?? "");
+  });
+  return { field, list };
+}
 
 class Filters {
   constructor(gallery) {
@@ -54,7 +72,8 @@ class Filters {
     Object.assign(this.chosen, values);
     this.gallery.tell("chosen", { ...this.chosen });
     this.show();
-    this.gallery.load();
+    if (Object.keys(values).every((name) => name === "as")) this.gallery.showView();
+    else this.gallery.load();
   }
 
   take(values) {
@@ -140,10 +159,24 @@ class Filters {
     this.menus.by.parentElement.hidden = people.length < 2 && !chosen.by;
     this.fill("by", "anybody", people.sort(([a], [b]) => a.localeCompare(b)).map(([name, n]) => [name, name, n]));
     this.sorts();
-    this.gallery.root.querySelector('[data-do="reset"]').disabled = !FILTERS.some((name) => name !== "sort" && chosen[name]);
+    this.gallery.root.querySelector('[data-do="reset"]').disabled = !FILTERS.some((name) => !["sort", "as"].includes(name) && chosen[name]);
+  }
+
+  // With many classes a menu becomes a field to search in.
+  search(name, nothing) {
+    const menu = this.menus[name];
+    if (menu.tagName !== "SELECT") return;
+    const { field, list } = searchField(
+      { name, placeholder: nothing, className: "search" },
+      (value) => this.choose({ [name]: value }),
+      (typed) => this.complain(`There is no class “${typed}”; choose one of the list.`),
+    );
+    menu.replaceWith(field, list);
+    this.menus[name] = Object.assign(field, { found: list });
   }
 
   fill(name, nothing, options) {
+    if (name !== "by" && this.gallery.classes.length > FEW_CLASSES) this.search(name, nothing);
     const counted = this.counts.size > 0;
     const made = options.map(([value, text, n]) => [value, counted ? `${text} (${n.toLocaleString("en")})` : text]);
     const chosen = this.chosen[name];
@@ -166,9 +199,10 @@ class Filters {
     const said = JSON.stringify(wanted);
     if (menu.said !== said) {
       menu.said = said;
-      menu.replaceChildren(...wanted.map(([value, text]) => element("option", { value, textContent: text })));
+      const options = wanted.filter(([value]) => value || !menu.found).map(([value, text]) => element("option", { value, textContent: text }));
+      (menu.found ?? menu).replaceChildren(...options);
     }
-    menu.value = this.chosen[name];
+    if (!menu.found || this.gallery.shadow.activeElement !== menu) menu.value = this.chosen[name];
     menu.classList.toggle("set", Boolean(this.chosen[name]));
   }
 }

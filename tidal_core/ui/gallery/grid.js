@@ -45,15 +45,17 @@ class Grid {
     this.current = kept >= 0 ? kept : stay ? Math.max(0, Math.min(this.current, images.length - 1)) : 0;
     this.anchor = this.current;
     if (!stay) this.scroller.scrollTop = 0;
-    this.scroller.hidden = !images.length;
+    this.gallery.showView();
     this.fit();
     this.layout(true);
   }
 
   // As high as the screen has room below what stands above.
   fit() {
-    const top = this.scroller.getBoundingClientRect().top + (document.querySelector('[data-testid="stMain"]')?.scrollTop ?? 0);
-    this.scroller.style.height = `${Math.max(320, Math.floor(window.innerHeight - top - 16))}px`;
+    const { plane } = this.gallery;
+    const shown = plane.isShown ? plane.box : this.scroller;
+    const top = shown.getBoundingClientRect().top + (document.querySelector('[data-testid="stMain"]')?.scrollTop ?? 0);
+    shown.style.height = `${Math.max(320, Math.floor(window.innerHeight - top - 16))}px`;
   }
 
   layout(anew = false) {
@@ -211,6 +213,7 @@ class Grid {
       this.paintPicture(tile, image);
       this.describe(tile, image);
     }
+    this.gallery.plane.arrived(images);
     this.gallery.painted();
   }
 
@@ -238,6 +241,7 @@ class Grid {
     const { selection } = this.gallery;
     for (const tile of this.tiles()) tile.setAttribute("aria-selected", String(selection.has(this.images[tile.place])));
     this.drawCurrent();
+    if (this.gallery.plane.isShown) this.gallery.plane.draw();
     this.gallery.describe();
   }
 
@@ -253,7 +257,8 @@ class Grid {
   }
 
   focus() {
-    this.scroller.focus({ preventScroll: true });
+    if (this.gallery.plane.isShown) this.gallery.plane.focus();
+    else this.scroller.focus({ preventScroll: true });
   }
 
   // --- by keyboard

@@ -4,6 +4,7 @@ const KEYS_OF_FIELDS = 'input:not([type="checkbox"]), textarea, select, [content
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
 const NAME = "tidal:name"; // written by ui/remembered.py
 const LONGEST_NAME = 60;
+const LOOK_MS = 3000; // between two looks whether anybody has changed what is shown
 
 class Gallery {
   constructor(shadow, component) {
@@ -17,6 +18,7 @@ class Gallery {
     this.selection = new Selection();
     this.filters = new Filters(this);
     this.grid = new Grid(this);
+    this.plane = new Plane(this);
     this.acts = new Acts(this);
     this.onKey = (event) => this.key(event);
     window.addEventListener("keydown", this.onKey, true);
@@ -84,6 +86,41 @@ class Gallery {
       return;
     }
     await this.load();
+    this.watch();
+  }
+
+  // What others do shows here: another tab labels, a round ends, a class gets another name.
+  watch() {
+    this.watching = setTimeout(async () => {
+      if (!document.hidden && this.root.dataset.ready === "yes" && !this.acts.busy) await this.look().catch(() => {});
+      if (!this.closed) this.watch();
+    }, LOOK_MS);
+  }
+
+  async look() {
+    const { version } = await this.api.json("collection/version");
+    if (version === this.version || this.closed || this.acts.busy) return;
+    if (version.split("-").at(-1) !== this.version.split("-").at(-1)) await this.fetchClasses();
+    if (this.selection.count) await this.follow();
+    else await this.load({ stay: true });
+  }
+
+  // While images are selected each stays where it is, with the labels and marks of now.
+  async follow() {
+    const response = await this.api.request("collection?where=", undefined, 60000);
+    const bytes = await response.arrayBuffer();
+    const { head, columns } = this.read(bytes);
+    const { grid } = this;
+    const at = new Map();
+    columns[0].forEach((image, place) => at.set(image, place));
+    for (let place = 0; place < grid.images.length; place++) {
+      const now = at.get(grid.images[place]);
+      if (now !== undefined) [grid.labels[place], grid.predicted[place], grid.marks[place]] = columns.slice(1).map((column) => column[now]);
+    }
+    Object.assign(this, { seq: head.seq, version: head.version, stale: true });
+    grid.repaint();
+    if (this.plane.isShown) this.plane.recolour();
+    this.filters.count();
   }
 
   async fetchClasses() {
@@ -128,11 +165,17 @@ class Gallery {
   }
 
   // A head, then four rows of numbers; see server/collection_api.py.
-  show(bytes, stay, began) {
+  read(bytes) {
     const { value: head, end } = readJson(bytes, 0);
+    return { head, columns: [0, 1, 2, 3].map((row) => new Int32Array(bytes, end + 4 * head.n * row, head.n)) };
+  }
+
+  show(bytes, stay, began) {
+    const { head, columns } = this.read(bytes);
     const { n } = head;
     this.seq = head.seq;
-    const [images, labels, predicted, marks] = [0, 1, 2, 3].map((row) => new Int32Array(bytes, end + 4 * n * row, n));
+    this.version = head.version;
+    const [images, labels, predicted, marks] = columns;
     if (stay) this.selection.keepOnly(images);
     else this.selection = Object.assign(new Selection(), { bits: new Uint8Array(images.reduce((most, image) => Math.max(most, image), 0) + 1) });
     this.began = began;
@@ -143,9 +186,23 @@ class Gallery {
     this.describe();
   }
 
+  // As a grid or as a map: the same images, the same selection.
+  showView() {
+    const isMap = this.filters.chosen.as === "map";
+    const n = this.grid.images.length;
+    this.grid.scroller.hidden = isMap || !n;
+    this.root.querySelector(".sized").hidden = isMap;
+    for (const button of this.root.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === this.filters.chosen.as));
+    if (isMap && n) this.plane.show();
+    else this.plane.hide();
+    this.grid.fit();
+    if (!isMap) this.grid.layout();
+  }
+
   // The pictures on screen have come: noted once for each set of images, when the browser has painted them.
   painted() {
-    if (this.began === undefined || !this.grid.columns || !this.grid.isWhole) return;
+    if (this.began === undefined) return;
+    if (!this.plane.isShown && (!this.grid.columns || !this.grid.isWhole)) return;
     const { began } = this;
     this.began = undefined;
     requestAnimationFrame(() =>
@@ -199,6 +256,7 @@ class Gallery {
   listen() {
     const { root } = this;
     for (const button of root.querySelectorAll("[data-do]")) button.addEventListener("click", () => this.do(button.dataset.do));
+    for (const button of root.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.filters.choose({ as: button.dataset.view }));
     const size = root.querySelector('[name="size"]');
     const narrow = window.innerWidth <= 640;
     this.grid.size = narrow ? 100 : 124;
@@ -233,6 +291,7 @@ class Gallery {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const command = event.ctrlKey || event.metaKey;
     const onGrid = target === grid.scroller;
+    const onMap = target?.classList.contains("stage") && this.plane.isShown;
     const elsewhere = target?.closest("button, a, summary, input, [role=button], [role=tab], [role=slider]");
     if (event.altKey) return null;
     if (command) {
@@ -242,6 +301,10 @@ class Gallery {
     }
     const keys = this.root.querySelector(".keys");
     if (!keys.hidden) return key === "Escape" || key === "?" ? () => this.do("help") : null;
+    if (onMap) {
+      const onThePlane = this.plane.meaning(key, event.shiftKey);
+      if (onThePlane) return onThePlane;
+    }
     if (MOVES.has(key)) return onGrid ? () => grid.move(key, event.shiftKey) : null;
     if (key === " ") return onGrid ? () => grid.toggleCurrent() : null;
     if (key === "Enter") return elsewhere ? null : () => acts.perform("model");
@@ -260,9 +323,11 @@ class Gallery {
   close() {
     this.closed = true;
     this.loading?.abort();
+    clearTimeout(this.watching);
     window.removeEventListener("keydown", this.onKey, true);
     window.removeEventListener("tidal:token", this.onToken);
     this.grid.close();
+    this.plane.close();
   }
 }
 
