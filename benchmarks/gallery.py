@@ -64,6 +64,7 @@ def opened(browser: Browser, url: str) -> tuple[Browsing, float]:
     """The gallery in a tab, and the seconds until its first screen was there."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     first = context.new_page()
+    first.set_default_timeout(BROWSER_MS)
     first.goto(f"{url}/project?project={SLUG}")  # the browser has the program, the server its modules
     first.get_by_role("heading", name="Project").first.wait_for(timeout=BROWSER_MS)
     first.close()

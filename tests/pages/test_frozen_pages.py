@@ -101,7 +101,7 @@ def test_calibration_is_shown_once_enough_images_measure_it(quiet: Studio) -> No
 
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics["Calibration error"].endswith("%")
-    p, _, truth = quiet.project("tiny").store.views.held_out(1, "test")
+    p, _, truth = quiet.project("tiny").store.predictions.held_out(1, "test")
     assert metrics["It is right"] == f"{np.mean(np.argmax(p, axis=1) + 1 == truth):.0%}"
 
 

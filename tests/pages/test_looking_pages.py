@@ -264,10 +264,10 @@ def test_an_image_that_vanished_from_the_disk_is_said_to_be_gone(quiet: Studio) 
 def test_whether_it_is_enough_is_said_in_plain_words_on_progress_and_after_a_round(quiet: Studio) -> None:
     project = made_up(quiet)
     first, last = (record.id for record in project.store.rounds.all())
-    counts = project.store.views.agreement(last, first, 1, 1_000)
+    counts = project.store.predictions.agreement(last, first, 1, 1_000)
     mass, images = project.store.views.open_mass(last)
     assert 0 < counts.sum() <= 100
-    assert (counts == project.store.views.agreement(first, last, 1, 1_000).T).all()
+    assert (counts == project.store.predictions.agreement(first, last, 1, 1_000).T).all()
     assert 0 < mass < images
 
     said = texts(open_page("progress"))

@@ -36,7 +36,7 @@ def test_known_classes_of_folders_measure_accuracy_and_are_named(project: Projec
     page = open_page("progress", "tiny")
 
     assert "Measured on 54 images whose class is known from the import" in texts(page)
-    right, n = project.store.views.accuracies("known")[1]
+    right, n = project.store.predictions.accuracies("known")[1]
     assert n == 54
     assert accuracy_on(page) == f"{right / n:.1%}"
 
@@ -73,7 +73,7 @@ def test_labelled_images_measure_by_heads_that_did_not_see_them_until_the_audit_
     with made.store.database.write() as cursor:
         cursor.execute("UPDATE images SET known_class = NULL")
     run_round(made)
-    right, n = made.store.views.accuracies("folds")[1]
+    right, n = made.store.predictions.accuracies("folds")[1]
     made.close()
 
     page = open_page("progress", "tiny")

@@ -50,7 +50,7 @@ def test_classes_that_became_one_are_judged_as_one() -> None:
         order = project.store.rounds.get(1).class_ids
         project.store.classes.merge(order[0], into=order[1])
 
-        p, class_ids, truth = project.store.views.held_out(1, "known", FIT_AT_MOST)
+        p, class_ids, truth = project.store.predictions.held_out(1, "known", FIT_AT_MOST)
         rows = dense(p, class_ids, order)
         rows[:, 1] += rows[:, 0]
         rows[:, 0] = 0

@@ -177,6 +177,13 @@ def test_a_class_is_merged_once(store: Store) -> None:
     assert {record.merged_into for record in store.classes.all(include_retired=True)} == {3, None}
 
 
+def test_a_class_is_not_merged_into_itself(store: Store) -> None:
+    before = store.classes.all(include_retired=True)
+    with pytest.raises(InputError, match="'cat' cannot be merged into itself"):
+        store.classes.merge(1, into=1)
+    assert store.classes.all(include_retired=True) == before
+
+
 def test_classes_added_beside_an_import_with_labels_keep_every_label_with_its_class(store: Store) -> None:
     images = range(1, 11)
 

@@ -90,10 +90,10 @@ def test_a_name_that_is_no_estimator_never_reaches_the_query(project: Project) -
 
 
 def test_the_confusions_add_up_to_the_test_split_and_open_into_images(project: Project) -> None:
-    truth, said, n = project.store.views.confusion(2, "test")
+    truth, said, n = project.store.predictions.confusion(2, "test")
 
     assert n.sum() == SIZE.test
-    cell = project.store.views.cell(2, "test", int(truth[0]), int(said[0]))
+    cell = project.store.predictions.cell(2, "test", int(truth[0]), int(said[0]))
     assert len(cell) == n[0]
     assert {project.store.images.get(one).known_class for one in cell} == {int(truth[0])}
 
@@ -103,10 +103,10 @@ def test_the_share_of_changed_predictions_is_counted_over_common_images(project:
     second = project.store.scores.table(2)
     common = np.isin(first["image_id"], second["image_id"])
 
-    found = project.store.views.changed_share(2, 1)
+    found = project.store.predictions.changed_share(2, 1)
 
     assert found == pytest.approx((first["predicted"][common] != second["predicted"]).mean())
-    assert project.store.views.changed_share(1, 99) is None
+    assert project.store.predictions.changed_share(1, 99) is None
 
 
 def test_foresight_pairs_what_was_predicted_with_what_came(project: Project) -> None:
@@ -132,26 +132,3 @@ def test_bands_of_fewer_epochs_skip_evenly_and_keep_the_last(project: Project) -
 
     np.testing.assert_array_equal(epochs, [2, 4, 6])
     assert counts.sum() == 3 * len(rows.image_ids)
-
-
-def test_what_a_round_predicted_follows_a_merge_like_its_labels(project: Project) -> None:
-    views, classes = project.store.views, project.store.classes
-    truth, predicted, n = views.confusion(2, "test")
-    source, target = next((int(a), int(b)) for a, b in zip(truth, predicted, strict=True) if a != b)
-    before = views.accuracies("test")[2]
-    confused = n[((truth == source) & (predicted == target)) | ((truth == target) & (predicted == source))].sum()
-    changed = views.changed_share(2, 1)
-
-    classes.merge(source, into=target)
-
-    truth, predicted, _ = views.confusion(2, "test")
-    assert source not in truth
-    assert source not in predicted
-    assert views.accuracies("test")[2] == (before[0] + confused, before[1])
-    assert changed is not None
-    assert (views.changed_share(2, 1) or 0.0) <= changed
-    assert views.count_predictions(2, source, "all") == 0
-    assert source not in {row.predicted for row in views.predictions(2, None, "all", "image", 0, 100)}
-    assert source not in {guess[0] for guess in project.store.scores.guesses(2, range(1, 121)).values()}
-    merged_name = next(record.name for record in classes.all(include_retired=True) if record.id == source)
-    assert merged_name not in project.store.exports.predictions(2)["predicted"].to_pylist()

@@ -178,8 +178,8 @@ def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
     }
     if not done:
         return empty
-    views = project.store.views
-    by_part = {part: views.accuracies(part) for part in PARTS}
+    predictions = project.store.predictions
+    by_part = {part: predictions.accuracies(part) for part in PARTS}
     part = next((part for part, of_part in by_part.items() if of_part.get(done[-1].id, (0, 0))[1]), None)
     if part is None:
         return empty
@@ -189,7 +189,7 @@ def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
         if n:
             rounds.append({"id": record.id, "labels": record.labels, "n": n, "accuracy": wilson(right, n)})
     names = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
-    truth, predicted, n_images = views.confusion(done[-1].id, part)
+    truth, predicted, n_images = predictions.confusion(done[-1].id, part)
     cells = {(int(t), int(p)): int(n) for t, p, n in zip(truth, predicted, n_images, strict=True)}
     confused = sorted(((n, pair) for pair, n in cells.items() if pair[0] != pair[1]), reverse=True)[:PAIRS]
     pairs = [
@@ -197,7 +197,7 @@ def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
             "label": names[pair[0]],
             "predicted": names[pair[1]],
             "n": n,
-            "images": _pictures(project, views.cell(done[-1].id, part, *pair, limit=EXAMPLES)),
+            "images": _pictures(project, predictions.cell(done[-1].id, part, *pair, limit=EXAMPLES)),
         }
         for n, pair in confused
     ]

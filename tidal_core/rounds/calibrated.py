@@ -25,7 +25,7 @@ def temperature_of(project: Project, round_id: int) -> float:
     order = project.store.rounds.get(round_id).class_ids
     columns = class_positions(np.array(project.store.classes.standing(order)), order)
     for part in UNBIASED:
-        p, class_ids, truth = project.store.views.held_out(round_id, part, FIT_AT_MOST)
+        p, class_ids, truth = project.store.predictions.held_out(round_id, part, FIT_AT_MOST)
         positions = class_positions(truth, order)
         known = positions >= 0
         if int(known.sum()) >= FIT_FROM:

@@ -103,7 +103,7 @@ def _looks(project: Project) -> Looks:
 
 def _folds(project: Project, round_id: int, order: tuple[int, ...]) -> tuple[Judged, float]:
     """Labelled images as heads predict them that did not train on them, and the temperature that fits these."""
-    p, class_ids, truth = project.store.views.held_out(round_id, "folds")
+    p, class_ids, truth = project.store.predictions.held_out(round_id, "folds")
     positions = class_positions(truth, order)
     known = positions >= 0
     if not known.any():

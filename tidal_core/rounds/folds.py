@@ -21,7 +21,7 @@ from tidal_core.engine.training import train
 from tidal_core.method.heads import FOLDS, stratified_folds
 from tidal_core.records import Float32, TrainImages
 
-PART = "folds"  # as in ``Views.held_out``
+PART = "folds"  # as in ``Predictions.held_out``
 LEAST = 10  # labels: with fewer, a fold has no image of most classes
 MOST = 300  # labels: by then the audit sample measures
 

@@ -23,6 +23,7 @@ from tidal_core.store.exports import ExportTables
 from tidal_core.store.images import Images
 from tidal_core.store.metrics import Metrics
 from tidal_core.store.model_answers import ModelAnswers
+from tidal_core.store.predictions import Predictions
 from tidal_core.store.queue import Queue
 from tidal_core.store.rounds import Epochs, Rounds
 from tidal_core.store.scores import Scores
@@ -60,6 +61,7 @@ class Store:
         self.settings = Settings(self.database)
         self.log = Log(self.database)
         self.views = Views(self.database)
+        self.predictions = Predictions(self.database)
         self.collection = Collection(self.database)
         self.model_answers = ModelAnswers(self.database)
 

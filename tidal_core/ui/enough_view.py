@@ -67,7 +67,7 @@ def accuracy_in_words(project: Project, done: list[RoundRecord], measured: Teste
 def _agreement(project: Project, done: list[RoundRecord]) -> str:
     if len(done) < 2:
         return "Whether it still changes its mind can be told after the next round."
-    counts = project.store.views.agreement(done[-1].id, done[-2].id, project.settings.seed, FIXED_SAMPLE)
+    counts = project.store.predictions.agreement(done[-1].id, done[-2].id, project.settings.seed, FIXED_SAMPLE)
     if not counts.size:
         return "The last two models have no images in common that could be compared."
     agreement = stopping.agreement(counts)
@@ -90,6 +90,6 @@ def _open(project: Project, last: RoundRecord) -> str:
         return "No unlabelled images are left open by the model."
     undecided = "1 image" if round(mass) == 1 else f"{mass:,.0f} images"
     return (
-        f"Of the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
+        f"Over the {images:,} images that nobody labelled, as much is open as in {undecided} that the model cannot "
         f"decide at all ({mass / images:.0%}, by the predicted training dynamics)."
     )

@@ -40,7 +40,7 @@ class Tested:
     rounds: list[RoundRecord]
     right: list[int]
     tested: list[int]
-    part: str  # "test", "known", audit.PART, "folds" or "chosen"; as in ``Views.held_out``
+    part: str  # "test", "known", audit.PART, "folds" or "chosen"; as in ``Predictions.held_out``
     audited: int  # images in the audit sample of the last round
     sample: audit.Sample | None = None  # what it speaks for, where it is what accuracy is measured on
     comparable_from: int = 0  # place of the first round that measured the same population as the last one
@@ -69,18 +69,18 @@ def tested(project: Project, done: list[RoundRecord]) -> Tested | None:
     stored = project.store.metrics.series("accuracy")
     counts = {metric.round_id: (round(metric.value * metric.n), metric.n) for metric in stored}
     part = next((metric.split for metric in reversed(stored)), audit.PART)
-    counts |= project.store.views.accuracies(
+    counts |= project.store.predictions.accuracies(
         part
     )  # by the labels and classes of now: else a merge would look like gain
     last_id = done[-1].id
     audited = counts.get(last_id, (0, 0))[1] if part == audit.PART else 0
     if part == audit.PART:
-        known = project.store.views.accuracies("known")
-        chosen = project.store.views.accuracies("chosen")
+        known = project.store.predictions.accuracies("known")
+        chosen = project.store.predictions.accuracies("chosen")
         if known.get(last_id, (0, 0))[1] >= KNOWN_ENOUGH:
             counts, part = known, "known"
         elif audited < audit.ENOUGH:
-            folds = project.store.views.accuracies("folds")
+            folds = project.store.predictions.accuracies("folds")
             if last_id in folds:
                 counts, part = folds, "folds"
             elif any(n >= CHOSEN_ENOUGH for _, n in chosen.values()):

@@ -14,7 +14,7 @@ import streamlit as st
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, RoundRecord
-from tidal_core.store.views import PredictionRow
+from tidal_core.store.predictions import PredictionRow
 from tidal_core.ui import looking
 from tidal_core.ui.forms import table
 from tidal_core.ui.table_downloads import prediction_downloads
@@ -48,14 +48,14 @@ def predictions(project: Project, done: list[RoundRecord]) -> None:
         )
         who = st.selectbox("Images", list(WHO), format_func=WHO.__getitem__, key=f"{key}-who", width=180)
         order = st.selectbox("Order", list(ORDERS), format_func=ORDERS.__getitem__, key=f"{key}-order", width=200)
-    views = project.store.views
-    n = views.count_predictions(round_id, class_id, who)
+    stored = project.store.predictions
+    n = stored.count(round_id, class_id, who)
     pages = max(1, math.ceil(n / ROWS_AT_ONCE))
     page = 1
     if pages > 1:
         chosen_key = f"{key}-page-{round_id}-{class_id}-{who}-{order}"
         page = int(st.number_input(f"Page, of {pages:,}", 1, pages, 1, key=chosen_key, width=160))
-    rows = views.predictions(round_id, class_id, who, order, (page - 1) * ROWS_AT_ONCE, ROWS_AT_ONCE)
+    rows = stored.some(round_id, class_id, who, order, (page - 1) * ROWS_AT_ONCE, ROWS_AT_ONCE)
     st.caption(f"{n:,} images." if n else "No image is like that.")
     if rows:
         names = {class_id: style.name for class_id, style in styles.items()}
@@ -68,7 +68,7 @@ def predictions(project: Project, done: list[RoundRecord]) -> None:
                 "Probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
             },
         )
-    withheld = views.count_withheld(round_id)
+    withheld = stored.count_withheld(round_id)
     if withheld:
         st.caption(
             f"{withheld:,} images without a label are not in this table, because whoever labels them should not know "

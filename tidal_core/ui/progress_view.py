@@ -113,7 +113,7 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
     last = done[-1]
     left = project.store.views.pool_mean(last.id, "td_entropy")
     share = None if left is None or len(last.class_ids) < 2 else left / math.log(len(last.class_ids))
-    changed = None if len(done) < 2 else project.store.views.changed_share(last.id, done[-2].id)
+    changed = None if len(done) < 2 else project.store.predictions.changed_share(last.id, done[-2].id)
     gain, is_little = None, None
     if measured is not None and measured.is_comparable:
         series = measured.comparable
@@ -131,7 +131,7 @@ def advice(project: Project, done: list[RoundRecord], measured: Tested | None) -
 
 
 def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
-    truth, predicted, n = project.store.views.confusion(record.id, part)
+    truth, predicted, n = project.store.predictions.confusion(record.id, part)
     size = len(record.class_ids)
     known = np.isin(truth, record.class_ids) & np.isin(predicted, record.class_ids)
     counts = np.zeros((size, size), dtype=np.int64)
@@ -164,7 +164,7 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
         return
     truth, predicted = (int(class_id) for class_id in picked[0])
     names = {style.id: style.name for style in styles}
-    images = project.store.views.cell(record.id, part, truth, predicted)
+    images = project.store.predictions.cell(record.id, part, truth, predicted)
     st.markdown("**Label and predicted class:**" if truth == predicted else "**Label → predicted class:**")
     st.text(f"{names[truth]} → {names[predicted]}: {len(images)} images, most certain first")
     open_life(thumbnails(project, images, f"cell-{truth}-{predicted}"))

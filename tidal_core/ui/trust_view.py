@@ -125,7 +125,7 @@ def _held_out(_project: Project, round_id: int, part: str, key: str, labels_vers
     """log p (N, C) and label positions (N,) of the images that a round was measured on; dense over its classes."""
     record = _project.store.rounds.get(round_id)
     order = list(record.class_ids)
-    p, class_ids, labels = _project.store.views.held_out(round_id, part)
+    p, class_ids, labels = _project.store.predictions.held_out(round_id, part)
     positions = class_positions(labels, record.class_ids)
     columns = class_positions(np.array(_project.store.classes.standing(order)), record.class_ids)
     rows = stopping.merged(stopping.dense(p, class_ids, order), columns)[positions >= 0]
