@@ -140,7 +140,7 @@ def test_classes_are_added_and_a_bad_name_is_explained(studio: Studio) -> None:
 def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     tiny_project().close()
     shown = page()
-    shown.number_input[0].set_value(50)
+    next(n for n in shown.number_input if n.label.startswith("Labels per")).set_value(50)
     next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
     next(s for s in shown.selectbox if s.label == "Classes with few labels").set_value("weights")
     next(b for b in shown.button if b.label == "Save").click()

@@ -81,6 +81,8 @@ class Match(NamedTuple):
 
 
 NOT_THERE = Match()
+_LISTED_AFTER = 64  # names of one folder
+_MOST_LISTED = 2_000_000
 _UNTIDY = re.compile(r"(?:^|/)\.|//")  # what a path is made plain of
 _SPACE = re.compile(r"[\s\u00a0]+")
 
@@ -294,6 +296,21 @@ class Tally:
         return words
 
 
+def _files_in(folder: str) -> frozenset[str] | None:
+    """Names of what is in a folder and is none; None where there are too many to keep."""
+    names = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    names.add(entry.name)
+                    if len(names) > _MOST_LISTED:
+                        return None
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(names)
+
+
 class FileResolver:
     """Files of this machine for the names in a table that lies in ``folder``.
 
@@ -310,6 +327,8 @@ class FileResolver:
         self._index: NameIndex | None = None
         self.tally = Tally()
         roots = [self.images] if self.images is not None else [self.folder, self.folder / "images", *usual]
+        self._looked_up: Counter[str] = Counter()  # names, by folder
+        self._listed: dict[str, frozenset[str]] = {}
         self._exact_roots = [str(root) for root in roots if root is not None and root.is_dir()]
 
     @property
@@ -350,8 +369,25 @@ class FileResolver:
             for root in self._exact_roots:
                 for text in texts:
                     path = f"{root}{os.sep}{text}"
-                    if os.path.lexists(path) and not os.path.isdir(path):
+                    if self._is_there(path):
                         return path if text.isascii() and not _UNTIDY.search(text) else file_uri(path)
         except (OSError, ValueError):  # longer than any name, a zero byte
             return None
         return None
+
+    def _is_there(self, path: str) -> bool:
+        """Whether something else than a folder is at a path, a broken link too; many of a folder are looked up in a list.
+
+        A list costs about a look-up for every ten files of the folder: it is made when so many names were looked up.
+        """
+        folder, _, name = path.rpartition(os.sep)
+        listed = self._listed.get(folder)
+        if listed is not None:
+            return name in listed
+        self._looked_up[folder] += 1
+        if self._looked_up[folder] == _LISTED_AFTER:
+            listed = _files_in(folder)
+            if listed is not None:
+                self._listed[folder] = listed
+                return name in listed
+        return os.path.lexists(path) and not os.path.isdir(path)

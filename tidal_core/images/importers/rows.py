@@ -124,7 +124,7 @@ def _csv(path: Path, encoding: Encoding, names_a_file: Callable[[str], bool]) ->
                         f"it has {len(row)} cells, but the header has {width}",
                         "put quotes around cells that hold the separator",
                     )
-                elif any(cell.strip() for cell in row):
+                elif any(map(str.strip, row)):
                     yield where, dict(zip(names, map(from_spreadsheet, row), strict=False))
 
     return gathered(rows, names, form.has_header)
