@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
 from tidal_core.images.importers.cells import CellRules, Labels, clean
-from tidal_core.images.importers.folder import FilesOfModel, FolderImporter, is_left_out
+from tidal_core.images.importers.folder import FilesOfModel, FolderImporter, folders_in
 from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
 from tidal_core.images.importers.names import NameIndex, files_below
@@ -160,10 +160,10 @@ def _files(root: Path) -> list[tuple[Path, _Reader]]:
     if not root.is_dir():
         return []
     top, folders = root, [root]
-    while len(folders) <= _WRAPPERS and len(inside := _folders_in(top)) == 1:
+    while len(folders) <= _WRAPPERS and len(inside := folders_in(top)) == 1:
         top = inside[0]
         folders.append(top)
-    folders += [folder for folder in _folders_in(top) if split_kind(folder.name) is not None]
+    folders += [folder for folder in folders_in(top) if split_kind(folder.name) is not None]
     descriptions: list[tuple[Path, _Reader]] = []
     for folder in folders:
         descriptions += [(folder / name, _metadata) for name in _METADATA if (folder / name).is_file()]
@@ -172,13 +172,6 @@ def _files(root: Path) -> list[tuple[Path, _Reader]]:
         if (folder / "annotations.xml").is_file():
             descriptions.append((folder / "annotations.xml", _cvat))
     return descriptions
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    try:
-        return [path for path in sorted(folder.iterdir()) if not is_left_out(path.name) and path.is_dir()]
-    except OSError:  # the folder importer names it
-        return []
 
 
 def _merged(

@@ -133,8 +133,25 @@ def _named(
     return item
 
 
-def _entries(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if not is_left_out(name)]
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder by name, also those that a link leads to; none where it cannot be read."""
+    try:
+        return [folder / name for name, is_folder in sorted(_entries(folder)) if is_folder]
+    except OSError:  # the import itself names it
+        return []
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Names in a folder, and whether each is one: as the folder's list tells, without a look at each file."""
+    with os.scandir(folder) as entries:
+        return [(entry.name, _is_folder(entry)) for entry in entries if not is_left_out(entry.name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link into a folder that is shut
+        return False
 
 
 def _survey(root: Path) -> Folder:
@@ -152,7 +169,7 @@ def _survey(root: Path) -> Folder:
                 for entry in entries:
                     if is_left_out(entry.name):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         names.append(entry.name)
                     elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                         folder.add_image()
@@ -216,20 +233,19 @@ def _walk(root: Path, meaning: Meaning) -> Iterator[FoundImage | ImportProblem]:
     while waiting:
         folder = waiting.pop()
         try:
-            names = sorted(_entries(root / folder), key=natural_key)
+            entries = sorted(_entries(root / folder), key=lambda entry: natural_key(entry[0]))
         except OSError as error:
             yield ImportProblem(
                 shown_name(folder), f"the folder cannot be read ({error.strerror})", "change its permissions"
             )
             continue
         folders = []
-        for name in names:
-            path = root / folder / name
-            if not os.path.isdir(path):  # unlike Path.is_dir never an error: a folder may be shut, a path too long
+        for name, is_folder in entries:
+            if not is_folder:
                 yield _file(root, folder / name, meaning)
                 continue
             try:
-                facts = path.stat()
+                facts = (root / folder / name).stat()
             except OSError as error:
                 yield ImportProblem(
                     shown_name(folder / name), f"the folder cannot be read ({error.strerror})", "change its permissions"

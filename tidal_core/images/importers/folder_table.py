@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.folder import FolderImporter, folders_in
 from tidal_core.images.importers.guess import looks_like_a_path
 from tidal_core.images.importers.table import SUFFIXES, Table, open_table
 from tidal_core.records import ImportProblem
@@ -95,11 +95,7 @@ def offered_tables(root: Path, options: ImportOptions | None = None) -> list[Tab
 
 def _tables(root: Path) -> list[Path]:
     """Text tables in a folder and one level below, those nearer to it first."""
-    folders = [root]
-    try:
-        folders += sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError:
-        return []
+    folders = [root, *folders_in(root)]
     tables: list[Path] = []
     for folder in folders[:_MOST_TABLES]:
         try:

@@ -376,7 +376,7 @@ class FileResolver:
         return None
 
     def _is_there(self, path: str) -> bool:
-        """Whether something else than a folder is at a path, a broken link too; many of a folder are looked up in a list.
+        """Whether something else than a folder is at a path, a broken link too; many of a folder: in a list.
 
         A list costs about a look-up for every ten files of the folder: it is made when so many names were looked up.
         """
