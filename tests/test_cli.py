@@ -130,6 +130,18 @@ def test_a_source_without_an_image_makes_no_project(
     assert project_slugs() == []
 
 
+def test_the_folder_level_of_the_classes_can_be_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for seed, name in enumerate(("animals/cat/1.jpg", "animals/dog/2.jpg", "plants/fern/3.jpg")):
+        save(tmp_path / "in" / name, seed=seed)
+
+    arguments = ("--name", "deep", "--labels", "known", "--size", 16, "--class-level", 2)
+    assert run(monkeypatch, "import", tmp_path / "in", *arguments) == 0
+
+    project = open_project("deep")
+    assert [record.name for record in project.store.classes.all()] == ["cat", "dog", "fern"]
+    project.close()
+
+
 def test_the_columns_of_a_table_are_shown_and_can_be_corrected(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +150,7 @@ def test_the_columns_of_a_table_are_shown_and_can_be_corrected(
 
     assert run(monkeypatch, *arguments) == 0
 
-    assert "Columns read as image: path, label: kind." in capsys.readouterr().out
+    assert "Columns read: images in 'path', labels in the column 'kind'." in capsys.readouterr().out
     project = open_project("t")
     assert [record.name for record in project.store.classes.all()] == ["flower"]
     project.close()
@@ -232,3 +244,18 @@ def test_status_and_the_report_tell_the_models_classes_from_labels(
     assert run(monkeypatch, "report", "my flowers", "--out", tmp_path / "r.html") == 0
     assert "The report is in" in capsys.readouterr().out
     assert "<b>1</b> with the model" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_dry_run_shows_what_would_come_and_makes_no_project(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "t.csv").write_text("id,kind\n1,flower\n")
+    arguments = ("import", photos / "t.csv", "--name", "t", "--labels", "answers", "--dry-run")
+
+    assert run(monkeypatch, *arguments, "--images", photos / "daisy") == 0
+
+    shown = capsys.readouterr().out
+    assert f"1 -> {photos / 'daisy' / '1.jpg'}: flower" in shown
+    assert "1 class: flower 1." in shown
+    assert "1 of 1 found, .jpg added" in shown
+    assert project_slugs() == []

@@ -27,13 +27,14 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch"}),
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
     "strategies": ({"method"}, ARRAYS),  # of it estimators and calibration only, see below
-    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif"}),
+    "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
+               "yaml"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
     "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec", "numpy"}),
     "export": ({"store", "images", "engine", "method", "strategies"},
-               TABLES | {"torch", "safetensors", "onnx", "jinja2"}),
+               TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},

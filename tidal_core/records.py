@@ -418,6 +418,8 @@ class ImportReport:
     labels: int = 0  # labels that came along
     problems: tuple[ImportProblem, ...] = field(default=())
     seconds: float = 0.0
-    near_duplicates: int = 0  # new images that look like another one; each is among the problems
+    near_duplicates: int = 0  # new images that look like another one; one of the problems counts them
     cancelled: bool = False  # stopped before its end; what was read until then is kept
+    how_read: str = ""  # by which columns, where it is a table
+    notices: tuple[str, ...] = ()  # what is said before all else: labels that were asked for and did not come
     refilled: int = 0  # images whose squares were made anew: a filling of the pixel cache, no import

@@ -230,7 +230,7 @@ def test_a_picture_saved_again_is_reported_and_can_be_kept_out_of_the_queue(proj
     report = ingest(project, str(tmp_path / "p"), hide_near_duplicates=True)
 
     assert (report.read, report.near_duplicates) == (3, 1)
-    assert reasons(report) == {"b.jpg": "it looks the same as a.png"}
+    assert reasons(report) == {"p": "1 image looks the same as another one: b.jpg like a.png"}
     assert [image.status for image in project.store.images.all()] == [
         ImageStatus.READY,
         ImageStatus.HIDDEN,
@@ -336,6 +336,23 @@ def test_pixels_left_by_a_killed_import_are_written_over(project: Project, photo
     assert np.array_equal(PixelStore(project.pixels)[0], square_of(Path(first.uri).read_bytes(), "a", 16))
 
 
+def test_what_was_refused_stands_first_and_near_duplicates_are_one_line(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for number in range(6):
+        picture_again = Image.fromarray(picture(200, 150, seed=3))
+        (folder / f"{number}.jpg").write_bytes(encoded(picture_again, "JPEG", quality=95 - number))
+    (folder / "7.jpg").write_bytes(b"")
+    (folder / "8.png").write_bytes(b"<html>")
+    (folder / "0.txt").write_bytes(b"a note")
+
+    report = ingest(project, str(folder))
+
+    assert (report.read, report.near_duplicates) == (6, 5)
+    assert [problem.name for problem in report.problems] == ["7.jpg", "8.png", "p", "0.txt"]
+    assert "5 images look the same as another one: 1.jpg like 0.jpg, " in reasons(report)["p"]
+
+
 def test_a_label_in_another_case_is_the_same_class_and_a_new_one_is_said(project: Project, tmp_path: Path) -> None:
     project.store.classes.add(["Daisy", "rose"])
     for name in ("daisy/1.jpg", "rose/2.jpg", "tulip/3.jpg"):
@@ -355,7 +372,7 @@ def test_labels_that_disagree_within_one_source_are_reported_and_the_first_stand
 
     report = ingest(project, str(photos), labels="answers")
 
-    assert "both 'daisy' and 'rose'" in [problem.reason for problem in report.problems][-1]
+    assert "both 'daisy' (daisy/1.jpg) and 'rose' (rose/3.jpg)" in [problem.reason for problem in report.problems][-1]
     assert report.labels == 5
     assert sorted(project.store.answers.counts_by_class().values()) == [2, 3]
 

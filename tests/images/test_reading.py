@@ -84,6 +84,22 @@ def test_sixteen_bits_are_brought_to_eight() -> None:
     assert np.array_equal(read[..., 0], np.rint(deep / 257).astype(np.uint8))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_fewer_bits_in_sixteen_are_stretched_by_what_holds_them_and_it_is_said(bits: int, kind: str) -> None:
+    white = 2**bits - 1
+    deep = np.linspace(0, white - 5, 40 * 30).reshape(30, 40).astype(np.uint16)
+
+    read, facts = pixels_of(encoded(Image.fromarray(deep), kind), "scan")
+
+    assert np.array_equal(read[..., 0], np.rint(deep * (255 / white)).astype(np.uint8))
+    assert facts.remarks == (
+        f"has values of {bits} bits in 16 (the largest is {white - 5:,}): {white:,} was taken as white",
+    )
+    _, facts = pixels_of(encoded(Image.fromarray(deep + np.uint16(60_000 - white)), kind), "scan")
+    assert facts.remarks == ()
+
+
 def test_real_numbers_are_stretched_and_what_is_no_number_is_black() -> None:
     heights = np.array([[-10.0, 0.0], [10.0, np.nan]], dtype=np.float32)
 

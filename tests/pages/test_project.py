@@ -88,6 +88,25 @@ def test_a_new_project_imports_its_folder_and_names_what_cannot_be_read(studio: 
     assert not [button for button in shown.button if button.label == "Cancel the import"]
 
 
+def test_the_folder_level_of_the_classes_can_be_chosen(studio: Studio, photos: Path) -> None:
+    tiny_project().close()
+    (photos / "pets").mkdir()
+    (photos / "cat").rename(photos / "pets" / "cat")
+    (photos / "dog").rename(photos / "wolf")
+    shown = page()
+    shown.text_input(key="import-tiny-source").set_value(str(photos))
+    shown.selectbox(key="import-tiny-labels").set_value("answers")
+    shown.number_input(key="import-tiny-level").set_value(2)
+    next(button for button in shown.button if button.label == "Import").click()
+    shown.run()
+
+    report = ended(studio, "tiny").report
+
+    assert report is not None
+    assert (report.read, report.labels) == (6, 3)
+    assert "cat" in [record.name for record in studio.project("tiny").store.classes.all()]
+
+
 def test_images_are_counted_by_what_became_of_them(studio: Studio) -> None:
     tiny_project(12, test=0).close()
     project = studio.project("tiny")
@@ -121,7 +140,7 @@ def test_classes_are_added_and_a_bad_name_is_explained(studio: Studio) -> None:
 def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     tiny_project().close()
     shown = page()
-    shown.number_input[0].set_value(50)
+    next(n for n in shown.number_input if n.label.startswith("Labels per")).set_value(50)
     next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
     next(s for s in shown.selectbox if s.label == "Classes with few labels").set_value("weights")
     next(b for b in shown.button if b.label == "Save").click()

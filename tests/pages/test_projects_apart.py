@@ -23,8 +23,9 @@ SHARED = {
     "project",  # the choice of projects itself
     "view-choice", "address", "connection", "fast", "plain",  # how a person likes to look
     "new-source-folder", "new-source-inside", "new-source-up", "new-source-home", "new-source-use",
-    "new-source", "new-files", "new-labels",  # of a project that is not there yet
+    "new-source", "new-files", "new-labels", "new-level",  # of a project that is not there yet
     "Name", "Classes, one per line (you can add more later)", "FormSubmitter:new-project-Create",
+    "FormSubmitter:new-project-Preview",
     "typed-name", "remembered-name",  # the person's name, one in all projects
     "annotator", "plain-tab",  # who answers (set anew at every page view), and in which tab
 }  # fmt: skip
@@ -153,7 +154,7 @@ def test_a_merge_of_classes_that_have_other_names_by_now_is_refused(tiny_pair: S
 def test_settings_that_another_tab_has_changed_are_not_undone(tiny_pair: Studio) -> None:
     one, other = page("left"), page("left")
     for test, labels, title in ((one, 50, "Left"), (other, 6, "Links")):
-        test.number_input[0].set_value(labels)
+        next(field for field in test.number_input if field.label == "Labels per round").set_value(labels)
         next(field for field in test.text_input if field.label == "Title").set_value(title)
     press(one, "Save")
 

@@ -56,6 +56,10 @@ def export(
         typer.Option("--with-model", help="Labels: also classes of the model that were accepted, marked as such."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="In CSV, leave out the apostrophe that keeps spreadsheets from running a cell."),
+    ] = False,
     where: WhereOption = "",
     fetch: FetchOption = None,
 ) -> None:
@@ -67,7 +71,13 @@ def export(
     from tidal_core.server.owner_client import owner_of
 
     options = ExportOptions(
-        what=what.value, round_id=round, link=link, overwrite=overwrite, where=where, with_model=with_model
+        what=what.value,
+        round_id=round,
+        link=link,
+        overwrite=overwrite,
+        where=where,
+        with_model=with_model,
+        plain=plain,
     )
     allow_fetching(slugify(project), fetch)
     exporter, target = checked(to, format, options)
@@ -118,6 +128,8 @@ def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, opti
         request["with_model"] = "yes"
     if options.where:
         request["where"] = options.where
+    if options.plain:
+        request["plain"] = "yes"
     say_asked(owner)
     with replaced(target) as beside, bytes_bar("receiving the export") as show:
         rows, note = fetch_export(slug, owner, beside, request, show)

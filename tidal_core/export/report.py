@@ -138,8 +138,7 @@ def _facts(project: Project) -> dict[str, Any]:
 def _work(project: Project) -> dict[str, Any]:
     """Labels by person and by day, and what the images were asked for."""
     table = project.store.exports.labels()
-    rows = table.select(["annotator", "time", "labelled_by", "mode", "milliseconds", "image_id"]).to_pylist()
-    rows = [row for row in rows if row["labelled_by"] == "person"]
+    rows = table.select(["annotator", "time", "mode", "milliseconds", "image_id"]).to_pylist()
     by_person: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_person.setdefault(row["annotator"], []).append(row)

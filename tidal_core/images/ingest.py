@@ -24,7 +24,9 @@ from tidal_core.files import sweep
 from tidal_core.images.duplicates import candidate_pairs, same_picture
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import FoundImage, ImportOptions, Scan
+from tidal_core.images.importers.folder import SKIPPED
 from tidal_core.images.labels import LabelBook
+from tidal_core.images.notices import label_notices
 from tidal_core.images.pixels import PixelStore, PixelWriter, project_writer, sole_writer
 from tidal_core.images.reading import READERS, ImageFacts, open_image
 from tidal_core.images.sources import consent, has_gone, unchanged_since
@@ -51,6 +53,7 @@ _BATCH_IMAGES = 256
 _BATCH_SECONDS = 1.0  # the first images can be labelled while the rest is coming in
 _PROGRESS_SECONDS = 0.2
 _COMPARED_AT_ONCE = 1_000  # pairs of squares
+_NEAR_SHOWN = 3  # pairs that the line on near-duplicates names
 
 
 @dataclass(frozen=True)
@@ -127,17 +130,21 @@ class _Import:
         self._files = self._store.images.known_files()
         self._first_new_id = self._next_id = self._store.images.next_id()
         self._next_row = self._store.images.next_pixel_row()
+        self._refused: list[ImportProblem] = []  # files that could not be read: they stand first in the report
+        self._problems: list[ImportProblem] = []
+        self._skipped: list[ImportProblem] = []  # files that are no images: they may be many, and stand last
         self._book = LabelBook(self._store) if labels != "none" else None
         if self._book is not None:
             self._book.add_classes(source_scan.classes)
+            self._problems += source_scan.label_remarks
         self._new_uris: dict[str, int] = {}
         self._uris = {file.id: uri for uri, file in self._files.items()}
         self._moved: dict[int, FoundImage] = {}
-        self._problems: list[ImportProblem] = []
         self._batch: list[tuple[ImageRecord, UInt8]] = []
         self._batch_started = started
         self._ordered = self._first_new_id - 1  # images that had an audit order when it was last drawn
         self.done = self._read = self._known = self._duplicates = 0
+        self._labelled = 0  # of what the source lists, how many it gives a label
         self._last_progress = 0.0
 
     def run(self, cache: PixelWriter, should_stop: Callable[[], bool]) -> bool:
@@ -194,7 +201,7 @@ class _Import:
                     "nothing to do",
                 )
             )
-        near = self._near_duplicates(hide_near_duplicates)
+        near, about_near = self._near_duplicates(hide_near_duplicates)
         self._report_progress("", force=True)
         return ImportReport(
             source=self._scan.source,
@@ -202,10 +209,19 @@ class _Import:
             known=self._known,
             duplicates=self._duplicates,
             labels=count,
-            problems=tuple(self._problems),
+            problems=(*self._refused, *self._problems, *about_near, *self._skipped),
             seconds=time.monotonic() - self._started,
             near_duplicates=near,
             cancelled=cancelled,
+            how_read=self._scan.how_read,
+            notices=()
+            if cancelled
+            else label_notices(
+                self._scan,
+                asked=self._labels != "none",
+                images=self._read + self._known,
+                labelled=self._labelled,
+            ),
         )
 
     def _note_moved(self) -> None:
@@ -254,15 +270,16 @@ class _Import:
         self.done += 1
         examined = result.result() if isinstance(result, Future) else result
         if isinstance(examined, ImportProblem):
-            self._problems.append(examined)
+            (self._skipped if examined.remedy == SKIPPED else self._problems).append(examined)
             self._report_progress(examined.name)
             return
         item = examined.item
+        self._labelled += item.label is not None
         if examined.problem is not None:
-            self._problems.append(examined.problem)
+            self._refused.append(examined.problem)
         elif examined.known_id is not None:
             self._known += 1
-            self._label(examined.known_id, item)
+            self._label(examined.known_id, item, is_again=True)
         elif examined.sha256 in self._ids:
             self._count_again(self._ids[examined.sha256], item)
         else:
@@ -283,7 +300,7 @@ class _Import:
             self._problems.append(
                 ImportProblem(item.name, "its content is the same as another file's: they count as one image")
             )
-        self._label(image_id, item)
+        self._label(image_id, item, is_again=True)
 
     def _add(self, examined: _Examined) -> None:
         """A new image, in the next batch."""
@@ -294,7 +311,7 @@ class _Import:
         image_id = self._next_id
         self._next_id += 1
         self._ids[examined.sha256] = image_id
-        known = self._label(image_id, item)
+        known = self._label(image_id, item, is_again=False)
         test = item.split is Split.TEST and known is not None
         record = ImageRecord(
             id=image_id,
@@ -317,12 +334,13 @@ class _Import:
         self._problems += [ImportProblem(item.name, f"it {remark}") for remark in facts.remarks]
         self._batch.append((record, square))
 
-    def _label(self, image_id: int, item: FoundImage) -> int | None:
+    def _label(self, image_id: int, item: FoundImage, *, is_again: bool) -> int | None:
         """Note the source's label of an image; returns the image's known class, if that is what the label becomes."""
         if self._book is None or item.label is None:
             return None
         as_known = self._labels == "known" or item.split is Split.TEST
-        return self._book.add(image_id, item, as_known=as_known, is_new=image_id >= self._first_new_id)
+        is_new = image_id >= self._first_new_id
+        return self._book.add(image_id, item, as_known=as_known, is_new=is_new, is_again=is_again)
 
     def _flush(self, cache: PixelWriter) -> None:
         """Pixels first, then the store: a row that the store names is always there."""
@@ -342,10 +360,13 @@ class _Import:
             draw_audit_order(self._project)
             self._ordered = self._next_id - 1
 
-    def _near_duplicates(self, hide: bool) -> int:
-        """Report new images that look like others; hide them from the queue if asked. Returns how many."""
+    def _near_duplicates(self, hide: bool) -> tuple[int, list[ImportProblem]]:
+        """Find new images that look like others; hide them from the queue if asked.
+
+        Returns how many there are, and one line on them.
+        """
         if not self._read:
-            return 0
+            return 0, []
         ids, hashes, rows = self._store.images.hashes()
         pairs = candidate_pairs(hashes, int(np.searchsorted(ids, self._first_new_id)))
         looks_like: dict[int, int] = {}  # the later image's id to the earlier one's
@@ -355,18 +376,22 @@ class _Import:
             same = same_picture(pixels[rows[chunk[:, 0]]], pixels[rows[chunk[:, 1]]])
             for earlier, later in ids[chunk[same]].tolist():
                 looks_like.setdefault(later, earlier)
-        images = {image.id: image for image in self._store.images.many({*looks_like, *looks_like.values()})}
-        for later, earlier in looks_like.items():
-            self._problems.append(
-                ImportProblem(
-                    images[later].name,
-                    f"it looks the same as {images[earlier].name}",
-                    "nothing to do: it will not be asked" if hide else "skip it on the Label page if it is the same",
-                )
-            )
-        if hide and looks_like:
+        if not looks_like:
+            return 0, []
+        shown = dict(list(looks_like.items())[:_NEAR_SHOWN])
+        names = {image.id: image.name for image in self._store.images.many({*shown, *shown.values()})}
+        pairs_shown = ", ".join(f"{names[later]} like {names[earlier]}" for later, earlier in shown.items())
+        more = f" and {len(looks_like) - len(shown):,} more" if len(looks_like) > len(shown) else ""
+        if hide:
             self._store.images.set_status(looks_like, ImageStatus.HIDDEN)
-        return len(looks_like)
+        count = "1 image looks" if len(looks_like) == 1 else f"{len(looks_like):,} images look"
+        return len(looks_like), [
+            ImportProblem(
+                self._scan.title or self._scan.source,
+                f"{count} the same as another one: {pairs_shown}{more}",
+                "nothing to do: they will not be asked" if hide else "skip them on the Label page if they are the same",
+            )
+        ]
 
     def _report_progress(self, name: str, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -376,7 +401,8 @@ class _Import:
         speed = self.done / max(now - self._started, 1e-6)
         total = self._scan.total
         seconds_left = (total - self.done) / speed if total is not None and speed > 0 else None
-        self._progress(ImportProgress(self.done, total, self._read, len(self._problems), name, speed, seconds_left))
+        problems = len(self._refused) + len(self._problems) + len(self._skipped)
+        self._progress(ImportProgress(self.done, total, self._read, problems, name, speed, seconds_left))
 
 
 def draw_audit_order(project: Project) -> None:

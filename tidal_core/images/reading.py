@@ -1,8 +1,11 @@
 """One image file, opened safely: bytes in, RGB pixels and facts out.
 
 What comes out is what a person would see in a viewer: EXIF orientation applied, transparency laid over white, the
-first frame of an animation, 16 bits brought to 8. What cannot be shown (truncated, not an image, absurdly large) is
-refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
+first frame of an animation, 16 bits (or as many of them as are used) brought to 8. What cannot be shown (truncated, not
+an image, absurdly large) is refused as ImageUnreadable with a reason and a remedy; nothing else is raised.
+
+An exported model brings this module's own text with it (``export.model.sources``), so that its ``predict.py`` opens and
+refuses what the studio does: it uses nothing but pillow, numpy and few names of ``errors``.
 
 Colour profiles are not applied: every pixel goes to the model as it is stored. Formats that run other programs or
 hold pages instead of pictures (EPS, PDF, WMF, PSD) are not opened.
@@ -13,7 +16,9 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -87,6 +92,9 @@ UPRIGHT = {  # what undoes each EXIF orientation
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
+Apart = Callable[[bytes, str, int, int], tuple[Image.Image, dict[str, Any]]]
+"""As ``apart.decode_apart``."""
+
 _one_large_image = threading.Semaphore(1)
 
 # Our own limits below replace pillow's, which would refuse an honest panorama and warn in other people's logs.
@@ -124,17 +132,18 @@ def open_image(
     limit and averaged down. ``facts.width`` and ``facts.height`` are the file's own in any case. Raises
     ImageUnreadable.
     """
-    return _open(data, name, at_least, sha256, is_apart=at_least is not None)
+    return _open(data, name, at_least, sha256, decode_apart if at_least is not None else None)
 
 
 def open_here(data: bytes, name: str, *, at_least: int | None = None) -> tuple[Image.Image, ImageFacts]:
     """As ``open_image``, in this process whatever the size."""
-    return _open(data, name, at_least, None, is_apart=False)
+    return _open(data, name, at_least, None)
 
 
 def _open(
-    data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
+    data: bytes, name: str, at_least: int | None, sha256: str | None, apart: Apart | None = None
 ) -> tuple[Image.Image, ImageFacts]:
+    """``apart`` decodes a large image elsewhere; None: here."""
     if not data:
         raise ImageUnreadable(name, "the file is empty (0 bytes)", "copy it again from where it came from")
     try:
@@ -143,7 +152,7 @@ def _open(
             with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
                 file.verify()  # decoding alone overlooks data whose checksum is wrong
         with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-            return _decode(file, data, name, at_least, sha256, is_apart=is_apart)
+            return _decode(file, data, name, at_least, sha256, apart)
     except ImageUnreadable:
         raise
     except UnidentifiedImageError:
@@ -163,6 +172,16 @@ def _open(
         raise ImageUnreadable(name, _damage(error), "copy it again from where it came from") from error
 
 
+def kind_of(data: bytes) -> str | None:
+    """Pillow's name of what a file's bytes are ("JPEG", "WEBP"), by its header alone; None for what is not opened."""
+    try:
+        _refuse_icons(data, "")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+            return file.format
+    except Exception:  # decoders raise nearly everything on broken data
+        return None
+
+
 def perceptual_hash(image: Image.Image) -> int:
     """64 bits that hardly change when a picture is resized or saved again (difference hash, N. Krawetz, 2013).
 
@@ -178,7 +197,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 
 def _decode(
-    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None, *, is_apart: bool
+    file: Image.Image, data: bytes, name: str, at_least: int | None, sha256: str | None, apart: Apart | None
 ) -> tuple[Image.Image, ImageFacts]:
     """Check the header, decode, bring to RGB as seen."""
     kind = file.format or "unknown"
@@ -213,13 +232,14 @@ def _decode(
         )
     if pixels > LARGE_PIXELS:
         with _one_large_image:
-            if is_apart and at_least is not None:
-                image, told = decode_apart(data, name, at_least, MAX_DECODED_BYTES)
+            if apart is not None and at_least is not None:
+                image, told = apart(data, name, at_least, MAX_DECODED_BYTES)
                 remarks = tuple(told.pop("remarks"))
                 return image, ImageFacts(**{**told, "sha256": sha256 or told["sha256"]}, remarks=remarks)
             image = _in_strips(file)
     else:
         image = to_rgb(file)
+    remarks += _about_depth(file)
     # Asked after decoding: pillow turns a TIFF itself, gives its size as turned, and says then that it is upright.
     orientation = orientation_of(file)
     if orientation != 1:
@@ -336,18 +356,31 @@ def to_rgb(file: Image.Image) -> Image.Image:
 def to_8_bits(values: np.ndarray) -> UInt8:
     """Grey values of more than 8 bits, or real numbers, as 0-255 (H, W).
 
-    Whole numbers up to 65,535 keep their meaning (65,535 is white), so that one scan is as bright as the next; others
-    have no agreed white and are stretched between their own smallest and largest value. What is no number is black.
+    Whole numbers up to 65,535 are of 8, 10, 12, 14 or 16 bits, the fewest that hold the largest of them, and the
+    largest number of so many bits is white: cameras and scanners write 12 bits into files of 16. Others have no agreed
+    white and are stretched between their own smallest and largest value. What is no number is black.
     """
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     if values.dtype.kind in "iu" and low >= 0 and high <= 65_535:
-        scaled = numbers / 257.0
+        white = next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if high < 2**bits)
+        scaled = numbers * (255.0 / white)
     elif values.dtype.kind == "f" and low >= 0 and high <= 1:
         scaled = numbers * 255.0
     else:
         scaled = (numbers - low) * (255.0 / (high - low) if high > low else 0.0)
     return np.rint(scaled).astype(np.uint8)
+
+
+def _about_depth(file: Image.Image) -> tuple[str, ...]:
+    """The remark on a loaded image whose grey values have fewer bits than its file."""
+    if file.mode != "I" and not file.mode.startswith("I;16"):
+        return ()
+    low, high = cast("tuple[float, float]", file.getextrema())
+    bits = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 16)
+    if low < 0 or bits == 16:
+        return ()
+    return (f"has values of {bits} bits in 16 (the largest is {high:,.0f}): {2**bits - 1:,} was taken as white",)
 
 
 def orientation_of(file: Image.Image) -> int:
@@ -405,7 +438,7 @@ def _what_it_is(data: bytes) -> str:
         return "it is a Git LFS pointer: the image itself was not downloaded"
     if looks_like_an_image(data[:16]):
         return "its header is damaged"
-    return "it is not an image in a format that can be read"
+    return "it is not an image of a known kind"
 
 
 def _damage(error: Exception) -> str:

@@ -57,6 +57,8 @@ def combined(reports: Sequence[ImportReport]) -> ImportReport:
         seconds=sum(report.seconds for report in reports),
         near_duplicates=sum(report.near_duplicates for report in reports),
         cancelled=any(report.cancelled for report in reports),
+        how_read=" ".join(dict.fromkeys(report.how_read for report in reports if report.how_read)),
+        notices=tuple(notice for report in reports for notice in report.notices),
         refilled=sum(report.refilled for report in reports),
     )
 

@@ -18,6 +18,11 @@ _TABLES = {".csv", ".tsv", ".jsonl", ".json", ".parquet"}
 
 
 def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
+    """Store uploaded files in the project's folder; returns the sources to import, see ``store_uploads``."""
+    return store_uploads(project.folder / "originals" / "uploads", files)
+
+
+def store_uploads(uploads: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
     """Store uploaded files under safe names; returns the sources to import: images' folder, archives, then tables.
 
     Only the last part of a name counts, whatever path a browser claims. A file sent again is the same file: it goes by
@@ -26,7 +31,7 @@ def keep_uploads(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> lis
     """
     named = [(_safe_name(name), file) for name, file in files]
     tables = [(name, file) for name, file in named if Path(name).suffix.lower() in _TABLES]
-    folder = project.folder / "originals" / "uploads"
+    folder = uploads
     if tables:
         digest = hashlib.sha256()
         for _, file in tables:

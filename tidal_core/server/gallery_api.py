@@ -51,7 +51,7 @@ def _table(call: Call) -> Response:
     from tidal_core.export.tables.base import ExportOptions
 
     body: wire.TableBody = call.body
-    options = ExportOptions(image_ids=tuple(body.ids))
+    options = ExportOptions(image_ids=tuple(body.ids), beside=False)
     with scratch("export") as folder:
         exporter, target = checked(folder / "export", "csv", options)
         report = exporter.write(call.project, target, options)

@@ -6,7 +6,8 @@ the request, from whatever origin: one that names an Origin or a Sec-Fetch-Site 
 
     POST /api/p/{slug}/owner/status     the project's ``summary``, as JSON[: ?where=CONDITION]
     POST /api/p/{slug}/owner/snapshot   the project's file as it is now
-    POST /api/p/{slug}/owner/export     an export that needs no photos: ?format=csv&what=labels[&round=7][&where=]
+    POST /api/p/{slug}/owner/export     an export of one file: ?format=csv&what=labels[&round=7][&where=]
+                                        [&with_model=yes][&plain=yes]
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def _export(call: Call) -> Response:
         round_id=int(query.round) if query.round else None,
         where=query.where,
         with_model=query.with_model == "yes",
+        plain=query.plain == "yes",
+        beside=False,  # only the file travels
     )
     with ExitStack() as stack:
         folder = stack.enter_context(scratch("export"))

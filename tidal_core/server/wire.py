@@ -156,7 +156,7 @@ class CollectionQuery(Struct, frozen=True):
 class ExportQuery(Struct, frozen=True):
     """``owner/export``: an exporter's name, what it is to write, of which round (none: the newest), of which images.
 
-    ``with_model``: labels of the model, too.
+    ``with_model`` and ``plain`` as the options of these names.
     """
 
     format: str
@@ -164,6 +164,7 @@ class ExportQuery(Struct, frozen=True):
     round: Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="the number of a round")] = ""
     where: Condition = ""
     with_model: Literal["", "yes"] = ""
+    plain: Literal["", "yes"] = ""
 
 
 class StatusQuery(Struct, frozen=True):

@@ -13,6 +13,7 @@ from tidal_core.records import Int64
 from tidal_core.store.classes import standing_class
 from tidal_core.store.database import Database
 
+_OF_PEOPLE = "(SELECT *, 'person' AS labelled_by FROM current_labels)"
 _LABELS = """(
     SELECT *, 'person' AS labelled_by FROM current_labels
     UNION ALL SELECT *, 'model' AS labelled_by FROM model_labels
@@ -27,30 +28,44 @@ class ExportTables:
         self._db = database
 
     def labels(self) -> pa.Table:
-        """One row per image with a current label, or a class of the model that was accepted, by image id.
-
-        ``annotator`` of the latter is who accepted it.
-        """
+        """One row per image with a current label of a person, by image id."""
         return self._db.arrow(
             f"""
             SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode, l.milliseconds,
                    l.note, l.labelled_by
-            FROM {_LABELS} l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
+            FROM {_OF_PEOPLE} l JOIN images i ON i.id = l.image_id JOIN classes c ON c.id = l.class_id
             LEFT JOIN classes k ON k.id = i.known_class
             WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )
 
-    def images(self) -> pa.Table:
-        """One row per image, by id: its current label, or the model's accepted class, or null; its known class."""
+    def labels_and_known(self, *, with_model: bool = False) -> pa.Table:
+        """As ``labels``, and the test images that nobody labelled with their known class, which is nobody's label.
+
+        ``with_model``: also images whose class of the model was accepted; their ``annotator`` is who accepted it.
+        """
+        return self._db.arrow(
+            f"""
+            SELECT i.uri AS path, coalesce(c.name, k.name) AS label, l.annotator, l.answered_at AS time, i.split,
+                   i.name, i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, l.mode,
+                   l.milliseconds, l.note, coalesce(l.labelled_by, 'none') AS labelled_by
+            FROM images i LEFT JOIN {_LABELS if with_model else _OF_PEOPLE} l ON i.id = l.image_id
+            LEFT JOIN classes c ON c.id = l.class_id LEFT JOIN classes k ON k.id = i.known_class
+            WHERE i.status <> 'excluded' AND (c.id IS NOT NULL OR (i.split = 'test' AND k.id IS NOT NULL))
+            ORDER BY i.id
+            """
+        )
+
+    def images(self, *, with_model: bool = False) -> pa.Table:
+        """One row per image, by id: its current label (else the model's accepted class, if asked for); known class."""
         return self._db.arrow(
             f"""
             SELECT i.uri AS path, c.name AS label, l.annotator, l.answered_at AS time, i.split, i.name,
                    i.id AS image_id, i.sha256, i.width, i.height, k.name AS known_label, i.status, i.pixel_row,
                    coalesce(l.labelled_by, 'none') AS labelled_by
-            FROM images i LEFT JOIN {_LABELS} l ON i.id = l.image_id LEFT JOIN classes c ON c.id = l.class_id
-            LEFT JOIN classes k ON k.id = i.known_class
+            FROM images i LEFT JOIN {_LABELS if with_model else _OF_PEOPLE} l ON i.id = l.image_id
+            LEFT JOIN classes c ON c.id = l.class_id LEFT JOIN classes k ON k.id = i.known_class
             WHERE i.status <> 'excluded' ORDER BY i.id
             """
         )

@@ -16,6 +16,7 @@ from tidal_core.text import literal
 from tidal_core.ui.address import LABEL_PAGE
 from tidal_core.ui.folder_picker import folder_picker
 from tidal_core.ui.forms import attempt, choice, table
+from tidal_core.ui.import_preview import ask_for_preview, chosen_options, show_preview
 from tidal_core.ui.runtime import get_studio, go_to
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ LABEL_USES = {
 SOURCE_HELP = (
     "A path on the machine that runs the studio (“Browse folders” finds it), or an address: s3://bucket/photos, gs://, "
     "https://. Your files are read where they are and never changed."
+)
+CLASS_LEVEL_HELP = (
+    "For folders within folders: 1 takes the folders directly in the source as classes, 2 those within them. 0: the "
+    "studio reads it from the folders, and says after the import what it was not sure of."
+)
+PREVIEW_HELP = (
+    "Shows ten rows, how many images and which classes would come; there you can say which column of a table is which."
 )
 UPLOAD_HELP = (
     "From the computer you are using: images, a zip or tar of images, and a table with image names and "
@@ -73,20 +81,37 @@ def import_form(project: Project) -> None:
         labels = choice(
             "Existing labels (folder names, columns)", LABEL_USES, "none", key=f"import-{project.slug}-labels"
         )
+        _class_level_field(f"import-{project.slug}")
         hide = st.checkbox(
             "Skip near-duplicates (images that look almost the same)", value=True, key=f"import-{project.slug}-hide"
         )
-        if not st.form_submit_button("Import", type="primary", icon=":material/download:"):
-            return
-    if not source and not uploads:
+        submitted, asks_first = _import_buttons("Import", ":material/download:")
+    key = f"import-{project.slug}"
+    if (submitted or asks_first) and not source and not uploads:
         st.warning("Type the path of a folder with images, or upload files, first.")
         return
+    if asks_first:
+        ask_for_preview(key, source, uploads)
 
     def begin() -> None:
+        options = chosen_options(key, source, uploads)
         sources = [*([source] if source else []), *_kept(project, uploads)]
-        get_studio().start_import(project, sources, labels=cast("LabelUse", labels), hide_near_duplicates=hide)
+        get_studio().start_import(
+            project, sources, labels=cast("LabelUse", labels), options=options, hide_near_duplicates=hide
+        )
 
-    attempt(begin)
+    if submitted:
+        attempt(begin)
+    else:
+        show_preview(key, source, uploads, labels_asked=labels != "none", button="Import")
+
+
+def _import_buttons(does: str, icon: str) -> tuple[bool, bool]:
+    """The button that imports, and the one that only looks; whether each was pressed."""
+    with st.container(horizontal=True):
+        imports = st.form_submit_button(does, type="primary", icon=icon)
+        looks = st.form_submit_button("Preview", icon=":material/preview:", help=PREVIEW_HELP)
+    return imports, looks
 
 
 def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
@@ -94,6 +119,11 @@ def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
     source = st.text_input("Folder or file with images", placeholder=example, help=SOURCE_HELP, key=f"{key}-source")
     uploads = st.file_uploader("Or upload files", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
     return source.strip(), list(uploads or [])
+
+
+def _class_level_field(key: str) -> None:
+    """The folder level that is the class, for ``chosen_options``; 0 where the tree says it."""
+    st.number_input("Folder level of the classes", 0, 64, 0, help=CLASS_LEVEL_HELP, key=f"{key}-level")
 
 
 def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:
@@ -151,8 +181,12 @@ def _how_it_ended(project: Project, job: Job) -> None:
     if job.error:
         st.error(literal(job.error))
     if job.report is not None:
+        for notice in job.report.notices:
+            st.error(literal(notice))
         box = st.warning if job.report.problems else st.success
         box(literal(report_in_words(job.report)))
+        if job.report.how_read:
+            st.caption(literal(job.report.how_read))
     _what_next(project)
     if job.report is not None:
         problems = job.report.problems[:PROBLEMS_SHOWN]
@@ -186,9 +220,13 @@ def new_project_form() -> None:
         name = st.text_input("Name", placeholder="flowers", max_chars=60)
         source, uploads = _source_fields("/home/me/photos, or s3://bucket/photos", "new")
         labels = choice("Existing labels (folder names, columns)", LABEL_USES, "none", key="new-labels")
+        _class_level_field("new")
         classes = st.text_area("Classes, one per line (you can add more later)", placeholder="cat\ndog", height=100)
-        submitted = st.form_submit_button("Create", type="primary", icon=":material/add:")
+        submitted, asks_first = _import_buttons("Create", ":material/add:")
+    if asks_first:
+        ask_for_preview("new", source, uploads)
     if not submitted:
+        show_preview("new", source, uploads, labels_asked=labels != "none", button="Create")
         return
     if not name.strip():
         st.warning("Give the project a name first.")
@@ -203,13 +241,15 @@ def _create(name: str, source: str, uploads: Sequence[Any], labels: str, classes
 
     studio = get_studio()
     lines = tuple(line for line in classes.splitlines() if line.strip())
-    project = new_project(name, source or None, classes=lines, create=studio.create)
+    options = chosen_options("new", source, uploads)
+    project = new_project(name, source or None, classes=lines, create=studio.create, options=options)
     kept = _kept(project, uploads)
     if kept and not source:
         with suppress(InputError):  # the project is there: its import says what is wrong with the files
             suit(project, kept[0])
     if source or kept:
-        studio.start_import(project, [*([source] if source else []), *kept], labels=cast("LabelUse", labels))
+        sources = [*([source] if source else []), *kept]
+        studio.start_import(project, sources, labels=cast("LabelUse", labels), options=options)
     else:
         fill_queue(project)
     return project

@@ -33,7 +33,7 @@ def label_downloads(project: Project) -> None:
         large = "" if exporter.from_store else " With many photos use the command `export`: it needs no memory."
         text.markdown(f"**{exporter.title}**. {exporter.for_whom}{large}")
         with button:
-            options = ExportOptions(with_model=with_model)
+            options = ExportOptions(with_model=with_model, beside=False)
             _download(project, exporter, options, "labels", f"export-{project.slug}-{exporter.name}")
 
 
@@ -87,7 +87,9 @@ def exported(project: Project, exporter: Exporter, options: ExportOptions) -> by
     try:
         with scratch("export") as folder:
             target = folder / f"{project.slug}{exporter.suffix}"
-            export(project, target, exporter.name, options)
+            report = export(project, target, exporter.name, options)
+            if report.note:  # a download has no place for it
+                project.store.log.add(f"Download of {options.what} as {exporter.name}: {report.note}")
             if exporter.suffix:
                 return target.read_bytes()
             packed = folder / "packed.zip"

@@ -15,6 +15,7 @@ from tests.export.tables.test_round_trips import TARGETS, labels
 from tidal_core.config import ProjectSettings
 from tidal_core.export.tables import export
 from tidal_core.export.tables.base import ExportOptions
+from tidal_core.export.tables.trees import labelled_images
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project, create_project
 
@@ -97,6 +98,22 @@ def test_people_s_labels_are_all_that_is_written_unless_asked(format: str, finis
         names = zipfile.ZipFile(target).namelist() if format == "zip" else [path.name for path in target.rglob("*")]
         assert not [each for each in names if each.endswith(Path(name).name)]
     assert imported_again(target) == of_people(finished)
+
+
+@pytest.mark.parametrize("format", ["imagefolder", "fiftyone"])
+def test_folders_above_a_tree_give_the_models_class_to_nobody(format: str, finished: Project, tmp_path: Path) -> None:
+    export(finished, tmp_path / "out" / "data" / "tree", format, WITH_MODEL)
+
+    assert imported_again(tmp_path / "out") == of_people(finished)
+
+
+def test_the_known_class_of_a_test_image_stands_where_the_models_is_left_out(finished: Project) -> None:
+    with finished.store.database.write() as cursor:
+        cursor.execute("UPDATE images SET split = 'test', known_class = 1 WHERE id = 3")
+    tables = finished.store.exports
+    for table in (tables.labels_and_known(), tables.images()):
+        assert {row["image_id"]: row["labelled_by"] for row in table.to_pylist()}[3] == "none"
+    assert {image.id: image.labelled_by for image in labelled_images(finished, ExportOptions())}[3] == "none"
 
 
 @pytest.mark.parametrize("format", ["imagefolder", "fiftyone", "zip"])

@@ -105,7 +105,7 @@ def test_predictions_say_how_many_are_of_the_reserve_and_how_many_images_are_lef
     assert (rows["2"]["part"], rows["2"]["predicted_p"]) == ("reserve", "0.75")
     assert report.note.startswith("1 of them are of images that are kept to measure accuracy")
     assert f"{left_out} images of the project are left out, because round {round_id}" in report.note
-    assert export(project, tmp_path / "labels.csv").note == ""
+    assert export(project, tmp_path / "labels.parquet").note == ""
 
 
 def test_recorded_curves_are_one_row_per_image_and_epoch(project: Project, tmp_path: Path) -> None:

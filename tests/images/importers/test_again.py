@@ -40,9 +40,27 @@ def table(root: Path, n: int) -> str:
     return str(root / "t.csv")
 
 
+def folder_with_table(root: Path, n: int) -> str:
+    """Kaggle's way: images in one folder by id, and beside it a table of ids and labels."""
+    for number in range(n):
+        if not (root / "k" / "train" / f"{number:04x}.jpg").exists():
+            save(root / "k" / "train" / f"{number:04x}.jpg", seed=number)
+    lines = [f"{number:04x},{CLASSES[number % len(CLASSES)]}" for number in range(n)]
+    (root / "k" / "labels.csv").write_text("\n".join(["id,breed", *lines]) + "\n")
+    return str(root / "k")
+
+
 def json_file(root: Path, n: int) -> str:
     (root / "t.json").write_text(json.dumps(rows(root, n)))
     return str(root / "t.json")
+
+
+def manifest(root: Path, n: int) -> str:
+    lines = (
+        {"source-ref": row["path"], "kind": 0, "kind-metadata": {"class-name": row["label"]}} for row in rows(root, n)
+    )
+    (root / "output.manifest").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(root / "output.manifest")
 
 
 def described(root: Path, n: int) -> str:
@@ -88,8 +106,10 @@ SOURCES: dict[str, Callable[[Path, int], str]] = {
     "parquet": parquet,
     "described folder": described,
     "table": table,
+    "manifest": manifest,
     "json": json_file,
     "archive": archive,
+    "folder with a table": folder_with_table,
     "folder": folder,
     "remote tree": remote,
 }

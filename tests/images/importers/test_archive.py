@@ -5,6 +5,7 @@ import os
 import resource
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections import Counter
@@ -325,6 +326,59 @@ def test_a_members_name_is_a_path_below_or_nothing(name: str, safe: str | None) 
     path = safe_path(name)
 
     assert (path.as_posix() if path else None) == safe
+
+
+def zip_of_raw_names(path: Path, names: list[bytes], extra: dict[bytes, bytes] | None = None) -> Path:
+    """A zip whose names have no UTF-8 flag, as archivers of other times wrote them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stand_ins = {name: bytes([65 + i]) * len(name) for i, name in enumerate(names)}
+    with zipfile.ZipFile(path, "w") as file:
+        for seed, name in enumerate(names):
+            info = zipfile.ZipInfo(stand_ins[name].decode())
+            info.extra = (extra or {}).get(name, b"")
+            file.writestr(info, photo(seed))
+    data = path.read_bytes()
+    for name, stand_in in stand_ins.items():
+        data = data.replace(stand_in, name)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "folders", "in_words"),
+    [
+        ("utf-8", ("B\u00e4ume", "\u732b"), None),
+        ("utf-8", ("cafe\u0301", "tea"), None),
+        ("cp437", ("B\u00e4ume", "Gr\u00fc\u00dfe"), "CP437"),
+        ("cp866", ("\u043a\u043e\u0448\u043a\u0430", "\u0441\u043e\u0431\u0430\u043a\u0430"), "CP866"),
+        ("cp932", ("\u732b\u306e\u5199\u771f", "\u8868\u793a"), "Shift-JIS"),
+    ],
+)
+def test_names_in_a_zip_that_say_no_encoding_are_read(
+    codec: str, folders: tuple[str, str], in_words: str | None, tmp_path: Path
+) -> None:
+    names = [f"{folder}/{number}.jpg".encode(codec) for number, folder in enumerate(folders)]
+
+    images, problems = listed(zip_of_raw_names(tmp_path / "in" / "a.zip", names))
+
+    assert [image.label for image in images] == [unicodedata.normalize("NFC", folder) for folder in folders]
+    assert [in_words in problem.reason for problem in problems if in_words] == ([True] if in_words else [])
+    assert all(image.read() == photo(seed) for seed, image in enumerate(images))
+
+
+def test_a_name_in_the_extra_field_for_unicode_goes_before_a_guess(tmp_path: Path) -> None:
+    raw, name = b"\x8e\x9a/1.jpg", "\u017elut\u00fd/1.jpg".encode()
+    body = b"\1" + zlib.crc32(raw).to_bytes(4, "little") + name
+    stale = b"\1" + zlib.crc32(b"other").to_bytes(4, "little") + b"wrong/2.jpg"
+    fields = {raw: body, b"B\x84ume/2.jpg": stale}
+    extra = {key: b"\x75\x70" + len(value).to_bytes(2, "little") + value for key, value in fields.items()}
+
+    images, problems = listed(zip_of_raw_names(tmp_path / "in" / "a.zip", list(extra), extra))
+
+    assert [image.label for image in images] == ["\u017elut\u00fd", "B\u00e4ume"]
+    assert [problem.reason.partition(":")[0] for problem in problems] == [
+        "1 name does not say in which encoding they are"
+    ]
 
 
 def test_a_folder_packed_as_it_is_is_read_as_the_data_set_it_is(tmp_path: Path) -> None:

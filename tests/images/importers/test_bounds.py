@@ -19,10 +19,11 @@ from tests.images.memory import megabytes
 from tests.images.photos import save
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError
-from tidal_core.images.importers import guessed_columns, json_file, scan
+from tidal_core.images.importers import json_file, scan
 from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions
 from tidal_core.images.importers.rows import read_rows
 from tidal_core.images.ingest import ingest
+from tidal_core.images.preview import preview
 from tidal_core.images.sources import read_uri
 from tidal_core.projects import Project, create_project
 from tidal_core.records import ImportProblem
@@ -143,7 +144,7 @@ def test_a_line_without_end_is_named_and_the_next_is_read(tmp_path: Path, suffix
     source = tmp_path / f"a.{suffix}"
     source.write_text("\n".join(lines))
     before = "from tidal_core.images.importers.rows import read_rows; from pathlib import Path"
-    code = f"for row in read_rows(Path({str(source)!r})).rows: print(row)"
+    code = f"for row in read_rows(Path({str(source)!r})).each(): print(row)"
     grown, printed = megabytes(before, code)
     assert "a.jpg" in printed
     assert "b.jpg" in printed
@@ -250,6 +251,6 @@ def test_a_table_whose_first_rows_are_damaged_is_refused_in_words(tmp_path: Path
     body = bytearray(file.read_bytes())
     body[40:60] = bytes(20)  # the packed cells; header and footer are whole
     file.write_bytes(body)
-    for look in (scan, guessed_columns):
+    for look in (scan, preview):
         with pytest.raises(InputError, match="it is damaged"):
             look(str(file))

@@ -13,7 +13,7 @@ from tests.images.importers.test_archive import packed, photo
 from tests.images.photos import save
 from tidal_core.errors import InputError
 from tidal_core.images.importers import scan
-from tidal_core.images.importers.base import FoundImage
+from tidal_core.images.importers.base import Columns, FoundImage
 from tidal_core.records import ImportProblem, Split
 
 NOT_MENTIONED = "the file with the labels does not mention it; it was read without a label"
@@ -97,7 +97,7 @@ def test_coco_categories_are_labels(tmp_path: Path) -> None:
     assert [label_class.name for label_class in scan(str(source)).classes] == ["cat", "dog"]
     assert [problem.reason for problem in problems] == [
         "its category 9 has no name",
-        "it has 2 categories, an image can have one; it was read without a label",
+        "it has 2 labels (cat, dog), an image can have one; it was read without a label",
         "it has no file name",
     ]
 
@@ -134,7 +134,7 @@ def test_cvat_tags_are_labels(tmp_path: Path) -> None:
         "images/sub/b.jpg": (None, None),
     }
     assert {problem.name: problem.reason for problem in problems} == {
-        "d.jpg": "it has 2 labels, an image can have one; it was read without a label",
+        "d.jpg": "it has 2 labels (cat, dog), an image can have one; it was read without a label",
         "images/extra.jpg": NOT_MENTIONED,
         "images/gone.jpg": NOT_THERE,
     }
@@ -151,11 +151,81 @@ def test_cvats_zip_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["<annotations>", "not xml", '<!DOCTYPE x [<!ENTITY a "b">]><annotations>&a;</annotations>']
 )
-def test_a_damaged_or_expanding_description_is_refused(tmp_path: Path, text: str) -> None:
-    save(tmp_path / "t" / "a.jpg")
+def test_a_damaged_or_expanding_description_is_refused_and_named_beside_images(tmp_path: Path, text: str) -> None:
+    save(tmp_path / "t" / "cat" / "a.jpg")
+    save(tmp_path / "t" / "dog" / "b.jpg", seed=1)
+    source = written(tmp_path / "t" / "annotations.xml", text)
 
     with pytest.raises(InputError, match="export it again"):
-        listed(written(tmp_path / "t" / "annotations.xml", text).parent)
+        listed(source)
+    images, problems = listed(source.parent)
+    assert [image.label for image in images] == ["cat", "dog"]
+    assert [problem.name for problem in problems] == ["annotations.xml"]
+    assert "no labels were read from it" in problems[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metadata.csv", "class,number of images,source\ncat,3,GitHub\ndog,3,Kaggle\n"),
+        ("metadata.csv", "file_name,label\nelsewhere/1.jpg,x\nelsewhere/2.jpg,y\n"),
+        ("metadata.csv", ""),
+        ("metadata.jsonl", "{}\n[1]\n"),
+        ("data/../labels.json", {"0": "cat", "1": "dog"}),
+        ("labels.json", {"labels": {"nobody": "cat"}}),
+        ("labels.json", [1, 2]),
+        ("annotations.xml", "<annotations><image name='x.jpg'><tag label='x'/></image></annotations>"),
+    ],
+)
+def test_a_file_that_is_called_like_a_description_and_names_no_image_is_an_ordinary_file(
+    name: str, text: Any, tmp_path: Path
+) -> None:
+    top = tmp_path / "t" / ("data" if "labels.json" in name else "")
+    for seed, image_name in enumerate(("cat/cat-1.jpg", "dog/dog-1.jpg")):
+        save(top / image_name, seed=seed)
+    written(tmp_path / "t" / name.removeprefix("data/../"), text)
+
+    images, problems = listed(tmp_path / "t")
+
+    assert [image.label for image in images] == ["cat", "dog"]
+    assert [found_class.name for found_class in scan(str(tmp_path / "t")).classes] == ["cat", "dog"]
+    (problem,) = problems
+    assert problem.name == name.removeprefix("data/../")
+    assert problem.reason.endswith("no labels were read from it")
+
+
+def test_metadata_of_cameras_leaves_the_labels_to_the_folders_and_says_nothing_else(tmp_path: Path) -> None:
+    for seed, name in enumerate(("daisy/daisy-0.png", "daisy/daisy-1.png", "roses/roses-0.png")):
+        save(tmp_path / "t" / name, seed=seed, kind="PNG")
+    written(tmp_path / "t" / "metadata.csv", "file,camera,width\ndaisy-0.png,Nikon,96\nroses-0.png,Nikon,96\n")
+
+    images, problems = listed(tmp_path / "t")
+
+    assert [image.label for image in images] == ["daisy", "daisy", "roses"]
+    assert [found_class.name for found_class in scan(str(tmp_path / "t")).classes] == ["daisy", "roses"]
+    assert problems == []
+
+
+def test_metadata_beside_a_folder_of_images_says_their_labels(tmp_path: Path) -> None:
+    rows = ["patient,sex,finding,folder,filename,url"]
+    for number, finding in enumerate(("COVID-19", "ARDS", "COVID-19", "SARS")):
+        save(tmp_path / "t" / "images" / f"nejmc_f{number}.jpeg", seed=number)
+        rows.append(f"{number},M,{finding},images,nejmc_f{number}.jpeg,https://example.org/{number}")
+    written(tmp_path / "t" / "metadata.csv", "\n".join(rows))
+
+    images, problems = listed(tmp_path / "t")
+    chosen, _ = listed(tmp_path / "t", Columns(label="finding"))
+
+    assert {image.label for image in images} <= {None, "COVID-19", "ARDS", "SARS"}
+    assert [image.label for image in chosen] == ["COVID-19", "ARDS", "COVID-19", "SARS"]
+    assert not [problem for problem in problems if "mention" in problem.reason]
+
+
+def test_a_description_in_a_wrapping_folder_is_found(tmp_path: Path) -> None:
+    save(tmp_path / "t" / "archive" / "cats" / "1.jpg")
+    written(tmp_path / "t" / "archive" / "metadata.csv", "file_name,label\ncats/1.jpg,tiger\n")
+
+    assert [image.label for image in listed(tmp_path / "t")[0]] == ["tiger"]
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
@@ -199,6 +269,35 @@ def test_fiftyones_labels_are_positions_or_names(tmp_path: Path) -> None:
         "its label 5 is not the number of a class (0 to 1); it was read without a label",
         NOT_THERE,
     ]
+
+
+def test_a_manifest_of_sagemaker_says_labels_by_the_names_of_their_classes(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "1.jpg")
+
+    def line(name: str, **facts: Any) -> dict[str, Any]:
+        return {"source-ref": f"s3://bucket/{name}", "kind": 0, "kind-metadata": {"human-annotated": "yes", **facts}}
+
+    lines = [
+        line("photos/1.jpg", **{"class-name": "cat"}),
+        line("2.jpg", **{"class-name": "dog", "human-annotated": "no"}),
+        line("3.jpg", **{"class-map": {"0": "cat"}}),
+        line("4.jpg", **{"class-map": {"0": "cat", "1": "dog"}}),
+        {"source-ref": "s3://bucket/5.jpg"},
+    ]
+    source = written(tmp_path / "output.manifest", "".join(json.dumps(each) + "\n" for each in lines))
+
+    images, problems = listed(source)
+
+    assert [(image.uri, image.label) for image in images] == [
+        (str(tmp_path / "photos" / "1.jpg"), "cat"),
+        ("s3://bucket/2.jpg", None),
+        ("s3://bucket/3.jpg", "cat"),
+        ("s3://bucket/4.jpg", None),
+        ("s3://bucket/5.jpg", None),
+    ]
+    assert any("2 labels (cat, dog)" in problem.reason for problem in problems)
+    with pytest.raises(InputError, match="its labels are: 'kind'"):
+        listed(source, Columns(label="breed"))
 
 
 def test_a_history_export_is_not_taken_for_labels(tmp_path: Path) -> None:

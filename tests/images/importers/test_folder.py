@@ -1,6 +1,7 @@
 """A folder tree of images."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,14 +108,14 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_rest_goes_on(
 ) -> None:
     save(tmp_path / "closed" / "1.jpg")
     save(tmp_path / "open" / "2.jpg")
-    listdir = os.listdir
+    scandir = os.scandir
 
-    def guarded(folder: Path) -> list[str]:  # a privileged user would be let in: refuse in any case
+    def guarded(folder: Path) -> Iterator[os.DirEntry[str]]:  # a privileged user would be let in: refuse in any case
         if Path(folder).name == "closed":
             raise PermissionError(13, "Permission denied")
-        return listdir(folder)
+        return scandir(folder)
 
-    monkeypatch.setattr(os, "listdir", guarded)
+    monkeypatch.setattr(os, "scandir", guarded)
 
     assert [image.name for image in images(tmp_path)] == ["open/2.jpg"]
     assert "Permission denied" in problems(tmp_path)["closed"].reason

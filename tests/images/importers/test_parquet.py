@@ -13,6 +13,7 @@ from tests.images.importers.listing import listed
 from tests.images.photos import FLOWERS, encoded, picture, pixels_of, save
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.images.importers import scan
+from tidal_core.images.importers.base import Columns
 from tidal_core.images.ingest import ingest
 from tidal_core.images.sources import read_uri
 from tidal_core.images.sources.parquet import parquet_place, parquet_uri
@@ -155,3 +156,127 @@ def test_the_first_images_of_the_shared_mnist_file_are_digits() -> None:
     assert mnist.total == 10_000
     assert pixels_of(first.read(), "0")[0].shape == (28, 28, 3)  # type: ignore[union-attr]
     assert first.label == "7"  # type: ignore[union-attr]
+
+
+CARD = """---
+configs:
+- config_name: small
+  data_files: small/*.parquet
+- config_name: plain
+  default: true
+  data_files:
+  - split: train
+    path: plain/a-*
+  - split: test
+    path: [plain/b-00.parquet, "../outside/*"]
+dataset_info:
+- config_name: plain
+  features:
+  - name: image
+    dtype: image
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '1': dog
+          '0': cat
+---
+# A data set
+"""
+
+
+def test_the_readme_says_which_files_are_which_split_and_what_numbers_stand_for(tmp_path: Path) -> None:
+    root = tmp_path / "ds"
+    for seed, name in enumerate(("plain/a-00", "plain/a-01", "plain/b-00", "plain/c-00", "small/train")):
+        hugging_face(root / f"{name}.parquet", n=2, seed=10 * seed, names=())
+    (root / "README.md").write_text(CARD)
+
+    images, problems = listed(root)
+
+    assert {image.name: (image.label, image.split) for image in images} == {
+        f"{shard}/{row}.png": (label, split)
+        for shard, split in (("a-00", Split.POOL), ("a-01", Split.POOL), ("b-00", Split.TEST))
+        for row, label in enumerate(("cat", "dog"))
+    }
+    assert problems == []
+    (remark,) = scan(str(root)).label_remarks
+    assert "'plain' was read, 'small' was not" in remark.reason
+
+
+@pytest.mark.parametrize("card", ["", "---\nconfigs: [\n---\n", "---\n- 1\n---\n", "---\nconfigs: {a: 1}\n---\n"])
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("default/train/0000", "default/test/0000"),
+        ("default/partial-train/0000", "default/partial-validation/0000"),
+        ("x/y/my_train", "x/y/my_eval"),
+        ("data/train-00000-of-00001-0a1b2c", "data/test-00000-of-00001-0a1b2c"),
+    ],
+)
+def test_shards_at_any_depth_say_their_split(train: str, test: str, card: str, tmp_path: Path) -> None:
+    for seed, name in enumerate((train, test)):
+        hugging_face(tmp_path / "ds" / f"{name}.parquet", n=2, seed=10 * seed)
+    (tmp_path / "ds" / "README.md").write_text(card)
+    save(tmp_path / "ds" / "logo.png")
+
+    images, _ = listed(tmp_path / "ds")
+
+    order = [Split.POOL, Split.TEST] if train < test else [Split.TEST, Split.POOL]
+    assert [(image.label, image.split) for image in images] == [(name, s) for s in order for name in ("cat", "dog")]
+    assert len({image.name for image in images}) == 4
+
+
+def with_features(path: Path, features: dict[str, Any], columns: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"bytes": encoded(picture(seed=i)), "path": f"{i}.png"} for i in range(4)]
+    table = pa.table({"img": images, **columns})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+def test_of_several_columns_of_classes_the_finest_is_taken_and_the_others_are_named(tmp_path: Path) -> None:
+    features = {
+        "coarse_label": {"names": ["animal", "plant"], "_type": "ClassLabel"},
+        "fine_label": {"names": ["cat", "dog", "rose"], "_type": "ClassLabel"},
+    }
+    columns = {"coarse_label": [0, 0, 1, 1], "fine_label": [0, 1, 2, 2]}
+    source = with_features(tmp_path / "a.parquet", features, columns)
+
+    assert [image.label for image in listed(source)[0]] == ["cat", "dog", "rose", "rose"]
+    assert "'coarse_label' (2 classes)" in scan(str(source)).label_remarks[0].reason
+    chosen, _ = listed(source, Columns(label="coarse_label"))
+    assert [image.label for image in chosen] == ["animal", "animal", "plant", "plant"]
+
+
+@pytest.mark.parametrize(
+    ("feature", "cells"),
+    [
+        ({"feature": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "_type": "Sequence"}, [[0], [1], [], [0]]),
+        ([{"names": ["cat", "dog"], "_type": "ClassLabel"}], [[0], [1], [], [0]]),
+        ({"names": ["cat", "dog"], "num_classes": 2, "_type": "ClassLabel"}, [0, 1, -1, 0]),
+    ],
+)
+def test_names_of_classes_are_found_however_deep_they_lie(feature: Any, cells: list[Any], tmp_path: Path) -> None:
+    source = with_features(tmp_path / "a.parquet", {"label": feature}, {"label": cells})
+
+    assert [image.label for image in listed(source)[0]] == ["cat", "dog", None, "cat"]
+
+
+def test_a_label_within_another_column_is_read(tmp_path: Path) -> None:
+    inner = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
+    cells = [{"label": number, "score": 0.5} for number in (0, 1, 1, 0)]
+    source = with_features(tmp_path / "a.parquet", {"annotation": inner}, {"annotation": cells})
+
+    assert [image.label for image in listed(source)[0]] == ["cat", "dog", "dog", "cat"]
+
+
+def test_a_parquet_file_without_images_beside_a_tree_of_classes_is_an_ordinary_file(tmp_path: Path) -> None:
+    save(tmp_path / "t" / "cat" / "1.jpg")
+    save(tmp_path / "t" / "dog" / "2.jpg", seed=1)
+    pq.write_table(pa.table({"feature": [1.0, 2.0]}), tmp_path / "t" / "features.parquet")
+
+    images, problems = listed(tmp_path / "t")
+
+    assert [image.label for image in images] == ["cat", "dog"]
+    assert [problem.name for problem in problems] == ["features.parquet"]

@@ -88,7 +88,7 @@ def test_columns_are_guessed_by_content_where_names_do_not_tell(tmp_path: Path) 
     source_scan = scan(str(table(tmp_path, "id,what,where\n1,cat,x/a.jpg\n2,dog,x/b.png\n")))
 
     assert source_scan.columns is not None
-    assert (source_scan.columns.image, source_scan.columns.label) == ("where", None)
+    assert (source_scan.columns.image, source_scan.columns.label) == ("where", "what")
 
 
 def test_a_person_can_correct_the_columns(tmp_path: Path) -> None:

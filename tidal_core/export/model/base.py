@@ -56,8 +56,9 @@ def predict_script(needs: str, imports: str, load: str, call: str) -> str:
 _SCRIPT = '''
 """File, class and probability of images, separated by tabs: python predict.py PHOTO... or FOLDER... or "photos/*.jpg"
 
-Needs NEEDS. Folders are searched with those below them, for files that end like images. What cannot be read is named
-on standard error, with the reason; the exit code is 1 if nothing could be read.
+Needs NEEDS, and pillow-heif for HEIC photos. Folders are searched with those below them, for files that end or begin
+like images. What cannot be read is named on standard error, with the reason; the exit code is 1 if nothing could be
+read.
 """
 
 import warnings
@@ -73,7 +74,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from preprocessing import ImageUnreadable, is_image_file, is_left_out, square
 
 IMPORTS
 
@@ -84,11 +85,10 @@ HERE = Path(__file__).parent
 def images_of(given):
     """The files behind one argument: itself, those of a folder, or those that a pattern matches."""
     if os.path.isdir(given):
-        endings = set(Image.registered_extensions())
         for folder, folders, names in os.walk(given):
-            folders.sort()
+            folders[:] = sorted(name for name in folders if not is_left_out(name))
             for name in sorted(names):
-                if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
+                if not is_left_out(name) and is_image_file(os.path.join(folder, name)):
                     yield os.path.join(folder, name)
     elif glob.has_magic(given) and not os.path.exists(given):
         for path in sorted(glob.glob(given, recursive=True)):
@@ -99,16 +99,12 @@ def images_of(given):
 
 def read(path):
     """The square of an image, and why there is none."""
+    if not os.path.lexists(path):
+        return None, "there is no such file"
     try:
         return square(path), None
-    except FileNotFoundError:
-        return None, "there is no such file"
-    except PermissionError:
-        return None, "you may not read this file"
-    except UnidentifiedImageError:
-        return None, "it is not an image of a known kind"
-    except Exception as error:  # damaged in one of many ways: the others go on
-        return None, f"it is damaged or cut off ({error})"
+    except ImageUnreadable as error:  # the others go on
+        return None, error.reason
 
 
 def main():

@@ -81,9 +81,9 @@ python predict.py photo.jpg folder/ "more/*.png"   # file, class, probability; s
 ```
 
 `{model_format.file}` ({n_bytes / 1e6:,.1f} MB) is the whole model. It takes any number of images at once: `pixels`,
-uint8 (images, size, size, 3), as `square` in `preprocessing.py` makes them of files. It gives probabilities, float32
-(images, classes), in the order of `classes.json`; normalisation and softmax are inside. In Python, with `model` as in
-`predict.py`:
+uint8 (images, size, size, 3), as `square` in `preprocessing.py` makes them of files (HEIC photos need pillow-heif,
+too). It gives probabilities, float32 (images, classes), in the order of `classes.json`; normalisation and softmax are
+inside. In Python, with `model` as in `predict.py`:
 
 ```python
 pixels = numpy.stack([square(path) for path in paths])

@@ -20,7 +20,7 @@ class Onnx(ModelFormat):
     traces = True
     predict = predict_script(
         runs_with,
-        "import onnxruntime\nfrom preprocessing import square",
+        "import onnxruntime",
         'onnxruntime.InferenceSession(HERE / "model.onnx")',
         'model.run(None, {"pixels": pixels})[0]',
     )

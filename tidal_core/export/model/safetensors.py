@@ -27,7 +27,7 @@ class Safetensors(ModelFormat):
     runs_with = "torch, safetensors, numpy and pillow"
     predict = predict_script(
         runs_with,
-        "import torch\nfrom model import load\nfrom preprocessing import square\n\ntorch.set_grad_enabled(False)",
+        "import torch\nfrom model import load\n\ntorch.set_grad_enabled(False)",
         'load(HERE / "model.safetensors")',
         "model(torch.from_numpy(pixels)).numpy()",
     )

@@ -3,33 +3,62 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from inspect import getsource
 from types import ModuleType
 
+from tidal_core import errors
 from tidal_core.images import reading, squares
+from tidal_core.images.importers import folder
+from tidal_core.images.sources import file
 
 NETWORKS = ("small", "resnet18", "efficientnet-lite0")
 """Backbones whose code can go out (``model_source``)."""
 
 
 def preprocessing_source() -> str:
-    """The text of preprocessing.py: an image file as the square that the studio keeps of it."""
-    upright = "".join(f"    {number}: Image.Transpose.{turn.name},\n" for number, turn in reading.UPRIGHT.items())
-    functions: tuple[Callable[..., object], ...] = (reading.to_8_bits, reading.to_rgb, reading.orientation_of)
-    functions += (squares.decoded_side, squares.fit_square, squares.fitted)
-    return "\n\n\n".join(
-        (
-            _PREPROCESSING_HEAD.format(
-                most=reading.MAX_HEADER_PIXELS,
-                tag=reading.ORIENTATION_TAG,
-                upright=upright,
-                gap=squares.REDUCING_GAP,
-            ).strip(),
-            *(getsource(function).strip() for function in functions),
-            _SQUARE.strip() + "\n",
-        )
+    """The text of preprocessing.py: an image file as the square that the studio keeps of it, or refused as there.
+
+    The whole text of ``images.reading``, but for what decodes in another process, and what reads files and makes
+    squares.
+    """
+    parts = (
+        _PREPROCESSING_HEAD.format(gap=squares.REDUCING_GAP).strip(),
+        *_segments(errors, "_CLASSES", "ImageUnreadable", "reason_of"),
+        _without(_below_imports(reading), "open_image"),
+        *_segments(file, "MAX_FILE_BYTES", "PUT_BACK", "read_file"),
+        *_segments(folder, "_LEFT_OUT", "is_left_out"),
+        *_segments(squares, "decoded_side", "fit_square", "fitted"),
+        _SQUARE.strip() + "\n",
     )
+    return "\n\n\n".join(parts)
+
+
+def _segments(module: ModuleType, *names: str) -> Iterator[str]:
+    """The source of definitions and constants of a module."""
+    source = getsource(module)
+    for node in ast.parse(source).body:
+        if _name_of(node) in names:
+            yield _lines(source, node).strip()
+
+
+def _without(source: str, name: str) -> str:
+    """A module's source but for one definition."""
+    (node,) = (node for node in ast.parse(source).body if _name_of(node) == name)
+    return re.sub(r"\n{4,}", "\n\n\n", source.replace(_lines(source, node), ""))
+
+
+def _name_of(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return node.name
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _lines(source: str, node: ast.stmt) -> str:
+    """The whole lines of a statement, with what stands beside it."""
+    return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
 
 
 def model_source(name: str, *, frozen: bool) -> str:
@@ -61,38 +90,54 @@ def _below_imports(module: ModuleType) -> str:
 
 
 _PREPROCESSING_HEAD = '''
-"""Image files as the squares that the model was trained on, exactly as TiDAL Studio makes them.
+"""Image files as the squares that the model was trained on, opened and refused exactly as TiDAL Studio does.
 
-preprocessing.json holds the size, the fit and whether colours become grey. Needs pillow and numpy.
+preprocessing.json holds the size, the fit and whether colours become grey. Needs pillow and numpy; for HEIC photos
+also pillow-heif.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import io
 import json
 import math
+import os
+import re
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 SETTINGS = json.loads(Path(__file__).with_name("preprocessing.json").read_text(encoding="utf-8"))
-Image.MAX_IMAGE_PIXELS = {most:_}
 REDUCING_GAP = {gap}
-ORIENTATION_TAG = {tag:#06x}
-UPRIGHT = {{  # what undoes each EXIF orientation
-{upright}}}
+Fit = Literal["crop", "letterbox", "stretch"]
+UInt8 = np.ndarray
+InputError = ValueError
 '''
 
 _SQUARE = '''
+def is_image_file(path: str | Path) -> bool:
+    """Whether a file of a folder is taken for an image: by its suffix, else by its first bytes."""
+    if os.path.splitext(path)[1].lower() in SUFFIXES:
+        return True
+    try:
+        with open(path, "rb") as file:
+            return os.path.isfile(path) and looks_like_an_image(file.read(16))
+    except OSError:
+        return False
+
+
 def square(path: str | Path) -> np.ndarray:
-    """One image file as the pixels that the model takes, uint8 (S, S, 3)."""
+    """One image file as the pixels that the model takes, uint8 (S, S, 3). Raises ImageUnreadable."""
     size = SETTINGS["size"]
-    with Image.open(path) as file:
-        file.draft(None, (decoded_side(size), decoded_side(size)))
-        image = to_rgb(file)
-        orientation = orientation_of(file)
-    if orientation != 1:
-        image = image.transpose(UPRIGHT[orientation])
+    image, _ = open_here(read_file(Path(path), str(path)), str(path), at_least=decoded_side(size))
     return fit_square(image, size, SETTINGS["fit"], SETTINGS["grayscale"]).copy()  # torch warns of what is read-only
 '''
 

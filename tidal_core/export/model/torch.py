@@ -18,7 +18,7 @@ class Torch(ModelFormat):
     traces = True
     predict = predict_script(
         runs_with,
-        "import torch\nfrom preprocessing import square\n\ntorch.set_grad_enabled(False)",
+        "import torch\n\ntorch.set_grad_enabled(False)",
         'torch.export.load(HERE / "model.pt2").module()',
         "model(torch.from_numpy(pixels)).numpy()",
     )

@@ -12,7 +12,6 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tidal_core.errors import InputError
 from tidal_core.images.importers.folder import LABELLED_BY_FILE
@@ -35,6 +34,8 @@ class ExportOptions:
     overwrite: bool = False  # replace a target that is there
     where: str = ""  # a condition in words (``store.where``) that images fulfil; "" for all
     image_ids: tuple[int, ...] | None = None  # of these images only; None for all
+    plain: bool = False  # CSV: cells as they are, also those that a spreadsheet would run as formulas
+    beside: bool = True  # whether images that have no file of their own may be written into a folder beside a file
     with_model: bool = False  # labels: also classes of the model that a person accepted, marked as such
 
 
@@ -56,7 +57,7 @@ class Exporter(Protocol):
     for_whom: str  # a sentence that says who needs it
     suffix: str  # of its file, "" where it writes a folder
     whats: tuple[What, ...]  # what it can write
-    from_store: bool  # whether it writes one file and reads no original image for it
+    from_store: bool  # whether it writes one file and reads no original image for it, but for those without a file
 
     def write(self, project: Project, target: Path, options: ExportOptions) -> ExportReport:
         """Write to ``target``, which is not there yet."""
@@ -125,8 +126,7 @@ def table_of(project: Project, options: ExportOptions) -> pa.Table:
     """The table that was asked for. Raises InputError when the round asked for has none."""
     tables = project.store.exports
     if options.what == "labels":
-        table = only_chosen(project, options, tables.labels())
-        return table if options.with_model else table.filter(pc.field("labelled_by") != "model")
+        return only_chosen(project, options, tables.labels_and_known(with_model=options.with_model))
     if options.what == "history":
         return only_chosen(project, options, tables.history())
     round_id = round_of(project, options)

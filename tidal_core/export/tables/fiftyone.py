@@ -12,10 +12,9 @@ from pathlib import Path
 
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on_model
 from tidal_core.export.tables.trees import (
+    Contents,
     LabelledImage,
     class_names,
-    contents,
-    file_name,
     labelled_images,
     put_image,
     who_labelled,
@@ -23,7 +22,7 @@ from tidal_core.export.tables.trees import (
 from tidal_core.files import replaced
 from tidal_core.images.importers.folder import LABELLED_BY_FILE
 from tidal_core.projects import Project
-from tidal_core.records import ImportProblem, Split
+from tidal_core.records import Split
 
 
 class FiftyOneExporter:
@@ -42,14 +41,14 @@ class FiftyOneExporter:
         names = class_names(project, images)
         position = {name: index for index, name in enumerate(names)}
         split = any(image.split is Split.TEST for image in images)
-        problems: list[ImportProblem] = []
+        contents = Contents(project, images)
         labels: dict[str, dict[str, int]] = {}
         written: dict[str, LabelledImage] = {}
         with replaced(target) as beside:
             beside.mkdir()
-            for image, data in contents(project, images, problems):
-                name, folder = file_name(image, data), image.folder if split else "."
-                put_image(image, data, beside / folder / "data" / name, options.link)
+            for content in contents:
+                image, name, folder = content.image, content.name, content.image.folder if split else "."
+                put_image(content, beside / folder / "data" / name, options.link)
                 written[f"{folder}/data/{name}".removeprefix("./")] = image
                 labels.setdefault(folder, {})[Path(name).stem] = position[image.label]
             (beside / LABELLED_BY_FILE).write_text(who_labelled(written), encoding="utf-8")
@@ -57,6 +56,5 @@ class FiftyOneExporter:
                 (beside / folder / "data").mkdir(parents=True, exist_ok=True)
                 text = json.dumps({"classes": names, "labels": labels_of_folder}, ensure_ascii=False)
                 (beside / folder / "labels.json").write_text(text, encoding="utf-8")
-        return ExportReport(
-            target, sum(map(len, labels.values())), tuple(problems), note_on_model(project, options, hidden=True)
-        )
+        note = note_on_model(project, options, hidden=True)
+        return ExportReport(target, sum(map(len, labels.values())), tuple(contents.problems), note)

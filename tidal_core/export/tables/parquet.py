@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from tidal_core.export.tables.addresses import addressed, rows_with_images
 from tidal_core.export.tables.base import ExportOptions, ExportReport, What, note_on, round_of, table_of
 from tidal_core.files import replaced
 from tidal_core.projects import Project
@@ -38,6 +39,9 @@ class ParquetExporter:
             "tidal_class_ids": json.dumps(ids),
             **(table.schema.metadata or {}),
         }
-        with replaced(target) as beside:
-            pq.write_table(table.replace_schema_metadata(metadata), beside, compression="zstd")
-        return ExportReport(target, table.num_rows, note=note_on(project, options, table))
+        with addressed(project, target, options, rows_with_images(options, table)) as addresses:
+            table = addresses.in_table(table).replace_schema_metadata(metadata)
+            with replaced(target) as beside:
+                pq.write_table(table, beside, compression="zstd")
+        notes = (addresses.note, note_on(project, options, table))
+        return ExportReport(target, table.num_rows, tuple(addresses.problems), " ".join(filter(None, notes)))

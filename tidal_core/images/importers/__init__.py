@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 from tidal_core.errors import DISK_FULL, InputError, TidalError, reason_of
 from tidal_core.images.importers.archive import ArchiveImporter
-from tidal_core.images.importers.base import Columns, FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
 from tidal_core.images.importers.described import DescribedFolderImporter
 from tidal_core.images.importers.digits import DigitsImporter
 from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.folder_table import FolderTableImporter
 from tidal_core.images.importers.json_file import JsonImporter
+from tidal_core.images.importers.manifest import ManifestImporter
 from tidal_core.images.importers.parquet import ParquetImporter
 from tidal_core.images.importers.remote import RemoteImporter
 from tidal_core.images.importers.table import TableImporter
@@ -27,15 +29,18 @@ logger = logging.getLogger(__name__)
 
 _DATA_SETS: tuple[Importer, ...] = (ParquetImporter(), DescribedFolderImporter())
 _TORCHVISION = TorchvisionImporter()
-_ARCHIVE = ArchiveImporter((*_DATA_SETS, FolderImporter()))
+_FOLDER_TABLE = FolderTableImporter()
+_ARCHIVE = ArchiveImporter((*_DATA_SETS, _FOLDER_TABLE))
 IMPORTERS: tuple[Importer, ...] = (
     DigitsImporter(),
     RemoteImporter(),
     _TORCHVISION,
     *_DATA_SETS,
+    ManifestImporter(),
     TableImporter(),
     JsonImporter(),
     _ARCHIVE,
+    _FOLDER_TABLE,
     FolderImporter(),
 )
 """In the order in which they are asked: the particular before the general."""
@@ -46,10 +51,15 @@ WHAT_CAN_BE_READ = (
 )
 
 
-def find_importer(source: str) -> Importer:
+def find_importer(source: str, options: ImportOptions | None = None) -> Importer:
     """The importer for a source as ``source_as_typed`` gives it. Raises InputError when there is none."""
+    table = options.table if options is not None else None
     try:
+        if table and os.path.isdir(source):
+            return _FOLDER_TABLE
         for importer in IMPORTERS:
+            if importer is _FOLDER_TABLE and table == "":
+                continue
             if importer.sniff(source):
                 return importer
     except (OSError, RuntimeError) as error:  # longer than any name, of a user that there is not, behind a shut door
@@ -65,7 +75,7 @@ def find_importer(source: str) -> Importer:
 def scan(source: str, options: ImportOptions | None = None) -> Scan:
     """List what a source holds. Raises InputError when it cannot be read at all."""
     source = source_as_typed(source)
-    return _scan(find_importer(source), source, options)
+    return _scan(find_importer(source, options), source, options)
 
 
 def _scan(importer: Importer, source: str, options: ImportOptions | None) -> Scan:
@@ -86,17 +96,9 @@ def _scan(importer: Importer, source: str, options: ImportOptions | None) -> Sca
 def peek(source: str, options: ImportOptions | None = None) -> Iterable[FoundImage | ImportProblem]:
     """The first images of a source, with nothing unpacked to the disk. Raises InputError as ``scan`` does."""
     source = source_as_typed(source)
-    importer = find_importer(source)
+    importer = find_importer(source, options)
     if importer is _ARCHIVE:
         return _ARCHIVE.peek(source)
     if importer is _TORCHVISION:
         return ()  # a look would cost the download
     return scan(source, options).items
-
-
-def guessed_columns(source: str, options: ImportOptions | None = None) -> Columns | None:
-    """Which columns of a table would be read as what, for a person to check; None for sources that are no tables."""
-    source = source_as_typed(source)
-    importer = find_importer(source)
-    tables = (TableImporter, ParquetImporter, JsonImporter)
-    return _scan(importer, source, options).columns if isinstance(importer, tables) else None

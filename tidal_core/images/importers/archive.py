@@ -21,27 +21,30 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from tidal_core.errors import DISK_FULL, InputError, reason_of
 from tidal_core.files import atomic_file, sweep
-from tidal_core.images.importers.base import FoundClass, FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
+from tidal_core.images.importers.encodings import code_page
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     LABELLED_BY_FILE,
     SKIPPED,
-    SPLIT_FOLDERS,
+    FolderImporter,
     image_of,
     is_left_out,
-    natural_key,
-    split_folders,
+    ordered_classes,
 )
+from tidal_core.images.importers.folder_table import FolderTableImporter
+from tidal_core.images.importers.table import SUFFIXES as TABLE_SUFFIXES
+from tidal_core.images.importers.tree import Folder, Meaning, read_tree, split_kind
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
-from tidal_core.records import ImportProblem, Split
+from tidal_core.records import ImportProblem
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHER_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
@@ -51,12 +54,15 @@ SPARE_BYTES = 500_000_000  # left free on the disk
 MAX_MEMBERS = 2_000_000
 OWN_FILES = (CLASS_NAMES_FILE, LABELLED_BY_FILE)  # hidden, and read
 DATA_SET_FILES = {"annotations.xml", "metadata.csv", "metadata.jsonl", "labels.json", *OWN_FILES}
-_TABLES = {".csv", ".jsonl", ".json", ".xml", ".parquet"}
+_TABLES = {*TABLE_SUFFIXES, ".json", ".xml", ".parquet", ".txt", ".yaml", ".yml"}
 _MAX_HEADER_BYTES = 1 << 20  # of what a tar says about one member: it is read whole
 _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
 _MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
 _PEEKED_BYTES = 50_000_000  # of one image that is only looked at
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # the others may ask for any memory
+_UTF8_FLAG = 0x800
+_UNICODE_FIELD = 0x7075
+_OF_ZIPS = ("cp437", "cp850", "cp1252")  # code pages of names in zips, the usual ones first
 _HASHED_BYTES = 1 << 20  # of an archive's beginning and of its end
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError),
@@ -73,7 +79,7 @@ class _Listing:
     """What an archive says it holds: where each member goes, by its name in the archive, and what is wrong."""
 
     members: dict[str, PurePosixPath] = field(default_factory=dict)
-    paths: set[PurePosixPath] = field(default_factory=set)
+    contents: dict[PurePosixPath, tuple[int, int]] = field(default_factory=dict)  # bytes of each, and its checksum
     problems: list[ImportProblem] = field(default_factory=list)
     bytes: int = 0
 
@@ -154,18 +160,31 @@ class ArchiveImporter:
         below = [member.relative_to(root) for member in listing.members.values()]
         folder = options.workspace / _folder_name(path)
         title = re.sub(r"\.(zip|tgz|tbz2|txz|tar(\.\w+)?)$", "", path.name, flags=re.IGNORECASE)
-        if any(member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet" for member in below):
+        has_table = any(member.suffix.lower() in TABLE_SUFFIXES for member in below)
+        is_data_set = any(_is_of_data_set(member) for member in below)
+        if has_table or is_data_set:
             unpacked = [item for item in _unpack(path, listing, folder) if isinstance(item, ImportProblem)]
             # A folder that was packed as it is holds everything, and reads like a label of which all images are.
             inner = PurePosixPath(os.path.commonpath([member.parent for member in listing.members.values()]))
-            for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((root, inner))):
-                if importer.sniff(str(folder / below_folder)):
-                    data_set = importer.scan(str(folder / below_folder), options)
+            for importer, below_folder in itertools.product(self._data_set_importers, dict.fromkeys((inner, root))):
+                if _reads(importer, folder / below_folder, options):
+                    data_set: Scan = importer.scan(str(folder / below_folder), options)
+                    if importer.name == FolderTableImporter.name:
+                        unpacked = [item for item in unpacked if Path(item.name).suffix.lower() not in _TABLES]
                     items = itertools.chain(unpacked, data_set.items)
-                    return Scan(str(path), self.name, items, data_set.classes, data_set.total, title, data_set.columns)
-        splits, classes = _meaning(below)
-        total = len(below) + len(listing.problems)
-        return Scan(str(path), self.name, _images(path, listing, folder, root, splits), classes, total, title)
+                    return replace(data_set, source=str(path), importer=self.name, items=items, title=title)
+            if is_data_set:
+                tree = FolderImporter().scan(str(folder / root), options)
+                items = itertools.chain(unpacked, tree.items)
+                return replace(tree, source=str(path), importer=self.name, items=items, title=title)
+        meaning = _meaning(listing, options.class_level)
+        for name, member in list(listing.members.items()):
+            if meaning.is_copy(member.parent.parts):
+                del listing.members[name]
+        total = len(listing.members) + len(listing.problems)
+        items = itertools.chain(meaning.copies, _images(path, listing, folder, root, meaning))
+        classes = ordered_classes(meaning, {})
+        return Scan(str(path), self.name, items, classes, total, title, label_remarks=meaning.label_remarks)
 
     def peek(self, source: str) -> Iterator[FoundImage | ImportProblem]:
         """The first images, with nothing written to the disk."""
@@ -183,6 +202,17 @@ class ArchiveImporter:
                 continue
             if len(data) <= _PEEKED_BYTES:
                 yield FoundImage(member.name, member.as_posix(), opener=_Bytes(data))
+
+
+def _reads(importer: Importer, folder: Path, options: ImportOptions) -> bool:
+    """Whether an importer is the one for an unpacked folder; a table that a person named is read as that."""
+    if importer.name == FolderTableImporter.name and options.table is not None:
+        return bool(options.table) and (folder / options.table).is_file()
+    return importer.sniff(str(folder))
+
+
+def _is_of_data_set(member: PurePosixPath) -> bool:
+    return member.name.lower() in DATA_SET_FILES or member.suffix.lower() == ".parquet"
 
 
 @dataclass(frozen=True)
@@ -227,19 +257,21 @@ def _list(path: Path, budget: int) -> _Listing:
     try:
         if zipfile.is_zipfile(path):
             with _zip(path) as archive:
-                for info in archive.infolist():
+                entries = archive.infolist()
+                names = _zip_names(entries, listing)
+                for info in entries:
                     mode = info.external_attr >> 16
                     kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
                     kind = "packed" if info.compress_type not in _ZIP_METHODS else kind
                     kind = "locked" if info.flag_bits & 1 else kind
-                    if not _note(listing, info.filename, kind, info.file_size, budget):
+                    if not _note(listing, info.filename, kind, info.file_size, budget, names[info.filename], info.CRC):
                         break
         else:
             with _tar(path, "r") as tar:
                 for member in tar:
                     link = member.issym() or member.islnk()
                     kind = "file" if member.isreg() else "folder" if member.isdir() else "link" if link else "other"
-                    if not _note(listing, member.name, kind, member.size, budget):
+                    if not _note(listing, member.name, kind, member.size, budget, member.name):
                         break
     except _DAMAGE as error:
         if not listing.members:
@@ -248,8 +280,56 @@ def _list(path: Path, budget: int) -> _Listing:
     return listing
 
 
-def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bool:
-    """Take down one member; returns whether to go on."""
+def _zip_names(entries: list[zipfile.ZipInfo], listing: _Listing) -> dict[str, str]:
+    """What the members of a zip are called, by what zipfile calls them.
+
+    A name without the UTF-8 flag is in whatever encoding the archiver's machine had. It may stand in UTF-8 in an extra
+    field; the bytes may be UTF-8 all the same; else the code page is guessed from all such names, and the report says
+    so.
+    """
+    names: dict[str, str] = {}
+    unclear: dict[str, bytes] = {}
+    for entry in entries:
+        raw = entry.orig_filename.encode("cp437") if not entry.flag_bits & _UTF8_FLAG else b""
+        if raw.isascii():
+            names[entry.filename] = entry.filename
+            continue
+        said = _unicode_field(entry.extra, raw)
+        try:
+            names[entry.filename] = said or raw.decode()
+        except UnicodeDecodeError:
+            unclear[entry.filename] = raw
+    if unclear:
+        words = (word for raw in unclear.values() for word in re.split(rb"[/\s._-]+", raw) if not word.isascii())
+        encoding = code_page(list(dict.fromkeys(words)), _OF_ZIPS)
+        names.update({name: raw.decode(encoding.codec, "replace") for name, raw in unclear.items()})
+        example = names[next(iter(unclear))]
+        count = "1 name does" if len(unclear) == 1 else f"{len(unclear):,} names do"
+        listing.problems.append(
+            ImportProblem(
+                shown_name(example),
+                f"{count} not say in which encoding they are: they were read as {encoding.in_words}",
+                "if that is wrong, pack the folder again with a program of today",
+            )
+        )
+    return names
+
+
+def _unicode_field(extra: bytes, raw: bytes) -> str | None:
+    """The name in the extra field 0x7075 (Info-ZIP), if it belongs to the name ``raw``."""
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        field_bytes, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_FIELD and field_bytes[:1] == b"\1":
+            if int.from_bytes(field_bytes[1:5], "little") != zlib.crc32(raw):
+                return None
+            with suppress(UnicodeDecodeError):
+                return field_bytes[5:].decode()
+    return None
+
+
+def _note(listing: _Listing, member: str, kind: str, size: int, budget: int, name: str, checksum: int = 0) -> bool:
+    """Take down one member, of the name that the archive's reader gives it and the one it has; whether to go on."""
     path = safe_path(name)
     hidden = path is not None and any(is_left_out(part) for part in path.parts)
     listing.bytes += size
@@ -277,13 +357,13 @@ def _note(listing: _Listing, name: str, kind: str, size: int, budget: int) -> bo
         listing.refuse(name, "it is an archive inside the archive", "unpack it and import it separately")
     elif size > MAX_FILE_BYTES:
         listing.refuse(name, f"it would unpack to {size / 1e9:.1f} GB; 1 GB is the limit", "save the image smaller")
-    elif path in listing.paths:
+    elif path in listing.contents:
         listing.refuse(name, "the archive has two files of this name; the first was read", "rename the second")
     elif any(len(os.fsencode(part)) > 255 for part in path.parts):
         listing.refuse(name, "its name is longer than 255 bytes", "give it a shorter name")
     else:
-        listing.members[name] = path
-        listing.paths.add(path)
+        listing.members[member] = path
+        listing.contents[path] = (size, checksum)
     return True
 
 
@@ -296,26 +376,40 @@ def _common_root(listing: _Listing) -> PurePosixPath:
         heads = {parts[depth] if len(parts) > depth else "" for parts in parents}
         below = {parts[depth + 1] if len(parts) > depth + 1 else "" for parts in parents}
         head = next(iter(heads))
-        if len(heads) > 1 or head == "" or head.lower() in SPLIT_FOLDERS or below == {""}:
+        if len(heads) > 1 or head == "" or split_kind(head) is not None or below == {""}:
             return root
         root = root / head
     return root
 
 
-def _meaning(paths: list[PurePosixPath]) -> tuple[dict[str, Split], tuple[FoundClass, ...]]:
-    """What the folders say: which are splits, which are labels."""
-    folders = {path.parts[0] for path in paths if len(path.parts) > 1}
-    kinds = {name: SPLIT_FOLDERS[name.lower()] for name in folders if name.lower() in SPLIT_FOLDERS}
-    labels = folders - set(kinds) | {path.parts[1] for path in paths if len(path.parts) > 2 and path.parts[0] in kinds}
-    classes = tuple(FoundClass(shown_name(name)) for name in sorted(labels, key=natural_key))
-    return split_folders(kinds, only=len(kinds) == len(folders)), classes
+def _meaning(listing: _Listing, class_level: int | None) -> Meaning:
+    """What the folders in the archive say."""
+    top = Folder()
+    for member in listing.contents:
+        folder = top.below(member.parent.parts)
+        if member.suffix.lower() in SUFFIXES or not member.suffix:  # only unpacking would tell
+            folder.add_image()
+
+    def same_files(copy: tuple[str, ...], original: tuple[str, ...]) -> bool:
+        inside = PurePosixPath(*copy)
+        return all(
+            listing.contents.get(PurePosixPath(*original, member.relative_to(inside))) == content
+            for member, content in listing.contents.items()
+            if member.is_relative_to(inside)
+        )
+
+    return read_tree(top, class_level, same_files)
 
 
 def _images(
-    path: Path, listing: _Listing, folder: Path, root: PurePosixPath, splits: dict[str, Split]
+    path: Path, listing: _Listing, folder: Path, root: PurePosixPath, meaning: Meaning
 ) -> Iterator[FoundImage | ImportProblem]:
     for item in _unpack(path, listing, folder):
-        yield item if isinstance(item, ImportProblem) else image_of(folder / root, item.relative_to(root), splits)
+        if isinstance(item, ImportProblem):
+            yield item
+        else:
+            name = shown_name(item.relative_to(root))
+            yield replace(image_of(folder, item, meaning), name=name)
 
 
 def _unpack(path: Path, listing: _Listing, folder: Path) -> Iterator[PurePosixPath | ImportProblem]:

@@ -4,13 +4,15 @@
 - ``annotations.xml`` (CVAT for images 1.1) with the images beside it or in ``images/``: tags are labels;
 - ``labels.json`` with the images in ``data/`` (FiftyOne's image classification, also in train/ and test/).
 
-The folder is read like any other; the description says label, split and annotator. What it describes and is not there
-is reported, and so is what is there and not described (it comes in without a label).
+A description is one that names images of its folder; another file of the same name is an ordinary file, and the report
+says so. The folder is read like any other; the description says label, split and annotator. What it describes and is
+not there is reported, and so is what is there and has no label in it.
 """
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,15 +21,20 @@ from xml.etree import ElementTree
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import Columns, FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.folder import SPLIT_FOLDERS, FolderImporter, files_of_model
-from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
+from tidal_core.images.importers.cells import CellRules, Labels, clean
+from tidal_core.images.importers.folder import FilesOfModel, FolderImporter, folders_in
+from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, is_of_model, one_hot_labels, split_of
 from tidal_core.images.importers.json_file import load_json
-from tidal_core.images.importers.rows import clean, read_rows
-from tidal_core.images.importers.table import label_of, no_label
+from tidal_core.images.importers.names import NameIndex, files_below
+from tidal_core.images.importers.rows import read_rows
+from tidal_core.images.importers.table import no_label
+from tidal_core.images.importers.tree import split_kind
+from tidal_core.images.sources.file import shown_name
 from tidal_core.records import ImportProblem, Split
 
 _ANY_SUFFIX = ".*"  # FiftyOne names images without their suffix
 _MAX_XML_BYTES = 300_000_000
+_WRAPPERS = 3  # folders that are alone in one another, above a description
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
 
@@ -48,7 +55,39 @@ class _Description:
     problems: list[ImportProblem] = field(default_factory=list)
     classes: dict[str, None] = field(default_factory=dict)
     columns: Columns | None = None
-    labelled: bool = True  # whether it says labels at all; if not, the folders do
+    labelled: bool = False  # whether it says labels at all; if not, the folders do
+    has_folder_labels: bool = False
+
+    def meet(self, files: NameIndex, below: str) -> bool:
+        """Find the files that the names mean, those in the folder ``below``; returns whether there is any.
+
+        A file that is named as it is called goes before one that only looks like what is named.
+        """
+        start = "" if below == "." else f"{below}/"
+        meant: dict[str, _Described] = {}
+        loosely: list[tuple[str, _Described]] = []
+        for name, facts in self.images.items():
+            inside = unicodedata.normalize("NFC", name.removeprefix(start))
+            if inside in files:
+                meant[start + inside] = facts
+            else:
+                loosely.append((name, facts))
+        found_any = bool(meant)
+        for name, facts in loosely:
+            match = files.find(name.removeprefix(start).removesuffix(_ANY_SUFFIX))
+            is_free = match.path is not None and start + match.path not in meant
+            found_any = found_any or is_free
+            meant[f"{start}{match.path}" if is_free else name] = facts
+        self.images = meant
+        return found_any
+
+    def add(self, other: _Description) -> None:
+        """Take in what another description says."""
+        self.images.update(other.images)
+        self.problems += other.problems
+        self.classes.update(other.classes)
+        self.columns = other.columns or self.columns
+        self.labelled = self.labelled or other.labelled
 
 
 class DescribedFolderImporter:
@@ -57,23 +96,59 @@ class DescribedFolderImporter:
     name = "described folder"
 
     def sniff(self, source: str) -> bool:
-        """Whether the source is such a folder, or CVAT's ``annotations.xml`` itself."""
+        """Whether the source is a folder with a file of such a name, or CVAT's ``annotations.xml`` itself."""
         path = Path(source).expanduser()
         return bool(_files(path)) or (path.name == "annotations.xml" and path.is_file())
 
     def scan(self, source: str, options: ImportOptions) -> Scan:
-        """Read the descriptions, list the folder. Raises InputError when a description cannot be read."""
+        """Read the descriptions, list the folder.
+
+        Raises InputError when a description that was named itself cannot be read.
+        """
         root = Path(os.path.abspath(os.path.expanduser(source)))
-        root = root if root.is_dir() else root.parent
-        description = _Description()
-        files = _files(root)
-        for path, reader in files:
-            reader(path, path.parent.relative_to(root).as_posix(), description, options)
+        named = root if not root.is_dir() else None
+        root = root if named is None else root.parent
         inner = FolderImporter().scan(str(root), options)
-        names_of_files = {path.relative_to(root).as_posix() for path, _ in files}
-        items = _merged(inner, description, names_of_files, files_of_model(root))
-        classes = tuple(FoundClass(name) for name in description.classes)
-        return Scan(str(root), self.name, items, classes, title=root.name, columns=description.columns)
+        description = _Description()
+        names_of_files: set[str] = set()
+        is_used = False
+        for path, reader in _files(root):
+            names_of_files.add(shown_name(path.relative_to(root)))
+            below = shown_name(path.parent.relative_to(root))
+            one = _Description(has_folder_labels=bool(inner.classes))
+            try:
+                reader(path, below, one, options)
+            except InputError as error:
+                if path == named:
+                    raise
+                description.problems.append(
+                    _not_used(path, root, str(error).removeprefix(f"{path} ").partition(";")[0])
+                )
+                continue
+            files = NameIndex([shown_name(name) for name in files_below(path.parent)])
+            if not one.meet(files, below) and path != named:
+                example = next((name.removesuffix(_ANY_SUFFIX) for name in one.images), "")
+                reason = f"it names none of the images here (but {example[:100]!r})" if example else "it names no image"
+                description.problems.append(_not_used(path, root, reason))
+                continue
+            is_used = True
+            description.add(one)
+        items = _merged(inner, description, names_of_files, FilesOfModel(root))
+        if not is_used:
+            return replace(inner, importer=self.name, items=items)
+        classes = tuple(FoundClass(name) for name in description.classes) if description.labelled else inner.classes
+        remarks = () if description.labelled else inner.label_remarks
+        return Scan(
+            str(root), self.name, items, classes, title=root.name, columns=description.columns, label_remarks=remarks
+        )
+
+
+def _not_used(path: Path, root: Path, reason: str) -> ImportProblem:
+    return ImportProblem(
+        shown_name(path.relative_to(root)),
+        f"{reason.rstrip('.')}: no labels were read from it",
+        "nothing to do unless it should say the labels",
+    )
 
 
 _Reader = Callable[[Path, str, _Description, ImportOptions], None]
@@ -81,47 +156,44 @@ _Reader = Callable[[Path, str, _Description, ImportOptions], None]
 
 
 def _files(root: Path) -> list[tuple[Path, _Reader]]:
-    """The descriptions in a folder and in its train and test folders, each with what reads it."""
+    """Files called like descriptions in a folder, in its only folder, and in train and test; each with its reader."""
     if not root.is_dir():
         return []
-    try:
-        splits = [path for path in sorted(root.iterdir()) if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
-    except OSError:
-        return []
+    top, folders = root, [root]
+    while len(folders) <= _WRAPPERS and len(inside := folders_in(top)) == 1:
+        top = inside[0]
+        folders.append(top)
+    folders += [folder for folder in folders_in(top) if split_kind(folder.name) is not None]
     descriptions: list[tuple[Path, _Reader]] = []
-    for folder in (root, *splits):
+    for folder in folders:
         descriptions += [(folder / name, _metadata) for name in _METADATA if (folder / name).is_file()]
         if (folder / "labels.json").is_file() and (folder / "data").is_dir():
             descriptions.append((folder / "labels.json", _fiftyone))
-    if (root / "annotations.xml").is_file():
-        descriptions.append((root / "annotations.xml", _cvat))
+        if (folder / "annotations.xml").is_file():
+            descriptions.append((folder / "annotations.xml", _cvat))
     return descriptions
 
 
 def _merged(
-    inner: Scan, description: _Description, description_files: set[str], of_model: frozenset[str]
+    inner: Scan, description: _Description, description_files: set[str], of_model: FilesOfModel
 ) -> Iterator[FoundImage | ImportProblem]:
     """The folder's images with what is said of them."""
     yield from description.problems
     unseen = dict(description.images)
-    stems = {name.removesuffix(_ANY_SUFFIX): name for name in description.images if name.endswith(_ANY_SUFFIX)}
     for item in inner.items:
         if isinstance(item, ImportProblem):
             if item.name not in description_files:
                 yield item
             continue
-        key = item.name
-        if key not in description.images:
-            key = stems.get(str(PurePosixPath(item.name).with_suffix("")), item.name)
-        facts = description.images.get(key)
-        unseen.pop(key, None)
-        if facts is None:
+        facts = description.images.get(item.name)
+        unseen.pop(item.name, None)
+        if facts is None and description.labelled:
             yield ImportProblem(
                 item.name,
                 "the file with the labels does not mention it; it was read without a label",
                 "add it to that file and import again, or label it here",
             )
-            facts = _Described()
+        facts = facts or _Described()
         yield replace(
             item,
             label=None if item.name in of_model else facts.label if description.labelled else item.label,
@@ -138,10 +210,12 @@ def _merged(
 
 def _metadata(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
     """Hugging Face's imagefolder."""
-    table = read_rows(path)
-    columns = guess_columns(table.names, table.samples, options.columns)
-    description.columns, description.labelled = columns, columns.label is not None
-    for row in table.rows:
+    table = read_rows(path, options.encoding)
+    columns = guess_columns(table.names, table.samples, options.columns, by_name_alone=description.has_folder_labels)
+    labels = Labels(options.cells, literally=LABELLED_BY in table.names)
+    labels.look(entry[1].get(columns.label or "") for entry in table.each() if not isinstance(entry, ImportProblem))
+    description.columns, description.labelled = columns, bool(columns.label or columns.one_hot)
+    for row in table.each():
         if isinstance(row, ImportProblem):
             description.problems.append(row)
             continue
@@ -150,13 +224,18 @@ def _metadata(path: Path, below: str, description: _Description, options: Import
         if not isinstance(name, str) or not name.strip():
             description.problems.append(ImportProblem(where, f"the column {columns.image!r} is empty", "fill it in"))
             continue
-        problem, label = label_of(values.get(columns.label) if columns.label and not is_of_model(values) else None)
+        problem, label = None, None
+        if columns.one_hot:
+            problem, label = labels.of_several(one_hot_labels(values, columns.one_hot))
+        elif columns.label and not is_of_model(values):
+            problem, label = labels.read(values.get(columns.label))
         if problem:
             description.problems.append(no_label(where, problem))
         split, annotator = (values.get(column) if column else None for column in (columns.split, columns.annotator))
         description.images[_below(below, name.strip())] = _Described(
             label, split_of(split if isinstance(split, str) else None), str(annotator) if annotator else None
         )
+    description.problems += labels.remarks(path.name)
 
 
 def _fiftyone(path: Path, below: str, description: _Description, options: ImportOptions) -> None:
@@ -168,8 +247,10 @@ def _fiftyone(path: Path, below: str, description: _Description, options: Import
     names = value.get("classes")
     names = [str(clean(name)) for name in names] if isinstance(names, list) else []
     description.classes.update(dict.fromkeys(names))
+    description.labelled = True
+    reader = Labels(options.cells, {str(number): name for number, name in enumerate(names)}, declared=set(names))
     for stem, cell in labels.items():
-        problem, label = label_of(cell, names)
+        problem, label = reader.read(cell)
         if problem:
             description.problems.append(no_label(f"{path.name} {clean(stem)}", problem))
         description.images[_below(below, f"data/{clean(stem)}{_ANY_SUFFIX}")] = _Described(label)
@@ -184,6 +265,8 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
         raise InputError(f"{path} defines XML entities, which CVAT never writes; export it again from CVAT.")
     images = path.parent / "images"
+    description.labelled = True
+    reader = Labels(CellRules(options.cells.several, keep_missing=True))  # a tag is the name of a class
     try:
         for _, element in ElementTree.iterparse(path):
             if element.tag == "label" and (name := element.findtext("name")):
@@ -191,7 +274,7 @@ def _cvat(path: Path, below: str, description: _Description, options: ImportOpti
             elif element.tag == "image":
                 name = element.get("name", "")
                 tags = list(dict.fromkeys(tag.get("label", "") for tag in element.iter("tag")))
-                problem, label = label_of([tag for tag in tags if tag.strip()])
+                problem, label = reader.of_several([tag for tag in tags if tag.strip()])
                 if problem:
                     description.problems.append(no_label(name, problem))
                 likely = f"images/{name}" if images.is_dir() else name

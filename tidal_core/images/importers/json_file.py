@@ -16,9 +16,11 @@ from typing import Any
 
 from tidal_core.errors import InputError, reason_of
 from tidal_core.images.importers.base import FoundClass, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.guess import LABELLED_BY, guess_columns, looks_like_a_path, split_of
-from tidal_core.images.importers.rows import SAMPLES, Row, clean
-from tidal_core.images.importers.table import images_of_rows, label_of, locate, no_label
+from tidal_core.images.importers.cells import CellRules, Labels, clean
+from tidal_core.images.importers.guess import LABELLED_BY, looks_like_a_path, split_of
+from tidal_core.images.importers.names import NOT_THERE, FileResolver, Match
+from tidal_core.images.importers.rows import Row, gathered
+from tidal_core.images.importers.table import locate, looked_at, no_label, several_meant
 from tidal_core.records import ImportProblem
 
 MAX_JSON_BYTES = 100_000_000  # read whole: about a million images, and up to 20 times as much memory if made for that
@@ -39,7 +41,7 @@ class JsonImporter:
         path = Path(os.path.abspath(os.path.expanduser(source)))
         value = load_json(path)
         if isinstance(value, dict) and isinstance(value.get("images"), list):
-            items, classes = _coco(value, path), _coco_classes(value)
+            items, classes = _coco(value, path, options), _coco_classes(value)
             return Scan(str(path), self.name, items, classes, len(value["images"]), path.stem)
         if not isinstance(value, list):
             raise InputError(
@@ -47,12 +49,10 @@ class JsonImporter:
                 'list of {"path": ..., "label": ...}.'
             )
         if any(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in value):
-            return Scan(str(path), self.name, _label_studio(value, path), title=path.stem)
-        rows: list[Row] = [row for row in value if isinstance(row, dict)]
-        names = tuple(dict.fromkeys(key for row in rows[:SAMPLES] for key in row))
-        columns = guess_columns(names, rows[:SAMPLES], options.columns)
-        items = images_of_rows(_flat(value, path), columns, path.parent)
-        return Scan(str(path), self.name, items, (), len(value), path.stem, columns)
+            return Scan(str(path), self.name, _label_studio(value, path, options), title=path.stem)
+        rows = gathered(lambda: _flat(value, path))
+        table = looked_at(rows, path, FileResolver(path.parent, options.images), options)
+        return Scan(str(path), self.name, table.items(), (), len(value), path.stem, table.columns, table.facts)
 
 
 def load_json(path: Path) -> Any:
@@ -78,8 +78,9 @@ def _flat(values: Iterable[Any], path: Path) -> Iterator[tuple[str, Row] | Impor
             yield ImportProblem(where, "it is not a JSON object", 'write {"path": ..., "label": ...}')
 
 
-def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
+def _label_studio(tasks: list[Any], path: Path, options: ImportOptions) -> Iterator[FoundImage | ImportProblem]:
     """One image per annotation that stands, or one without a label where there is none."""
+    resolver, labels = FileResolver(path.parent, options.images), Labels(_as_chosen(options))
     for number, task in enumerate(tasks, start=1):
         where = f"{path.name} task {_get(task, 'id') or number}"
         data = _get(task, "data")
@@ -88,14 +89,17 @@ def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportP
         if image_cell is None:
             yield ImportProblem(where, "it names no image", "skipped; add the image's path to the task's data")
             continue
-        uri = _studio_uri(image_cell, path.parent)
         name = _studio_path(image_cell)
+        uri, match = _studio_uri(image_cell, resolver)
+        if match.is_ambiguous:
+            yield several_meant(name, match)
+            continue
         split = split_of(_get(data, "split"))
         has_label = False
         for annotation in _list(task, "annotations") or _list(task, "completions"):
             if _get(annotation, "was_cancelled"):
                 continue
-            problem, label = label_of(_choices(annotation))
+            problem, label = labels.of_several(_choices(annotation))
             if problem:
                 yield no_label(where, problem)
             if label is not None:
@@ -103,6 +107,19 @@ def _label_studio(tasks: list[Any], path: Path) -> Iterator[FoundImage | ImportP
                 yield FoundImage(name, uri, label, split, _who(annotation, data))
         if not has_label:
             yield FoundImage(name, uri, split=split)
+    yield from _about_names(path, resolver)
+
+
+def _as_chosen(options: ImportOptions) -> CellRules:
+    """How choices and categories are read: each is the name of a class, whatever the word."""
+    return CellRules(options.cells.several, keep_missing=True)
+
+
+def _about_names(path: Path, resolver: FileResolver) -> Iterator[ImportProblem]:
+    if words := resolver.tally.in_words():
+        yield ImportProblem(
+            path.name, f"names of images: {words}", "nothing to do, unless they lie elsewhere: --images"
+        )
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -130,17 +147,24 @@ def _studio_path(text: str) -> str:
     return urllib.parse.parse_qs(url.query).get("d", [""])[0] if url else text
 
 
-def _studio_uri(text: str, root: Path) -> str:
-    """The first place at which the image is there; the most likely one when it is nowhere."""
+def _studio_uri(text: str, resolver: FileResolver) -> tuple[str, Match]:
+    """Where a task's image is, by what is written first; the most likely place when it is nowhere."""
     path = _studio_path(text)
     candidates = [path] if path == text else ["/" + path.lstrip("/"), path]
     if path.startswith("/data/upload/"):
         base = path.rpartition("/")[2]
-        candidates = [base, re.sub(r"^[0-9a-f]{8}-", "", base), f"images/{base}"]  # uploads get eight digits and a dash
-    return next(
-        (uri for uri in (locate(candidate, str(root)) for candidate in candidates) if os.path.exists(uri)),
-        locate(candidates[0], str(root)),
-    )
+        candidates = [base, re.sub(r"^[0-9a-f]{8}-", "", base)]  # uploads get eight digits and a dash
+    match = NOT_THERE
+    for candidate in candidates:
+        uri, match = resolver.find(candidate)
+        if uri is not None and not match.how:
+            resolver.tally.note(match)
+            return uri, match
+    first = locate(candidates[0], str(resolver.images or resolver.folder))
+    if "://" in path and not path.startswith("file:"):
+        return first, NOT_THERE  # fetched when it is opened
+    uri, match = resolver.resolve(candidates[0])
+    return uri or first, match
 
 
 def _coco_classes(value: dict[str, Any]) -> tuple[FoundClass, ...]:
@@ -157,7 +181,7 @@ def _coco_names(value: dict[str, Any]) -> dict[Any, str]:
     return names
 
 
-def _coco(value: dict[str, Any], path: Path) -> Iterator[FoundImage | ImportProblem]:
+def _coco(value: dict[str, Any], path: Path, options: ImportOptions) -> Iterator[FoundImage | ImportProblem]:
     names = _coco_names(value)
     labels_of_images: dict[Any, dict[str, str | None]] = {}  # image id to label to annotator
     for annotation in _list(value, "annotations"):
@@ -175,19 +199,26 @@ def _coco(value: dict[str, Any], path: Path) -> Iterator[FoundImage | ImportProb
         labels_of_images.setdefault(image_id, {})[names[category]] = (
             str(clean(annotator)) if isinstance(annotator, str) else None
         )
-    folders = (path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent)
+    above = path.parent.parent
+    resolver = FileResolver(path.parent, options.images, (above / "images", above))
+    rules = Labels(_as_chosen(options))
     for number, image in enumerate(value["images"], start=1):
         name, image_id = _get(image, "file_name"), _get(image, "id")
         if not isinstance(name, str) or not name.strip():
             yield ImportProblem(f"{path.name} image {number}", "it has no file name", "fill it in")
             continue
         labels = labels_of_images.get(image_id, {}) if isinstance(image_id, (int, str)) else {}
-        if len(labels) > 1:
-            yield no_label(name, f"it has {len(labels)} categories, an image can have one")
-        label, annotator = next(iter(labels.items())) if len(labels) == 1 else (None, None)
-        candidates = [locate(clean(name), str(folder)) for folder in folders]
-        uri = next((candidate for candidate in candidates if os.path.exists(candidate)), candidates[0])
-        yield FoundImage(str(clean(name)), uri, label, split_of(_get(image, "split")), annotator)
+        problem, label = rules.of_several(list(labels))
+        if problem:
+            yield no_label(name, problem)
+        text = str(clean(name.strip()))
+        uri, match = (None, NOT_THERE) if "://" in text else resolver.resolve(text)
+        if match.is_ambiguous:
+            yield several_meant(text, match)
+            continue
+        uri = uri or locate(text, str(resolver.images or resolver.folder))
+        yield FoundImage(text, uri, label, split_of(_get(image, "split")), labels.get(label or ""))
+    yield from _about_names(path, resolver)
 
 
 def _get(value: Any, key: str) -> Any:

@@ -1,26 +1,42 @@
 """Tables that name image files: CSV, TSV and JSON lines, with label, split and annotator where they have them.
 
-Paths are absolute, or relative to the table's own folder, or to the folder ``images`` in it. Columns are guessed by
-name and content; a person can say otherwise. What is wrong with a row is reported with its line number.
+Which file a name means is found by ``names``, what a label cell says by ``cells``, which column is which by ``guess``;
+a person can say otherwise. A table is looked at before it is read, and the look is bounded: its first rows say how the
+rest is read. What is wrong with a row is reported with its line number, what was done with all of them in one line.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions, Scan
-from tidal_core.images.importers.guess import guess_columns, is_of_model, split_of
-from tidal_core.images.importers.rows import Row, clean, read_rows
+from tidal_core.images.importers.base import Columns, FoundImage, ImportOptions, Scan, TableFacts
+from tidal_core.images.importers.cells import Labels, clean, text_of, whole_number
+from tidal_core.images.importers.class_names import named_file, names_files
+from tidal_core.images.importers.guess import (
+    LABELLED_BY,
+    facts_of,
+    guess_columns,
+    is_of_model,
+    offered_columns,
+    one_hot_labels,
+    split_of,
+)
+from tidal_core.images.importers.names import NOT_THERE, FileResolver, Match
+from tidal_core.images.importers.rows import Row, Rows, read_rows
 from tidal_core.images.sources.file import file_uri
 from tidal_core.records import ImportProblem
 
-_LABELS_KEPT = 10_000
 _LONGEST_PATH = 10_000  # letters
+_CELLS_LOOKED_AT = 200_000  # of a table before it is read
+_ROWS_LOOKED_AT = 20_000
+_RIVALS_NAMED = 3
+_EXAMPLE_LETTERS = 40
 SUFFIXES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson"}
 
 
@@ -37,47 +53,164 @@ class TableImporter:
     def scan(self, source: str, options: ImportOptions) -> Scan:
         """Guess the columns, list the rows."""
         path = Path(os.path.abspath(os.path.expanduser(source)))
-        table = read_rows(path)
-        columns = guess_columns(table.names, table.samples, options.columns)
-        items = images_of_rows(table.rows, columns, path.parent)
-        return Scan(str(path), self.name, items, title=path.stem, columns=columns)
+        table = open_table(path, options)
+        return Scan(str(path), self.name, table.items(), title=path.stem, columns=table.columns, table=table.facts)
+
+
+@dataclass
+class Table:
+    """A table that was looked at: its columns are known, and how its names and labels are read."""
+
+    title: str
+    rows: Rows
+    columns: Columns
+    resolver: FileResolver
+    labels: Labels
+    facts: TableFacts
+    contested: frozenset[str] = frozenset()  # files that a row names as they are called, and others loosely
+
+    def items(self) -> Iterator[FoundImage | ImportProblem]:
+        """Each row as an image, or as a problem that says what it lacks; then one line on all of them."""
+        yield from images_of_rows(self.rows.each(), self.columns, self.resolver, self.labels, self.contested)
+        if words := self.resolver.tally.in_words():
+            yield ImportProblem(self.title, f"names of images: {words}", self._remedy())
+        yield from self.labels.remarks(self.title)
+
+    def _remedy(self) -> str:
+        tally = self.resolver.tally
+        if tally.missing or tally.ambiguous:
+            return "if the images lie elsewhere, name their folder in the preview, or with --images"
+        return "nothing to do"
+
+
+def open_table(path: Path, options: ImportOptions) -> Table:
+    """A text table, looked at. Raises InputError when nothing of it can be read, or no column names images."""
+    resolver = FileResolver(path.parent, options.images)
+
+    def names_a_file(cell: str) -> bool:
+        return len(cell) <= _LONGEST_PATH and resolver.find(cell)[0] is not None
+
+    return looked_at(read_rows(path, options.encoding, names_a_file), path, resolver, options)
+
+
+def looked_at(rows: Rows, path: Path, resolver: FileResolver, options: ImportOptions) -> Table:
+    """Find out how the rows of a table are to be read. Raises InputError when no column names images."""
+    limit = max(1_000, min(_ROWS_LOOKED_AT, _CELLS_LOOKED_AT // max(1, len(rows.names))))
+
+    def some_rows() -> Iterator[Row]:
+        return islice((entry[1] for entry in rows.each() if not isinstance(entry, ImportProblem)), limit)
+
+    columns = guess_columns(
+        rows.names,
+        rows.samples,
+        options.columns,
+        rows=some_rows,
+        names_a_file=lambda cell: len(cell) <= _LONGEST_PATH and resolver.find(cell)[0] is not None,
+    )
+    labels = Labels(options.cells, literally=LABELLED_BY in rows.names)
+    named_by = ""
+    files: list[Path] = []
+    if columns.label:
+        labels.look(row.get(columns.label) for row in some_rows())
+        if labels.is_whole:
+            numbers = {text_of(row.get(columns.label)) for row in some_rows()}
+            named_by, files = _name_numbers(
+                labels, {whole_number(text) or "" for text in numbers} - {""}, path, options
+            )
+    used = {columns.image, columns.label, columns.split, columns.annotator, columns.sha256, *columns.one_hot}
+    unused = [name for name in rows.names if name not in used]
+    column_facts = facts_of(unused, rows.samples)
+    facts = TableFacts(
+        names=rows.names,
+        unused=tuple((name, column_facts[name].example[:_EXAMPLE_LETTERS]) for name in unused),
+        offered=offered_columns(unused, column_facts),
+        named_by=named_by,
+        name_files=tuple(files),
+    )
+    return Table(path.name, rows, columns, resolver, labels, facts, _contested(some_rows, columns, resolver))
+
+
+def _name_numbers(labels: Labels, numbers: set[str], path: Path, options: ImportOptions) -> tuple[str, list[Path]]:
+    """Let a file beside the table name the classes; returns which, in words, and all that could."""
+    files = names_files(path.parent, numbers)
+    if options.class_names == "":
+        return "", [file.path for file in files]
+    if options.class_names is not None:
+        chosen = named_file(Path(options.class_names).expanduser(), numbers)
+    elif files and all(file.names == files[0].names for file in files):
+        chosen = files[0]
+    else:
+        return "", [file.path for file in files]
+    labels.names, labels.names_are_for_text = chosen.names, True
+    return chosen.in_words(), [file.path for file in files]
+
+
+def _contested(some_rows: Callable[[], Iterator[Row]], columns: Columns, resolver: FileResolver) -> frozenset[str]:
+    """Files that a name means only loosely although another row names them as they are called."""
+    exactly, loosely = 0, set()
+    for row in some_rows():
+        cell = row.get(columns.image or "")
+        text = cell.strip() if isinstance(cell, str) else text_of(cell)
+        if not text or len(text) > _LONGEST_PATH or _is_address(text):
+            continue
+        uri, match = resolver.find(text)
+        if uri is not None and match.how:
+            loosely.add(uri)
+        exactly += uri is not None and not match.how
+    if not exactly or not loosely:
+        return frozenset()
+    cells = (text_of(row.get(columns.image or "")) for row in some_rows())
+    found = (resolver.find(cell) for cell in cells if cell and len(cell) <= _LONGEST_PATH)
+    return frozenset(uri for uri, match in found if uri is not None and not match.how and uri in loosely)
 
 
 def images_of_rows(
     rows: Iterable[tuple[str, Row] | ImportProblem],
     columns: Columns,
-    root: Path,
-    class_names: Sequence[str] = (),
+    resolver: FileResolver,
+    labels: Labels,
+    contested: frozenset[str] = frozenset(),
 ) -> Iterator[FoundImage | ImportProblem]:
     """Each row as an image, or as a problem that says what it lacks."""
     assert columns.image is not None  # guess_columns raises otherwise
-    folder, images_folder = str(root), root / "images"
-    has_images = images_folder.is_dir()
-    labels: dict[str, str] = {}  # cells seen to labels: a table has few labels and many rows
+    claimed: dict[str, str] = {}  # files that a name means loosely: no other name may mean them
     for entry in rows:
         if isinstance(entry, ImportProblem):
             yield entry
             continue
         where, row = entry
         cell = row.get(columns.image)
-        if isinstance(cell, str) and len(cell) > _LONGEST_PATH:
+        text = clean(cell.strip()) if isinstance(cell, str) else _whole_id(cell)
+        if len(text) > _LONGEST_PATH:
             yield ImportProblem(where, f"the column {columns.image!r} names no file that can be", "correct it")
             continue
-        if not isinstance(cell, str) or not cell.strip():
+        uri, match = (None, NOT_THERE)
+        if text:
+            uri, match = (_address(text), Match(text)) if _is_address(text) else resolver.resolve(text)
+        if not text or (uri is None and not isinstance(cell, str) and not match.is_ambiguous):
             yield ImportProblem(where, f"the column {columns.image!r} names no image", "fill it in")
             continue
-        label_cell = row.get(columns.label) if columns.label and not is_of_model(row) else None
-        label = labels.get(label_cell) if isinstance(label_cell, str) else None
-        if label_cell is not None and label is None:
-            problem, label = label_of(label_cell, class_names)
-            if problem:
-                yield no_label(where, problem)
-            elif isinstance(label_cell, str) and label is not None and len(labels) < _LABELS_KEPT:
-                labels[label_cell] = label
-        text = clean(cell.strip())
+        if match.is_ambiguous:
+            yield several_meant(text, match)
+            continue
+        if uri is not None and match.how and (uri in contested or claimed.setdefault(uri, text) != text):
+            yield ImportProblem(
+                text,
+                f"it is not there; {match.path} has nearly this name, but another row means it",
+                "put the file where the table says, or leave the row out",
+            )
+            continue
+        problem, label = None, None
+        if not is_of_model(row):
+            if columns.one_hot:
+                problem, label = labels.of_several(one_hot_labels(row, columns.one_hot))
+            elif columns.label:
+                problem, label = labels.read(row.get(columns.label))
+        if problem:
+            yield no_label(where, problem)
         yield FoundImage(
             name=text,
-            uri=locate(text, _home_of(text, folder, str(images_folder)) if has_images else folder),
+            uri=uri or locate(text, str(resolver.images or resolver.folder)),
             label=label,
             split=split_of(_text(row, columns.split)) if columns.split else None,
             annotator=_text(row, columns.annotator) if columns.annotator else None,
@@ -85,55 +218,55 @@ def images_of_rows(
         )
 
 
+def several_meant(name: str, match: Match) -> ImportProblem:
+    """A name that means several files: none of them is read."""
+    named = ", ".join(match.rivals[:_RIVALS_NAMED])
+    more = f" and {len(match.rivals) - _RIVALS_NAMED} more" if len(match.rivals) > _RIVALS_NAMED else ""
+    return ImportProblem(
+        name,
+        f"{len(match.rivals)} files could be meant ({named}{more}): none was read",
+        "write the path from the table's folder, or name the folder of the images in the preview, or with --images",
+    )
+
+
 def no_label(where: str, problem: str) -> ImportProblem:
-    """An image that is read although its label cannot be: ``problem`` is that of ``label_of``."""
+    """An image that is read although its label cannot be: ``problem`` is that of ``Labels.read``."""
     return ImportProblem(where, f"{problem}; it was read without a label", "correct the label and import again")
-
-
-def label_of(cell: Any, class_names: Sequence[str] = ()) -> tuple[str | None, str | None]:
-    """``(problem, label)`` of a cell: whole numbers are positions in ``class_names`` where there are such names."""
-    if isinstance(cell, str):
-        return None, " ".join(clean(cell).split()) or None
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None, None
-    if isinstance(cell, (list, tuple)):
-        if len(cell) == 1:
-            return label_of(cell[0], class_names)
-        return (f"it has {len(cell)} labels, an image can have one", None) if cell else (None, None)
-    if isinstance(cell, (dict, bytes)):
-        return "its label is not a name", None
-    if class_names and isinstance(cell, int) and not isinstance(cell, bool):
-        if cell == -1:  # what the Hugging Face layout writes for "no label"
-            return None, None
-        if not 0 <= cell < len(class_names):
-            return f"its label {cell} is not the number of a class (0 to {len(class_names) - 1})", None
-        return None, class_names[cell]
-    try:
-        return None, str(cell)
-    except ValueError:  # a number of more digits than Python writes
-        return "its label is not a name", None
 
 
 def locate(text: str, root: str) -> str:
     """The URI of what a cell names: absolute, relative to ``root``, or a URI already."""
-    if ":" in text:
-        if text.startswith("file://"):
-            below = text.removeprefix("file://")
-            return file_uri(urllib.parse.unquote(below[max(below.find("/"), 0) :].partition("?")[0].partition("#")[0]))
-        if text.startswith(("digits:", "parquet:", "file:")) or "://" in text:
-            return text
+    if _is_address(text):
+        return _address(text)
     if text.startswith("/") and "/." not in text and "//" not in text and os.sep == "/":
         return text  # absolute and plain as it is: most rows
+    if text.isascii() and not {"/", "\\", "\0"} & set(text) and text not in (".", ".."):
+        return f"{root}{os.sep}{text}"  # a plain name, as most rows have it; ``root`` is absolute
     path = os.path.join(root, text)
     if "\\" in text and os.sep == "/" and not os.path.lexists(path):
         path = os.path.join(root, text.replace("\\", "/"))  # written on another system
     return file_uri(path)
 
 
-def _home_of(text: str, folder: str, images_folder: str) -> str:
-    """The folder that has the file a cell names: the table's own, or ``images`` in it."""
-    beside_table, in_images = (os.path.join(root, text.replace("\\", "/")) for root in (folder, images_folder))
-    return images_folder if not os.path.lexists(beside_table) and os.path.lexists(in_images) else folder
+def _is_address(text: str) -> bool:
+    """Whether a cell is a URI of its own; a file of another machine is looked for by the end of its path."""
+    if ":" not in text:
+        return False
+    if text.startswith("file://"):
+        return os.path.exists(_address(text))
+    return text.startswith(("digits:", "parquet:", "file:")) or "://" in text
+
+
+def _address(text: str) -> str:
+    if not text.startswith("file://"):
+        return text
+    below = text.removeprefix("file://")
+    return file_uri(urllib.parse.unquote(below[max(below.find("/"), 0) :].partition("?")[0].partition("#")[0]))
+
+
+def _whole_id(cell: Any) -> str:
+    """The text of a number that is a file's name, as JSON holds ids; "" for everything else."""
+    return text_of(cell) if isinstance(cell, (int, float)) and not isinstance(cell, bool) else ""
 
 
 def _text(row: Row, column: str | None) -> str | None:

@@ -69,6 +69,11 @@ def uri_path(uri: str) -> Path | None:
     return Path(uri)
 
 
+def has_file_of_its_own(uri: str) -> bool:
+    """Whether other programs can open an image where it lies: a file, or an address in a network."""
+    return uri_path(uri) is not None or remote.protocol_of(uri) is not None
+
+
 def unchanged_since(uri: str, size: int, when: float) -> bool:
     """Whether an image imported ``when`` (seconds since 1970) with ``size`` bytes is the same, without reading it."""
     path: str | Path | None = uri if uri.startswith("/") else uri_path(uri)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
 import urllib.parse
 from pathlib import Path, PurePath
 
@@ -35,8 +36,8 @@ def file_uri(path: str | Path) -> str:
 
 
 def shown_name(path: str | PurePath) -> str:
-    """A path as text that can be stored and shown, whatever bytes it is made of."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """A path as text that can be stored, shown and compared: valid, and with accents in one letter each."""
+    return unicodedata.normalize("NFC", os.fsencode(path).decode("utf-8", "replace"))
 
 
 def read_file(path: Path, name: str) -> bytes:
