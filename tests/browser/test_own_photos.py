@@ -80,7 +80,7 @@ def test_photos_from_the_folder_to_a_trained_model_and_its_predictions(
         # What the model would have said, and why the image was chosen.
         expect(labelling.root.locator(".last")).to_contain_text(re.compile("the model (agrees|said)"))
         expect(labelling.root.locator(".why")).to_contain_text("Why this image?")
-        expect(labelling.root.locator(".why")).to_contain_text(re.compile("TiDAL herding|audit"))
+        expect(labelling.root.locator(".why")).to_contain_text(re.compile("UHerding|audit"))
         why = labelling.root.locator(".why")
         stands_for_none = why.get_by_text(re.compile("audit sample|Every image without a label"))
         expect(why.locator(".stands-for canvas").or_(stands_for_none).first).to_be_visible()

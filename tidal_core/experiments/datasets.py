@@ -39,7 +39,8 @@ from tidal_core.errors import InputError, reason_of
 from tidal_core.files import atomic, sweep
 from tidal_core.images.importers.base import FoundImage, ImportOptions
 from tidal_core.images.importers.digits import split_indices
-from tidal_core.images.importers.folder import FolderImporter, natural_key
+from tidal_core.images.importers.folder import FolderImporter
+from tidal_core.images.importers.tree import natural_key
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.sources.digits import load_digits
 from tidal_core.images.squares import square_of

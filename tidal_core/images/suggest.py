@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from statistics import median
 
-from tidal_core.config import FROZEN_STRATEGY, PRETRAINED_FROM, ProjectSettings
+from tidal_core.config import FROZEN_STRATEGY, PRETRAINED_FROM, WHY_FROZEN_STRATEGY, ProjectSettings
 from tidal_core.errors import ImageUnreadable
 from tidal_core.images.importers import peek
 from tidal_core.images.importers.base import FoundImage, ImportOptions
@@ -82,7 +82,7 @@ def _reason(side: float) -> str:
         )
     return (
         f"The pretrained model learns these images (about {side:.0f} pixels), because it is right with the fewest "
-        "labels and a round takes seconds."
+        f"labels and a round takes seconds. {WHY_FROZEN_STRATEGY}"
     )
 
 
