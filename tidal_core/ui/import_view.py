@@ -123,7 +123,9 @@ def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
 
 def _class_level_field(key: str) -> None:
     """The folder level that is the class, for ``chosen_options``; 0 where the tree says it."""
-    st.number_input("Folder level of the classes", 0, 64, 0, help=CLASS_LEVEL_HELP, key=f"{key}-level")
+    st.number_input(
+        "Folder level of the classes (0: read from the folders)", 0, 64, 0, help=CLASS_LEVEL_HELP, key=f"{key}-level"
+    )
 
 
 def _kept(project: Project, uploads: Sequence[Any]) -> list[str]:

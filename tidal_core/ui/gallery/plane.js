@@ -74,6 +74,7 @@ class Plane {
       this.fetched = null;
       this.places = new Float32Array(0);
       this.draw();
+      this.box.dataset.empty = "yes";
       this.tell(error instanceof Refused && error.status === 400 ? error.message : `There is no map: ${error.message}. It is tried again.`);
       this.look();
       this.gallery.painted();
@@ -88,6 +89,7 @@ class Plane {
   // The places of the images that the gallery shows now, in its order.
   join() {
     if (!this.fetched) return;
+    delete this.box.dataset.empty;
     const { images: known, x, y, p } = this.fetched;
     const { images } = this.gallery.grid;
     let largest = 0;
