@@ -115,6 +115,17 @@ def test_it_tells_labels_of_people_from_the_models_classes(project: Project) -> 
     assert "40 test images" in text
 
 
+def test_the_accuracy_of_a_single_round_can_be_seen(tmp_path: Path) -> None:
+    once = make("once", Size(labelled=30, pool=20, test=40, rounds=1, epochs=4, classes=2))
+
+    lines = [dict(attrs)["points"] or "" for tag, attrs in parsed(once).tags if tag in {"polyline", "polygon"}]
+
+    assert lines
+    for line in lines:
+        across = [float(place.split(",")[0]) for place in line.split()]
+        assert max(across) > min(across), "a line of one point is not drawn"
+
+
 def test_an_empty_project_has_a_report_too(tmp_path: Path) -> None:
     made = make("empty", Size(labelled=0, pool=5, test=0, rounds=0, epochs=1))
     text = " ".join(parsed(made).text)

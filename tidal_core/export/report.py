@@ -51,6 +51,7 @@ PURPOSES = {
 PAIRS, EXAMPLES = 6, 4  # confused pairs shown, and images of each
 MOST_CLASSES = 25  # in the table of confusions
 WIDTH, HEIGHT = 620, 220  # of a figure
+_DASH = 12  # half its length
 PLOT = (50, 12, 560, 170)  # left, top, width, height of its inner part
 
 
@@ -251,8 +252,8 @@ def _accuracy_figure(rounds: Sequence[dict[str, Any]], is_honest: bool) -> Figur
     line = Line(
         "accuracy, with its 95 % interval" if is_honest else "accuracy, estimated",
         "#0b6e8f",
-        _points(middle),
-        _points([*upper, *lower[::-1]]) if is_honest else "",
+        _points(_seen(middle)),
+        _points([*_seen(upper), *_seen(lower)[::-1]]) if is_honest else "",
     )
     ticks = tuple((at(n), f"{n:,}") for n in (labels if len(labels) <= 8 else [labels[0], labels[-1]]))
     return Figure("Accuracy by number of labels", (line,), ticks, _percents(), "labels")
@@ -269,12 +270,12 @@ def _training(project: Project, record: RoundRecord) -> Figure | None:
         Line(
             "accuracy on the labelled images",
             "#0b6e8f",
-            _points([(at(epoch.epoch), _height(epoch.train_accuracy)) for epoch in epochs]),
+            _points(_seen([(at(epoch.epoch), _height(epoch.train_accuracy)) for epoch in epochs])),
         ),
         Line(
             "loss, of its largest value",
             "#a34a00",
-            _points([(at(epoch.epoch), _height(epoch.class_loss / largest)) for epoch in epochs]),
+            _points(_seen([(at(epoch.epoch), _height(epoch.class_loss / largest)) for epoch in epochs])),
         ),
     )
     ticks = tuple((at(epoch), f"{epoch}") for epoch in (epochs[0].epoch, epochs[-1].epoch))
@@ -284,8 +285,8 @@ def _training(project: Project, record: RoundRecord) -> Figure | None:
 def _scale(values: Sequence[int]) -> Any:
     """From a value to its place from left to right."""
     left, _, width, _ = PLOT
-    low, span = min(values), max(max(values) - min(values), 1)
-    return lambda value: round(left + width * (value - low) / span, 1)
+    low, span = min(values), max(values) - min(values)
+    return lambda value: round(left + width * ((value - low) / span if span else 0.5), 1)
 
 
 def _height(share: float) -> float:
@@ -295,6 +296,14 @@ def _height(share: float) -> float:
 
 def _percents() -> tuple[tuple[float, str], ...]:
     return tuple((_height(share), f"{share:.0%}") for share in (0.0, 0.5, 1.0))
+
+
+def _seen(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The places of a line; a single one as a short dash, because a line of one point is not drawn."""
+    if len(places) != 1:
+        return list(places)
+    ((x, y),) = places
+    return [(x - _DASH, y), (x + _DASH, y)]
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:
