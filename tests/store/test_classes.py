@@ -191,7 +191,7 @@ def test_classes_added_beside_an_import_with_labels_keep_every_label_with_its_cl
         book = LabelBook(store)
         for image_id in images:
             item = FoundImage(f"{image_id}.jpg", f"/photos/{image_id}.jpg", label=f"kind {image_id}")
-            book.add(image_id, item, as_known=False, is_new=False)
+            book.add(image_id, item, as_known=False, is_new=False, is_again=False)
         book.finish()
 
     def add_by_hand() -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import io
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from tidal_core import files
 from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.images.importers import scan
 from tidal_core.images.importers.base import Columns, ImportOptions, TableFacts
@@ -73,8 +73,8 @@ def preview(source: str, options: ImportOptions | None = None, *, labels_asked: 
     options = options or ImportOptions()
     source = source_as_typed(source)
     if options.workspace is None:
-        with tempfile.TemporaryDirectory(prefix="tidal-preview-") as folder:
-            return _preview(source, replace(options, workspace=Path(folder)), labels_asked)
+        with files.scratch("preview") as folder:
+            return _preview(source, replace(options, workspace=folder), labels_asked)
     return _preview(source, options, labels_asked)
 
 

@@ -6,13 +6,13 @@ Nothing here is stored. The choices of a preview hold for the import of the same
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
+from tidal_core import files
 from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, choice, table
 
@@ -107,9 +107,9 @@ def _look(
 
     if options.images is not None and not options.images.is_dir():
         raise InputError(f"there is no folder {str(options.images)!r}; check its path.")
-    with tempfile.TemporaryDirectory(prefix="tidal-preview-") as folder:
-        named = _source(source, uploads, Path(folder))
-        workspace = dataclasses.replace(options, workspace=Path(folder) / "unpacked")
+    with files.scratch("preview") as folder:
+        named = _source(source, uploads, folder)
+        workspace = dataclasses.replace(options, workspace=folder / "unpacked")
         shown = preview(named, workspace, labels_asked=labels_asked)
         return shown, preview_in_words(shown, named), [thumbnail(row.file) for row in shown.rows]
 
@@ -127,8 +127,8 @@ def _names(source: str, uploads: Sequence[Any], options: ImportOptions) -> tuple
     """The columns of a table that could not be read with these choices."""
     from tidal_core.images.preview import column_names
 
-    with tempfile.TemporaryDirectory(prefix="tidal-preview-") as folder:
-        return column_names(_source(source, uploads, Path(folder)), options)
+    with files.scratch("preview") as folder:
+        return column_names(_source(source, uploads, folder), options)
 
 
 def _results(shown: Preview, lines: Sequence[str], pictures: Sequence[str]) -> None:
