@@ -17,6 +17,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "image": (
         *("path", "imagepath", "filepath", "filename", "file", "image", "img", "uri", "url", "imageurl", "imageuri"),
         *("imagename", "imagefile", "picture", "photo", "imgpath", "imgname", "imgfile", "fname", "name", "imageid"),
+        *("filepathabs", "filepathabsolute", "abspath", "absolutepath", "absolutefilepath"),
         *("imgid", "id", "uuid", "key", "sourceref", "isicid", "datei", "dateiname", "bild", "bilddatei", "foto"),
         *("fichier", "nomdefichier", "archivo", "imagen", "immagine", "imagem", "arquivo", "bestand", "plik", "obraz"),
         *(
@@ -43,7 +44,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("ラベル", "クラス", "カテゴリ", "라벨", "레이블", "클래스"),
     ),
     "split": ("split", "subset", "partition", "set", "dataset", "fold", "phase", "usage"),
-    "annotator": ("annotator", "labeler", "labeller", "labeledby", "labelledby", "annotatedby", "author", "user"),
+    "annotator": (
+        *("annotator", "labeler", "labeller", "labeledby", "labelledby", "annotatedby", "author", "user"),
+        *("annotationsource", "labelsource"),
+    ),
     "sha256": ("sha256",),
 }
 # What is often in tables of images and is no class, whatever its name's order or form.
