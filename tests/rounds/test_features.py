@@ -24,6 +24,7 @@ from tidal_core.engine.features.store import FeatureKey, FeatureStore
 from tidal_core.engine.model import read_tensors
 from tidal_core.errors import InputError
 from tidal_core.images.pixels import PixelStore, note_spec
+from tidal_core.labelling import explaining
 from tidal_core.labelling.desk import Desk
 from tidal_core.projects import Project, open_project
 from tidal_core.records import FeatureProgress, Int64, PoolView, Purpose, RoundRecord, RoundState
@@ -157,6 +158,25 @@ def test_what_labelled_images_stand_for_already_is_not_asked_first() -> None:
     planned = [item.image_id for item in project.store.queue.items()[:5]]
     assert planned == _herded(project, 5).tolist()
     assert not set(planned) & set(with_no_labels.tolist())
+    project.close()
+
+
+def test_after_a_round_that_could_rank_nothing_images_are_chosen_as_features_arrive() -> None:
+    project = frozen_project(n=60, test=0)
+    fill_queue(project)
+    label_next(project, 12)
+    run_round(project)
+    ranked = [item for item in project.store.queue.items() if item.round_id is not None]
+    assert not ranked, "only the labelled images had features"
+    fill_queue(project)  # as when somebody goes on labelling
+    drawn = project.store.queue.items()[0].image_id
+    assert "Drawn at random" in explaining.reasons(project, drawn).sentence
+
+    compute_all(project)
+
+    queries = [item for item in project.store.queue.items() if item.purpose is not Purpose.AUDIT]
+    assert {item.purpose for item in queries} == {Purpose.SEED}
+    assert queries[0].image_id == _herded(project, 1)[0]
     project.close()
 
 

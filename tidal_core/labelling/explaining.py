@@ -90,7 +90,7 @@ def reasons(project: Project, image_id: int) -> Reasons:
         sentence = audit.WHY_ASKED
     elif purpose is Purpose.CHOSEN:
         sentence = SENT
-    elif purpose is Purpose.SEED or score is None:
+    elif purpose is Purpose.SEED or (score is None and not _was_drawn(project, image_id)):
         sentence = "One of the first images, chosen to cover the whole collection before there is a model."
     elif strategy is None:
         sentence = TOPPED_UP
@@ -111,6 +111,13 @@ def reasons(project: Project, image_id: int) -> Reasons:
         unsettled="" if represents else _unsettled(project, image_id, choice),
         represents=represents,
     )
+
+
+def _was_drawn(project: Project, image_id: int) -> bool:
+    """Whether it waits in the queue after a round, and no round has put it there."""
+    waiting = project.store.queue.find(image_id)
+    is_unranked = waiting is not None and waiting.purpose is Purpose.QUERY and waiting.round_id is None
+    return is_unranked and project.store.rounds.latest(RoundState.DONE) is not None
 
 
 def _choice(project: Project, image_id: int) -> _Choice:

@@ -81,12 +81,15 @@ def fill_queue(project: Project) -> int:
 
 
 def plan_first_images(project: Project, features: FeatureStore) -> bool:
-    """Choose anew what is asked before the first round, as features arrive; whether that was done.
+    """Choose anew what is asked before a round has ranked images, as features arrive; whether that was done.
 
+    A round that began before images without a label had features (labels came with an import) ranks none of them.
     It is done when twice as many images have features as at the last time, and once all have them.
     """
     store = project.store
-    if store.rounds.latest() is not None or not store.queue.count():
+    waiting = store.queue.items()
+    is_first = store.rounds.latest() is None
+    if (is_first and not waiting) or (not is_first and any(item.round_id is not None for item in waiting)):
         return False
     whole = int(features.read().whole.sum())
     if whole < min(2 * int(store.settings.get(_FEATURES_KNOWN) or 0), store.images.count()):
