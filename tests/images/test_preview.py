@@ -60,6 +60,14 @@ def test_a_folder_or_archive_without_class_folders_takes_the_labels_of_its_table
     assert any(problem.reason.startswith("4 of the 5 images there are named") for problem in report.problems)
 
 
+def test_a_preview_of_images_alone_says_that_there_are_no_classes(tmp_path: Path) -> None:
+    save(tmp_path / "heap" / "1.jpg")
+
+    lines = preview_in_words(preview(str(tmp_path / "heap")), str(tmp_path / "heap"))
+
+    assert lines == ["1 image", "No classes; 1 image without a label."]
+
+
 def test_each_split_of_a_folder_may_have_its_table(project: Project, tmp_path: Path) -> None:
     for seed, split in enumerate(("train", "valid", "test")):
         save(tmp_path / "set" / split / "a.jpg", seed=2 * seed)

@@ -137,7 +137,8 @@ def preview_in_words(shown: Preview, source: str) -> list[str]:
     named = [f"{name} {n:,}" for name, n in shown.classes[:_CLASSES_NAMED]]
     rest = f", and {len(shown.classes) - _CLASSES_NAMED:,} more" if len(shown.classes) > _CLASSES_NAMED else ""
     without = f"; {_count(shown.unlabelled, 'image')} without a label" if shown.unlabelled else ""
-    lines.append(f"{_count(len(shown.classes), 'class', 'classes')}: {', '.join(named)}{rest}{without}.")
+    counted = f"{_count(len(shown.classes), 'class', 'classes')}: {', '.join(named)}{rest}" if named else "No classes"
+    lines.append(f"{counted}{without}.")
     if shown.tables:
         root = Path(source_as_typed(source))
         lines.append(f"Tables in the folder that name its images: {_joined(shown.tables, root)}.")
