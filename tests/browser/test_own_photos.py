@@ -80,9 +80,11 @@ def test_photos_from_the_folder_to_a_trained_model_and_its_predictions(
         # What the model would have said, and why the image was chosen.
         expect(labelling.root.locator(".last")).to_contain_text(re.compile("the model (agrees|said)"))
         expect(labelling.root.locator(".why")).to_contain_text("Why this image?")
-        expect(labelling.root.locator(".why")).to_contain_text(re.compile("UHerding|audit"))
+        why_chosen = re.compile("UHerding|audit|One of the first|Drawn at random")  # as fast as features come
+        expect(labelling.root.locator(".why")).to_contain_text(why_chosen)
         why = labelling.root.locator(".why")
-        stands_for_none = why.get_by_text(re.compile("audit sample|Every image without a label"))
+        for_no_others = re.compile("audit sample|Every image without a label|Drawn at random|One of the first")
+        stands_for_none = why.get_by_text(for_no_others)
         expect(why.locator(".stands-for canvas").or_(stands_for_none).first).to_be_visible()
 
         unlabelled = next(image for image in known if image not in expected)
