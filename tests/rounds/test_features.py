@@ -24,19 +24,15 @@ from tidal_core.engine.features.store import FeatureKey, FeatureStore
 from tidal_core.engine.model import read_tensors
 from tidal_core.errors import InputError
 from tidal_core.images.pixels import PixelStore, note_spec
-from tidal_core.labelling import explaining
-from tidal_core.labelling.desk import Desk
 from tidal_core.projects import Project, open_project
-from tidal_core.records import FeatureProgress, Int64, PoolView, Purpose, RoundRecord, RoundState
+from tidal_core.records import FeatureProgress, PoolView, RoundRecord, RoundState
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.feature_work import AT_ONCE_AT_FIRST, FeatureWork, compute_some
 from tidal_core.rounds.features import in_use, missing_rows, progress_of, wanted
-from tidal_core.rounds.queue_plan import fill_queue, plan_first_images
+from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
 from tidal_core.rounds.worker import Worker
 from tidal_core.strategies import uherding
-from tidal_core.strategies.distances import unit_length
-from tidal_core.strategies.herding import herd
 from tidal_core.strategies.uherding import temperature
 
 
@@ -119,64 +115,6 @@ def test_what_a_round_waits_for_comes_first_then_what_is_asked() -> None:
     assert set(rows[:5]) == set(images.pixel_rows(np.array(labelled)))
     assert set(rows[5 : 5 + len(asked)]) == set(images.pixel_rows(np.array(asked)))
     assert set(rows[5 + len(asked) :][:15]) == set(images.pixel_rows(images.test_set()[0]))
-    project.close()
-
-
-def test_the_first_images_stand_for_most_others_and_are_planned_anew_as_features_arrive() -> None:
-    project = frozen_project(n=150, test=0)
-    fill_queue(project)
-    desk = Desk(project)
-    before = [item.image_id for item in project.store.queue.items()]
-    assert desk.ranking() == 0
-
-    _some(project)
-    first_plan = [item.image_id for item in project.store.queue.items()]
-    assert desk.ranking() == -1
-    compute_all(project)
-    last_plan = [item.image_id for item in project.store.queue.items()]
-
-    assert before != first_plan != last_plan
-    assert desk.ranking() < -1
-    assert all(item.purpose is Purpose.SEED for item in project.store.queue.items())
-    assert sorted(last_plan) == sorted(before), "the others come behind the chosen ones"
-    assert last_plan[:20] == _herded(project, 20).tolist()
-    project.close()
-
-
-def test_what_labelled_images_stand_for_already_is_not_asked_first() -> None:
-    project = frozen_project(n=150, test=0)
-    fill_queue(project)
-    compute_all(project)
-    with_no_labels = _herded(project, 5)
-    label_next(project, 5)
-
-    project.store.settings.remove("first_plan_features")  # as when all images have features for the first time
-    store = wanted(project)
-    assert store is not None
-    assert plan_first_images(project, store)
-
-    planned = [item.image_id for item in project.store.queue.items()[:5]]
-    assert planned == _herded(project, 5).tolist()
-    assert not set(planned) & set(with_no_labels.tolist())
-    project.close()
-
-
-def test_after_a_round_that_could_rank_nothing_images_are_chosen_as_features_arrive() -> None:
-    project = frozen_project(n=60, test=0)
-    fill_queue(project)
-    label_next(project, 12)
-    run_round(project)
-    ranked = [item for item in project.store.queue.items() if item.round_id is not None]
-    assert not ranked, "only the labelled images had features"
-    fill_queue(project)  # as when somebody goes on labelling
-    drawn = project.store.queue.items()[0].image_id
-    assert "Drawn at random" in explaining.reasons(project, drawn).sentence
-
-    compute_all(project)
-
-    queries = [item for item in project.store.queue.items() if item.purpose is not Purpose.AUDIT]
-    assert {item.purpose for item in queries} == {Purpose.SEED}
-    assert queries[0].image_id == _herded(project, 1)[0]
     project.close()
 
 
@@ -489,17 +427,6 @@ def test_the_worker_computes_features_once_images_are_looked_at() -> None:
     finally:
         assert worker.stop(60)
         project.close()
-
-
-def _herded(project: Project, n: int) -> Int64:
-    """The n images of the pool that ``herd`` chooses by their features, beside those that are labelled."""
-    store = wanted(project)
-    assert store is not None
-    images, features = project.store.images, store.read()
-    pool = images.unlabelled_ids()
-    points = unit_length(features.last_stage(images.pixel_rows(pool)))
-    before = unit_length(features.last_stage(images.pixel_rows(project.store.answers.answered_images())))
-    return pool[herd(points, n, np.random.default_rng(project.settings.seed), before)]
 
 
 def _grow_pixels(project: Project, side: int) -> None:

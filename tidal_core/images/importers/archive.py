@@ -21,7 +21,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
@@ -29,7 +29,6 @@ from typing import IO, Literal
 from tidal_core.errors import DISK_FULL, InputError, reason_of
 from tidal_core.files import atomic_file, sweep
 from tidal_core.images.importers.base import FoundImage, Importer, ImportOptions, Scan
-from tidal_core.images.importers.encodings import code_page
 from tidal_core.images.importers.folder import (
     CLASS_NAMES_FILE,
     LABELLED_BY_FILE,
@@ -42,6 +41,7 @@ from tidal_core.images.importers.folder import (
 from tidal_core.images.importers.folder_table import FolderTableImporter
 from tidal_core.images.importers.table import SUFFIXES as TABLE_SUFFIXES
 from tidal_core.images.importers.tree import Folder, Meaning, read_tree, split_kind
+from tidal_core.images.importers.zip_names import names_in_zip
 from tidal_core.images.reading import SUFFIXES, looks_like_an_image
 from tidal_core.images.sources.file import MAX_FILE_BYTES, shown_name
 from tidal_core.records import ImportProblem
@@ -60,9 +60,6 @@ _MAX_LIST_BYTES = 500_000_000  # of a zip's list of members, which is read whole
 _MAX_XZ_MEMORY = 200_000_000  # bytes; xz itself asks for at most 65 MB unless told otherwise
 _PEEKED_BYTES = 50_000_000  # of one image that is only looked at
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # the others may ask for any memory
-_UTF8_FLAG = 0x800
-_UNICODE_FIELD = 0x7075
-_OF_ZIPS = ("cp437", "cp850", "cp1252")  # code pages of names in zips, the usual ones first
 _HASHED_BYTES = 1 << 20  # of an archive's beginning and of its end
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError),
@@ -258,7 +255,8 @@ def _list(path: Path, budget: int) -> _Listing:
         if zipfile.is_zipfile(path):
             with _zip(path) as archive:
                 entries = archive.infolist()
-                names = _zip_names(entries, listing)
+                names, guessed = names_in_zip(entries)
+                listing.problems += guessed
                 for info in entries:
                     mode = info.external_attr >> 16
                     kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
@@ -278,54 +276,6 @@ def _list(path: Path, budget: int) -> _Listing:
             raise InputError(f"{path} cannot be read as an archive ({_in_words(error)}); copy it again.") from error
         listing.refuse(path.name, *_damaged(error))
     return listing
-
-
-def _zip_names(entries: list[zipfile.ZipInfo], listing: _Listing) -> dict[str, str]:
-    """What the members of a zip are called, by what zipfile calls them.
-
-    A name without the UTF-8 flag is in whatever encoding the archiver's machine had. It may stand in UTF-8 in an extra
-    field; the bytes may be UTF-8 all the same; else the code page is guessed from all such names, and the report says
-    so.
-    """
-    names: dict[str, str] = {}
-    unclear: dict[str, bytes] = {}
-    for entry in entries:
-        raw = entry.orig_filename.encode("cp437") if not entry.flag_bits & _UTF8_FLAG else b""
-        if raw.isascii():
-            names[entry.filename] = entry.filename
-            continue
-        said = _unicode_field(entry.extra, raw)
-        try:
-            names[entry.filename] = said or raw.decode()
-        except UnicodeDecodeError:
-            unclear[entry.filename] = raw
-    if unclear:
-        words = (word for raw in unclear.values() for word in re.split(rb"[/\s._-]+", raw) if not word.isascii())
-        encoding = code_page(list(dict.fromkeys(words)), _OF_ZIPS)
-        names.update({name: raw.decode(encoding.codec, "replace") for name, raw in unclear.items()})
-        example = names[next(iter(unclear))]
-        count = "1 name does" if len(unclear) == 1 else f"{len(unclear):,} names do"
-        listing.problems.append(
-            ImportProblem(
-                shown_name(example),
-                f"{count} not say in which encoding they are: they were read as {encoding.in_words}",
-                "if that is wrong, pack the folder again with a program of today",
-            )
-        )
-    return names
-
-
-def _unicode_field(extra: bytes, raw: bytes) -> str | None:
-    """The name in the extra field 0x7075 (Info-ZIP), if it belongs to the name ``raw``."""
-    while len(extra) >= 4:
-        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
-        field_bytes, extra = extra[4 : 4 + size], extra[4 + size :]
-        if kind == _UNICODE_FIELD and field_bytes[:1] == b"\1":
-            if int.from_bytes(field_bytes[1:5], "little") != zlib.crc32(raw):
-                return None
-            with suppress(UnicodeDecodeError):
-                return field_bytes[5:].decode()
-    return None
 
 
 def _note(listing: _Listing, member: str, kind: str, size: int, budget: int, name: str, checksum: int = 0) -> bool:
