@@ -80,6 +80,24 @@ def test_moments_are_of_the_rows_that_are_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(std, values.astype(np.float32).std(0), atol=1e-5)
 
 
+def test_moments_that_are_remembered_follow_what_is_written_and_what_is_done_to_them(tmp_path: Path) -> None:
+    store, values = FeatureStore(tmp_path, KEY), some(50)
+    store.write(np.arange(25), values[:25], STAGES)
+    mean, std = store.read().moments()
+    mean += 7
+    std += 7
+
+    again = store.read().moments()
+    store.write(np.arange(25, 50), values[25:], STAGES)
+    of_all = store.read().moments()
+    store.write(np.arange(50), values[::-1] * np.float16(2), STAGES)
+    of_others = store.read().moments()
+
+    np.testing.assert_allclose(again[0], values[:25].astype(np.float32).mean(0), atol=1e-5)
+    np.testing.assert_allclose(of_all[0], values.astype(np.float32).mean(0), atol=1e-5)
+    np.testing.assert_allclose(of_others[1], 2 * values.astype(np.float32).std(0), atol=1e-4)
+
+
 def test_a_feature_that_never_changes_can_be_divided_by(tmp_path: Path) -> None:
     store, values = FeatureStore(tmp_path, KEY), some(20)
     values[:, 3] = 2

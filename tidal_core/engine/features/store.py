@@ -18,6 +18,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -63,17 +64,18 @@ class Features:
     rows: Float16  # (R, D), read from the disk as it is used; rows that are not whole mean nothing
     whole: NDArray[np.bool_]  # (R,)
     stage_channels: tuple[int, ...] = ()  # how many of the D numbers each stage has, side by side; () before the first
+    file: tuple[Path, tuple[int, ...]] | None = None  # that they are of, and what tells its content from any other
 
     def moments(self, most: int = 20_000) -> tuple[Float32, Float32]:
         """Mean and deviation (D,) float32 of each feature over the pool, labelled or not: at most ``most`` rows of it.
 
         A deviation is at least a thousandth of the largest, so that a feature that never changes can be divided by it.
+        While their file stays as it is they are computed once: a round trains several heads on the same features.
         """
-        known = np.flatnonzero(self.whole)
-        known = known[:: max(1, -(-len(known) // most))]
-        values = np.asarray(self.rows[known], dtype=np.float32)
-        std = values.std(axis=0)
-        return values.mean(axis=0), np.maximum(std, max(float(std.max()) * 1e-3, 1e-6))
+        if self.file is None:
+            return _moments(self.rows, self.whole, most)
+        mean, std = _moments_of_file(*self.file, self.whole.tobytes(), most)
+        return mean.copy(), std.copy()
 
     def has(self, rows: Int64) -> NDArray[np.bool_]:
         """(N,) whether the images at ``rows`` (N,) have features."""
@@ -98,6 +100,20 @@ class Features:
             raise InputError(f"{missing:,} of {len(rows):,} images have no features yet; wait until they are computed.")
 
 
+def _moments(rows: Float16, whole: NDArray[np.bool_], most: int) -> tuple[Float32, Float32]:
+    known = np.flatnonzero(whole)
+    values = np.asarray(rows[known[:: max(1, -(-len(known) // most))]], dtype=np.float32)
+    std = values.std(axis=0)
+    return values.mean(axis=0), np.maximum(std, max(float(std.max()) * 1e-3, 1e-6))
+
+
+@lru_cache(maxsize=4)
+def _moments_of_file(path: Path, stamp: tuple[int, ...], whole: bytes, most: int) -> tuple[Float32, Float32]:
+    """``stamp`` and ``whole`` are part of what is remembered: the file as it was."""
+    features = open_features(path)
+    return _moments(features.rows, np.frombuffer(whole, bool), most)
+
+
 def open_features(path: Path) -> Features:
     """The features of a ``rows.f16``, as they are now. Raises InputError where there are none to read."""
     try:
@@ -105,11 +121,13 @@ def open_features(path: Path) -> Features:
         stage_channels = tuple(int(channels) for channels in description["stage_channels"])
         length = sum(stage_channels)
         whole = np.fromfile(path.parent / WHOLE, dtype=np.uint8).astype(bool)
-        n_rows = min(len(whole), path.stat().st_size // (2 * length))
+        state = path.stat()
+        n_rows = min(len(whole), state.st_size // (2 * length))
         rows: Float16 = np.empty((0, length), np.float16)
         if n_rows:
             rows = np.memmap(path, dtype="<f2", mode="r", shape=(n_rows, length))
-        return Features(rows, whole[:n_rows], stage_channels)
+        stamp = (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+        return Features(rows, whole[:n_rows], stage_channels, (path, stamp))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the features in {path.parent.name} cannot be read "
