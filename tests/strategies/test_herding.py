@@ -115,18 +115,6 @@ def one_minus_margin(p: Floats) -> Floats:
     return difference
 
 
-def test_maxherding_chooses_what_scikit_activeml_chooses() -> None:
-    from skactiveml.pool import MaxHerding as Theirs
-
-    pool = make_pool(size=80, labelled=6)
-    everything = np.concatenate([pool.labelled_features, pool.features])
-    labels = np.concatenate([pool.labelled_classes, np.full(80, np.nan)])
-
-    theirs = Theirs(metric_dict={"gamma": 1.0}, random_state=0).query(everything, labels, batch_size=15)
-
-    assert strategies.get("maxherding").select(pool, 15, np.random.default_rng(0)).tolist() == (theirs - 6).tolist()
-
-
 def smallest_distance(points: Float32) -> float:
     apart = [np.linalg.norm(a - b) for i, a in enumerate(points) for b in points[:i]]
     return float(min(distance for distance in apart if distance > 0.01))
