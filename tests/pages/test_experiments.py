@@ -235,13 +235,23 @@ def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[st
     page.selectbox(key="exp-tail").select("step")
     page.toggle(key="exp-stale").set_value(True)
     page.slider(key="exp-audit").set_value(0.25)
+    page.selectbox(key="exp-first-images-quick").select("classes")
+    page.number_input(key="exp-held-out-quick").set_value(300)
+    page.number_input(key="exp-first-seed").set_value(7)
     page.button(key="exp-start").click().run()
 
     assert not page.exception
     protocol = Experiment(home() / "experiments" / "digits-quick").spec.protocol
     quick = PRESETS["quick"]
     assert protocol == replace(
-        quick, train=replace(quick.train, warm_start=True), tail="step", stale=True, audit_share=0.25
+        quick,
+        train=replace(quick.train, warm_start=True),
+        tail="step",
+        stale=True,
+        audit_share=0.25,
+        start="classes",
+        held_out=300,
+        first_seed=7,
     )
 
 
@@ -253,11 +263,12 @@ def test_the_form_enlarges_images_for_the_pretrained_model_only(studio: Studio, 
     page.selectbox(key="exp-preset-digits").select("frozen").run()
     assert page.number_input(key="exp-enlarge").value == 64
     page.number_input(key="exp-enlarge").set_value(96)
+    page.selectbox(key="exp-first-images-frozen").select("herding")
     page.button(key="exp-start").click().run()
 
     assert not page.exception
     assert Experiment(home() / "experiments" / "digits-frozen").spec.protocol == PRESETS["frozen"].changed(
-        enlarge_to=96
+        enlarge_to=96, start="herding"
     )
 
 
@@ -347,6 +358,9 @@ def test_the_form_starts_on_the_project_on_screen_by_its_title_and_says_what_is_
     assert "Of 100 labelled images" in said
     assert "20 are kept to measure accuracy (test), 8 only watch (validation accuracy), and 72 can be chosen" in said
     assert page.number_input(key="exp-rounds-project:tiny-human").value == 3, "20 + 2 x 20 of 72, and not ten rounds"
+    page.toggle(key="exp-more-choices").set_value(True).run()
+    page.number_input(key="exp-held-out-human").set_value(30).run()
+    assert "each run draws 30 to measure accuracy" in texts(page)
     assert page.text_input(key="exp-name-project:tiny-human").value == "Garden birds human"
 
 

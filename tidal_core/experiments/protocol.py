@@ -36,6 +36,8 @@ STARTS: dict[FirstChoice, str] = {
 }
 """How the labels of a run's first round are chosen; all configurations of a run begin with the same."""
 
+BY_FEATURES: tuple[FirstChoice, ...] = ("k-means", "herding")  # the starts that need frozen features
+
 LEAST_SIDE, MOST_SIDE = 16, 512  # pixels that images can be enlarged to
 
 
@@ -68,7 +70,7 @@ class Protocol(JsonConfig):
             )
         if self.start not in STARTS:
             raise InputError(f"there is no start {self.start!r}; choose one of {', '.join(STARTS)}.")
-        if self.start in ("k-means", "herding") and self.train.body != "frozen":
+        if self.start in BY_FEATURES and self.train.body != "frozen":
             raise InputError(
                 f"the start {self.start} chooses by frozen features; choose frozen as the preset, or random or classes "
                 "as the start."

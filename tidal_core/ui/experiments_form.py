@@ -24,7 +24,7 @@ from tidal_core.experiments.datasets import (
 )
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
 from tidal_core.experiments.options import AUGMENTATIONS, check_backbone
-from tidal_core.experiments.protocol import MOST_SIDE, PRESETS, Protocol, Tail
+from tidal_core.experiments.protocol import BY_FEATURES, MOST_SIDE, PRESETS, STARTS, Protocol, Tail
 from tidal_core.projects import home, project_folder, project_slugs, slugify
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal
@@ -144,9 +144,30 @@ def _more_choices(protocol: Protocol, preset: str) -> Protocol:
             "Vary images while training", AUGMENTATIONS, AUGMENTATIONS.index(augment),
             format_func=AUGMENTATION_WORDS.__getitem__, key=f"exp-augment-{preset}",
         )  # fmt: skip
+    starts = [start for start in STARTS if protocol.train.body == "frozen" or start not in BY_FEATURES]
+    start = left.selectbox(
+        "First images", starts, starts.index(protocol.start), lambda name: STARTS[name].capitalize(),
+        key=f"exp-first-images-{preset}", help="All that are compared begin with the same in a run.",
+    )  # fmt: skip
+    held_out = int(right.number_input(
+        "Test images drawn for each run", 0, 100_000, protocol.held_out, 100, key=f"exp-held-out-{preset}",
+        help="From all images, so that runs differ in these, too; 0: the same test images in all runs.",
+    ))  # fmt: skip
+    first_seed = int(right.number_input(
+        "Seed of the first run", 0, 10**9, protocol.first_seed, key="exp-first-seed",
+        help="The next run has the next one. Another number gives other runs, for a second opinion.",
+    ))  # fmt: skip
     train = dataclasses.replace(protocol.train, warm_start=bool(warm), backbone=backbone.strip(), augmentation=augment)
     return dataclasses.replace(
-        protocol, train=train, tail=tail, stale=stale, audit_share=float(audit), enlarge_to=enlarge_to
+        protocol,
+        train=train,
+        tail=tail,
+        stale=stale,
+        audit_share=float(audit),
+        enlarge_to=enlarge_to,
+        start=start,
+        held_out=held_out,
+        first_seed=first_seed,
     )
 
 
@@ -245,6 +266,11 @@ def _kept(dataset: str) -> Dataset | None:
 def shares_in_words(dataset: Dataset, protocol: Protocol) -> str:
     """What becomes of a project's labelled images."""
     pool, test = len(dataset.pool_rows), len(dataset.test_rows)
+    if protocol.held_out:
+        return (
+            f"Of {pool + test:,} labelled images, as they were when the project was first compared, each run draws "
+            f"{min(protocol.held_out, pool + test):,} to measure accuracy; it never trains on these."
+        )
     validation = min(protocol.validation, pool)
     tested = min(protocol.test_limit, test) if protocol.test_limit else test
     watched = f" {validation:,} only watch (validation accuracy)," if validation else ""
