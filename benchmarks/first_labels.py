@@ -23,11 +23,13 @@ from benchmarks.engine import say
 from benchmarks.known_features import KnownFeatures, flowers
 from tidal_core import strategies
 from tidal_core.config import FROZEN, FROZEN_STRATEGY, Seeds, TrainConfig
+from tidal_core.engine.exact_dynamics import exact_p_bar
 from tidal_core.engine.features.store import open_features
 from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
+from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, Float64, Int64, PoolScores, PoolView, TrainImages
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
@@ -39,14 +41,20 @@ FIRST_SEED = 1_000  # of the runs: other seeds than any that a choice was made b
 
 
 def trained_scores(known: KnownFeatures, config: TrainConfig, labelled: Int64, rows: Int64, seed: int) -> PoolScores:
-    """A round on the images ``labelled`` (L,), then the scores of ``rows`` (N,)."""
+    """A round on the images ``labelled`` (L,), then the scores of ``rows`` (N,), exact dynamics among them."""
     seeds = Seeds.of(seed, len(labelled))
     nowhere = Path("features-only.npy")
     images = TrainImages(nowhere, labelled, known.labels[labelled], known.n_classes, known.path)
     model = build_model(config, known.n_classes, seeds, torch.device("cpu"))
-    for _ in train(config, images, model, seeds, TrainOptions(curves=False)):
+    training = train(config, images, model, seeds, TrainOptions(curves=False))
+    for _ in training:
         pass
-    return score(model, nowhere, rows, features=known.path)
+    scores = score(model, nowhere, rows, features=known.path)
+    if training.result is None or training.result.heads is None:  # the body trains
+        return scores
+    heads = training.result.heads
+    p_bar = exact_p_bar(heads, model, open_features(known.path), rows, heads.first_epoch(config.td_window))
+    return dataclasses.replace(scores, exact_log_p=log_of(p_bar).astype(np.float32))
 
 
 def simulate(known: KnownFeatures, pool: Int64, held_out: Int64, strategy: str, seed: int, most: int = MOST) -> Float64:
@@ -70,9 +78,8 @@ def simulate(known: KnownFeatures, pool: Int64, held_out: Int64, strategy: str, 
 
 
 def last_features(known: KnownFeatures, rows: Int64) -> Float32:
-    """What strategies measure likeness by: the last stage's features (N, D), before any model."""
-    last = build_model(FROZEN, known.n_classes, Seeds(), torch.device("cpu")).backbone.stage_channels[-1]
-    return open_features(known.path).take(rows)[:, -last:].astype(np.float32)
+    """What strategies measure likeness by, before any model: the last stage's features (N, D), standardised."""
+    return open_features(known.path).standardised(rows)
 
 
 def main() -> None:

@@ -136,8 +136,8 @@ FROZEN = TrainConfig(
 )
 """A head on frozen features of an ImageNet model: seconds per round, and the most accurate with few labels."""
 
-FROZEN_STRATEGY = "uherding"
-"""What asks beside FROZEN: images that stand for many others the model is unsure of (docs/results/low_budget.md)."""
+FROZEN_STRATEGY = "exact-herding"
+"""What asks beside FROZEN: images that stand for many others of unsettled dynamics (docs/results/low_budget.md)."""
 
 WHY_FROZEN_STRATEGY = (
     "UHerding chooses what to ask, because with one to seven labels a class it gave the most accurate model on two of "

@@ -313,18 +313,13 @@ class LinearHead:
 
     weight: Float32  # (C, D)
     bias: Float32  # (C,)
-    mean: Float32 | None = None  # (D,) that features are standardised by before it reads them, where the body is frozen
-    std: Float32 | None = None  # (D,)
+    unit_length: bool = False  # whether it reads features at length 1, as where the body is frozen
 
     def read(self, features: Float32) -> Float32:
-        """x (N, D) of features (N, D) of the pool: as they are, or where the body is frozen standardised, of length 1.
-
-        A row of zeros stays.
-        """
-        if self.mean is None or self.std is None:
+        """x (N, D) of features (N, D) of the pool: as they are, or at length 1; a row of zeros stays."""
+        if not self.unit_length:
             return features
-        x = (features - self.mean) / self.std
-        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        x: Float32 = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         return x
 
     def logits(self, x: Float32) -> Float32:
@@ -338,7 +333,7 @@ class PoolScores:
 
     log_p: Float32  # (N, C) log-softmax of the classifier, float32
     td_log_p: Float32 | None  # (N, C) log-softmax of the TD module: predicted p-bar; None without it
-    features: Float32  # (N, D) pooled features before the classifier's last layer
+    features: Float32  # (N, D) pooled, before the classifier's last layer; standardised where the body is frozen
     extra: Mapping[str, Float32] = field(
         default_factory=dict
     )  # by name, what other companions say: "mc_information" (N,), see companions/mc_dropout.py

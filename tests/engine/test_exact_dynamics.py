@@ -11,6 +11,7 @@ import torch
 
 from tidal_core.config import FROZEN, Seeds, TrainConfig
 from tidal_core.engine.backbones.frozen import SCALE
+from tidal_core.engine.companions import Companion
 from tidal_core.engine.exact_dynamics import KEPT, HeadHistory, exact_curves, exact_p_bar
 from tidal_core.engine.features.store import FeatureKey, Features, FeatureStore
 from tidal_core.engine.model import Model, build_model, load_weights
@@ -65,7 +66,21 @@ def test_a_head_learns_from_features_and_scores_what_it_never_saw(tmp_path: Path
     assert records[-1].curves is not None
     assert (scores.log_p.argmax(axis=1) == labels[24:]).mean() > 0.9
     assert scores.td_log_p is not None
-    np.testing.assert_array_equal(scores.features, store.read().take(np.arange(24, 60))[:, -1280:].astype(np.float32))
+    last_stage = store.read().rows[:, -1280:].astype(np.float32)
+    standardised = (last_stage - last_stage.mean(axis=0)) / last_stage.std(axis=0)
+    np.testing.assert_allclose(scores.features, standardised[24:], atol=1e-4)
+
+
+def test_dropout_passes_see_the_features_that_they_were_trained_on(tmp_path: Path) -> None:
+    model, *_ = trained(tmp_path, replace(BRIEF, companions=("mc-dropout",)))
+    store, _ = made_up(tmp_path / "again")
+    head = model.companions["mc-dropout"]
+    assert isinstance(head, Companion)
+
+    scores = score(model, tmp_path / "none.npy", np.arange(60), features=store.path)
+
+    trained_on = model.forward(torch.from_numpy(store.read().take(np.arange(60))))[1][-1]
+    np.testing.assert_array_equal(scores.extra["mc_information"], head.extra(trained_on)["mc_information"].numpy())
 
 
 def test_the_last_exact_curve_is_what_scoring_says(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_all_arms_of_a_run_begin_alike_and_runs_do_not(tmp_path: Path, start: Fi
 def test_herding_begins_with_the_image_that_is_most_like_all_others(tmp_path: Path) -> None:
     state = state_of(tmp_path, replace(FROZEN, start="herding"))
     assert state.features is not None
-    points = unit_length(state.features.read().last_stage(state.start.pool))
+    points = unit_length(state.features.read().standardised(state.start.pool))
 
     kernel = np.exp(-np.stack([((points - point) ** 2).sum(axis=1) for point in points]))
 

@@ -27,7 +27,7 @@ def test_its_settings_suit_the_images_and_nothing_is_imported_yet(photos: Path) 
 
     assert (made.slug, made.title) == ("my-flowers", "My flowers")
     settings = made.settings
-    assert (settings.preset, settings.strategy, settings.labels_per_round) == ("frozen", "uherding", 10)
+    assert (settings.preset, settings.strategy, settings.labels_per_round) == ("frozen", "exact-herding", 10)
     assert (settings.training_size, settings.fit, settings.augmentation) == (96, "stretch", "flip-crop")
     assert reason_of(made).startswith("The pretrained model learns these images (about 90 pixels), because")
     assert [record.name for record in made.store.classes.all()] == ["rose", "daisy"]

@@ -16,7 +16,8 @@ from tests.helpers.served import Served
 from tidal_core.labelling import explaining
 from tidal_core.projects import Project
 from tidal_core.records import Purpose, QueueItem
-from tidal_core.rounds import audit, queue_plan, similar
+from tidal_core.rounds import audit, features, queue_plan
+from tidal_core.strategies.distances import unit_length
 
 FEW = 2  # labels a round: images that are asked next
 
@@ -40,9 +41,10 @@ def near(served: Served, image_id: int) -> dict[str, Any]:
 def stood_for_by_hand(project: Project, image_id: int) -> list[int]:
     """Images as alike as their features point the same way, most alike first."""
     ids = np.arange(1, 61)
-    points = similar.points_of(project, ids)
-    assert points is not None
-    cosines = points.astype(np.float64) @ points.T.astype(np.float64)
+    store = features.in_use(project)
+    assert store is not None
+    points = unit_length(store.read().standardised(project.store.images.pixel_rows(ids)).astype(np.float64))
+    cosines = points @ points.T
     asked = [item.image_id for item in project.store.queue.items() if item.purpose is not Purpose.AUDIT][:FEW]
     rivals = {*audit.training_labels(project).image_ids.tolist(), *asked} - {image_id}
     free = set(project.store.images.unlabelled_ids().tolist()) - rivals - {image_id}

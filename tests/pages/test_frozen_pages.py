@@ -145,7 +145,7 @@ def test_an_older_project_takes_the_pretrained_model_with_a_click(quiet: Studio)
     next(button for button in page.button if button.label == BUTTON).click().run()
 
     settings = quiet.project("tiny").settings
-    assert (settings.preset, settings.strategy, settings.training_size) == ("frozen", "uherding", 96)
+    assert (settings.preset, settings.strategy, settings.training_size) == ("frozen", "exact-herding", 96)
     assert BUTTON not in [button.label for button in open_page("project", "tiny").button]
 
 

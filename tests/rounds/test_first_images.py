@@ -79,6 +79,6 @@ def _herded(project: Project, n: int) -> Int64:
     assert store is not None
     images, features = project.store.images, store.read()
     pool = images.unlabelled_ids()
-    points = unit_length(features.last_stage(images.pixel_rows(pool)))
-    before = unit_length(features.last_stage(images.pixel_rows(project.store.answers.answered_images())))
+    points = unit_length(features.standardised(images.pixel_rows(pool)))
+    before = unit_length(features.standardised(images.pixel_rows(project.store.answers.answered_images())))
     return pool[herd(points, n, np.random.default_rng(project.settings.seed), before)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from tests.helpers.frozen import frozen_project, give_features
 from tests.helpers.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
+from tidal_core.records import Float64
 from tidal_core.rounds import similar
 
 
@@ -21,13 +22,25 @@ def project() -> Iterator[Project]:
     project.close()
 
 
-def test_what_points_the_same_way_comes_first_however_long_it_is(project: Project) -> None:
-    give_features(project, {1: (1, 0), 2: (0, 1), 3: (9, 1), 4: (-1, 0), 5: (2, 2)})
+def cosines_of(given: Mapping[int, tuple[float, float]]) -> Float64:
+    """Of standardised features, (N, N)."""
+    points = np.array(list(given.values()), dtype=np.float16).astype(np.float64)
+    points = (points - points.mean(axis=0)) / points.std(axis=0)
+    lengths = np.linalg.norm(points, axis=1)
+    cosines: Float64 = (points @ points.T) / lengths / lengths[:, None]
+    return cosines
+
+
+def test_what_points_the_same_way_from_the_mean_comes_first_however_far_it_is(project: Project) -> None:
+    given = {1: (102, 50), 2: (100, 52), 3: (109, 51), 4: (89, 47), 5: (101, 50)}  # about (100, 50)
+    give_features(project, given)
 
     images = np.array([6, 5, 4, 3, 2, 1])
     order = similar.order_by_likeness(project, 1, images)
 
-    assert images[order].tolist() == [1, 3, 5, 2, 4, 6]  # cosines 1, 0.994, 0.707, 0, -1; 6 has no features
+    cosines = cosines_of(given)[0]
+    assert cosines.argmin() == 3, "on the other side of the mean, though nearly the same direction from nothing"
+    assert images[order].tolist() == [*sorted([5, 4, 3, 2, 1], key=lambda i: (-cosines[i - 1], -i)), 6], "6 has none"
 
 
 def test_the_nearest_are_others_that_have_features(project: Project) -> None:
@@ -35,8 +48,8 @@ def test_the_nearest_are_others_that_have_features(project: Project) -> None:
 
     images = np.arange(1, 7)
 
-    assert similar.nearest(project, 1, images, 2).tolist() == [3, 5]
-    assert similar.nearest(project, 1, images, 9).tolist() == [3, 5, 2]  # 4 and 6 have no features
+    assert similar.nearest(project, 1, images, 2).tolist() == [2, 3]
+    assert similar.nearest(project, 1, images, 9).tolist() == [2, 3, 5]  # 4 and 6 have no features
     assert similar.nearest(project, 4, images, 9).tolist() == []
 
 
@@ -85,8 +98,7 @@ def test_an_image_stands_for_those_that_no_rival_is_more_like() -> None:
     project = frozen_project(120, test=0)
     given = directions(120)
     give_features(project, given)
-    points = np.array(list(given.values()), dtype=np.float16).astype(np.float64)
-    cosines = (points @ points.T) / np.linalg.norm(points, axis=1) / np.linalg.norm(points, axis=1)[:, None]
+    cosines = cosines_of(given)
     rivals, images = np.arange(2, 42), np.arange(42, 121)
 
     for image in range(1, 42):

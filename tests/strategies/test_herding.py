@@ -161,9 +161,10 @@ def test_exact_and_mean_herding_weigh_by_their_own_probabilities() -> None:
         strategies.get(name).select(pool, 10, np.random.default_rng(0)) for name in ("exact-herding", "mean-herding")
     )
 
-    assert exact.tolist() == plain(points, 10, before, one_minus_margin(np.exp(pool.exact_log_p)), 1.0)
+    width = 0.7 * smallest_distance(before)
+    assert exact.tolist() == plain(points, 10, before, one_minus_margin(np.exp(pool.exact_log_p)), width)
     both = (np.exp(pool.log_p) + np.exp(pool.td_log_p)) / 2
-    assert mean.tolist() == plain(points, 10, before, one_minus_margin(both), 1.0)
+    assert mean.tolist() == plain(points, 10, before, one_minus_margin(both), width)
 
 
 def test_in_purity_herding_an_image_stands_for_those_that_were_learnt_alike() -> None:
@@ -176,7 +177,9 @@ def test_in_purity_herding_an_image_stands_for_those_that_were_learnt_alike() ->
     rows = strategies.get("purity-herding").select(pool, 10, np.random.default_rng(0))
 
     points = unit_length(pool.features), unit_length(pool.labelled_features)
-    assert rows.tolist() == plain(points[0], 10, points[1], np.ones(60), 1.0, alike, before)
+    assert rows.tolist() == plain(
+        points[0], 10, points[1], np.ones(60), 0.7 * smallest_distance(points[1]), alike, before
+    )
 
 
 def plain_competence(points: Float32, u: Floats, labelled: Float32, classes: Int64) -> float:
@@ -204,7 +207,7 @@ def test_competent_herding_trusts_dynamics_as_far_as_labels_bear_them_out(seed: 
 
     rows = strategies.get("competent-herding").select(pool, 10, np.random.default_rng(0))
 
-    assert rows.tolist() == plain(points, 10, before, 1 - c + c * u, 1.0)
+    assert rows.tolist() == plain(points, 10, before, 1 - c + c * u, 0.7 * smallest_distance(before))
     assert competence(points, u.astype(np.float32), before, pool.labelled_classes) == pytest.approx(c)
     assert c > 0.05
 
@@ -233,16 +236,8 @@ def test_td_herding_is_herding_weighted_by_the_lead_of_the_predicted_dynamics() 
 
     rows = strategies.get("td-herding").select(pool, 10, np.random.default_rng(0))
 
-    assert rows.tolist() == plain(points, 10, before, 1 - (p_tilde[:, -1] - p_tilde[:, -2]), 1.0)
-
-
-def test_if_all_dynamics_are_equally_unsettled_td_herding_is_maxherding() -> None:
-    pool = make_pool(size=60)
-    level = replace(pool, td_log_p=np.full_like(pool.log_p, -np.log(5)))
-
-    asked = [strategies.get(name).select(level, 10, np.random.default_rng(0)) for name in ("td-herding", "maxherding")]
-
-    assert asked[0].tolist() == asked[1].tolist()
+    width = 0.7 * smallest_distance(before)
+    assert rows.tolist() == plain(points, 10, before, 1 - (p_tilde[:, -1] - p_tilde[:, -2]), width)
 
 
 def test_td_herding_passes_by_a_large_group_whose_dynamics_are_settled() -> None:

@@ -87,8 +87,7 @@ def plain_candidates(pool: PoolView, cap: float) -> set[int]:
 
 def with_frozen_head(pool: PoolView) -> PoolView:
     assert pool.head is not None
-    D = pool.features.shape[1]
-    return replace(pool, head=replace(pool.head, mean=np.full(D, 0.5, np.float32), std=np.full(D, 2, np.float32)))
+    return replace(pool, features=pool.features - 0.5, head=replace(pool.head, unit_length=True))
 
 
 @pytest.mark.parametrize("frozen", [False, True])

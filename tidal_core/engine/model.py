@@ -114,9 +114,7 @@ class Model:
         D = self.backbone.stage_channels[-1]
         if weight.shape[1:] != (D,):
             return None
-        if not self.frozen:
-            return LinearHead(weight, bias)
-        return LinearHead(weight, bias, self.mean[-D:].cpu().numpy(), self.std[-D:].cpu().numpy())
+        return LinearHead(weight, bias, unit_length=self.frozen)
 
     def head_input(self, features: Tensor) -> Tensor:
         """What a frozen model's linear layer reads (B, D) of the features (B, all stages) of images."""

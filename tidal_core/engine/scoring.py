@@ -175,6 +175,4 @@ def _score_batch(
     logits, features = backbone(model.normalise(images))
     td = model.companions.get("td")
     td_logits = td(features) if td is not None else logits[:, :0]
-    # Of a frozen body the features as they are: how they are scaled for the head is not how alike images are.
-    seen = images[:, -features[-1].shape[1] :] if model.frozen else features[-1]
-    return log_probabilities(logits), log_probabilities(td_logits), seen.float()
+    return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()

@@ -1,7 +1,7 @@
 """The first labels of a run, chosen before any model is there: the same for all its configurations.
 
-``protocol.STARTS`` says in words how each is chosen. Features are those of the frozen body, of unit length, of the
-run's whole pool; no label is looked at but by ``classes``.
+``protocol.STARTS`` says in words how each is chosen. Features are those of the frozen body, standardised, of unit
+length, of the run's whole pool; no label is looked at but by ``classes``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def first_of(
         return one_of_each(labels[start.pool], protocol.first, start.pool, rng)
     if features is None:  # ``Protocol`` refuses it
         raise InputError(f"the start {protocol.start} chooses by frozen features; choose frozen as the preset.")
-    points = unit_length(features.read().last_stage(start.pool))
+    points = unit_length(features.read().standardised(start.pool))
     if protocol.start == "herding":
         return start.pool[herd(points, protocol.first, rng, points[:0])]
     return start.pool[nearest_to_centres(points, protocol.first, rng)]

@@ -113,8 +113,8 @@ def _first_by_features(project: Project, features: Features, pool: Int64, rng: n
     if not len(pool):
         return pool
     answered_rows = images.pixel_rows(answered)
-    before = features.last_stage(answered_rows[features.has(answered_rows)])
-    points = unit_length(features.last_stage(images.pixel_rows(pool)))
+    before = features.standardised(answered_rows[features.has(answered_rows)])
+    points = unit_length(features.standardised(images.pixel_rows(pool)))
     return pool[herd(points, min(len(pool), SEED_BATCH_AT_MOST), rng, unit_length(before))]
 
 

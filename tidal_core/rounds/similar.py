@@ -1,4 +1,4 @@
-"""Images as points, and by how much they look like a chosen one: the cosine of the angle between stored features.
+"""Images as points, and by how much they look like a chosen one: the cosine of the angle between standardised features.
 
 Features are there where the body is frozen (``rounds.features``); nothing is computed here.
 """
@@ -92,9 +92,9 @@ def stood_for(project: Project, image_id: int, image_ids: Int64, rivals: Int64) 
         pool = np.random.default_rng(image_id).choice(pool, LOOKED_AT, replace=False)
     pool = pool[np.argsort(rows[pool])]  # as they lie in the file
     nearest, cosines = _nearest_to(
-        read.last_stage(rows[pool]),
-        unit_length(read.last_stage(rows[:1]))[0],
-        unit_length(read.last_stage(rows[known & is_rival])),
+        read.standardised(rows[pool]),
+        unit_length(read.standardised(rows[:1]))[0],
+        unit_length(read.standardised(rows[known & is_rival])),
     )
     covered = ids[pool[nearest[np.argsort(-cosines, kind="stable")]]]
     return StoodFor(covered, round(len(covered) * size / max(1, len(pool))), size > LOOKED_AT)
@@ -129,7 +129,7 @@ def _likeness(project: Project, image_id: int, image_ids: Int64) -> Float32 | No
     rows = project.store.images.pixel_rows(image_ids)
     known = read.has(rows)
     likeness = np.full(len(rows), -np.inf, dtype=np.float32)
-    likeness[known] = _cosines(read, rows[known], unit_length(read.last_stage(point_row))[0])
+    likeness[known] = _cosines(read, rows[known], unit_length(read.standardised(point_row))[0])
     return likeness
 
 
@@ -139,5 +139,5 @@ def _cosines(read: Features, rows: Int64, point: Float32) -> Float32:
     cosines = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), BLOCK):
         block = order[start : start + BLOCK]
-        cosines[block] = unit_length(read.last_stage(rows[block])) @ point
+        cosines[block] = unit_length(read.standardised(rows[block])) @ point
     return cosines

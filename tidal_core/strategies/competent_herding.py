@@ -19,14 +19,14 @@ from scipy.stats import spearmanr
 from tidal_core.records import Float32, Float64, PoolView
 from tidal_core.strategies.base import exact_of
 from tidal_core.strategies.distances import blocks, unit_length
-from tidal_core.strategies.herding import STAND_FOR, Herding, unsettled
+from tidal_core.strategies.herding import STAND_FOR, DynamicsHerding, unsettled
 
 SHRUNK_BY = 20  # labels: of so many the correlation counts by half
 LEAST = 5  # labels: of fewer a correlation of ranks is chance
 MOST = 2_000  # labelled images that the correlation is computed of: the last of them
 
 
-class CompetentHerding(Herding):
+class CompetentHerding(DynamicsHerding):
     """Weights (1 - c) + c u, with u = 1 - margin of the exact p-bar: MaxHerding at c = 0, Exact herding at c = 1."""
 
     name = "competent-herding"
@@ -45,7 +45,6 @@ class CompetentHerding(Herding):
         "labelled ones at most: 128 MB."
     )
     needs = frozenset({"exact_log_p", "features", "labelled_features"})
-    least_classes = 2
 
     def weights(self, pool: PoolView) -> Float32:
         """(N,) (1 - c) + c u, above 0 for c < 1."""

@@ -5,10 +5,10 @@ import numpy as np
 from tidal_core.method.estimators import log_of
 from tidal_core.records import Float32, PoolView
 from tidal_core.strategies.base import td_of
-from tidal_core.strategies.herding import Herding, unsettled
+from tidal_core.strategies.herding import DynamicsHerding, unsettled
 
 
-class MeanHerding(Herding):
+class MeanHerding(DynamicsHerding):
     """As TiDAL herding, with the mean of p and p-tilde in place of p-tilde."""
 
     name = "mean-herding"
@@ -23,7 +23,6 @@ class MeanHerding(Herding):
     )
     paper = "This project's (TiDAL Studio), of Bae et al., Uncertainty Herding, ICLR 2025, and Kye et al., ICCV 2023"
     needs = frozenset({"log_p", "td_log_p", "features", "labelled_features"})
-    least_classes = 2
 
     def weights(self, pool: PoolView) -> Float32:
         """(N,) 1 - margin of (p + p-tilde) / 2, 0 to 1."""

@@ -7,10 +7,10 @@ import numpy as np
 
 from tidal_core.records import PoolView
 from tidal_core.strategies.base import exact_of
-from tidal_core.strategies.herding import Alike, Herding
+from tidal_core.strategies.herding import Alike, DynamicsHerding
 
 
-class PurityHerding(Herding):
+class PurityHerding(DynamicsHerding):
     """MaxHerding with the kernel K(x, x') sum_c sqrt(p-bar_c p-bar'_c), the p-bar being the exact ones.
 
     The dynamics of a labelled image are taken as its label alone: one class all along.

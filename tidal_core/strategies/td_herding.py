@@ -2,10 +2,10 @@
 
 from tidal_core.records import Float32, PoolView
 from tidal_core.strategies.base import td_of
-from tidal_core.strategies.herding import Herding, unsettled
+from tidal_core.strategies.herding import DynamicsHerding, unsettled
 
 
-class TDHerding(Herding):
+class TDHerding(DynamicsHerding):
     """UHerding with u = 1 - margin of p-tilde in place of the margin of a softmax that a temperature has softened.
 
     p-tilde is a mean over the training and so softer than the final prediction: it needs no temperature, and no second
@@ -25,7 +25,6 @@ class TDHerding(Herding):
         "This project's (TiDAL Studio), of Bae et al., Uncertainty Herding, ICLR 2025, and Kye et al., TiDAL, ICCV 2023"
     )
     needs = frozenset({"td_log_p", "features", "labelled_features"})
-    least_classes = 2
 
     def weights(self, pool: PoolView) -> Float32:
         """(N,) 1 - margin of p-tilde, 0 to 1."""

@@ -10,11 +10,7 @@ import numpy as np
 
 from tidal_core.method.calibration import coolest_calibrated, scaled
 from tidal_core.records import Float32, PoolView
-from tidal_core.strategies.distances import blocks, unit_length
-from tidal_core.strategies.herding import Herding, unsettled
-
-COMPARED = 2_000  # labelled images at most, a random part, whose smallest distance is the kernel's width
-_ROUNDING = 1e-5  # squared distances up to this are those of equal images
+from tidal_core.strategies.herding import COMPARED, Herding, smallest_distance, unsettled
 
 
 class UHerding(Herding):
@@ -26,8 +22,8 @@ class UHerding(Herding):
     because = "it represents many images that no label represents yet and that the model is unsure of"
     paper = "Bae et al., Uncertainty Herding: One Active Learning Method for All Label Budgets, ICLR 2025"
     cost = (
-        "Time N T D + L^2 D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool and L = 2,000 labelled "
-        "ones at most: 128 MB."
+        f"Time N T D + L^2 D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool and L = {COMPARED:,} "
+        "labelled ones at most: 128 MB."
     )
     needs = frozenset({"log_p", "features", "labelled_features"})
     least_classes = 2
@@ -38,13 +34,8 @@ class UHerding(Herding):
         return unsettled(scaled(pool.log_p, temperature(pool)))
 
     def sigma(self, pool: PoolView, rng: np.random.Generator) -> float:
-        """The smallest distance above 0 between labelled images; 1 while there are no two different ones."""
-        known = rng.permutation(len(pool.labelled_features))[:COMPARED]
-        labelled = unit_length(pool.labelled_features[known])
-        least = np.inf
-        for _, squared in blocks(labelled, labelled):
-            least = min(least, float(squared[squared > _ROUNDING].min(initial=np.inf)))
-        return float(np.sqrt(least)) if np.isfinite(least) else 1.0
+        """The smallest distance between labelled images."""
+        return smallest_distance(pool, rng)
 
 
 def temperature(pool: PoolView) -> float:

@@ -89,6 +89,18 @@ class Features:
         self._check(rows)
         return np.asarray(self.rows[rows, -self.stage_channels[-1] :], np.float32)
 
+    def standardised(self, rows: Int64) -> Float32:
+        """``last_stage`` (N, D) with mean 0 and deviation 1 over the pool: what images are compared by.
+
+        As they are, features of small or enlarged images are all much alike: what a collection has in common outweighs
+        what tells its images apart (docs/results/low_budget.md).
+        """
+        mean, std = self.moments()
+        points = self.last_stage(rows)
+        points -= mean[-points.shape[1] :]
+        points /= std[-points.shape[1] :]
+        return points
+
     def take(self, rows: Int64) -> Float16:
         """Features (N, D) of the images at ``rows`` (N,). Raises InputError where one has none yet."""
         self._check(rows)
