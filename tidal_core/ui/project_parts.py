@@ -93,7 +93,7 @@ def settings_form(project: Project) -> None:
             "Choose images by",
             {name: f"{strategies.get(name).title} ({name})" for name in strategies.names()},
             now.strategy,
-            help="The strategy that picks the next images to label. For photos the studio proposes exact-herding, which "
+            help="The strategy that picks the next images to label. For photos the studio proposes exact-herding: it "
             "is the best with few labels or within a point of it; tidal-entropy is the method of the TiDAL paper.",
             key=f"{key}-strategy",
         )
