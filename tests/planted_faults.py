@@ -439,13 +439,20 @@ FAULTS: list[Fault] = [
         "strategies/uherding.py",
         "strategies/test_herding.py",
         ("no temperature", "scaled(pool.log_p, temperature(pool))", "scaled(pool.log_p, 1.0)"),
-        ("equal images decide the width", "squared[squared > _ROUNDING]", "squared[squared >= 0]"),
     ),
     *_in(
-        "strategies/competent_herding.py",
+        "strategies/exact_herding.py",
         "strategies/test_herding.py",
-        ("a label speaks for itself", "kernel[others, rows.start + others] = 0", "pass"),
-        ("no doubt of few labels", "* L / (L + SHRUNK_BY)", "* 1"),
+        ("the settled weigh most, exactly", "unsettled(exact_of(pool))", "1 - unsettled(exact_of(pool))"),
+    ),
+    *_in(
+        "engine/scoring.py",
+        "engine/test_exact_dynamics.py",
+        (
+            "features as they are",
+            "log_probabilities(td_logits), features[-1].float()",
+            "log_probabilities(td_logits), (images[:, -1280:] if model.frozen else features[-1]).float()",
+        ),
     ),
     *_in(
         "strategies/bait.py",

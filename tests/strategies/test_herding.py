@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 from tests.strategies.pools import log_softmax, make_pool
 from tidal_core import strategies
 from tidal_core.method.calibration import calibration_error, scaled
 from tidal_core.records import Float32, Floats, Int64
 from tidal_core.strategies import herding
-from tidal_core.strategies.competent_herding import competence
 from tidal_core.strategies.distances import unit_length
 from tidal_core.strategies.herding import herd
 
@@ -22,15 +20,11 @@ def plain(
     before: Float32,
     weights: Floats,
     sigma: float,
-    alike: Floats | None = None,
-    alike_before: Floats | None = None,
 ) -> list[int]:
     """The definition, in float64, without a shortcut."""
     x, b = points.astype(np.float64), before.astype(np.float64)
     kernel = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / sigma**2)
     with_before = np.exp(-((x[:, None] - b[None]) ** 2).sum(-1) / sigma**2)
-    if alike is not None and alike_before is not None:
-        kernel, with_before = kernel * alike, with_before * alike_before
     covered = with_before.max(axis=1) if len(b) else np.zeros(len(x))
     chosen: list[int] = []
     for _ in range(n):
@@ -151,81 +145,15 @@ def test_uherding_softens_by_the_temperature_that_fits_what_was_held_out() -> No
     assert rows.tolist() == plain(unit_length(pool.features), 10, before, u, smallest_distance(before))
 
 
-def test_exact_and_mean_herding_weigh_by_their_own_probabilities() -> None:
+def test_exact_herding_weighs_by_the_exact_dynamics_in_a_kernel_a_little_narrower_than_labels_are_apart() -> None:
     pool = make_pool(size=60)
-    assert pool.td_log_p is not None
     assert pool.exact_log_p is not None
     points, before = unit_length(pool.features), unit_length(pool.labelled_features)
 
-    exact, mean = (
-        strategies.get(name).select(pool, 10, np.random.default_rng(0)) for name in ("exact-herding", "mean-herding")
-    )
+    rows = strategies.get("exact-herding").select(pool, 10, np.random.default_rng(0))
 
     width = 0.7 * smallest_distance(before)
-    assert exact.tolist() == plain(points, 10, before, one_minus_margin(np.exp(pool.exact_log_p)), width)
-    both = (np.exp(pool.log_p) + np.exp(pool.td_log_p)) / 2
-    assert mean.tolist() == plain(points, 10, before, one_minus_margin(both), width)
-
-
-def test_in_purity_herding_an_image_stands_for_those_that_were_learnt_alike() -> None:
-    pool = make_pool(size=60)
-    assert pool.exact_log_p is not None
-    p_bar = np.exp(pool.exact_log_p.astype(np.float64))
-    alike = np.array([[np.sqrt(a * b).sum() for b in p_bar] for a in p_bar])
-    before = np.array([[np.sqrt(a[c]) for c in pool.labelled_classes] for a in p_bar])
-
-    rows = strategies.get("purity-herding").select(pool, 10, np.random.default_rng(0))
-
-    points = unit_length(pool.features), unit_length(pool.labelled_features)
-    assert rows.tolist() == plain(
-        points[0], 10, points[1], np.ones(60), 0.7 * smallest_distance(points[1]), alike, before
-    )
-
-
-def plain_competence(points: Float32, u: Floats, labelled: Float32, classes: Int64) -> float:
-    def near(a: Float32, b: Float32) -> float:
-        return float(np.exp(-((np.float64(a) - np.float64(b)) ** 2).sum()))
-
-    predicted, observed = [], []
-    for i, image in enumerate(labelled):
-        k = [near(image, point) for point in points]
-        predicted.append(np.average(u, weights=k))
-        others = [j for j in range(len(labelled)) if j != i]
-        k = [near(image, labelled[j]) for j in others]
-        observed.append(1 - np.average(classes[others] == classes[i], weights=k))
-    L = len(labelled)
-    return max(0.0, float(spearmanr(predicted, observed).statistic)) * L / (L + 20)
-
-
-@pytest.mark.parametrize("seed", [0, 2, 7])
-def test_competent_herding_trusts_dynamics_as_far_as_labels_bear_them_out(seed: int) -> None:
-    pool = make_pool(size=60, labelled=25, seed=seed)
-    assert pool.exact_log_p is not None
-    points, before = unit_length(pool.features), unit_length(pool.labelled_features)
-    u = one_minus_margin(np.exp(pool.exact_log_p))
-    c = plain_competence(points, u, before, pool.labelled_classes)
-
-    rows = strategies.get("competent-herding").select(pool, 10, np.random.default_rng(0))
-
-    assert rows.tolist() == plain(points, 10, before, 1 - c + c * u, 0.7 * smallest_distance(before))
-    assert competence(points, u.astype(np.float32), before, pool.labelled_classes) == pytest.approx(c)
-    assert c > 0.05
-
-
-def test_dynamics_that_tell_which_labels_surprise_earn_trust_and_a_few_labels_earn_none() -> None:
-    rng = np.random.default_rng(0)
-    centres = np.eye(2, 6, dtype=np.float32)
-    group = np.repeat([0, 1], 30)
-    points = unit_length((centres[group] + 0.05 * rng.normal(size=(60, 6))).astype(np.float32))
-    u = np.where(group == 0, 0.05, 0.9).astype(np.float32)  # the second group is unsettled ...
-    classes = np.where(group == 0, 0, rng.integers(0, 3, 60))  # ... and its labels are mixed
-
-    told, misled = competence(points, u, points, classes), competence(points, 1 - u, points, classes)
-
-    assert told > 0.4
-    assert misled == 0
-    assert competence(points, u, points[28:32], classes[28:32]) == 0
-    assert competence(points, np.full(60, 0.5, np.float32), points, classes * 0) == 0, "nothing varies"
+    assert rows.tolist() == plain(points, 10, before, one_minus_margin(np.exp(pool.exact_log_p)), width)
 
 
 def test_td_herding_is_herding_weighted_by_the_lead_of_the_predicted_dynamics() -> None:

@@ -13,7 +13,6 @@ choice is the same as that of looking at all each time.
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
 
 import numpy as np
 
@@ -29,13 +28,6 @@ STAND_FOR = 4_000  # images that a choice is to stand for at most: the kernel th
 _ROUNDING = 1e-5  # squared distances up to this are those of equal images
 
 
-class Alike(NamedTuple):
-    """Square roots of class probabilities: the kernel is multiplied by sum_c sqrt(p_c p'_c), 0 to 1."""
-
-    of_points: Float32  # (N, C)
-    of_chosen_before: Float32  # (M, C)
-
-
 class Herding(Strategy):
     """Greedy coverage of the pool on features of unit length; subclasses say how much each image counts."""
 
@@ -45,9 +37,7 @@ class Herding(Strategy):
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n that add most weighted coverage, one after the other."""
         before = unit_length(pool.labelled_features)
-        return herd(
-            unit_length(pool.features), n, rng, before, self.weights(pool), self.sigma(pool, rng), self.alike(pool)
-        )
+        return herd(unit_length(pool.features), n, rng, before, self.weights(pool), self.sigma(pool, rng))
 
     def weights(self, pool: PoolView) -> Float32 | None:
         """(N,) how much each image needs another to stand for it; None: all the same."""
@@ -56,10 +46,6 @@ class Herding(Strategy):
     def sigma(self, pool: PoolView, rng: np.random.Generator) -> float:
         """The kernel's width."""
         return 1.0
-
-    def alike(self, pool: PoolView) -> Alike | None:
-        """What else but the features makes two images alike; None: nothing."""
-        return None
 
 
 class DynamicsHerding(Herding):
@@ -101,21 +87,18 @@ def herd(
     chosen_before: Float32,
     weights: Float32 | None = None,
     sigma: float = 1.0,
-    alike: Alike | None = None,
 ) -> Int64:
     """n rows of ``points`` (N, D), the one that adds most first; ties in an order drawn from ``rng``.
 
     ``chosen_before`` (M, D): images that stand for others already. ``weights`` (N,), not negative: how much each image
     needs someone to stand for it (default: all the same). Rows of unit length are expected of both. ``sigma`` is the
-    kernel's width in the same distance, ``alike`` a second kernel that it is multiplied by. Time N T D for T images
-    that are stood for, memory 4 N T bytes; of more than ``CHOSEN_AMONG`` images a random part, n at least, is chosen
-    among.
+    kernel's width in the same distance. Time N T D for T images that are stood for, memory 4 N T bytes; of more than
+    ``CHOSEN_AMONG`` images a random part, n at least, is chosen among.
     """
     if len(points) > max(CHOSEN_AMONG, n):
         part = np.sort(rng.choice(len(points), max(CHOSEN_AMONG, n), replace=False))
         some_weights = None if weights is None else weights[part]
-        some_alike = None if alike is None else alike._replace(of_points=alike.of_points[part])
-        return part[herd(points[part], n, rng, chosen_before, some_weights, sigma, some_alike)]
+        return part[herd(points[part], n, rng, chosen_before, some_weights, sigma)]
     size = len(points)
     target_rows = np.arange(size)
     if size > STAND_FOR:
@@ -124,15 +107,11 @@ def herd(
     kernel = np.empty((size, len(target_rows)), np.float32)  # (N, T)
     for rows, squared in blocks(points, targets):
         np.exp(squared / -(sigma**2), out=kernel[rows])
-        if alike is not None:
-            kernel[rows] *= alike.of_points[rows] @ alike.of_points[target_rows].T
     need = np.ones(len(target_rows), np.float32) if weights is None else weights[target_rows].astype(np.float32)
     covered = np.zeros(len(target_rows), np.float32)  # (T,) the largest kernel with any chosen before
     if len(chosen_before):
         for rows, squared in blocks(targets, chosen_before):
             before = np.exp(squared / -(sigma**2))
-            if alike is not None:
-                before *= alike.of_points[target_rows[rows]] @ alike.of_chosen_before.T
             covered[rows] = before.max(axis=1)
 
     gains = np.empty(size, np.float64)

@@ -27,7 +27,6 @@ from tidal_core.strategies.bait import Bait
 from tidal_core.strategies.bald import Bald
 from tidal_core.strategies.base import Need, Strategy
 from tidal_core.strategies.cal import Cal
-from tidal_core.strategies.competent_herding import CompetentHerding
 from tidal_core.strategies.confidence import Confidence
 from tidal_core.strategies.core_set import CoreSet
 from tidal_core.strategies.dcom import DCoM
@@ -40,9 +39,7 @@ from tidal_core.strategies.exact_margin import ExactMargin
 from tidal_core.strategies.exact_variants import ExactConfidence, ExactConfidenceNaive, ExactMarginNaive
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
-from tidal_core.strategies.mean_herding import MeanHerding
 from tidal_core.strategies.prob_cover import ProbCover
-from tidal_core.strategies.purity_herding import PurityHerding
 from tidal_core.strategies.random_choice import RandomChoice
 from tidal_core.strategies.tcm import TCM
 from tidal_core.strategies.td_herding import TDHerding
@@ -89,10 +86,7 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     ExactConfidence,
     ExactConfidenceNaive,
     TDHerding,
-    MeanHerding,
     ExactHerding,
-    CompetentHerding,
-    PurityHerding,
     Entropy,
     Margin,
     MarginDiverse,
