@@ -213,6 +213,22 @@ window.tidalGallery = () => {
 """
 
 
+FIND_REPLAY = """
+window.tidalPlayer = () => {
+  const look = (node) => {
+    for (const each of node.querySelectorAll("*")) {
+      const { shadowRoot, tidalPlayer } = each;
+      const inside = tidalPlayer || (shadowRoot && (shadowRoot.__tidalReplay?.player || look(shadowRoot)));
+      if (inside) return inside;
+    }
+    return null;
+  };
+  return look(document);
+};
+"""
+"""The player of a replay, on the studio's page or an exported one: ``window.tidalPlayer()``."""
+
+
 class Browsing:
     """The gallery in one tab."""
 
