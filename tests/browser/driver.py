@@ -214,17 +214,18 @@ window.tidalGallery = () => {
 
 
 FIND_REPLAY = """
-window.tidalPlayer = () => {
+window.tidalFind = (inside) => {
   const look = (node) => {
     for (const each of node.querySelectorAll("*")) {
-      const { shadowRoot, tidalPlayer } = each;
-      const inside = tidalPlayer || (shadowRoot && (shadowRoot.__tidalReplay?.player || look(shadowRoot)));
-      if (inside) return inside;
+      const found = inside(each) || (each.shadowRoot && look(each.shadowRoot));
+      if (found) return found;
     }
     return null;
   };
   return look(document);
 };
+window.tidalReplayPage = () => window.tidalFind((each) => each.shadowRoot?.__tidalReplay);
+window.tidalPlayer = () => window.tidalFind((each) => each.tidalPlayer ?? each.shadowRoot?.__tidalReplay?.player);
 """
 """The player of a replay, on the studio's page or an exported one: ``window.tidalPlayer()``."""
 

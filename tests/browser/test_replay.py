@@ -69,6 +69,11 @@ def test_a_link_leads_to_a_moment_keys_step_from_it_and_the_address_follows(page
     expect(page.get_by_role("slider", name="Moment")).to_have_attribute("aria-valuetext", "Round 2 of 3, epoch 5 of 8")
     expect(page.get_by_role("heading", name="Labelled before the first round")).to_have_count(0)
     expect(page.get_by_role("heading", name="Asked after round 1")).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a link to this moment").click()
+    expect(page.locator(".replay .said")).to_have_text("Copied: Round 2 of 3, epoch 5 of 8.")
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == f"{server.url}/replay?project=made-up&round=2&epoch=5"
     page.keyboard.press("ArrowRight")
     moment(page, "Round 2 of 3, epoch 6 of 8")
     expect(page).to_have_url(re.compile(r"round=2&epoch=6"))
@@ -132,6 +137,38 @@ def test_the_space_bar_plays_and_pauses_and_with_reduced_motion_nothing_glides(
     expect(page.locator(".replay")).to_have_attribute("data-playing", "no")
     assert all(at % 1 == 0 for at in page.evaluate("() => window.tidalPainted"))
     context.close()
+
+
+def test_when_another_round_has_ended_what_plays_goes_on(page: Page, server: Server) -> None:
+    opened(page, f"{server.url}/replay?project=made-up&round=2&epoch=3")
+    page.locator(".replay .speed").select_option("2 epochs a second")
+    page.get_by_role("button", name="Play", exact=True).click()
+
+    # What Streamlit does when the page's script has seen another round.
+    page.evaluate(
+        "() => { window.tidalBefore = window.tidalPlayer(); const page = window.tidalReplayPage();"
+        " page.renew({ ...page.component, data: { ...page.data, version: 'another' } }); }"
+    )
+    page.wait_for_function("() => window.tidalPlayer() !== window.tidalBefore")
+
+    expect(page.locator(".replay")).to_have_attribute("data-playing", "yes")
+    expect(page.locator(".replay .speed option")).to_have_count(7)
+    assert page.locator(".replay .speed").input_value() == "2"
+    page.wait_for_function("() => window.tidalPlayer().at > window.tidalBefore.at")
+    page.keyboard.press("ArrowRight")  # heard by one player only
+    expect(page.locator(".replay")).to_have_attribute("data-playing", "no")
+    assert page.evaluate("() => window.tidalBefore.closed")
+
+
+def test_a_file_of_the_replay_is_downloaded(page: Page, server: Server) -> None:
+    opened(page, f"{server.url}/replay?project=made-up")
+    expect(page.get_by_text(re.compile(r"The page is about 0\.\d MB: 55 images"))).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Page", exact=True).click()
+
+    assert download.value.suggested_filename == "made-up-replay.html"
+    assert "Made-up: replay" in download.value.path().read_text(encoding="utf-8")
 
 
 def test_a_point_of_the_map_and_a_picture_of_the_queue_open_an_image(page: Page, server: Server) -> None:

@@ -54,13 +54,13 @@ def replay_downloads(project: Project) -> None:
         f"{pictures:,} of them. Animations have {frames:,} frames and last {seconds_in_words(seconds)}; making one "
         "takes a moment for each frame. Whoever gets the file sees these pictures and the names of the classes."
     )
-    dark = charts.page_theme().name == "dark"
+    theme = charts.page_theme().name
     with st.container(horizontal=True):
         for kind in FORMATS:
             missing = f"Needs imageio-ffmpeg: {INSTALL_FILM}" if kind.suffix == ".mp4" and not has_mp4() else ""
             st.download_button(
                 kind.title,
-                data=functools.partial(_made, project, kind, float(speed or USUAL_SPEED), dark),
+                data=functools.partial(_made, project, kind, float(speed or USUAL_SPEED), theme == "dark"),
                 file_name=f"{project.slug}-replay{kind.suffix}",
                 mime=kind.mime,
                 disabled=bool(missing),
@@ -69,6 +69,16 @@ def replay_downloads(project: Project) -> None:
                 icon=":material/download:",
                 key=f"replay-{kind.suffix[1:]}-{project.slug}",
             )
+        st.download_button(
+            "Numbers as CSV",
+            data=lambda: charts.as_csv(replay_info(project)),
+            file_name=f"{project.slug}-replay.csv",
+            mime="text/csv",
+            help="A row for each epoch: labels, mean confidence and variability, accuracy up to there.",
+            on_click="ignore",
+            icon=":material/table:",
+            key=f"replay-csv-{project.slug}",
+        )
 
 
 def _made(project: Project, kind: ReplayFormat, speed: float, dark: bool) -> bytes:

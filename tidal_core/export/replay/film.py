@@ -185,7 +185,7 @@ class FilmFrames:
             entries = [(STATE_COLOURS[state], name) for state, name in STATE_NAMES.items()]
         left = 260.0
         for colour, name in entries:
-            text = name if len(name) <= 16 else name[:15] + "…"
+            text = name if len(name) <= 20 else name[:19] + "…"
             width = 22 + _font(_TWICE * 12).getlength(text) / _TWICE
             if left + width > WIDTH - 30:
                 self._text(draw, (left, 449), "…", 12, self.theme.muted)

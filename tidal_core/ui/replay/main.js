@@ -20,12 +20,16 @@ class ReplayPage {
   }
 
   async open() {
+    const { version } = this.data;
     try {
       const bytes = await (await this.api.request("replay", undefined, 120000)).arrayBuffer();
       const { value: head, end } = readJson(bytes, 0);
-      if (this.closed) return;
+      if (this.closed || version !== this.data.version) return;
+      const before = this.player;
+      const isPlaying = before?.playing;
+      before?.close();
       this.player = new Player(this.root, new Story(head, bytes.slice(end)), {
-        start: this.data.moment,
+        start: before ? before.story.named(before.at) : this.data.moment,
         picture: (image) => this.picture(image),
         link: ({ round, epoch }) => {
           const address = new URL(location.href);
@@ -35,6 +39,7 @@ class ReplayPage {
         life: (image) => `dynamics?${new URLSearchParams({ project: this.data.slug, view: "life", image })}`,
         onRest: (moment) => this.component.setStateValue("moment", { round: String(moment.round), epoch: String(moment.epoch) }),
       });
+      if (isPlaying) this.player.play();
     } catch (error) {
       this.root.querySelector(".waiting").textContent = `The rounds could not be read: ${error.message} Reload the page to try again.`;
     }
@@ -65,8 +70,9 @@ class ReplayPage {
   }
 
   renew(component) {
-    const { led } = this.data;
+    const { led, version } = this.data;
     this.take(component);
+    if (component.data.version !== version) this.open(); // another round has ended: what plays goes on
     if (!this.player) return;
     if (component.data.led !== led) this.player.go(this.player.story.find(component.data.moment.round, component.data.moment.epoch), { quietly: true });
     else this.player.paint();
@@ -82,7 +88,7 @@ class ReplayPage {
 export default function (component) {
   const { parentElement, data } = component;
   const known = parentElement.__tidalReplay;
-  if (known && !known.closed && known.data.project === data.project && known.data.version === data.version) {
+  if (known && !known.closed && known.data.project === data.project) {
     known.renew(component);
   } else {
     known?.close();

@@ -33,15 +33,16 @@ class Player {
 
   fill() {
     const { story } = this;
-    const speed = this.find(".speed");
-    for (const each of SPEEDS) {
-      speed.append(element("option", { value: each, textContent: each === 1 ? "1 epoch a second" : `${each} epochs a second` }));
-    }
-    speed.value = USUAL_SPEED;
-    const colour = this.find(".colour");
-    for (const [value, textContent] of Object.entries(COLOURS)) colour.append(element("option", { value, textContent }));
-    colour.value = story.classes.length <= 10 && story.rounds.every(({ kind }) => kind !== "exact") ? "class" : "state";
+    const choose = (select, options, usual) => {
+      const chosen = this.find(select).value || usual;
+      this.find(select).replaceChildren(...options.map(([value, textContent]) => element("option", { value, textContent })));
+      this.find(select).value = chosen;
+    };
+    choose(".speed", SPEEDS.map((each) => [each, several(each, "epoch a second", "epochs a second")]), USUAL_SPEED);
+    const byClass = story.classes.length <= 10 && story.rounds.every(({ kind }) => kind !== "exact");
+    choose(".colour", Object.entries(COLOURS), byClass ? "class" : "state");
     const marks = this.find(".rounds");
+    marks.replaceChildren();
     const last = Math.max(story.count - 1, 1);
     let free = -1; // share of the width up to which something is written
     for (const round of story.rounds) {
@@ -67,31 +68,29 @@ class Player {
     return this.find(".colour").value;
   }
 
+  // The elements outlive a player: another one is made when another round has ended.
   listen() {
-    this.onClick = (event) => {
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    const on = (target, name, act) => target.addEventListener(name, act, { signal });
+    on(this.root, "click", (event) => {
       const button = event.target.closest("[data-do]");
       if (button) this.do(button.dataset.do);
-    };
-    this.root.addEventListener("click", this.onClick);
-    this.slider.addEventListener("input", () => this.go(Number(this.slider.value), { fromSlider: true }));
-    this.find(".colour").addEventListener("change", () => this.paint());
-    this.find(".map canvas").addEventListener("click", ({ offsetX, offsetY }) => this.select(this.map.nearest(offsetX, offsetY)));
-    this.onKey = (event) => this.key(event);
-    window.addEventListener("keydown", this.onKey, true);
+    });
+    on(this.slider, "input", () => this.go(Number(this.slider.value)));
+    on(this.find(".colour"), "change", () => this.paint());
+    on(this.find(".map canvas"), "click", ({ offsetX, offsetY }) => this.select(this.map.nearest(offsetX, offsetY)));
+    on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.paint());
+    window.addEventListener("keydown", (event) => this.key(event), { capture: true, signal });
     this.sizes = new ResizeObserver(() => this.resize());
     for (const box of this.root.querySelectorAll(".canvas")) this.sizes.observe(box);
-    this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.onScheme = () => this.paint();
-    this.scheme.addEventListener("change", this.onScheme);
   }
 
   close() {
     this.closed = true;
-    this.pause();
+    this.pause({ quietly: true });
     clearTimeout(this.resting);
-    window.removeEventListener("keydown", this.onKey, true);
-    this.root.removeEventListener("click", this.onClick);
-    this.scheme.removeEventListener("change", this.onScheme);
+    this.listening.abort();
     this.sizes.disconnect();
   }
 
@@ -244,7 +243,7 @@ class Player {
     if (tally) {
       facts.push(`The model is right about ${tally.right.toLocaleString("en")} of ${several(tally.of, "labelled image", "labelled images")} that are shown`);
       const turned = tally.turnedRight + tally.turnedWrong;
-      facts.push(turned ? `(${tally.turnedRight} turned right, ${tally.turnedWrong} turned wrong since the epoch before).` : "(none turned).");
+      facts.push(turned ? `(since epoch ${tally.since}: ${tally.turnedRight} turned right, ${tally.turnedWrong} turned wrong).` : "(none turned).");
     }
     if (accuracy) {
       const [value, low, high] = accuracy.accuracy;
@@ -292,8 +291,9 @@ class Player {
     this.find(".legend").replaceChildren(...entries);
     const drawn = this.curves.some(round.place).length;
     const few = drawn < round.n ? `${drawn} of ${round.n.toLocaleString("en")} curves are drawn. ` : "";
+    const ofOthers = round.kind === "exact" ? " Of images without a label: the class that this round predicts." : "";
     this.find(".curves figcaption").textContent =
-      round.kind === "summary" ? "" : `${few}Thick: the median of the labelled images; the band holds the middle half of them.`;
+      round.kind === "summary" ? "" : `${few}Thick: the median of the labelled images; the band holds the middle half of them.${ofOthers}`;
   }
 
   queue(at) {

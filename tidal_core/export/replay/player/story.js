@@ -116,12 +116,12 @@ class Story {
     return ended ? { by: this.rounds[ended - 1], items: this.rounds[ended - 1].queue } : { by: null, items: this.begunWith };
   }
 
-  // Of the images that the round trained on: how many it is right about, and turned right or wrong since the epoch before.
+  // Of the images that the round trained on: how many it is right about, and turned right or wrong since the epoch before that is kept.
   tally(at) {
     const { round, epoch } = this.moments[Math.floor(at)];
     const found = this.of(round);
     if (!found.p) return null;
-    const tally = { right: 0, of: 0, turnedRight: 0, turnedWrong: 0 };
+    const tally = { right: 0, of: 0, turnedRight: 0, turnedWrong: 0, since: this.rounds[round].epochs[epoch - 1] };
     for (let i = 0; i < found.n; i++) {
       if (found.states[i] === POOL) continue;
       const now = this.isRight(found, epoch * found.n + i);
