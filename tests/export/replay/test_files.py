@@ -99,7 +99,7 @@ def test_a_film_lasts_as_long_as_was_said(project: Project, tmp_path: Path) -> N
 
     frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(target))
     plan = film.plan(replay_info(project), epochs_per_second=10)
-    assert plan.milliseconds == (1200, *[100] * 3, 1200, *[100] * 3, 1200)
+    assert plan.milliseconds == (400, *[100] * 3, 1200, *[100] * 3, 1200)
     assert frames == round(plan.seconds * 25)
     assert seconds == pytest.approx(plan.seconds, abs=0.1)
 

@@ -25,6 +25,7 @@ from tidal_core.records import Progress
 WIDTH, HEIGHT = 960, 540  # pixels
 MOST_FRAMES = 400
 HOLD_MS = 1_200  # at the end of a round
+HOLD_SUMMARY_MS = 400  # of one that has only its end
 CURVES_DRAWN = 160
 TILES = 16  # images of a queue that fit
 MANY_CLASSES = 10  # from here on colours repeat, and say labelled or not instead
@@ -61,9 +62,13 @@ def plan(info: ReplayInfo, *, epochs_per_second: float = 20.0, most_frames: int 
     while len(shown := sorted({*range(0, len(moments), step), *ends})) > max(most_frames, len(ends)):
         step += 1
     usual = max(round(1000 / epochs_per_second), 20)  # browsers slow down what is faster
-    return FilmPlan(
-        tuple(moments[place] for place in shown), tuple(HOLD_MS if place in ends else usual for place in shown)
-    )
+
+    def stays(place: int) -> int:
+        if place not in ends:
+            return usual
+        return HOLD_MS if len(info.rounds[moments[place].round].epochs) > 1 else HOLD_SUMMARY_MS
+
+    return FilmPlan(tuple(moments[place] for place in shown), tuple(stays(place) for place in shown))
 
 
 class _Axes:

@@ -201,8 +201,8 @@ class CurvePanel extends Panel {
     const { round: place, epoch } = story.moments[Math.floor(at)];
     const round = story.rounds[place], found = story.of(place), { n } = found;
     const share = Math.min(at - Math.floor(at), epoch + 1 < round.epochs.length ? 1 : 0);
-    const [first, last] = [round.epochs[0], Math.max(round.epochs.at(-1), round.epochs[0] + 1)];
-    this.scale(first, last, 0, 1);
+    const [first, last] = found.p ? [round.epochs[0], round.epochs.at(-1)] : [1, round.ofEpochs];
+    this.scale(first, Math.max(last, first + 1), 0, 1);
     this.axes(look, ticks(first, last, this.width > 360 ? 8 : 4), SHARES, "Epoch", "Probability of its class");
     if (!found.p) return this.say(look, ["The curves of this round were not kept.", "The map shows where its images ended."]);
     const { key, colours } = coloursOf(story, place, by);
@@ -301,8 +301,8 @@ class AccuracyPanel extends Panel {
   draw(at, look) {
     const { story, context } = this;
     const labels = story.rounds.map((round) => round.labels);
-    const low = Math.min(...labels), high = Math.max(...labels, low + 1);
-    this.scale(low, high, 0, 1);
+    const low = Math.min(...labels), high = Math.max(...labels);
+    this.scale(low, Math.max(high, low + 1), 0, 1);
     this.axes(look, ticks(low, high, this.width > 360 ? 6 : 3), SHARES, "Labels", "Accuracy");
     const known = story.rounds.slice(0, story.ended(at)).filter((round) => round.accuracy);
     context.strokeStyle = look.line;

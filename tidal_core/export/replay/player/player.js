@@ -4,6 +4,7 @@
 const SPEEDS = [1, 2, 5, 10, 20, 40, 60]; // epochs a second
 const USUAL_SPEED = 10;
 const HOLD_MS = 1200; // at the end of a round, to see what it asks for
+const HOLD_SUMMARY_MS = 400; // of one that has only its end
 const REST_MS = 350; // without a step, then the moment is told
 const FRAMES_KEPT = 120; // times between frames that are measured
 const LEGEND_AT_MOST = 12;
@@ -181,11 +182,11 @@ class Player {
   advance(seconds, now) {
     const speed = Math.min(Number(this.find(".speed").value), this.motion.matches ? 5 : Infinity);
     const to = Math.min(this.at + Math.min(seconds, 0.25) * speed, this.story.count - 1);
-    const round = this.story.round(this.at);
+    const round = this.story.rounds.find(({ first, epochs }) => first + epochs.length - 1 > this.at);
     const end = round.first + round.epochs.length - 1;
-    if (this.at < end && to >= end) {
+    if (to >= end) {
       this.at = end;
-      this.heldUntil = now + HOLD_MS;
+      this.heldUntil = now + (round.epochs.length > 1 ? HOLD_MS : HOLD_SUMMARY_MS);
     } else this.at = to;
   }
 
@@ -241,9 +242,9 @@ class Player {
     this.find(".moment").textContent = words;
     const facts = [`${several(round.labels, "label", "labels")}.`];
     if (tally) {
-      facts.push(`The model is right about ${tally.right.toLocaleString("en")} of ${several(tally.of, "labelled image", "labelled images")} that are shown`);
+      facts.push(`The model is right about ${tally.right.toLocaleString("en")} of ${several(tally.of, "labelled image", "labelled images")} that are shown${tally.since ? "" : "."}`);
       const turned = tally.turnedRight + tally.turnedWrong;
-      facts.push(turned ? `(since epoch ${tally.since}: ${tally.turnedRight} turned right, ${tally.turnedWrong} turned wrong).` : "(none turned).");
+      if (tally.since) facts.push(turned ? `(since epoch ${tally.since}: ${tally.turnedRight} turned right, ${tally.turnedWrong} turned wrong).` : "(none turned).");
     }
     if (accuracy) {
       const [value, low, high] = accuracy.accuracy;
