@@ -1,6 +1,6 @@
 """How smoothly a replay plays.
 
-    python -m benchmarks.replay [--quick]
+    python -m benchmarks.replay [--quick] [--plotly]
 
 A made-up project of four rounds, the last with 2,000 labelled images and 60 epochs, the real server and a real Chromium
 of 1440 x 900 pixels without a graphics card. Prints one JSON line last:
@@ -16,6 +16,9 @@ of 1440 x 900 pixels without a graphics card. Prints one JSON line last:
   page_mb            its size, and page_estimate_mb what was said before
   webp_s, webp_mb    making the animation, and its size
   memory_mb          of the tab's process after all that, with what it shares with other processes
+With --plotly also what the way not taken would give: the map alone (as many points, nothing beside them) moved by
+Plotly.restyle, frames a second as SVG (plotly_svg_frames_per_s) and as WebGL emulated by the CPU
+(plotly_webgl_frames_per_s).
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
+from plotly.offline import get_plotlyjs
 
 from benchmarks.gallery import tab_megabytes
 from benchmarks.made_up import Size, make
@@ -86,6 +90,36 @@ TIMES = """(times) => {
   });
   return { paint, seek };
 }"""
+
+
+PLOTLY = """async ([kind, n, seconds]) => {
+  const numbers = () => Float32Array.from({ length: n }, Math.random);
+  const marker = { size: 5, color: Array.from({ length: n }, (_, i) => `hsl(${36 * (i % 10)} 60% 50%)`) };
+  const points = { type: kind, mode: "markers", x: numbers(), y: numbers(), marker };
+  await Plotly.newPlot("figure", [points], { width: 560, height: 480 });
+  const began = performance.now();
+  let frames = 0;
+  while (performance.now() - began < 1000 * seconds) {
+    await Plotly.restyle("figure", { x: [numbers()], y: [numbers()] });
+    await new Promise(requestAnimationFrame);
+    frames += 1;
+  }
+  return (1000 * frames) / (performance.now() - began);
+}"""
+
+
+def moved_by_plotly(points: int, seconds: float = 4.0) -> dict[str, float]:
+    """Frames a second of a map of points whose every frame is a restyle."""
+    frames = {}
+    with sync_playwright() as playwright:
+        for kind, name in (("scatter", "svg"), ("scattergl", "webgl")):
+            browser = launch(playwright, webgl=kind == "scattergl")
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_content('<div id="figure"></div>')
+            page.add_script_tag(content=get_plotlyjs())
+            frames[f"plotly_{name}_frames_per_s"] = round(page.evaluate(PLOTLY, [kind, points, seconds]), 1)
+            browser.close()
+    return frames
 
 
 def played(page: Page) -> tuple[float, float, float]:
@@ -153,10 +187,13 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="55 images, two rounds of 12 epochs")
+    parser.add_argument("--plotly", action="store_true", help="also the map moved by Plotly.restyle")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tidal-replay-"))
     try:
         figures = measure(folder / "home", *((SMALL, 5) if options.quick else (LARGE, 60)))
+        if options.plotly:
+            figures |= moved_by_plotly(int(figures["images"]))
         print(json.dumps(figures))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -104,10 +104,10 @@ def test_another_address_of_the_same_page_leads_to_its_moment(page: Page, server
 
 
 def test_playing_draws_every_moment_to_the_end_and_tells_where_it_stopped(page: Page, server: Server) -> None:
-    opened(page, f"{server.url}/replay?project=made-up&round=3&epoch=1")
+    opened(page, f"{server.url}/replay?project=made-up&round=3&epoch=5")
     first = page.evaluate(DRAWN)
     page.evaluate(WATCH)
-    page.locator(".replay .speed").select_option("20 epochs a second")
+    page.locator(".replay .speed").select_option("2 epochs a second")
 
     page.get_by_role("button", name="Play", exact=True).click()
 
