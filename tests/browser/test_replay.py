@@ -165,7 +165,7 @@ def test_a_file_of_the_replay_is_downloaded(page: Page, server: Server) -> None:
     expect(page.get_by_text(re.compile(r"The page is about 0\.\d MB: 55 images"))).to_be_visible()
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Page", exact=True).click()
+        page.get_by_role("button", name="Page, HTML", exact=True).click()
 
     assert download.value.suggested_filename == "made-up-replay.html"
     assert "Made-up: replay" in download.value.path().read_text(encoding="utf-8")

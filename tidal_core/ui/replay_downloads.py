@@ -52,7 +52,8 @@ def replay_downloads(project: Project) -> None:
     st.caption(
         f"The page is about {size / 1e6:.1f} MB: {images:,} images as points and curves, small pictures of "
         f"{pictures:,} of them. Animations have {frames:,} frames and last {seconds_in_words(seconds)}; making one "
-        "takes a moment for each frame. Whoever gets the file sees these pictures and the names of the classes."
+        "takes about a tenth of a second for each frame. Whoever gets the file sees these pictures and the names of "
+        "the classes."
     )
     theme = charts.page_theme().name
     with st.container(horizontal=True):

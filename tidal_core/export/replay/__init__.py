@@ -29,7 +29,7 @@ class ReplayFormat(NamedTuple):
 
 
 FORMATS = (
-    ReplayFormat(".html", "Page", "text/html", "Plays in any browser without the studio, offline, like here."),
+    ReplayFormat(".html", "Page, HTML", "text/html", "Plays in any browser without the studio, offline, like here."),
     ReplayFormat(".webp", "Animation, WebP", "image/webp", "For web pages and documents: small, and sharp."),
     ReplayFormat(".gif", "Animation, GIF", "image/gif", "For programs that know no WebP: 256 colours."),
     ReplayFormat(".mp4", "Film, MP4", "video/mp4", "For slides and video programs."),

@@ -222,8 +222,11 @@ class FilmFrames:
 class _Reel(Image.Image):
     """An animation for Pillow's writers whose frames are drawn when they are sought."""
 
-    def __init__(self, frames: FilmFrames, shown: FilmPlan, progress: Progress) -> None:
+    def __init__(
+        self, frames: FilmFrames, shown: FilmPlan, progress: Progress, palette: Image.Image | None = None
+    ) -> None:
         super().__init__()
+        self._palette = palette
         self._frames, self._shown, self._progress, self._place = frames, shown, progress, -1
         self._told = 0
         self.n_frames = len(shown.moments)
@@ -240,6 +243,9 @@ class _Reel(Image.Image):
         if frame == self._place:
             return
         drawn = self._frames.draw(self._shown.moments[frame])
+        if self._palette is not None:
+            drawn = drawn.quantize(palette=self._palette, dither=Image.Dither.NONE)
+            self.palette = drawn.palette
         self.im, self._mode, self._size, self._place = drawn.im, drawn.mode, drawn.size, frame
         if frame + 1 > self._told:  # a writer goes back to the first when it is done
             self._told = frame + 1
@@ -248,9 +254,18 @@ class _Reel(Image.Image):
 
 def write_animation(target: Path, frames: FilmFrames, shown: FilmPlan, kind: str, progress: Progress) -> None:
     """Write ``kind`` "webp" or "gif"."""
-    reel = _Reel(frames, shown, progress)
-    options: dict[str, Any] = {"quality": 82, "method": 2} if kind == "webp" else {"optimize": False}
+    reel = _Reel(frames, shown, progress, _palette(frames, shown) if kind == "gif" else None)
+    options = {"quality": 82, "method": 2} if kind == "webp" else {}
     reel.save(target, format=kind.upper(), save_all=True, duration=list(shown.milliseconds), loop=0, **options)
+
+
+def _palette(frames: FilmFrames, shown: FilmPlan) -> Image.Image:
+    """255 colours for all frames of a GIF, from four of them: a third of the size of a palette for each frame."""
+    last = len(shown.moments) - 1
+    sheet = Image.new("RGB", (WIDTH, 4 * HEIGHT))
+    for part in range(4):
+        sheet.paste(frames.draw(shown.moments[(part + 1) * last // 4]), (0, part * HEIGHT))
+    return sheet.quantize(255)
 
 
 def write_mp4(target: Path, frames: FilmFrames, shown: FilmPlan, progress: Progress) -> None:
