@@ -19,7 +19,7 @@ if done:
         project,
         project_id=desk_of(project).project_id(),
         token=get_studio().token,
-        version=looking.key_of(project, done[-1]),
+        version=f"{done[-1].id}-{done[-1].created_at.isoformat()}",
     )
     replay_downloads.replay_downloads(project)
 else:

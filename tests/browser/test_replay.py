@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -14,6 +16,8 @@ from tests.browser.conftest import patient
 from tests.browser.driver import FIND_REPLAY
 from tests.browser.server import Server
 from tidal_core.export.replay import write_replay
+from tidal_core.export.replay.collect import replay_info
+from tidal_core.figures.replay import ReplayInfo
 
 pytestmark = pytest.mark.browser
 
@@ -33,21 +37,29 @@ WATCH = """
 """
 
 
+class Made(NamedTuple):
+    """A home with a project, and its replay; beside the home lies the exported page."""
+
+    home: Path
+    info: ReplayInfo
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     home = tmp_path_factory.mktemp("replay") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIDAL_HOME", str(home))
         project = make("made-up", SIZE, class_names=NAMES)
         project.store.curves.drop_before(2)
         write_replay(project, home.parent / "replay.html")
+        info = replay_info(project)
         project.close()
-    return home
+    return Made(home, info)
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[Server]:
-    with Server(home) as running:
+def server(made: Made) -> Iterator[Server]:
+    with Server(made.home) as running:
         yield running
 
 
@@ -139,6 +151,22 @@ def test_the_space_bar_plays_and_pauses_and_with_reduced_motion_nothing_glides(
     context.close()
 
 
+def test_the_player_computes_the_numbers_that_films_and_tables_show(page: Page, made: Made) -> None:
+    opened(page, (made.home.parent / "replay.html").as_uri())
+
+    for place, of in enumerate(made.info.rounds):
+        found = page.evaluate(
+            "(place) => { const of = window.tidalPlayer().story.of(place);"
+            " return [of.confidence, of.variability, of.correctness].map((each) => Array.from(each)); }",
+            place,
+        )
+        assert np.array(found).reshape(of.running.shape) == pytest.approx(of.running, abs=0.003), of.kind
+        if not of.is_summary:
+            quartiles = page.evaluate("(place) => Array.from(window.tidalPlayer().story.of(place).quartiles)", place)
+            middle = np.array(quartiles).reshape(-1, 3)[:, 1]
+            assert middle == pytest.approx(np.quantile(of.p, 0.5, axis=1, method="inverted_cdf"))
+
+
 def test_when_another_round_has_ended_what_plays_goes_on(page: Page, server: Server) -> None:
     opened(page, f"{server.url}/replay?project=made-up&round=2&epoch=3")
     page.locator(".replay .speed").select_option("2 epochs a second")
@@ -191,7 +219,7 @@ def test_a_point_of_the_map_and_a_picture_of_the_queue_open_an_image(page: Page,
     expect(page.locator(".replay .one")).to_be_hidden()
 
 
-def test_the_exported_page_plays_offline_and_takes_names_for_text(browser: Browser, home: Path) -> None:
+def test_the_exported_page_plays_offline_and_takes_names_for_text(browser: Browser, made: Made) -> None:
     context = patient(browser.new_context(offline=True))
     page = context.new_page()
     asked: list[str] = []
@@ -199,7 +227,7 @@ def test_the_exported_page_plays_offline_and_takes_names_for_text(browser: Brows
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text))
-    opened(page, f"{(home.parent / 'replay.html').as_uri()}#round=2&epoch=3")
+    opened(page, f"{(made.home.parent / 'replay.html').as_uri()}#round=2&epoch=3")
 
     moment(page, "Round 2 of 3, epoch 3 of 8")
     legend = page.locator(".replay .legend span")

@@ -33,7 +33,7 @@ def a_round(**changed: Any) -> ReplayRound:
     given: dict[str, Any] = {
         "labels": 5, "strategy": "TiDAL entropy", "kind": "curves", "epochs": np.arange(1, 8), "of_epochs": 7,
         "rows": [0, 1, 2, 3, 4], "groups": LABELS, "states": [LABELLED, LABELLED, NEW, NEW, NEW], "p": view.p_label,
-        "right": view.correct, "images": 5, "queue": [Asked(9, 1, True), Asked(8, -1, False)],
+        "right": view.correct, "queue": [Asked(9, 1, True), Asked(8, -1, False)],
         "accuracy": Measured(0.5, 0.4, 0.6, 80),
     }  # fmt: skip
     return ReplayRound(changed.pop("id", 2), **(given | changed))

@@ -49,8 +49,7 @@ class ReplayRound:
     ``groups`` (N,) positions in ``ReplayInfo.classes``, ``states`` (N,) POOL, LABELLED or NEW. ``p`` (T, N) in STEPS is
     the probability of the image's class and ``right`` (T, N) whether that was the likeliest. Of a round whose curves
     are no longer kept T is 1, and ``summary`` (3, N) has confidence, variability and correctness in their stead.
-    ``images`` is how many there were before some were chosen to be shown; ``kind`` is "exact" where images without a
-    label have curves, too.
+    ``kind`` is "exact" where images without a label have curves, too.
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class ReplayRound:
         p: ArrayLike | None = None,
         right: ArrayLike | None = None,
         summary: ArrayLike | None = None,
-        images: int = 0,
         queue: Sequence[Asked] = (),
         accuracy: Measured | None = None,
     ) -> None:
@@ -81,7 +79,7 @@ class ReplayRound:
         self.p: UInt8 = in_steps(none if p is None else p)
         self.right: Bools = np.asarray(none if right is None else right, dtype=np.bool_)
         self.summary: Float32 | None = None if summary is None else np.asarray(summary, dtype=np.float32)
-        self.images, self.queue, self.accuracy = images, tuple(queue), accuracy
+        self.queue, self.accuracy = tuple(queue), accuracy
 
     @cached_property
     def running(self) -> Float32:
@@ -150,11 +148,12 @@ class ReplayInfo(NamedTuple):
         for moment in self.moments:
             of, ended = self.rounds[moment.round], self.ended(moment)
             accuracy = self.rounds[ended - 1].accuracy if ended else None
-            confidence, variability, correctness = np.nanmean(of.running[:, moment.epoch][:, of.labelled], axis=1)
+            known = of.running[:, moment.epoch][:, of.labelled]
+            means = known.mean(axis=1).tolist() if known.size else [None] * 3
             rows.append(
                 (
                     *(of.id, int(of.epochs[moment.epoch]), of.labels),
-                    *(float(confidence), float(variability), float(correctness)),
+                    *means,
                     *((accuracy.value, accuracy.low, accuracy.high) if accuracy else (None, None, None)),
                 )
             )
@@ -197,7 +196,6 @@ def packed(info: ReplayInfo) -> tuple[dict[str, Any], bytes]:
                 "epochs": of.epochs.tolist(),
                 "ofEpochs": of.of_epochs,
                 "n": len(of.rows),
-                "images": of.images,
                 "at": at,
                 "queue": [_asked(each) for each in of.queue],
                 "accuracy": None if of.accuracy is None else [round(x, 4) for x in of.accuracy[:3]],

@@ -158,7 +158,6 @@ def _round(
         p=None if kind == "summary" else curves.p[kept][:, has_curve],
         right=None if kind == "summary" else curves.right[kept][:, has_curve],
         summary=summary[:, has_curve] if kind == "summary" else None,
-        images=len(of.ids),
         queue=queue,
         accuracy=accuracy,
     )

@@ -150,8 +150,8 @@ class FilmFrames:
         colours = self._colours(of)
         for i in range(0, p.shape[1], max(p.shape[1] // CURVES_DRAWN, 1)):
             self._line(draw, axes.at(epochs, p[:, i]), _mixed(self.theme.background, colours[i], 0.5), 1)
-        median = np.median(p[:, of.labelled], axis=1) if of.labelled.any() else np.median(p, axis=1)
-        self._line(draw, axes.at(epochs, median), self.theme.text, 3)
+        if of.labelled.any():
+            self._line(draw, axes.at(epochs, np.median(p[:, of.labelled], axis=1)), self.theme.text, 3)
 
     def _draw_accuracy(self, draw: Draw, of: ReplayRound, moment: Moment) -> None:
         axes = self._accuracy

@@ -318,7 +318,7 @@ class AccuracyPanel extends Panel {
     context.globalAlpha = FADE + 0.06;
     context.beginPath();
     for (const { labels: n, accuracy } of known) context.lineTo(this.x(n), this.y(accuracy[2]));
-    for (const { labels: n, accuracy } of known.toReversed()) context.lineTo(this.x(n), this.y(accuracy[1]));
+    for (const { labels: n, accuracy } of [...known].reverse()) context.lineTo(this.x(n), this.y(accuracy[1]));
     context.fill();
     context.globalAlpha = 1;
     context.lineWidth = 2.4;
