@@ -21,6 +21,9 @@ from tidal_core.figures.palettes import ClassStyle
 from tidal_core.records import Bools, Float32, Int64, UInt8
 
 STEPS = 255  # p is kept as round(255 p)
+Kind = Literal["curves", "exact", "summary"]
+"""Of a round: its labelled images have curves, all images have, or what described the curves is all that is left."""
+
 POOL, LABELLED, NEW = 0, 1, 2
 """What an image is in a round: not labelled yet, labelled for an earlier round, labelled since the round before."""
 
@@ -58,7 +61,7 @@ class ReplayRound:
         *,
         labels: int,
         strategy: str,
-        kind: Literal["curves", "exact", "summary"],
+        kind: Kind,
         epochs: ArrayLike,
         of_epochs: int,
         rows: ArrayLike,
@@ -70,7 +73,8 @@ class ReplayRound:
         queue: Sequence[Asked] = (),
         accuracy: Measured | None = None,
     ) -> None:
-        self.id, self.labels, self.strategy, self.kind, self.of_epochs = id, labels, strategy, kind, of_epochs
+        self.id, self.labels, self.strategy, self.of_epochs = id, labels, strategy, of_epochs
+        self.kind: Kind = kind
         self.epochs: Int64 = np.asarray(epochs, dtype=np.int64)
         self.rows: Int64 = np.asarray(rows, dtype=np.int64)
         self.groups: Int64 = np.asarray(groups, dtype=np.int64)

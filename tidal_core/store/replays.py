@@ -14,6 +14,7 @@ import pyarrow as pa
 from tidal_core.records import Bools, Float32, Int64
 from tidal_core.store.database import Database
 
+_EXACT = ("mean", "variability", "correctness")
 # As in ``store.scores.FOR_PEOPLE``, and without test images: nobody labels those.
 _PARTS = "s.part IN ('pool', 'labelled', 'audit')"
 
@@ -24,6 +25,15 @@ class OfClass(NamedTuple):
     epochs: Int64  # (T,) ascending
     p: Float32  # (T, N); NaN where nothing is recorded
     right: Bools  # (T, N) whether that class was the likeliest
+
+
+class ScoredImages(NamedTuple):
+    """Images that a round scored with exact dynamics; arrays are (N,), by id."""
+
+    image_ids: Int64
+    predicted: Int64  # class ids
+    summary: Float32  # (3, N): confidence, variability and correctness of the label, or of the predicted class
+    has_curves: bool  # whether their whole curves are kept
 
 
 class AskedRow(NamedTuple):
@@ -58,17 +68,21 @@ class Replays:
         summaries = {name: np.ma.filled(np.ma.asarray(table[name], dtype=np.float32), np.nan) for name in names}
         return _ids(table["image_id"]), _ids(table["class_id"]), summaries
 
-    def scored(self, round_id: int) -> tuple[Int64, Int64]:
-        """Images (N,) whose exact curve a round keeps, by id, and the class id (N,) that it predicted of each."""
+    def scored(self, round_id: int) -> ScoredImages:
+        """Images of which a round knows the exact curve, or what describes it; none where the body trained."""
         table = self._db.arrays(
             f"""
-            SELECT s.image_id, s.predicted FROM scores s JOIN images i ON i.id = s.image_id
-            WHERE s.round_id = ? AND s.exact_curve IS NOT NULL AND {_PARTS} AND i.status <> 'excluded'
+            SELECT s.image_id, s.predicted, s.exact_curve IS NOT NULL AS has_curve,
+                   s.exact_mean, s.exact_variability, s.exact_correctness
+            FROM scores s JOIN images i ON i.id = s.image_id
+            WHERE s.round_id = ? AND s.exact_mean IS NOT NULL AND {_PARTS} AND i.status <> 'excluded'
             ORDER BY s.image_id
             """,
             [round_id],
         )
-        return _ids(table["image_id"]), _ids(table["predicted"])
+        summary = np.stack([np.asarray(table[f"exact_{name}"], dtype=np.float32) for name in _EXACT])
+        has_curves = bool(len(table["has_curve"])) and bool(np.all(table["has_curve"]))
+        return ScoredImages(_ids(table["image_id"]), _ids(table["predicted"]), summary, has_curves)
 
     def epochs(self, round_id: int) -> Int64:
         """The epochs (T,) of which a round keeps curves."""

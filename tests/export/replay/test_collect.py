@@ -164,3 +164,11 @@ def test_where_only_a_head_trains_every_image_that_people_label_has_a_curve(
     assert info.image_ids[of.rows].tolist() == left.image_ids.tolist()
     for place, values in enumerate((left.mean, left.variability, left.correctness)):
         assert of.running[place, -1] == pytest.approx(values, abs=1 / STEPS)
+
+    project.store.curves.drop_before(record.id + 1)
+    project.store.scores.drop_exact_curves_before(record.id + 1)
+    (dropped,) = replay_info(project).rounds
+
+    assert (dropped.kind, dropped.epochs.tolist()) == ("summary", [of.of_epochs])
+    assert (dropped.states == of.states).all()
+    assert dropped.running[:, -1] == pytest.approx(of.running[:, -1], abs=1 / STEPS)

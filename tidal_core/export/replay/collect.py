@@ -15,7 +15,7 @@ import numpy as np
 from tidal_core import strategies
 from tidal_core.errors import InputError
 from tidal_core.figures.palettes import ClassStyle
-from tidal_core.figures.replay import LABELLED, NEW, POOL, Asked, Measured, ReplayInfo, ReplayRound
+from tidal_core.figures.replay import LABELLED, NEW, POOL, Asked, Kind, Measured, ReplayInfo, ReplayRound
 from tidal_core.method.dynamics import wilson
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64, RoundRecord, RoundState, UInt8, class_positions
@@ -89,17 +89,20 @@ def _images_of(project: Project, records: Sequence[RoundRecord]) -> list[_Images
         labelled, class_ids, summaries = replays.labelled(record.id)
         summary = np.stack([summaries[name] for name in ("confidence", "variability", "correctness")])
         states = np.where(np.isin(labelled, before), LABELLED, NEW).astype(np.uint8)
-        scored, predicted = replays.scored(record.id)
-        if len(scored):
-            is_known = np.isin(scored, labelled)
-            class_ids = (
-                np.where(is_known, class_ids[_places(labelled, scored)], predicted) if len(labelled) else predicted
+        scored = replays.scored(record.id)
+        # Of a large pool the exact curves are not kept: then those of the labelled images move, while they are there.
+        if len(labelled) and (scored.has_curves or (len(scored.image_ids) and not len(replays.epochs(record.id)))):
+            is_known, places = np.isin(scored.image_ids, labelled), _places(labelled, scored.image_ids)
+            of = _Images(
+                scored.image_ids,
+                np.where(is_known, class_ids[places], scored.predicted),
+                np.where(is_known, states[places], POOL).astype(np.uint8),
+                scored.summary,
+                has_exact=scored.has_curves,
             )
-            states = np.where(is_known, states[_places(labelled, scored)], POOL).astype(np.uint8)
-            summary = np.full((3, len(scored)), np.nan, dtype=np.float32)
-        found.append(
-            _Images(scored if len(scored) else labelled, class_ids, states, summary, has_exact=bool(len(scored)))
-        )
+        else:
+            of = _Images(labelled, class_ids, states, summary, has_exact=False)
+        found.append(of)
         before = labelled
     return found
 
@@ -140,7 +143,7 @@ def _round(
     else:
         curves = replays.curves(record.id, ids, class_ids, places, _some(replays.epochs(record.id), most_epochs))
     has_curve = ~np.isnan(curves.p).any(axis=0) & bool(len(curves.epochs))
-    kind = "exact" if of.has_exact else "curves"
+    kind: Kind = "exact" if of.has_exact else "curves"
     if not has_curve.any():  # dropped to save space: what described them is left
         kind, has_curve = "summary", ~np.isnan(summary).any(axis=0)
     kept = np.isin(curves.epochs, _some(curves.epochs, most_epochs))
@@ -149,7 +152,7 @@ def _round(
         record.id,
         labels=record.labels,
         strategy=strategies.of_round(record.strategy).title,
-        kind="exact" if kind == "exact" else "summary" if kind == "summary" else "curves",
+        kind=kind,
         epochs=[last] if kind == "summary" else curves.epochs[kept],
         of_epochs=last,
         rows=np.searchsorted(shown, ids[has_curve]),
