@@ -78,6 +78,7 @@ def main() -> None:
         st.Page(ROOT / "pages/training.py", title="Training", icon=":material/model_training:"),
         st.Page(ROOT / "pages/progress.py", title="Progress", icon=":material/trending_up:"),
         st.Page(ROOT / "pages/dynamics.py", title="Dynamics", icon=":material/show_chart:"),
+        st.Page(ROOT / "pages/replay.py", title="Replay", icon=":material/replay:"),
         st.Page(ROOT / "pages/uncertainty.py", title="Uncertainty", icon=":material/help_center:"),
         st.Page(ROOT / "pages/predictions.py", title="Predictions", icon=":material/fact_check:"),
         st.Page(ROOT / "pages/finish.py", title="Finish", icon=":material/done_all:"),

@@ -32,9 +32,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
-    "server": ({"store", "images", "rounds", "labelling", "export"}, {"starlette", "psutil", "msgspec", "numpy"}),
-    "export": ({"store", "images", "engine", "method", "strategies"},
-               TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml"}),
+    "server": ({"store", "images", "rounds", "labelling", "export", "figures"},
+               {"starlette", "psutil", "msgspec", "numpy"}),
+    "export": ({"store", "images", "engine", "method", "strategies", "figures"},  # of figures numbers only, see below
+               TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml", "PIL", "imageio_ffmpeg"}),
     "snapshots": ({"store", "images"}, {"numpy", "psutil", "msgspec"}),
     "experiments": (
         {"store", "images", "engine", "method", "strategies"},
@@ -56,6 +57,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
 
 EXCEPTIONS: dict[str, set[str]] = {
     "experiments": {"tidal_core.rounds.audit"},  # arrays and the store only: the audit sample's law is written once
+    "export": {"tidal_core.rounds.measured"},  # the store only: what accuracy is measured on is chosen once
 }
 """Single modules of other rooms that a room may import, each with its reason."""
 
@@ -159,6 +161,12 @@ def test_strategies_know_estimators_and_calibration_and_nothing_else_of_the_meth
     for module in inside("strategies"):
         of_the_method = {target for target in GRAPH[module] if room_of(target) == "method"}
         assert of_the_method <= {"tidal_core.method.estimators", "tidal_core.method.calibration"}, module
+
+
+def test_whatever_leaves_or_serves_takes_the_numbers_of_figures_and_never_draws_them() -> None:
+    for module in (name for room in ("export", "server") for name in inside(room)):
+        of_figures = {target for target in GRAPH[module] if room_of(target) == "figures"}
+        assert of_figures <= {"tidal_core.figures.replay", "tidal_core.figures.palettes"}, module
 
 
 def test_only_the_pages_and_their_parts_import_streamlit() -> None:

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import err, unusable
-from tidal_core.commands.exporting import export, report
+from tidal_core.commands.exporting import export, export_replay, report
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
 from tidal_core.commands.models import export_model, predict
@@ -26,6 +26,7 @@ app.callback()(start)
 app.command("import")(import_)
 app.command()(export)
 app.command()(report)
+app.command()(export_replay)
 app.command()(export_model)
 app.command()(predict)
 app.command()(projects)

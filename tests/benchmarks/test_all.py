@@ -107,6 +107,12 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         found["answers"] > 0
         and (found["double_served"], found["answered_twice"], found["lost"], found["failures"]) == (0, 0, 0, 0)
     ),
+    "replay": lambda found: (
+        found["images"] == 55
+        and 0 < found["moments_share"] <= 1
+        and min(found[name] for name in ("frames_per_s", "page_frames_per_s", "paint_ms", "webp_s", "memory_mb")) > 0
+        and abs(found["page_mb"] - found["page_estimate_mb"]) <= 0.02
+    ),
     "snapshot": lambda found: (
         min(found["quiet_ms"]["n"], found["backup_ms"]["n"]) > 0 and len(found["snapshot_s"]) == 1
     ),

@@ -213,6 +213,23 @@ window.tidalGallery = () => {
 """
 
 
+FIND_REPLAY = """
+window.tidalFind = (inside) => {
+  const look = (node) => {
+    for (const each of node.querySelectorAll("*")) {
+      const found = inside(each) || (each.shadowRoot && look(each.shadowRoot));
+      if (found) return found;
+    }
+    return null;
+  };
+  return look(document);
+};
+window.tidalReplayPage = () => window.tidalFind((each) => each.shadowRoot?.__tidalReplay);
+window.tidalPlayer = () => window.tidalFind((each) => each.tidalPlayer ?? each.shadowRoot?.__tidalReplay?.player);
+"""
+"""The player of a replay, on the studio's page or an exported one: ``window.tidalPlayer()``."""
+
+
 class Browsing:
     """The gallery in one tab."""
 

@@ -29,6 +29,7 @@ VIEWS = {
     "Dynamics, map": "dynamics?view=map",
     "Dynamics, groups": "dynamics?view=groups",
     "Dynamics, aside": "dynamics?view=aside",
+    "Replay": "replay?round=2&epoch=3",
     "Uncertainty": "uncertainty",
     "Progress": "progress",
     "Predictions": "predictions",

@@ -41,7 +41,8 @@ PAGES: tuple[tuple[str, dict[str, str]], ...] = (
     ("gallery", {"label": ALL}),
     ("training", {}), ("dynamics", {"image": "1"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}),
-    ("dynamics", {"image": ALL}), ("review", {}), ("uncertainty", {}), ("progress", {}), ("predictions", {}),
+    ("dynamics", {"image": ALL}), ("replay", {"round": ALL}),
+    ("review", {}), ("uncertainty", {}), ("progress", {}), ("predictions", {}),
     ("finish", {}),
     ("project", {}), ("experiments", {}), ("theory", {}),
 )  # fmt: skip

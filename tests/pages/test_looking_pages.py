@@ -22,7 +22,7 @@ def quiet(studio: Studio) -> Studio:
     return studio
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "replay"])
 def test_an_empty_project_says_how_many_labels_are_missing(quiet: Studio, page: str) -> None:
     made_up(quiet, NO_ROUND)
 

@@ -234,7 +234,7 @@ PAGES: list[tuple[str, dict[str, str]]] = [
     ("dynamics", {"view": "life", "image": "7"}), ("dynamics", {"view": "map"}), ("dynamics", {"view": "groups"}),
     ("dynamics", {"view": "aside"}), ("gallery", {"where": "labelled"}),
     ("label", {"plain": "1"}), ("predictions", {}), ("finish", {}), ("progress", {}), ("project", {}), ("training", {}),
-    ("uncertainty", {}),
+    ("replay", {"round": "1"}), ("uncertainty", {}),
 ]  # fmt: skip
 
 

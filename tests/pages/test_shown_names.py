@@ -30,7 +30,7 @@ def in_a_folder(studio: Studio) -> Project:
     ("page", "query"),
     [
         ("dynamics", {"view": "life"}), ("dynamics", {"view": "aside"}), ("dynamics", {"view": "map"}),
-        ("uncertainty", {}), ("progress", {}), ("predictions", {}),
+        ("replay", {}), ("uncertainty", {}), ("progress", {}), ("predictions", {}),
     ],
 )  # fmt: skip
 def test_pages_that_show_images_do_not_show_their_folder(studio: Studio, page: str, query: dict[str, str]) -> None:

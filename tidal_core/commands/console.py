@@ -32,17 +32,17 @@ def unusable(error: OSError) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(what: str = "reading") -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on a terminal, nothing where the output goes to a file."""
     columns = (
-        TextColumn("reading"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("reading", total=None, speed="")
+        task = progress.add_task(what, total=None, speed="")
 
         def show(done: int, total: int | None) -> None:
             speed = progress.tasks[0].speed or progress.tasks[0].finished_speed

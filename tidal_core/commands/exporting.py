@@ -1,4 +1,4 @@
-"""``export`` and ``report``: labels, answers or predictions for other programs, and a page for people."""
+"""``export``, ``report``, ``export-replay``: data for other programs, and pages and films for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, out
+from tidal_core.commands.console import SHOWN_PROBLEMS, bytes_bar, out, progress_bar
 from tidal_core.commands.opening import FetchOption, WhereOption, allow_fetching, opened_to_read, say_asked
 from tidal_core.errors import ProjectInUse
 
@@ -113,6 +113,36 @@ def report(
     with opened_to_read(project) as opened:
         target = write_report(opened, out_file or opened.exports / "report.html", overwrite=overwrite)
     out.print(escape(f"The report is in {target}"), soft_wrap=True)
+
+
+def export_replay(
+    project: Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write. .html: a page that plays offline. .webp, .gif: an animation. .mp4: a film."
+        ),
+    ],
+    images: Annotated[int, typer.Option(help="Show at most so many images.", min=1, max=20_000)] = 2_000,
+    speed: Annotated[float, typer.Option(help="Epochs a second, of animations and films.", min=0.5, max=50)] = 20.0,
+    dark: Annotated[bool, typer.Option("--dark", help="Animations and films on a dark ground.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write the rounds as a page or a film that plays again how the model learnt. Works while the studio runs, too."""
+    from tidal_core.export.replay import checked, write_replay
+    from tidal_core.export.replay.collect import replay_info
+    from tidal_core.export.replay.page import estimated_bytes
+
+    target, kind = checked(to, overwrite=overwrite)
+    with opened_to_read(project) as opened:
+        if kind.suffix == ".html":
+            size = estimated_bytes(opened, replay_info(opened, images=images))
+            out.print(f"The page will be about {size / 1e6:.1f} MB.")
+        with progress_bar("drawing frames") as show:
+            write_replay(
+                opened, target, images=images, epochs_per_second=speed, dark=dark, overwrite=overwrite, progress=show
+            )
+    out.print(escape(f"The replay is in {target} ({target.stat().st_size / 1e6:.1f} MB)"), soft_wrap=True)
 
 
 def _from_studio(slug: str, owner: Owner, exporter: Exporter, target: Path, options: ExportOptions) -> ExportReport:

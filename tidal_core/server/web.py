@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tidal_core.server import api, collection_api, endpoints, gallery_api, owner_api
+from tidal_core.server import api, collection_api, endpoints, gallery_api, owner_api, replay_api
 from tidal_core.server.endpoints import problem
 from tidal_core.server.requests import OWN_PAGES_ONLY, Refused, check_origin, header
 
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENDPOINTS = (*api.ENDPOINTS, *collection_api.ENDPOINTS, *gallery_api.ENDPOINTS, *owner_api.ENDPOINTS)
+ENDPOINTS = (
+    *api.ENDPOINTS,
+    *collection_api.ENDPOINTS,
+    *gallery_api.ENDPOINTS,
+    *replay_api.ENDPOINTS,
+    *owner_api.ENDPOINTS,
+)
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 POLICY = "; ".join(
     (

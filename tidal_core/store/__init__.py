@@ -25,6 +25,7 @@ from tidal_core.store.metrics import Metrics
 from tidal_core.store.model_answers import ModelAnswers
 from tidal_core.store.predictions import Predictions
 from tidal_core.store.queue import Queue
+from tidal_core.store.replays import Replays
 from tidal_core.store.rounds import Epochs, Rounds
 from tidal_core.store.scores import Scores
 from tidal_core.store.settings import Log, Settings
@@ -62,6 +63,7 @@ class Store:
         self.log = Log(self.database)
         self.views = Views(self.database)
         self.predictions = Predictions(self.database)
+        self.replays = Replays(self.database)
         self.collection = Collection(self.database)
         self.model_answers = ModelAnswers(self.database)
 

@@ -1,9 +1,9 @@
 """What of a page's state stands in its address, and the one way in which it is kept there.
 
 The address names the project and what the page shows, and nothing else. A step to an image is written with
-``st.query_params``: Back takes it back. Everything else (project, view, tab, the gallery's filter) is corrected in its
-place by a component without a picture: Streamlit would make an entry in the browser's history of each, and Back would
-seem to do nothing.
+``st.query_params``: Back takes it back. Everything else (project, view, tab, the gallery's filter, the moment of a
+replay) is corrected in its place by a component without a picture: Streamlit would make an entry in the browser's
+history of each, and Back would seem to do nothing.
 
 The address is listened to when a page is entered, and when Back or Forward leads to another entry of the same page; in
 between the widgets know better.
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
 
 CHOICES = {"dynamics": Choice("view", tuple(VIEWS)), "project": Choice("tab", TABS)}
-TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort", "as")}
+TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort", "as"), "replay": ("round", "epoch")}
 """By page, the parameters that are whatever a person chose there; "" unless chosen, and not in the address then."""
 LONGEST_TEXT = 2_000  # characters
 STEPS = {FRONT: "plain", "dynamics": "image"}

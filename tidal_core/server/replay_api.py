@@ -1,0 +1,23 @@
+"""What the page Replay asks of a project, once; thumbnails come by ``gallery_api``.
+
+GET /api/p/{slug}/replay    4 bytes, big-endian, the length of a JSON head; the head, and the rounds' arrays, both as
+                            ``figures.replay.packed`` has them. Answered 400 where no round has ended.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from tidal_core.figures.replay import packed
+from tidal_core.server.endpoints import Call, Endpoint
+from tidal_core.server.octets import with_head
+
+
+def _replay(call: Call) -> Response:
+    # It names strategies, whose arithmetic no other request of a page needs.
+    from tidal_core.export.replay.collect import replay_info
+
+    return with_head(*packed(replay_info(call.project)))
+
+
+ENDPOINTS = (Endpoint("GET", "replay", _replay),)
