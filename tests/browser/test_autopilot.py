@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.driver import Labelling, let_timers_end
 from tests.browser.server import Server
 from tests.helpers.gates import wait_for
+from tests.helpers.tiny import tiny_project
 from tidal_core.experiments import race
 from tidal_core.experiments.files import Experiment, rounds_done
 
@@ -68,10 +69,14 @@ def test_it_changes_speed_pauses_and_is_taken_over_by_a_key_in_whatever_tab(page
     other.close()
 
 
-def test_a_race_is_seen_live_goes_on_when_the_studio_is_killed_and_can_be_paused(page: Page, server: Server) -> None:
-    experiment = Experiment(server.home / "experiments" / "race-digits-tidal-margin-0")
+def test_a_race_is_seen_live_goes_on_when_the_studio_is_killed_and_can_be_paused(
+    page: Page, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDAL_HOME", str(server.home))
+    tiny_project(300, test=60).close()
+    experiment = Experiment(server.home / "experiments" / "race-tiny-tidal-margin-0")
     try:
-        page.goto(f"{server.url}/race?project=digits")
+        page.goto(f"{server.url}/race?project=tiny")
         page.get_by_label("One arm asks by").click()
         page.get_by_role("option", name="TiDAL margin", exact=True).click()
         page.get_by_role("button", name="Start the race").click()
@@ -80,7 +85,7 @@ def test_a_race_is_seen_live_goes_on_when_the_studio_is_killed_and_can_be_paused
         expect(page.locator(".strip img").first).to_be_visible()
         expect(page.locator(".stPlotlyChart .main-svg").first).to_be_visible()
         page.evaluate("() => { window.neverLoadedAgain = true; }")
-        expect(page.get_by_text(re.compile(r"[4-9] of 24 rounds"))).to_be_visible()
+        expect(page.get_by_text(re.compile(r"[2-9] of 24 rounds"))).to_be_visible()
         assert page.evaluate("() => window.neverLoadedAgain"), "the page is live"
 
         server.kill()
@@ -89,7 +94,7 @@ def test_a_race_is_seen_live_goes_on_when_the_studio_is_killed_and_can_be_paused
         race.owner.stop(experiment.folder)  # as when the whole computer was off
         wait_for(lambda: experiment.owner is None, "the end of its process")
         server.start()
-        page.goto(f"{server.url}/race?project=digits")
+        page.goto(f"{server.url}/race?project=tiny")
         wait_for(lambda: experiment.owner is not None, "the race that goes on")
 
         page.get_by_role("button", name="Pause").click()

@@ -62,7 +62,7 @@ class Arm:
     @property
     def accuracy(self) -> Float64:
         """(P,) share of the test images."""
-        return np.asarray(self.right.mean(axis=1), np.float64)
+        return np.asarray(self.right.mean(axis=1) if len(self.right) else [], np.float64)
 
 
 @dataclass(frozen=True)
