@@ -27,6 +27,7 @@ def parts() -> dict[str, Any]:
 
     from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
+    from tidal_core.ui.race_starter import RaceStarter
     from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
@@ -39,9 +40,12 @@ def parts() -> dict[str, Any]:
         if not st.get_option("server.sslCertFile"):
             studio.reachable_at(own_address())
         studio.open_in_background()
+        starter = RaceStarter(studio)
+        starter.start()
         try:
             yield
         finally:
+            starter.stop()
             studio.close()
 
     return {
@@ -83,6 +87,7 @@ def main() -> None:
         st.Page(ROOT / "pages/predictions.py", title="Predictions", icon=":material/fact_check:"),
         st.Page(ROOT / "pages/finish.py", title="Finish", icon=":material/done_all:"),
         st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
+        st.Page(ROOT / "pages/race.py", title="Race", icon=":material/flag:"),
         st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
         st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),
     ]

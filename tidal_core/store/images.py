@@ -208,6 +208,17 @@ class Images:
         """All images, by id."""
         return np.asarray(self._db.arrays("SELECT id FROM images ORDER BY id")["id"], dtype=np.int64)
 
+    def count_known_left(self) -> tuple[int, int]:
+        """Images to ask that have a known class: how many at all, and how many that nobody labelled or skipped."""
+        row = self._db.row(
+            """
+            SELECT count(*), count(*) FILTER (a.image_id IS NULL) FROM images i
+            LEFT JOIN current_answers a ON a.image_id = i.id
+            WHERE i.split = 'pool' AND i.status = 'ready' AND i.known_class IS NOT NULL
+            """
+        )
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""
         table = self._db.arrays(
@@ -262,6 +273,21 @@ class Images:
             cursor.register("uris_in", pa.table(columns))
             cursor.execute("UPDATE images SET uri = u.uri FROM uris_in u WHERE u.id = images.id")
             cursor.unregister("uris_in")
+
+    def hold_out(self, image_ids: Iterable[int]) -> None:
+        """Make test images of pool images that nobody has answered: they lose their place in the audit order."""
+        with self._db.write() as cursor:
+            ids = [int(image_id) for image_id in image_ids]
+            cursor.execute(
+                "UPDATE images SET split = 'test', audit_order = NULL WHERE id IN (SELECT unnest($1::INTEGER[])) "
+                "AND id NOT IN (SELECT image_id FROM answers)",
+                [ids],
+            )
+            cursor.execute(
+                "DELETE FROM queue WHERE image_id IN (SELECT unnest($1::INTEGER[])) "
+                "AND image_id IN (SELECT id FROM images WHERE split = 'test')",
+                [ids],
+            )
 
     def set_known_classes(self, known: dict[int, int]) -> None:
         """Set the known class of images: image id to class id. Known classes are never trained on in the studio."""
