@@ -29,6 +29,9 @@ from tidal_core.server.octets import Octets, with_head
 
 FOR_EVER = "private, max-age=31536000, immutable"
 ITEMS_AT_MOST = 200
+AHEAD, AHEAD_OF_AUTOPILOT = 24, 2
+"""Images that a tab has in hand, the one on its screen among them: those that are asked first are the autopilot's while
+it flies, or it would answer what is asked behind them."""
 
 
 def _desk(call: Call) -> desk.Desk:
@@ -52,7 +55,8 @@ def _queue(call: Call) -> Response:
 
 
 def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
-    items = _desk(call).next(body.tab, min(body.n, ITEMS_AT_MOST), body.held or (), fresh=body.fresh)
+    most = AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else ITEMS_AT_MOST
+    items = _desk(call).next(body.tab, min(body.n, most), body.held or (), fresh=body.fresh)
     names = _desk(call).names()
     return [wire.write_item(item, names) for item in items]
 
@@ -85,6 +89,7 @@ def _state(call: Call) -> dict[str, Any]:
         "rounds_enabled": settings.rounds_enabled,
         "settings": {"suggestions": settings.suggestions},
         "ranking": _desk(call).ranking(),
+        "ahead": AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else AHEAD,
         "round": wire.write_round(active, progress),
         "waiting": _desk(call).waiting(),
     }

@@ -20,6 +20,8 @@ from tidal_core import files, projects
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
+from tidal_core.labelling.autopilot import Autopilot
+from tidal_core.labelling.desk import desk_of
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
 from tidal_core.rounds.due import check_training, round_due
@@ -49,6 +51,7 @@ class Studio:
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}
         self._jobs: dict[str, Job] = {}
+        self._autopilots: dict[str, Autopilot] = {}
         self._opener: threading.Thread | None = None
         self._closed = False
         self.worker = Worker(self.open_projects)
@@ -141,6 +144,16 @@ class Studio:
             if not is_open and complete_demo(project):
                 fill_queue(project)
             return project
+
+    def autopilot(self, project: Project) -> Autopilot:
+        """The one autopilot of an open project, whoever asks for it; it stands still until it is started."""
+        with self._lock:
+            return self._autopilots.setdefault(project.slug, Autopilot(desk_of(project), self.worker))
+
+    def autopilot_flies(self, slug: str) -> bool:
+        """Whether a project's autopilot answers now; asked with every look of a labelling page."""
+        pilot = self._autopilots.get(slug)
+        return pilot is not None and pilot.flies
 
     def start_import(
         self,
@@ -274,6 +287,9 @@ class Studio:
                 return
             self._closed = True
             jobs = list(self._jobs.values())
+            autopilots = list(self._autopilots.values())
+        for pilot in autopilots:
+            pilot.close()
         if self._opener is not None:
             self._opener.join(2.0)
         for job in jobs:

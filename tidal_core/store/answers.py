@@ -75,6 +75,13 @@ class Census(NamedTuple):
     new: int  # trainable labels, given after a certain answer, that the newest round has not trained on as they are
 
 
+class Given(NamedTuple):
+    """What one annotator has labelled, of what stands."""
+
+    labels: int
+    mistakes: int  # of these, labels of images whose class is known, and is another one
+
+
 class ImportedLabels(NamedTuple):
     """Labels that came along with an import, as columns of equal length."""
 
@@ -357,6 +364,28 @@ class Answers:
             [annotator, annotator, before, before, limit],
             source="standing_answers",
         )
+
+    def given_by(self, annotator: str) -> Given:
+        """How many labels of an annotator stand, and how many of them are unlike a known class."""
+        row = self._db.row(
+            """
+            SELECT count(*), count(*) FILTER (i.known_class IS NOT NULL
+                AND l.class_id <> coalesce(k.merged_into, i.known_class))
+            FROM current_labels l JOIN images i ON i.id = l.image_id LEFT JOIN classes k ON k.id = i.known_class
+            WHERE l.annotator = ?
+            """,
+            [annotator],
+        )
+        return Given(*map(int, row)) if row else Given(0, 0)
+
+    def others_since(self, seq: int, annotator: str, modes: Iterable[AnswerMode]) -> list[str]:
+        """Who else has answered, in one of these modes, after an answer; by name."""
+        rows = self._db.rows(
+            "SELECT DISTINCT annotator FROM answers WHERE seq > ? AND annotator <> ? "
+            "AND mode IN (SELECT unnest(?::TEXT[])) ORDER BY annotator",
+            [seq, annotator, [mode.value for mode in modes]],
+        )
+        return [name for (name,) in rows]
 
     def set_aside(self) -> list[StoredAnswer]:
         """Flags that stand, and skips that stand with no later answer of their image; newest first."""

@@ -208,6 +208,17 @@ class Images:
         """All images, by id."""
         return np.asarray(self._db.arrays("SELECT id FROM images ORDER BY id")["id"], dtype=np.int64)
 
+    def count_known_left(self) -> tuple[int, int]:
+        """Images to ask that have a known class: how many at all, and how many that nobody labelled or skipped."""
+        row = self._db.row(
+            """
+            SELECT count(*), count(*) FILTER (a.image_id IS NULL) FROM images i
+            LEFT JOIN current_answers a ON a.image_id = i.id
+            WHERE i.split = 'pool' AND i.status = 'ready' AND i.known_class IS NOT NULL
+            """
+        )
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
     def unlabelled_ids(self) -> Int64:
         """Pool images that are ready and have no label or skip that stands, by id."""
         table = self._db.arrays(

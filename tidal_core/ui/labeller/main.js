@@ -84,6 +84,7 @@ class Labeller {
       this.setClasses(answer.classes, answer.status.classes_version);
       this.setStatus(answer.status);
       this.single.ranking = answer.status.ranking;
+      this.single.ahead = answer.status.ahead;
       this.root.dataset.ranking = answer.status.ranking ?? "";
       this.single.accept(answer.items);
       this.single.next();
@@ -127,7 +128,8 @@ class Labeller {
     this.panel.progress();
     this.panel.outbox();
     this.showMissingClasses();
-    if (this.opened && status.ranking !== this.single.ranking) this.single.rerank(status.ranking);
+    const { ranking, ahead } = this.single;
+    if (this.opened && (status.ranking !== ranking || status.ahead !== ahead)) this.single.rerank(status);
     else if (this.opened) this.single.topUp(!this.single.current);
   }
 

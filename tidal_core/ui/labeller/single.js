@@ -12,6 +12,7 @@ class Single {
     this.paintedAt = 0;
     this.showing = 0;
     this.ranking = null;
+    this.ahead = QUEUE_FULL; // images in hand at most: fewer while the autopilot answers what is asked first
     this.trail = []; // answered images in order: {item, event}
     this.undoable = []; // {entries: [{item, event, earlier}]}, newest last
     this.cursor = null; // place in the trail while looking back
@@ -52,12 +53,12 @@ class Single {
   }
 
   async topUp(force = false) {
-    if (this.fetching || (!force && this.items.length >= QUEUE_LOW)) return;
+    if (this.fetching || (!force && this.items.length >= Math.min(QUEUE_LOW, this.ahead - 1))) return;
     this.fetching = true;
     try {
       const answer = await this.lab.api.json("queue", {
         tab: TAB,
-        n: QUEUE_FULL - this.items.length,
+        n: Math.max(1, this.ahead - this.items.length),
         held: [...this.held(), ...this.lab.outboxImages(), ...this.broken],
       });
       this.exhausted = !answer.items.length;
@@ -74,14 +75,14 @@ class Single {
 
   // A new ranking replaces everything but the image on screen. The old queue serves until the first new image has been
   // decoded, so that a person who is quick never waits.
-  async rerank(ranking) {
+  async rerank({ ranking, ahead }) {
     if (this.fetching) return;
     this.fetching = true;
     try {
       const keep = this.current ? [this.current.image] : [];
       const answer = await this.lab.api.json("queue", {
         tab: TAB,
-        n: QUEUE_FULL,
+        n: ahead,
         held: [...keep, ...this.lab.outboxImages(), ...this.broken],
         fresh: true,
       });
@@ -92,6 +93,7 @@ class Single {
       this.items = [];
       this.accept([...undone, ...answer.items]);
       this.ranking = ranking;
+      this.ahead = ahead;
       this.lab.root.dataset.ranking = ranking ?? "";
     } catch {
       // The next poll sees the same difference and comes back.
