@@ -80,6 +80,23 @@ def titled(figure: go.Figure, title: str) -> go.Figure:
     return alone
 
 
+def enlarged(figure: go.Figure, *, height: int, scale: float = 1.6) -> go.Figure:
+    """A figure for a large screen, read from the back of a room: as it is, with larger type and bolder lines."""
+    large = go.Figure(figure)
+    text = round(13 * scale)
+    large.update_layout(height=height, font={"size": text}, legend={"font": {"size": text}}, hovermode=False)
+    large.update_xaxes(tickfont={"size": text}, title={"font": {"size": text}})
+    large.update_yaxes(tickfont={"size": text}, title={"font": {"size": text}})
+    large.update_layout(margin={"t": large.layout.margin.t * scale})
+    for trace in large.data:
+        for part in ("line", "marker"):
+            style, of = getattr(trace, part, None), "width" if part == "line" else "size"
+            size = getattr(style, of, None)
+            if isinstance(size, int | float) and size:
+                trace.update({part: {of: size * scale}})
+    return large
+
+
 def _look(theme: Theme, *, height: int, legend: bool) -> dict[str, Any]:
     """Fonts, margins, legend and hover box of all figures."""
     return {

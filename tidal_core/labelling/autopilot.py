@@ -50,6 +50,7 @@ class Plan:
     per_second: float | None = 5.0  # None: as fast as it can, until the next round has ended
     mistakes: float = 0.0  # share of images that it says another class of, 0 to 1
     seed: int = 0  # of the mistakes
+    labels: int | None = None  # end after so many; None: go on
     wait_for_rounds: bool = False  # answer what a round needs, wait until it has ended, go on with what it asks
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class Plan:
                 f"The autopilot cannot give {self.per_second:g} answers a second; choose from {SLOWEST} to {FASTEST}, "
                 "or next-round."
             )
+        if self.labels is not None and self.labels < 1:
+            raise InputError(f"The autopilot cannot give {self.labels} labels; choose 1 or more.")
         if not 0 <= self.mistakes <= 1:
             raise InputError(
                 f"A share of {self.mistakes:g} mistakes cannot be; choose from 0 (none) to 1 (every answer is wrong)."
@@ -124,6 +127,7 @@ class _Flight:
         self.stop = threading.Event()
         self.look = threading.Event()  # the plan is a new one
         self.seq = seq  # the last answer that it knows of
+        self.given = 0  # labels
         self.next_round = next_round  # the round that begins with labels of this flight
         self.strangers: set[int] = set()  # images without a known class that it came upon
 
@@ -157,7 +161,7 @@ class Autopilot:
             self._plan = plan
             next_round = (latest.id if latest else 0) + 1
             if self._flight is not None and self._phase.flies:
-                self._flight.next_round = next_round
+                self._flight.next_round, self._flight.given = next_round, 0
                 self._flight.look.set()
                 return
             self._flight = _Flight(seq, next_round)
@@ -235,6 +239,9 @@ class Autopilot:
         if people:
             self._says(flight, Phase.PAUSED, f"Paused: {', '.join(people)} has taken over.")
             return 0.0
+        if plan.labels is not None and flight.given >= plan.labels:
+            self._says(flight, Phase.ENDED, "It has given the labels that it was asked for.")
+            return 0.0
         n, pause = _batch(plan)
         due = round_due(self._project)
         if plan.per_second is None or plan.wait_for_rounds:
@@ -245,6 +252,7 @@ class Autopilot:
             return _LOOK_SECONDS
         if due.missing and n > due.missing:  # none missing: a round runs, or has labels of one class only
             n, pause = due.missing, pause * due.missing / n
+        n = n if plan.labels is None else min(n, plan.labels - flight.given)
         asked = self._desk.next(AUTOPILOT, n, flight.strangers)
         if flight.stop.is_set():
             self._desk.release(AUTOPILOT)
@@ -296,6 +304,7 @@ class Autopilot:
             self._desk.release(AUTOPILOT)
         if answers:
             self._worker.wake()
+        flight.given += sum(outcome.refused is None for outcome in outcomes)
         flight.seq = max([flight.seq, *(outcome.seq for outcome in outcomes if outcome.seq)])
         self._says(flight, Phase.ANSWERING, "")
         return pause * len(answers) / max(len(asked), 1)

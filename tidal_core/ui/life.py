@@ -129,11 +129,16 @@ def show(project: Project, image: ImageRecord) -> None:
     _over_rounds(project, life)
 
 
-def last_curve(project: Project, image: ImageRecord) -> None:
-    """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
+def last_info(project: Project, image: ImageRecord) -> figures.LifeInfo | None:
+    """The numbers of the last finished round that kept a curve of an image; None where there is none."""
     life = life_of(project, image)
     finished = (number for number in sorted(life.records, reverse=True) if not _runs(life, number))
-    life_info = next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+    return next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+
+
+def last_curve(project: Project, image: ImageRecord) -> None:
+    """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
+    life_info = last_info(project, image)
     if life_info is None:
         return
     theme = charts.page_theme()

@@ -20,9 +20,9 @@ _FIRST_SCRIPT = b"<script"
 _STYLE = (
     b"<style>@media (min-width: 768px) { [data-testid=stAppViewContainer]:not(:has([data-testid=stSidebar])) "
     b"{ box-sizing: border-box; padding-left: 300px } }"
-    # And for its list of twelve pages.
+    # And for its list of thirteen pages.
     b"[data-testid=stSidebarContent]:not(:has([data-testid=stSidebarNav])) [data-testid=stSidebarUserContent] "
-    b"{ margin-top: 427px }</style>"
+    b"{ margin-top: 461px }</style>"
 )
 _OF_UNCHANGED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}  # answers of these fit no change
 
