@@ -82,6 +82,7 @@ def main() -> None:
         st.Page(ROOT / "pages/predictions.py", title="Predictions", icon=":material/fact_check:"),
         st.Page(ROOT / "pages/finish.py", title="Finish", icon=":material/done_all:"),
         st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
+        st.Page(ROOT / "pages/race.py", title="Race", icon=":material/flag:"),
         st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
         st.Page(ROOT / "pages/present.py", title="Present", icon=":material/co_present:"),
         st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),

@@ -5,6 +5,7 @@ import streamlit as st
 from tidal_core.labelling.desk import desk_of
 from tidal_core.text import literal
 from tidal_core.ui import after_round, welcome
+from tidal_core.ui.autopilot_view import autopilot_button, autopilot_panel
 from tidal_core.ui.labeller import labeller
 from tidal_core.ui.plain import plain_labeller
 from tidal_core.ui.remembered import typed_name
@@ -18,6 +19,7 @@ desk = desk_of(project)
 if welcome.is_new(project):
     welcome.welcome()
 welcome.next_step(project)
+autopilot_panel(project)
 
 if st.query_params.get("plain") == "1":
     if not welcome.is_new(project):
@@ -40,4 +42,5 @@ else:
     if st.button("Use plain widgets instead", key="plain", type="tertiary"):
         st.query_params["plain"] = "1"
         st.rerun()
+autopilot_button(project)
 after_round.after_round(project)

@@ -76,7 +76,7 @@ def test_before_a_round_nothing_is_said_of_the_model(project: Project) -> None:
 def test_the_page_opens_with_the_component_and_offers_plain_widgets(project: Project) -> None:
     test = open_label(plain=False)
 
-    assert [button.label for button in test.button] == ["Use plain widgets instead"]
+    assert [button.label for button in test.button] == ["Use plain widgets instead", "Autopilot"]
     assert len(desk_of(project).project_id()) == 16
 
 

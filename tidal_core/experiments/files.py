@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tidal_core import files, json_checks
 from tidal_core.errors import InputError, reason_of
 from tidal_core.experiments.datasets import Dataset
@@ -177,6 +180,20 @@ def cut_off_tail(file: Path) -> None:
     if whole < len(text):
         with file.open("r+b") as out:
             out.truncate(whole)
+
+
+def pack_right(right: NDArray[np.bool_]) -> str:
+    """Which test images are right, (T,), as a round's line keeps it: eight in two hexadecimal digits, in order."""
+    return np.packbits(right).tobytes().hex()
+
+
+def unpack_right(packed: str, tested: int) -> NDArray[np.bool_]:
+    """(T,) what ``pack_right`` packed of ``tested`` images. Raises InputError for what is none."""
+    try:
+        bits = np.frombuffer(bytes.fromhex(packed), np.uint8)
+        return np.unpackbits(bits, count=tested).astype(bool)
+    except ValueError as error:
+        raise InputError(f"{packed[:20]!r} does not say which of {tested} test images are right.") from error
 
 
 class Lines(NamedTuple):

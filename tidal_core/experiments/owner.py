@@ -44,6 +44,13 @@ def start(arguments: Sequence[str], folder: Path) -> int:
     return process.pid
 
 
+def resume(folder: Path) -> None:
+    """Go on with an experiment in a process of its own; nothing where one works on it. Raises InputError."""
+    if ownership.owner_of(folder) is None:
+        (folder / "log.txt").unlink(missing_ok=True)
+        start(["experiment-resume", folder.name], folder)
+
+
 def _apart(lock: int) -> dict[str, Any]:
     """What lets a process live on when the studio is closed, with the folder's lock, as arguments of Popen."""
     if sys.platform == "win32":  # no open file is handed on there: the process takes the lock once it has begun

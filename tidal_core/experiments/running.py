@@ -1,6 +1,7 @@
 """Plays the runs of an experiment that are not finished, as many processes at once as wanted.
 
-Runs are executed run number by run number, so that all configurations have the same number of runs whenever one looks.
+Runs are executed run number by run number, so that all configurations have the same number of runs whenever one looks;
+one job plays a round of each configuration in turn, so that they have the same number of rounds, too.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
@@ -66,7 +67,7 @@ def execute_all(experiment: Experiment, dataset: Dataset, *, jobs: int = 1, say:
         while unfinished := [run for run in _unfinished(experiment, dataset) if run.stem not in started]:
             started |= {run.stem for run in unfinished}
             if jobs == 1 or len(unfinished) < 2:
-                failures = [_execute(run, say) for run in unfinished]
+                failures = [failure for runs in _by_number(unfinished) for failure in _execute_in_turn(runs, say)]
             else:
                 from joblib import Parallel, delayed
 
@@ -115,8 +116,38 @@ def _end_with(owner: int) -> None:
     threading.Thread(target=watch, name="tidal-owner-watch", daemon=True).start()
 
 
+def _by_number(runs: list[Run]) -> list[list[Run]]:
+    """The runs of each number and imbalance ratio together: those that begin with the same labels."""
+    together: dict[tuple[int, float], list[Run]] = {}
+    for run in runs:
+        together.setdefault((run.number, run.imbalance), []).append(run)
+    return list(together.values())
+
+
+def _execute_in_turn(runs: list[Run], say: Say) -> list[str]:
+    """As ``_execute`` of each, a round of every one in turn: who looks on sees them side by side. The one that has the
+    fewest labels goes first, so that those that were stopped catch up."""
+    left = {run.stem: (finished_rounds(run), _rounds(run, say)) for run in runs}
+    failures = []
+    while left:
+        stem = min(left, key=lambda each: left[each][0])
+        done, rounds = left[stem]
+        failure = next(rounds, "")
+        if failure is None:
+            left[stem] = done + 1, rounds
+        else:
+            failures.append(failure)
+            del left[stem]
+    return failures
+
+
 def _execute(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> str:
     """Why it could not be executed to its end; empty when it was, or was stopped."""
+    return next((failure for failure in _rounds(run, say, should_stop) if failure is not None), "")
+
+
+def _rounds(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) -> Iterator[str | None]:
+    """None after each round; why it could not be executed to its end, last, where that was so."""
     tail = f"imbalance {run.imbalance:g}, " if run.imbalance != 1 else ""
     which = f"{run.configuration.name}, {tail}run {run.number + 1}"
     try:
@@ -126,7 +157,7 @@ def _execute(run: Run, say: Say, should_stop: Callable[[], bool] | None = None) 
                 f"{which}, round {line['round']} of {run.protocol.rounds}: "
                 f"{line['accuracy']:.1%} with {line['labels']:,} labels, {took:.1f} s"
             )
+            yield None
     except TidalError as error:
         say(f"{which}: {error}")
-        return f"{which}: {error}"
-    return ""
+        yield f"{which}: {error}"

@@ -35,7 +35,7 @@ from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
-from tidal_core.experiments.files import cut_off_tail, file_stem, read
+from tidal_core.experiments.files import cut_off_tail, file_stem, pack_right, read
 from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.oracle import Oracle, best_batch
 from tidal_core.experiments.protocol import Configuration, Protocol, asker, seed_of, seeds_of, start_of
@@ -275,7 +275,10 @@ class _State:
         hits = np.bincount(labels[right], minlength=classes)
         recalls = [float(hit / count) if count else None for hit, count in zip(hits, counts, strict=True)]
         known_recalls = [recall for recall in recalls if recall is not None]
+        # To compare configurations on the test images one by one.
+        of_each = {} if prefix else {"tested": len(rows), "right": pack_right(right)}
         return {
+            **of_each,
             f"{prefix}accuracy": float(right.mean()),
             f"{prefix}balanced_accuracy": float(np.mean(known_recalls)),
             f"{prefix}recalls": recalls,

@@ -103,8 +103,8 @@ def why_not(desk: Desk) -> str:
     if not known:
         return (
             f"The autopilot answers from classes that are known, and no image to label in {title!r} came with one. "
-            "Import a folder that has a folder of images for each class, with “Use them only to measure accuracy” for "
-            "its labels (Project page, Images), or open the demo."
+            "Import a folder that has a folder of images for each class (Project page, tab Images), and let its labels "
+            "only measure accuracy; or choose the project digits at the side."
         )
     if not left:
         return f"Every image of {title!r} whose class is known is labelled or skipped; nothing is left to answer."

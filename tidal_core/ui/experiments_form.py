@@ -257,7 +257,5 @@ def shares_in_words(dataset: Dataset, protocol: Protocol) -> str:
 
 def start_runs(experiment: Experiment) -> None:
     """Play in a process of its own, at low priority: it lives on without the studio."""
-    if experiment.owner is None:
-        (experiment.folder / "log.txt").unlink(missing_ok=True)
-        owner.start(["experiment-resume", experiment.name], experiment.folder)
+    owner.resume(experiment.folder)
     st.toast(f"{literal(experiment.name)} runs in the background.")
