@@ -31,6 +31,7 @@ def parts() -> dict[str, Any]:
 
     streamlit_internals.run_our_script_for_every_page()
     base = str(st.get_option("server.baseUrlPath") or "")
+    n_pages = len(list((ROOT / "pages").glob("*.py")))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -47,7 +48,7 @@ def parts() -> dict[str, Any]:
     return {
         "routes": web.routes(get_studio),
         "lifespan": lifespan,
-        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base)],
+        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base, n_pages)],
         "on_script_error": show_error,
     }
 

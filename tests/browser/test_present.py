@@ -100,6 +100,7 @@ def test_the_whole_story_is_told_by_keys_and_brought_about_live(page: Page, serv
 
     page.keyboard.press("ArrowRight")
     on_screen(page, "gain")
+    expect(page.get_by_role("button", name="Race TiDAL entropy against random (Enter)")).to_be_visible()
     assert re.search(r"[?&]screen=gain(&|$)", page.url)
     page.reload()
     on_screen(page, "gain")

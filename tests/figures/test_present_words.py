@@ -79,6 +79,14 @@ def test_whether_a_doubtful_label_was_a_mistake_is_said_only_where_it_is_known()
     assert words.truth(TWO[1], TWO[0]) == "The class known from the import is “one”: the label is a mistake."
 
 
+def test_a_race_without_a_lead_says_how_it_stands() -> None:
+    assert words.race(("TiDAL", "Random"), 20, (0.8, 0.77), 500, is_over=False) == (
+        "No lead beyond chance yet: with 20 labels each, TiDAL is right on 80% and Random on 77% of 500 images that "
+        "neither saw."
+    )
+    assert words.race(("TiDAL", "Random"), 20, (0.8, 0.77), 500, is_over=True).startswith("No lead beyond chance: ")
+
+
 def test_the_end_says_what_the_labels_have_come_to() -> None:
     assert words.finish(25, 100, wilson(90, 100), honest=True) == (
         "That is 25% of the collection. On images that it never saw, the model is right 90% of the time, between 83% "
@@ -94,9 +102,9 @@ def test_a_figure_for_a_room_is_larger_and_the_one_of_the_page_stays_as_it_was()
     figure = present.shares_figure(info, palettes.LIGHT)
     figure.add_scatter(x=[1], y=[1], line={"width": 2}, marker={"size": 5})
 
-    large = look.enlarged(figure, height=700, scale=2)
+    large = look.enlarged(figure, height=550)
 
-    assert (large.layout.height, large.layout.font.size, large.layout.xaxis.tickfont.size) == (700, 26, 26)
+    assert (large.layout.height, large.layout.font.size, large.layout.xaxis.tickfont.size) == (550, 26, 26)
     assert (large.data[-1].line.width, large.data[-1].marker.size) == (4, 10)
     assert figure.layout.font.size == 13
     assert figure.data[-1].line.width == 2

@@ -80,15 +80,22 @@ def titled(figure: go.Figure, title: str) -> go.Figure:
     return alone
 
 
-def enlarged(figure: go.Figure, *, height: int, scale: float = 1.6) -> go.Figure:
-    """A figure for a large screen, read from the back of a room: as it is, with larger type and bolder lines."""
-    large = go.Figure(figure)
+_USUAL_HEIGHT = 275  # pixels at which the type of a page would be as large as the figure wants it
+
+
+def enlarged(figure: go.Figure, *, height: int) -> go.Figure:
+    """A figure for a large screen, read from the back of a room: its type and lines grow with its height."""
+    large, scale = go.Figure(figure), height / _USUAL_HEIGHT
     text = round(13 * scale)
-    large.update_layout(height=height, font={"size": text}, legend={"font": {"size": text}}, hovermode=False)
+    large.update_layout(
+        height=height, font={"size": text}, legend={"font": {"size": round(11 * scale)}}, hovermode=False
+    )
     large.update_xaxes(tickfont={"size": text}, title={"font": {"size": text}})
     large.update_yaxes(tickfont={"size": text}, title={"font": {"size": text}})
     large.update_layout(margin={"t": large.layout.margin.t * scale})
     for trace in large.data:
+        if getattr(trace, "textfont", None) is not None and trace.text is not None:
+            trace.update({"textfont": {"size": text}})
         for part in ("line", "marker"):
             style, of = getattr(trace, part, None), "width" if part == "line" else "size"
             size = getattr(style, of, None)

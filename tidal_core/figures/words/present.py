@@ -122,6 +122,16 @@ def truth(known: ClassStyle | None, label: ClassStyle) -> str:
     return f"The class known from the import is {called(known)}: the label is a mistake."
 
 
+def race(titles: tuple[str, str], labels: int, accuracies: tuple[float, float], tested: int, *, is_over: bool) -> str:
+    """How two arms stand with as many labels, where neither is ahead beyond chance; titles are Markdown."""
+    said = "No lead beyond chance" + ("" if is_over else " yet")
+    each = counted(labels, "label")
+    return (
+        f"{said}: with {each} each, {titles[0]} is right on {accuracies[0]:.0%} and {titles[1]} on {accuracies[1]:.0%} "
+        f"of {counted(tested)} that neither saw."
+    )
+
+
 def finish(labels: int, n: int, accuracy: Interval | None, *, honest: bool) -> str:
     """What all labels have come to."""
     share = f"That is {labels / n:.0%} of the collection" if n else "There are no images"

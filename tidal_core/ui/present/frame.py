@@ -28,7 +28,7 @@ def show(project: Project) -> None:
     place = address.SCREENS.index(address.chosen("present", project.slug))
     screen = SCREENS[address.SCREENS[place]]
     seen = screen.version(project)  # before anything is drawn: what changes on the way is seen as new
-    page = screen.page(project, int(0.63 * max(_height(), _SMALLEST)))
+    page = screen.page(project, int(0.6 * max(_height(), _SMALLEST)))
     st.html(f"<style>{_sheet()}</style>")
     with st.container(key="present"):
         _keys(project, place, page)
@@ -134,11 +134,11 @@ def _foot(project: Project, place: int, page: Page) -> None:
                         on_click=_do,
                         args=(act,),
                     )
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
             st.caption(
                 f"{place + 1} of {len(SCREENS)} · {literal(project.title)}" + (f" · {page.note}" if page.note else "")
             )
-            with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            with st.container(horizontal=True, width="content", vertical_alignment="center", wrap=False):
                 st.caption(FOOT, width="content")
                 _step(project, place, -1, "chevron_left", "Back")
                 _step(project, place, 1, "chevron_right", "Next")

@@ -1,4 +1,4 @@
-"""The last three screens: the gain against random, a wrong label found by its curve, what it came to."""
+"""The last two screens: a wrong label found by its curve, and what it came to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import life as life_figures
-from tidal_core.figures import progress as figures
 from tidal_core.figures.look import enlarged
 from tidal_core.figures.palettes import ClassStyle
 from tidal_core.figures.words import present as words
-from tidal_core.figures.words import progress as progress_words
 from tidal_core.figures.words.common import counted
 from tidal_core.labelling import review
 from tidal_core.labelling.autopilot import AUTOPILOT
@@ -35,38 +33,13 @@ from tidal_core.ui.present.reasons import not_yet
 from tidal_core.ui.present.tiles import tiles
 from tidal_core.ui.runtime import annotator, get_studio
 
-GAIN, MISTAKE = "Does asking pay?", "Which label is wrong? Its curve tells"
+MISTAKE = "Which label is wrong? Its curve tells"
 SURE = 24  # images
 
 
 def version(project: Project) -> tuple[object, ...]:
     """Changes with each round, and every twenty labels."""
     return (*live.state_of(project), project.store.answers.last_seq() // 20)
-
-
-# --- the gain
-
-
-def gain(project: Project, height: int) -> Page:
-    """Accuracy over the labels of this project."""
-    done = looking.done_rounds(project)
-    measured = measuring.tested(project, done)
-    if not done or measured is None:
-        return not_yet(project, GAIN, "Whether asking pays is seen")
-    info = measuring.info(project, done, measured)
-    since = measured.rounds[measured.comparable_from].id
-    told = progress_words.accuracy_told(info, comparable=measured.is_comparable, since=since)
-
-    def exhibit() -> None:
-        figure = enlarged(figures.accuracy_figure(info, charts.page_theme()), height=height)
-        charts.draw(figure, "Accuracy over the labels", f"present-gain-{project.slug}")
-
-    return Page(GAIN, told.here, exhibit, live.next_round(project))
-
-
-def gain_version(project: Project) -> tuple[object, ...]:
-    """Changes with each round."""
-    return live.state_of(project)
 
 
 # --- a wrong label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidal_core.ui.address import SCREENS as NAMES
-from tidal_core.ui.present import beginning, outcome, reasons
+from tidal_core.ui.present import against_random, beginning, outcome, reasons
 from tidal_core.ui.present.page import Screen
 
 SCREENS: dict[str, Screen] = {
@@ -12,7 +12,7 @@ SCREENS: dict[str, Screen] = {
     "round": Screen(beginning.first_round, beginning.round_version),
     "unsure": Screen(reasons.unsure, reasons.version),
     "next": Screen(reasons.asked_next, reasons.version),
-    "gain": Screen(outcome.gain, outcome.gain_version),
+    "gain": Screen(against_random.gain, against_random.version),
     "mistake": Screen(outcome.mistake, outcome.mistake_version),
     "finish": Screen(outcome.finish, outcome.version),
 }
