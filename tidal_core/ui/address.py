@@ -66,7 +66,7 @@ def show_image(image_id: int) -> None:
 
 
 def _key(path: str, slug: str) -> str:
-    return VIEW_KEY if path == "dynamics" else f"{path}-choice-{slug}"
+    return VIEW_KEY if path == "dynamics" else f"{path}-tabs-{slug}"
 
 
 @cache

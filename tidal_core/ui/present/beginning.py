@@ -77,7 +77,7 @@ def first(project: Project, height: int) -> Page:
     sentence = words.first_labels(len(ids), len(set(class_ids)), by_autopilot=by_autopilot)
     acts = live.first_labels(project, len(ids)) if len(ids) < words.FIRST else ()
     if len(ids) < words.FIRST and not acts:
-        sentence += f" {live.BY_HAND}"
+        sentence += f" {live.by_hand(project)}"
 
     def exhibit() -> None:
         tiles(project, ids, "first", classes=by_image, places=words.FIRST)
@@ -129,7 +129,7 @@ def _before_round(project: Project, failed: RoundRecord | None) -> Page:
     else:
         sentence = words.round_before(due.missing, literal(due.why_not or due.hindrance))
     if not acts and not live.flies(project):
-        sentence += f" {live.BY_HAND}"
+        sentence += f" {live.by_hand(project)}"
     return Page("The first round", sentence, None if acts or live.flies(project) else _to_label, acts)
 
 

@@ -15,12 +15,18 @@ from tidal_core.ui.runtime import get_studio
 FIRST_SPEED = 2.0  # answers a second: an audience sees each one
 MISTAKES = 0.15
 """Share of its answers that the autopilot gets wrong, so that there is a wrong label to be found."""
-BY_HAND = "Label on the page Label; this screen goes on by itself."
 
 
 def pilot_of(project: Project) -> Autopilot:
     """The project's autopilot."""
     return get_studio().autopilot(project)
+
+
+def by_hand(project: Project) -> str:
+    """What a person does where no autopilot can."""
+    if not project.store.images.count():
+        return "There are no images yet: add some on the page Project."
+    return "Label on the page Label; this screen goes on by itself."
 
 
 def can_fly(project: Project) -> bool:

@@ -103,7 +103,7 @@ def _nothing_doubtful(project: Project, n: int, more: tuple[Act, ...]) -> Page:
     if live.flies(project) or project.store.rounds.active() is not None:
         sentence = f"{sentence} More are on their way; the next round judges them."
     elif not more:
-        sentence = f"{sentence} {live.BY_HAND}"
+        sentence = f"{sentence} {live.by_hand(project)}"
     return Page(MISTAKE, sentence, None, more)
 
 

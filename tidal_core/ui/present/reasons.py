@@ -38,7 +38,7 @@ def not_yet(project: Project, title: str, what: str) -> Page:
         return Page(title, f"{what} after the first round, which is under way.", None)
     if acts:
         return Page(title, f"{what} after the first round.", None, acts)
-    return Page(title, f"{what} after the first round. {live.BY_HAND}", None)
+    return Page(title, f"{what} after the first round. {live.by_hand(project)}", None)
 
 
 def unsure(project: Project, height: int) -> Page:
