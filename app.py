@@ -27,6 +27,7 @@ def parts() -> dict[str, Any]:
 
     from tidal_core.server import web
     from tidal_core.server.sockets import send_at_once
+    from tidal_core.ui.race_starter import RaceStarter
     from tidal_core.ui.runtime import get_studio, show_error
 
     streamlit_internals.run_our_script_for_every_page()
@@ -40,9 +41,12 @@ def parts() -> dict[str, Any]:
         if not st.get_option("server.sslCertFile"):
             studio.reachable_at(own_address())
         studio.open_in_background()
+        starter = RaceStarter(studio)
+        starter.start()
         try:
             yield
         finally:
+            starter.stop()
             studio.close()
 
     return {

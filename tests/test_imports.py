@@ -49,7 +49,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"streamlit", "starlette", "plotly", "numpy", "PIL"},
     ),
     "commands": (
-        {"store", "images", "rounds", "server", "export", "snapshots", "experiments", "engine", "strategies"},
+        {"store", "images", "rounds", "labelling", "server", "export", "snapshots", "experiments", "engine",
+         "strategies"},
         {"typer", "rich", "psutil"},
     ),
 }  # fmt: skip

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.console import err, unusable
+from tidal_core.commands.demo import demo
 from tidal_core.commands.exporting import export, report
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
@@ -23,6 +24,7 @@ from tidal_core.experiments.command import experiment, remove, resume, separabil
 
 app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 app.callback()(start)
+app.command()(demo)
 app.command("import")(import_)
 app.command()(export)
 app.command()(report)

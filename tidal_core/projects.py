@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 _FILE = "project.duckdb"
 _SUBFOLDERS = ("previews", "checkpoints", "exports")
 
+FIRST_RACE = "TIDAL_RACE"
+"""The variable of the environment that names a race for the studio to start, see ``experiments.race``."""
+
 FIRST_SHOWN = "TIDAL_PROJECT"
 """The environment variable with the slug of the project that pages show until another one is chosen."""
 

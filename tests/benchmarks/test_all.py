@@ -22,6 +22,7 @@ BENCHMARKS = {
 Figures = dict[str, Any]
 
 HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
+    "autopilot": ([], lambda found: 0 < found["first_answer_s"] <= found["result_s"] and found["accuracy"] > 0.3),
     "coverage": (
         [],
         lambda found: all(way["coverage"] > 0.5 and way["named_rightly"] == 1 for way in found["ways"].values()),

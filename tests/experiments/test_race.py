@@ -146,6 +146,6 @@ def test_a_race_that_cannot_be_run_is_refused_with_the_reason(tidal_home: Path) 
 def test_what_is_said_has_numbers_and_a_p() -> None:
     lead = Lead(True, 60, 60, 0.9, 0.8, 0.0004)
     assert lead.sentence("Margin", "Random") == (
-        "Margin is ahead: 90.0% with 60 labels, where Random has 80.0% (p = 0.0004). How many labels that saves, the "
-        "next rounds show."
+        "Margin is ahead: 90.0% with 60 labels, where Random has 80.0% (p below 0.001). How many labels that saves, "
+        "the next rounds show."
     )

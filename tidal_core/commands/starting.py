@@ -83,8 +83,16 @@ def start(
         return
     check_host(host)
     projects.check_home()
+    serve(None if project is None else _known(project), port)
+
+
+def serve(project: str | None, port: int | None) -> NoReturn:
+    """Start the studio and show the project of this slug first; ends with the process.
+
+    Raises InputError and ProjectInUse where there is no port for it.
+    """
     if project is not None:
-        os.environ[projects.FIRST_SHOWN] = _known(project)
+        os.environ[projects.FIRST_SHOWN] = project
     _serve(front_door(), free_port(port))
 
 

@@ -229,7 +229,7 @@ def _folder_of_classes(root: Path) -> tuple[UInt8, Int64, Int64, tuple[str, ...]
     squares = np.stack([square_of(photo.read(), photo.name, FOLDER_SIDE, "stretch") for photo in labelled])
     labels = np.array([class_names.index(photo.label or "") for photo in labelled], np.int64)
     test = np.flatnonzero([photo.split is Split.TEST for photo in labelled])
-    return squares, labels, test if len(test) else _hold_out(labels), class_names
+    return squares, labels, test if len(test) else hold_out(labels), class_names
 
 
 def _digits() -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
@@ -254,7 +254,7 @@ def _parquet(files: list[Path], names: tuple[str, ...] | None) -> tuple[UInt8, I
             images.append(_square(pixels, len(images[0]) if images else min(pixels.shape[:2])))
     label_array = np.asarray(labels, np.int64)
     n_classes = int(label_array.max()) + 1
-    test = np.arange(starts[1], len(label_array)) if len(files) > 1 else _hold_out(label_array)
+    test = np.arange(starts[1], len(label_array)) if len(files) > 1 else hold_out(label_array)
     return _bordered(np.stack(images)), label_array, test, names or tuple(str(c) for c in range(n_classes))
 
 
@@ -307,14 +307,22 @@ def keep_project(project: Project, cache: Path) -> None:
         )
     test = np.array([image.pixel_row for image in images if image.split is Split.TEST], np.int64)
     test = np.sort(test[labels[test] >= 0]) if len(test) else test
-    test = test if len(test) else labelled[_hold_out(labels[labelled])]
+    test = test if len(test) else labelled[hold_out(labels[labelled])]
     about = {"name": name, "class_names": [c.name for c in classes], "pixels": str(project.pixels)}
     with _prepared(_folder(name, cache)) as folder:
         _describe(folder, labels, test, about)
 
 
-def _hold_out(labels: Int64) -> Int64:
+def hold_out(labels: Int64) -> Int64:
+    """Positions of ``labels`` (N,) that become the test part where there is none: a fifth, of every class its share."""
     return stratified(labels, round(_TEST_SHARE * len(labels)), np.random.default_rng(_SPLIT_SEED))
+
+
+def test_images(known: dict[int, int]) -> list[int]:
+    """Of images with these known classes, by id, those that become the test part, as ``hold_out``."""
+    ids = np.array(sorted(known), dtype=np.int64)
+    held_out: list[int] = ids[hold_out(np.array([known[image_id] for image_id in ids.tolist()], np.int64))].tolist()
+    return held_out
 
 
 def _colour(grey: UInt8) -> UInt8:

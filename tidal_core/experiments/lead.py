@@ -57,12 +57,16 @@ class Lead(NamedTuple):
         if not self.saved:
             return (
                 f"{ahead} is ahead: {numbers}, where {behind} has {self.other_accuracy:.1%} "
-                f"(p = {self.p:.2g}). How many labels that saves, the next rounds show."
+                f"({_p_in_words(self.p)}). How many labels that saves, the next rounds show."
             )
         return (
             f"Same accuracy with {self.saved:,} fewer labels: {ahead} reached {numbers}; {behind} is still below with "
-            f"{self.other_labels:,} ({self.other_accuracy:.1%}, p = {self.p:.2g})."
+            f"{self.other_labels:,} ({self.other_accuracy:.1%}, {_p_in_words(self.p)})."
         )
+
+
+def _p_in_words(p: float) -> str:
+    return "p below 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def level_of(rounds: int) -> float:

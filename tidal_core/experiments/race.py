@@ -25,6 +25,9 @@ from tidal_core.projects import Project, slugify
 from tidal_core.records import Float64, Int64
 
 RANDOM = "random"
+USUAL = "tidal-margin"
+"""The strategy that races where the project itself asks at random."""
+
 ROUNDS = 12
 LEAST_TESTED = 30  # images: with fewer no difference of two arms could be more than chance
 _NAME = "race"  # what the names of its folders begin with
@@ -32,6 +35,17 @@ _WANTED = "wanted"  # the file that says that a person wants it to go on
 _PLAYS = {True: "frozen", False: "human"}  # the preset, by whether only a head trains
 
 _started_again: set[Path] = set()  # by this process: one that cannot be played is not started for ever
+
+
+@dataclass(frozen=True)
+class AfterFirstRound:
+    """A race that starts once a project's first round is done: until then it would take the round's time.
+
+    Whoever starts a studio leaves it as JSON in the variable ``projects.FIRST_RACE`` of its environment.
+    """
+
+    slug: str  # of the project
+    race: str  # the experiment's name
 
 
 @dataclass(frozen=True)

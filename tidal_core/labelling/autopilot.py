@@ -25,6 +25,7 @@ from tidal_core.errors import InputError, ProjectClosed, TidalError
 from tidal_core.files import in_words
 from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, RoundState, StoredAnswer
+from tidal_core.rounds import features
 from tidal_core.rounds.due import Due, round_due
 from tidal_core.rounds.worker import Worker
 
@@ -33,11 +34,15 @@ logger = logging.getLogger(__name__)
 AUTOPILOT = "autopilot"
 """The annotator of its answers, and the tab that it leases images as."""
 
+AT_THE_START = "TIDAL_AUTOPILOT"
+"""The variable of the environment in which whoever starts a studio leaves a ``Takeoff``."""
+
 SLOWEST, FASTEST = 1, 50  # answers a second
 BY_HAND = (AnswerMode.SINGLE, AnswerMode.SWEEP, AnswerMode.WIDGETS)
 """Answers of a person that takes over."""
 
 _TICK = 0.2  # seconds between two batches of answers, at most as often
+_FEATURES_AWAITED = 2_000  # images that the pretrained model may look at before the first answer: a minute or two
 _FAST_BATCH = 10  # answers at once where it is as fast as it can
 _LOOK_SECONDS = 0.1  # between two looks at what it waits for
 _RATE_OVER = 30  # answers that the rate is taken over
@@ -65,6 +70,14 @@ class Plan:
             raise InputError(
                 f"A share of {self.mistakes:g} mistakes cannot be; choose from 0 (none) to 1 (every answer is wrong)."
             )
+
+
+@dataclass(frozen=True)
+class Takeoff:
+    """An autopilot that starts with the studio: the project's slug and the plan, as JSON in ``AT_THE_START``."""
+
+    slug: str
+    plan: Plan
 
 
 class Phase(StrEnum):
@@ -242,6 +255,8 @@ class Autopilot:
         if plan.labels is not None and flight.given >= plan.labels:
             self._says(flight, Phase.ENDED, "It has given the labels that it was asked for.")
             return 0.0
+        if self._features_are_awaited(flight):
+            return _LOOK_SECONDS
         n, pause = _batch(plan)
         due = round_due(self._project)
         if plan.per_second is None or plan.wait_for_rounds:
@@ -258,6 +273,27 @@ class Autopilot:
             self._desk.release(AUTOPILOT)
             return 0.0
         return self._answer(flight, plan, asked, pause)
+
+    def _features_are_awaited(self, flight: _Flight) -> bool:
+        """Whether the pretrained model still looks at the images of a new project; says so.
+
+        The first images are chosen by what it sees, and the first round tests on what it has seen: a demo that does
+        not wait comes out otherwise each time, and without an accuracy. A large collection is not waited for.
+        """
+        if self._store.rounds.latest() is not None:
+            return False
+        seen = features.progress_of(self._project)
+        if seen is None or seen.total > _FEATURES_AWAITED:
+            return False
+        # The first images are chosen anew before the worker's own progress ends.
+        if seen.done == seen.total and self._worker.feature_progress(self._project.slug) is None:
+            return False
+        self._says(
+            flight,
+            Phase.WAITING,
+            f"The pretrained model looks at the images first: {seen.done:,} of {seen.total:,}.",
+        )
+        return True
 
     def _round_is_awaited(self, flight: _Flight, plan: Plan, due: Due) -> bool:
         """Whether there is nothing to do but wait for a round; says so, and ends the flight after the next round."""

@@ -16,11 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidal_core import files, projects
+from tidal_core import files, json_checks, projects
 from tidal_core.config import ProjectSettings
-from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists
+from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists, TidalError
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
-from tidal_core.labelling.autopilot import Autopilot
+from tidal_core.labelling.autopilot import AT_THE_START, Autopilot, Takeoff
 from tidal_core.labelling.desk import desk_of
 from tidal_core.ownership import Owner, announce, withdraw
 from tidal_core.projects import Project
@@ -257,6 +257,7 @@ class Studio:
         self._opener.start()
 
     def _open_all(self) -> None:
+        self._take_off()
         for place in (Path(tempfile.gettempdir()), projects.home(), projects.home() / "projects"):
             files.sweep(place)
         try:
@@ -273,6 +274,18 @@ class Studio:
             except Exception as error:
                 # One broken project must not keep the others closed; whoever opens it is told then.
                 logger.warning("The project %s was not opened: %s", slug, error)
+
+    def _take_off(self) -> None:
+        """Start the autopilot that whoever started the studio asks for."""
+        asked = os.environ.get(AT_THE_START)
+        if not asked:
+            return
+        try:
+            takeoff = json_checks.decode(asked, Takeoff)
+            project = self.demo() if takeoff.slug == DEMO else self.project(takeoff.slug)
+            self.autopilot(project).start(takeoff.plan)
+        except TidalError as error:
+            logger.warning("The autopilot was not started: %s", error)
 
     def _open_if_unfinished(self, slug: str) -> None:
         with self.glance(slug) as project:

@@ -274,6 +274,21 @@ class Images:
             cursor.execute("UPDATE images SET uri = u.uri FROM uris_in u WHERE u.id = images.id")
             cursor.unregister("uris_in")
 
+    def hold_out(self, image_ids: Iterable[int]) -> None:
+        """Make test images of pool images that nobody has answered: they lose their place in the audit order."""
+        with self._db.write() as cursor:
+            ids = [int(image_id) for image_id in image_ids]
+            cursor.execute(
+                "UPDATE images SET split = 'test', audit_order = NULL WHERE id IN (SELECT unnest($1::INTEGER[])) "
+                "AND id NOT IN (SELECT image_id FROM answers)",
+                [ids],
+            )
+            cursor.execute(
+                "DELETE FROM queue WHERE image_id IN (SELECT unnest($1::INTEGER[])) "
+                "AND image_id IN (SELECT id FROM images WHERE split = 'test')",
+                [ids],
+            )
+
     def set_known_classes(self, known: dict[int, int]) -> None:
         """Set the known class of images: image id to class id. Known classes are never trained on in the studio."""
         with self._db.write() as cursor:

@@ -17,8 +17,7 @@ from tidal_core.ui.forms import attempt, attempt_in_callback, show_refused
 from tidal_core.ui.strip import Shown, source_of, strip
 
 POLL_SECONDS = 1.0
-USUAL = "tidal-margin"  # where the project itself asks at random
-_SIDE = 72  # pixels of an image
+_SIDE = 56  # pixels of an image
 _SHOWN = 20  # images that an arm has just asked
 
 
@@ -64,7 +63,7 @@ def _is_done(experiment: Experiment) -> bool:
 def _form(project: Project) -> None:
     names = [name for name in strategies.names() if name != racing.RANDOM]
     own = project.settings.strategy
-    usual = own if own in names else USUAL
+    usual = own if own in names else racing.USUAL
     with st.container(horizontal=True, vertical_alignment="bottom"):
         strategy = str(st.selectbox(
             "One arm asks by", names, names.index(usual), format_func=lambda name: strategies.get(name).title,
@@ -110,25 +109,28 @@ def _live(project: Project, experiment: Experiment, drawn_running: bool) -> None
         st.warning(literal(str(error)))
         return
     _headline(race, done, total, drawn_running)
-    for column, arm in zip(st.columns(2, gap="large"), race.arms, strict=True):
-        with column:
-            st.subheader(literal(arm.title), anchor=False)
-            has_round = len(arm.labels) > 0
-            st.metric(
-                f"{int(arm.labels[-1]):,} labels" if has_round else "No round yet",
-                f"{arm.accuracy[-1]:.1%}" if has_round else "–",
-            )
-            st.caption(
-                f"Asked after round {arm.asked_after}:" if arm.asked else "Asks its first images after the first round."
-            )
-            strip(_asked(project, arm), f"Images that {arm.title} has just asked",
-                  f"race-strip-{experiment.name}-{arm.configuration}", side=_SIDE)  # fmt: skip
     info = race_info(race)
-    if len(info.labels[0]):
-        charts.draw_live(
-            lambda: race_figure(info, charts.page_theme()), "Accuracy over labels", f"race-{experiment.name}",
-            (experiment.name, done),
-        )  # fmt: skip
+    curves, arms = st.columns([3, 2], gap="large")
+    with curves:
+        if len(info.labels[0]):
+            charts.draw_live(
+                lambda: race_figure(info, charts.page_theme()), "Accuracy over labels", f"race-{experiment.name}",
+                (experiment.name, done),
+            )  # fmt: skip
+        else:
+            st.caption("The first round is training.")
+    with arms:
+        for arm in race.arms:
+            _arm(project, experiment, arm)
+
+
+def _arm(project: Project, experiment: Experiment, arm: racing.Arm) -> None:
+    """How far an arm is, and what it has just asked."""
+    now = f"{arm.accuracy[-1]:.1%} with {int(arm.labels[-1]):,} labels" if len(arm.labels) else "not tested yet"
+    st.markdown(f"**{literal(arm.title)}**: {now}")
+    st.caption(f"Asked after round {arm.asked_after}:" if arm.asked else "Asks its first images after the first round.")
+    strip(_asked(project, arm), f"Images that {arm.title} has just asked",
+          f"race-strip-{experiment.name}-{arm.configuration}", side=_SIDE, rows=2)  # fmt: skip
 
 
 def _read(experiment: Experiment, done: int) -> racing.Race:

@@ -1,4 +1,4 @@
-"""A row of small images that changes while it is looked at, without flicker: what is shown already stays as it is."""
+"""Small images that change while they are looked at, without flicker: what is shown already stays as it is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidal_core.ui.thumbnails import picture
 HTML = '<div class="strip" role="list"></div>'
 
 CSS = """
-.strip { display: flex; gap: 8px; overflow: hidden; min-height: var(--strip-height); }
+.strip { display: flex; flex-wrap: wrap; gap: 8px; overflow: hidden; height: var(--strip-height); }
 .strip > div { flex: none; text-align: center; font: 13px/1.3 var(--st-font); color: var(--st-text-color); }
 img { display: block; object-fit: contain; border-radius: 6px; background: var(--st-secondary-background-color);
   border: 1px solid var(--st-border-color); }
@@ -29,7 +29,7 @@ JS = """
 export default function ({ parentElement, data }) {
   const strip = parentElement.querySelector(".strip");
   strip.setAttribute("aria-label", data.label);
-  strip.style.setProperty("--strip-height", `${data.side + 22}px`);
+  strip.style.setProperty("--strip-height", `${data.rows * (data.side + 28) - 8}px`);
   const there = new Map([...strip.children].map((node) => [node.dataset.id, node]));
   const wanted = data.items.map((item) => {
     let node = there.get(String(item.id));
@@ -77,7 +77,10 @@ def source_of(project: Project, image: ImageRecord, side: int) -> str:
     return "" if left is None else f"data:{left[1]};base64,{base64.b64encode(left[0]).decode()}"
 
 
-def strip(items: Sequence[Shown], label: str, key: str, *, side: int = 72) -> None:
-    """Draw it, the first item at the left; ``side`` in pixels. ``label`` says to a screen reader what it is."""
-    data = {"items": [asdict(item) for item in items if item.src], "label": label, "side": side}
+def strip(items: Sequence[Shown], label: str, key: str, *, side: int = 72, rows: int = 1) -> None:
+    """Draw it, the first item at the left, as many whole images as have room in so many rows.
+
+    ``side`` in pixels. ``label`` says to a screen reader what it is.
+    """
+    data = {"items": [asdict(item) for item in items if item.src], "label": label, "side": side, "rows": rows}
     _component()(key=key, data=data)

@@ -21,7 +21,6 @@ from tidal_core.ui import charts, looking
 from tidal_core.ui import measured as measuring
 from tidal_core.ui.present import live
 from tidal_core.ui.present.page import Act, Page
-from tidal_core.ui.race_view import USUAL
 
 TITLE = "Does it pay to ask well?"
 
@@ -102,7 +101,7 @@ def _tried(experiment: Experiment) -> str:
 
 
 def _begin(project: Project) -> str:
-    strategy = USUAL if project.settings.strategy == racing.RANDOM else project.settings.strategy
+    strategy = racing.USUAL if project.settings.strategy == racing.RANDOM else project.settings.strategy
     try:
         return _tried(racing.begin_race(project, home(), strategy, seed=project.settings.seed))
     except TidalError as error:
@@ -111,7 +110,7 @@ def _begin(project: Project) -> str:
 
 def _without_race(project: Project, height: int) -> Page:
     """What this project's own labels have brought, and the key that begins a race."""
-    strategy = USUAL if project.settings.strategy == racing.RANDOM else project.settings.strategy
+    strategy = racing.USUAL if project.settings.strategy == racing.RANDOM else project.settings.strategy
     begin = Act("Enter", f"Race {literal(strategies.of_round(strategy).title)} against random", lambda: _begin(project))
     done = looking.done_rounds(project)
     measured = measuring.tested(project, done)
