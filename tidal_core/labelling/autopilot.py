@@ -55,8 +55,8 @@ class Plan:
     per_second: float | None = 5.0  # None: as fast as it can, until the next round has ended
     mistakes: float = 0.0  # share of images that it says another class of, 0 to 1
     seed: int = 0  # of the mistakes
-    labels: int | None = None  # end after so many; None: go on
     wait_for_rounds: bool = False  # answer what a round needs, wait until it has ended, go on with what it asks
+    labels: int | None = None  # end after so many; None: go on
 
     def __post_init__(self) -> None:
         if self.per_second is not None and not SLOWEST <= self.per_second <= FASTEST:
