@@ -110,6 +110,8 @@ def test_the_whole_story_is_told_by_keys_and_brought_about_live(page: Page, serv
     expect(sentence).to_contain_text("No curve speaks against any of the 20 labels")
     page.keyboard.press("Enter")
     expect(sentence).to_contain_text(re.compile("is the most doubtful: .* The class known from the import is"))
+    expect(page.locator("[class*='st-key-present-mistake-'] .js-plotly-plot")).to_be_visible()
+    expect(page.locator('.st-key-present [data-stale="true"]')).to_have_count(0)
     doubtful = sentence.inner_text()
     page.keyboard.press("k")
     expect(sentence).not_to_have_text(doubtful)

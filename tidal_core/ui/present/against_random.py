@@ -33,7 +33,6 @@ def gain(project: Project, height: int) -> Page:
     done, total = rounds_done(experiment)
     race = _read(experiment, experiment.name, done)
     running = experiment.owner is not None
-    info = race_figures.race_info(race)
     both = min(len(arm.labels) for arm in race.arms)
     if race.sentences:
         sentence = literal(race.sentences[0])
@@ -48,6 +47,7 @@ def gain(project: Project, height: int) -> Page:
 
     def exhibit() -> None:
         if both:
+            info = race_figures.race_info(race)
             charts.draw_live(
                 lambda: enlarged(race_figures.race_figure(info, charts.page_theme()), height=height),
                 "Accuracy over labels",

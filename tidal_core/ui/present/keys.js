@@ -40,13 +40,16 @@ function heard(state, event) {
   if (event.repeat) return;
   if (act) {
     if (state.acted === state.data.event) return; // once for what is on the screen
+    // What judges an image waits until that image is drawn.
+    if (act !== "Enter" && document.querySelector('.st-key-present [data-stale="true"]')) return;
     state.acted = state.data.event;
     state.send("act", { act, event: state.data.event });
   } else if (forward) step(state, state.at + forward);
   else if (key === "Home") step(state, 0);
   else if (key === "End") step(state, state.data.screens.length - 1);
   else if (key === "f") fullScreen();
-  else if (key === "Escape" && !document.fullscreenElement) state.send("left", Date.now());
+  else if (document.fullscreenElement) fullScreen(); // Escape; most browsers do that by themselves
+  else state.send("left", Date.now());
 }
 
 // The height of the window, for figures that fill it: told when it has settled.

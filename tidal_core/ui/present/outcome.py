@@ -60,7 +60,7 @@ def mistake(project: Project, height: int) -> Page:
     suspects = review.waiting(project, suspicions, suspicion.DEFAULT, everything=True) if suspicions.signals else []
     found = _with_curve(project, suspects)
     more = live.next_round(project, "Let the autopilot label on, with some mistakes", live.MISTAKES)
-    if found is None or (more and not _is_worth_it(project, suspicions)):
+    if found is None or not _is_worth_it(project, suspicions, can_wait=bool(more)):
         return _nothing_doubtful(project, len(suspicions.image_ids), more)
     suspect, curves = found
     styles = looking.class_styles(project)
@@ -84,7 +84,7 @@ def mistake(project: Project, height: int) -> Page:
     def exhibit() -> None:
         side, main = st.columns([1, 2], gap="large", vertical_alignment="center")
         with side:
-            tiles(project, [suspect.image_id], "mistake", room="25vw")
+            tiles(project, [suspect.image_id], "mistake", room="27vw")
         with main:
             figure = enlarged(life_figures.life_figure(curves, charts.page_theme()), height=height)
             charts.draw(figure, f"Probabilities of image {suspect.image_id}", f"present-mistake-{project.slug}")
@@ -93,9 +93,16 @@ def mistake(project: Project, height: int) -> Page:
     return Page(MISTAKE, sentence, exhibit, (*_judgements(project, suspect, other), *more))
 
 
-def _is_worth_it(project: Project, suspicions: Suspicions) -> bool:
-    """Whether a label is contradicted, or the autopilot is known to have made mistakes."""
-    return review.worth_a_look(suspicions) > 0 or project.store.answers.given_by(AUTOPILOT).mistakes > 0
+def _is_worth_it(project: Project, suspicions: Suspicions, *, can_wait: bool) -> bool:
+    """Whether to show the most doubtful label: one is contradicted, or mistakes are known to be among those judged.
+
+    Where labels are on their way, or the autopilot could give some, the screen waits for them instead.
+    """
+    if review.worth_a_look(suspicions):
+        return True
+    if live.flies(project) or project.store.rounds.active() is not None:
+        return False
+    return not can_wait or project.store.answers.given_by(AUTOPILOT).mistakes > 0
 
 
 def _nothing_doubtful(project: Project, n: int, more: tuple[Act, ...]) -> Page:

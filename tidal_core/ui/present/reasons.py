@@ -65,7 +65,7 @@ def unsure(project: Project, height: int) -> Page:
         side, main = st.columns([1, 2], gap="large", vertical_alignment="center")
         theme = charts.page_theme()
         with side:
-            tiles(project, [image_id], "unsure", room="25vw")
+            tiles(project, [image_id], "unsure", room="27vw")
         with main:
             figure = life_figures.life_figure(curves, theme) if curves else figures.shares_figure(info, theme)
             charts.draw(
