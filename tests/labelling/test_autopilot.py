@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from tests.helpers.served import Served
 from tests.helpers.tiny import tiny_project
 from tidal_core.errors import InputError
 from tidal_core.labelling.autopilot import AUTOPILOT, Autopilot, Phase, Plan, said_class
+from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project, create_project, open_project
-from tidal_core.records import AnswerKind, AnswerMode, RoundState
+from tidal_core.records import Answer, AnswerKind, AnswerMode, RoundState
 from tidal_core.server.studio import Studio
+from tidal_core.store.answers import Outcome
 
 FAST = Plan(per_second=50)
 
@@ -134,6 +136,28 @@ def test_a_person_takes_over_by_answering_and_what_a_tab_has_is_left_to_it(serve
     assert not served.project.store.queue.held_by_others("nobody", range(1, 61)) - {item["image"] for item in held}
 
 
+def test_an_answer_that_comes_while_it_answers_itself_takes_over_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = served.items(n=1)
+    desk = desk_of(served.project)
+    record = desk.record
+
+    def record_after_a_person(answers: Sequence[Answer], tab: str | None = None) -> list[Outcome]:
+        monkeypatch.undo()
+        person = Answer("by-hand", AnswerKind.LABEL, held[0]["image"], class_id=1, annotator="Anna")
+        return record([person]) and record(answers, tab)
+
+    monkeypatch.setattr(desk, "record", record_after_a_person)
+    rounds_off(served.project)
+    pilot = served.studio.autopilot(served.project)
+    pilot.start(FAST)
+    flown(pilot)
+
+    assert pilot.state().sentence == "Paused: Anna has taken over."
+    assert pilot.state().labels == 6, "those that were under way"
+
+
 def test_there_is_one_autopilot_however_many_start_it_and_the_last_says_how_fast(served: Served) -> None:
     rounds_off(served.project)
     one, two = served.studio.autopilot(served.project), served.studio.autopilot(served.project)
@@ -146,7 +170,7 @@ def test_there_is_one_autopilot_however_many_start_it_and_the_last_says_how_fast
     assert served.project.store.answers.count(AnswerKind.LABEL) == 60, "no image was answered twice"
 
 
-def test_tabs_have_two_images_in_hand_while_it_flies(served: Served) -> None:
+def test_tabs_get_one_image_at_a_time_while_it_flies(served: Served) -> None:
     rounds_off(served.project)
     assert served.post("open", {"tab": "tab-one", "n": 24}).json()["status"]["ahead"] == 24
     pilot = served.studio.autopilot(served.project)
@@ -154,7 +178,7 @@ def test_tabs_have_two_images_in_hand_while_it_flies(served: Served) -> None:
 
     opened = served.post("open", {"tab": "tab-two", "n": 24}).json()
 
-    assert opened["status"]["ahead"] == len(opened["items"]) == 2
+    assert opened["status"]["ahead"] == len(opened["items"]) == 1
     pilot.pause()
     assert served.post("status", {"tab": "tab-two"}).json()["ahead"] == 24
 

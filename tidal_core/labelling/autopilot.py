@@ -139,7 +139,7 @@ class _Flight:
     def __init__(self, seq: int, next_round: int) -> None:
         self.stop = threading.Event()
         self.look = threading.Event()  # the plan is a new one
-        self.seq = seq  # the last answer that it knows of
+        self.seq = seq  # answers up to this one were looked at for people's
         self.given = 0  # labels
         self.next_round = next_round  # the round that begins with labels of this flight
         self.strangers: set[int] = set()  # images without a known class that it came upon
@@ -248,7 +248,9 @@ class Autopilot:
         """Answer some images, or wait; how many seconds there are from its beginning to the next one's."""
         with self._lock:
             plan = self._plan
+        newest = self._store.answers.last_seq()  # before the look: what comes during it is looked at the next time
         people = self._store.answers.others_since(flight.seq, AUTOPILOT, BY_HAND)
+        flight.seq = newest
         if people:
             self._says(flight, Phase.PAUSED, f"Paused: {', '.join(people)} has taken over.")
             return 0.0
@@ -341,7 +343,6 @@ class Autopilot:
         if answers:
             self._worker.wake()
         flight.given += sum(outcome.refused is None for outcome in outcomes)
-        flight.seq = max([flight.seq, *(outcome.seq for outcome in outcomes if outcome.seq)])
         self._says(flight, Phase.ANSWERING, "")
         return pause * len(answers) / max(len(asked), 1)
 

@@ -29,8 +29,8 @@ from tidal_core.server.octets import Octets, with_head
 
 FOR_EVER = "private, max-age=31536000, immutable"
 ITEMS_AT_MOST = 200
-AHEAD, AHEAD_OF_AUTOPILOT = 24, 2
-"""Images that a tab has in hand, the one on its screen among them: those that are asked first are the autopilot's while
+AHEAD, AHEAD_OF_AUTOPILOT = 24, 1
+"""Images that a tab has in hand beside the one on its screen: those that are asked first are the autopilot's while
 it flies, or it would answer what is asked behind them."""
 
 

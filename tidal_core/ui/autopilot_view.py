@@ -144,8 +144,9 @@ def _live(project: Project, pilot: Autopilot, drawn_flying: bool) -> None:
 def words_of(state: AutopilotState) -> str:
     """What it does, in a line."""
     parts = [state.sentence] if state.sentence else []
-    if state.per_second is not None:
-        parts.append(f"{state.per_second:.1f} answers a second.")
+    if state.phase.flies and state.plan.per_second is not None:
+        measured = "" if state.per_second is None else f", {state.per_second:.1f} measured"
+        parts.append(f"{state.plan.per_second:g} a second asked for{measured}.")
     if state.labels:
         wrong = f", {state.mistakes:,} of them wrong" if state.mistakes else ""
         parts.append(f"{state.labels:,} labels so far{wrong}.")

@@ -12,7 +12,7 @@ class Single {
     this.paintedAt = 0;
     this.showing = 0;
     this.ranking = null;
-    this.ahead = QUEUE_FULL; // images in hand at most: fewer while the autopilot answers what is asked first
+    this.ahead = QUEUE_FULL; // images in hand beside the current one: fewer while the autopilot answers what is asked first
     this.trail = []; // answered images in order: {item, event}
     this.undoable = []; // {entries: [{item, event, earlier}]}, newest last
     this.cursor = null; // place in the trail while looking back
@@ -53,7 +53,7 @@ class Single {
   }
 
   async topUp(force = false) {
-    if (this.fetching || (!force && this.items.length >= Math.min(QUEUE_LOW, this.ahead - 1))) return;
+    if (this.fetching || (!force && this.items.length >= Math.min(QUEUE_LOW, this.ahead))) return;
     this.fetching = true;
     try {
       const answer = await this.lab.api.json("queue", {
