@@ -32,6 +32,7 @@ def parts() -> dict[str, Any]:
 
     streamlit_internals.run_our_script_for_every_page()
     base = str(st.get_option("server.baseUrlPath") or "")
+    n_pages = len(list((ROOT / "pages").glob("*.py")))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -51,7 +52,7 @@ def parts() -> dict[str, Any]:
     return {
         "routes": web.routes(get_studio),
         "lifespan": lifespan,
-        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base)],
+        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base, n_pages)],
         "on_script_error": show_error,
     }
 
@@ -89,6 +90,7 @@ def main() -> None:
         st.Page(ROOT / "pages/experiments.py", title="Experiments", icon=":material/science:"),
         st.Page(ROOT / "pages/race.py", title="Race", icon=":material/flag:"),
         st.Page(ROOT / "pages/theory.py", title="Theory", icon=":material/menu_book:"),
+        st.Page(ROOT / "pages/present.py", title="Present", icon=":material/co_present:"),
         st.Page(ROOT / "pages/project.py", title="Project", icon=":material/folder_open:"),
     ]
     page = st.navigation(pages, expanded=True)

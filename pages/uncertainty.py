@@ -7,6 +7,7 @@ import streamlit as st
 
 from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.figures import uncertainty as figures
+from tidal_core.figures.words import uncertainty as words
 from tidal_core.ui import charts, looking, pool_view
 from tidal_core.ui.runtime import current_project
 
@@ -57,6 +58,7 @@ else:
         RIDGE_HELP + ESTIMATORS[estimator].help,
         f"ridge-{estimator}",
         lambda: (ridge, figures.ridge_figure(ridge, theme)),
+        words.ridge_told(ridge),
     )
     if len(np.asarray(table["image_id"])) == 0:
         st.info("Every image is labelled, so there is no uncertainty to show.")

@@ -26,10 +26,14 @@ from tidal_core.projects import Project, create_project
 from tidal_core.records import Split
 from tidal_core.server.studio import DEMO_SETTINGS, make_demo
 from tidal_core.store.answers import ImportedLabels
-from tidal_core.ui.address import TABS
+from tidal_core.ui.address import SCREENS, TABS
 
 FULL = Size(labelled=300, pool=900, test=300, rounds=8, epochs=40)
-VIEWS = {"dynamics": ("view", ("life", "map", "groups", "aside")), "project": ("tab", TABS)}
+VIEWS = {
+    "dynamics": ("view", ("life", "map", "groups", "aside")),
+    "project": ("tab", TABS),
+    "present": ("screen", SCREENS),
+}
 STATES = ("empty", "live", "full")
 WIDTHS = (1440, 390)  # pixels: a laptop, a phone
 TALLEST = 6_000  # pixels

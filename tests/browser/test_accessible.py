@@ -37,6 +37,9 @@ VIEWS = {
     "Experiments": "experiments",
     "Theory": "theory",
     "Project": "project",
+    "Present, collection": "present",
+    "Present, next": "present?screen=next",
+    "Present, mistake": "present?screen=mistake",
 }
 TABS = ("Classes", "Settings", "Export", "New project")
 OPTIONS = {

@@ -67,6 +67,21 @@ def test_it_answers_every_image_by_its_known_class_and_says_that_it_is_done(serv
         pilot.start(FAST)
 
 
+def test_it_ends_after_as_many_labels_as_it_was_asked_for(served: Served) -> None:
+    pilot = served.studio.autopilot(served.project)
+    rounds_off(served.project)
+
+    pilot.start(Plan(per_second=50, labels=7))
+    flown(pilot)
+
+    assert (pilot.state().phase, pilot.state().labels) == (Phase.ENDED, 7)
+    pilot.start(Plan(per_second=50, labels=2))
+    flown(pilot)
+    assert pilot.state().labels == 9
+    with pytest.raises(InputError, match="cannot give 0 labels"):
+        Plan(labels=0)
+
+
 def rounds_off(project: Project) -> None:
     project.store.settings.save(replace(project.settings, rounds_enabled=False))
 

@@ -37,7 +37,7 @@ def test_a_preset_moves_the_sliders_and_sliders_pick_it(page: AppTest) -> None:
     page.slider(key="alpha-h").set_value(1.0).run()
     assert page.segmented_control(key="effect").value == "Gone"
     assert "no gap, the rest is chance" in texts(page)
-    assert "never closes" not in texts(page)
+    assert "never stop pulling ahead" not in texts(page)
     assert "at zero all the way" in texts(page)
     page.slider(key="alpha-h").set_value(0.7).run()
 

@@ -24,6 +24,7 @@ class MapInfo(NamedTuple):
     correctness: Float64
     group: Int64  # (N,), a position in ``groups``
     groups: tuple[ClassStyle, ...]  # classes or annotators
+    forgetting: Int64 | None = None  # (N,), how often the label was learnt and lost again; None where that is not kept
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per image."""
@@ -45,6 +46,7 @@ def map_info(
     correctness: ArrayLike,
     group: ArrayLike,
     groups: Sequence[ClassStyle],
+    forgetting: ArrayLike | None = None,
 ) -> MapInfo:
     """The numbers of the data map, each (N,)."""
     return MapInfo(
@@ -55,6 +57,7 @@ def map_info(
         np.asarray(correctness, dtype=np.float64),
         np.asarray(group, dtype=np.int64),
         tuple(groups),
+        None if forgetting is None else np.nan_to_num(np.asarray(forgetting, dtype=np.float64)).astype(np.int64),
     )
 
 

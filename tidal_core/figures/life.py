@@ -35,6 +35,8 @@ class LifeInfo(NamedTuple):
     errors: Float64  # (T,), EL2N at each epoch
     window: str  # which epochs p-bar averages
     role: str  # what the first class is: "label", or "prediction" for an image without a label
+    changes: int  # how often another class had the highest probability than at the epoch before
+    last: ClassStyle  # the class with the highest probability at the last epoch
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per epoch, one column per class."""
@@ -108,6 +110,8 @@ def life_info(
         errors=dynamics.el2n(curves, np.full(len(curves), label)),
         window="the second half of the epochs" if second_half else "all epochs",
         role=role,
+        changes=int(np.count_nonzero(np.diff(curves.argmax(axis=1)))),
+        last=classes[int(curves[-1].argmax())],
     )
 
 

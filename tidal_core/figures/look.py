@@ -80,6 +80,30 @@ def titled(figure: go.Figure, title: str) -> go.Figure:
     return alone
 
 
+_USUAL_HEIGHT = 275  # pixels at which the type of a page would be as large as the figure wants it
+
+
+def enlarged(figure: go.Figure, *, height: int) -> go.Figure:
+    """A figure for a large screen, read from the back of a room: its type and lines grow with its height."""
+    large, scale = go.Figure(figure), height / _USUAL_HEIGHT
+    text = round(13 * scale)
+    large.update_layout(
+        height=height, font={"size": text}, legend={"font": {"size": round(11 * scale)}}, hovermode=False
+    )
+    large.update_xaxes(tickfont={"size": text}, title={"font": {"size": text}})
+    large.update_yaxes(tickfont={"size": text}, title={"font": {"size": text}})
+    large.update_layout(margin={"t": large.layout.margin.t * scale})
+    for trace in large.data:
+        if getattr(trace, "textfont", None) is not None and trace.text is not None:
+            trace.update({"textfont": {"size": text}})
+        for part in ("line", "marker"):
+            style, of = getattr(trace, part, None), "width" if part == "line" else "size"
+            size = getattr(style, of, None)
+            if isinstance(size, int | float) and size:
+                trace.update({part: {of: size * scale}})
+    return large
+
+
 def _look(theme: Theme, *, height: int, legend: bool) -> dict[str, Any]:
     """Fonts, margins, legend and hover box of all figures."""
     return {

@@ -190,6 +190,7 @@ class AgreementInfo(NamedTuple):
     overlap: Float64  # (E, E), share of common images in batches of ``batch``
     correlation: Float64  # (E, E), Spearman's, signed so that 1 is the same order of querying
     batch: int
+    pool: int  # images to choose from
 
     def table(self) -> dict[str, Sequence[Any]]:
         """One row per pair."""
@@ -214,7 +215,7 @@ def agreement_info(scores: Mapping[str, ArrayLike], batch: int) -> AgreementInfo
     for i in range(count):
         for j in range(i):
             overlap[i, j] = overlap[j, i] = len(chosen[i] & chosen[j]) / max(size, 1)
-    return AgreementInfo(tuple(scores), overlap, rank_correlations(values), size)
+    return AgreementInfo(tuple(scores), overlap, rank_correlations(values), size, values.shape[1])
 
 
 def agreement_figure(info: AgreementInfo, theme: Theme) -> go.Figure:

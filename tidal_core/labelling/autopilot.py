@@ -56,6 +56,7 @@ class Plan:
     mistakes: float = 0.0  # share of images that it says another class of, 0 to 1
     seed: int = 0  # of the mistakes
     wait_for_rounds: bool = False  # answer what a round needs, wait until it has ended, go on with what it asks
+    labels: int | None = None  # end after so many; None: go on
 
     def __post_init__(self) -> None:
         if self.per_second is not None and not SLOWEST <= self.per_second <= FASTEST:
@@ -63,6 +64,8 @@ class Plan:
                 f"The autopilot cannot give {self.per_second:g} answers a second; choose from {SLOWEST} to {FASTEST}, "
                 "or next-round."
             )
+        if self.labels is not None and self.labels < 1:
+            raise InputError(f"The autopilot cannot give {self.labels} labels; choose 1 or more.")
         if not 0 <= self.mistakes <= 1:
             raise InputError(
                 f"A share of {self.mistakes:g} mistakes cannot be; choose from 0 (none) to 1 (every answer is wrong)."
@@ -137,6 +140,7 @@ class _Flight:
         self.stop = threading.Event()
         self.look = threading.Event()  # the plan is a new one
         self.seq = seq  # answers up to this one were looked at for people's
+        self.given = 0  # labels
         self.next_round = next_round  # the round that begins with labels of this flight
         self.strangers: set[int] = set()  # images without a known class that it came upon
 
@@ -170,7 +174,7 @@ class Autopilot:
             self._plan = plan
             next_round = (latest.id if latest else 0) + 1
             if self._flight is not None and self._phase.flies:
-                self._flight.next_round = next_round
+                self._flight.next_round, self._flight.given = next_round, 0
                 self._flight.look.set()
                 return
             self._flight = _Flight(seq, next_round)
@@ -250,6 +254,9 @@ class Autopilot:
         if people:
             self._says(flight, Phase.PAUSED, f"Paused: {', '.join(people)} has taken over.")
             return 0.0
+        if plan.labels is not None and flight.given >= plan.labels:
+            self._says(flight, Phase.ENDED, "It has given the labels that it was asked for.")
+            return 0.0
         if self._features_are_awaited(flight):
             return _LOOK_SECONDS
         n, pause = _batch(plan)
@@ -262,6 +269,7 @@ class Autopilot:
             return _LOOK_SECONDS
         if due.missing and n > due.missing:  # none missing: a round runs, or has labels of one class only
             n, pause = due.missing, pause * due.missing / n
+        n = n if plan.labels is None else min(n, plan.labels - flight.given)
         asked = self._desk.next(AUTOPILOT, n, flight.strangers)
         if flight.stop.is_set():
             self._desk.release(AUTOPILOT)
@@ -329,11 +337,12 @@ class Autopilot:
                 flight.strangers.add(each.image.id)
             else:
                 answers.append(_answered(each, said_class(each.image.id, known, in_use, plan)))
-        self._desk.record(answers, AUTOPILOT)
+        outcomes = self._desk.record(answers, AUTOPILOT)
         if len(answers) < len(asked):  # a person may have those
             self._desk.release(AUTOPILOT)
         if answers:
             self._worker.wake()
+        flight.given += sum(outcome.refused is None for outcome in outcomes)
         self._says(flight, Phase.ANSWERING, "")
         return pause * len(answers) / max(len(asked), 1)
 

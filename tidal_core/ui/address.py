@@ -39,7 +39,12 @@ class Choice(NamedTuple):
     options: tuple[str, ...]  # the first one unless chosen: it does not stand in the address
 
 
-CHOICES = {"dynamics": Choice("view", tuple(VIEWS)), "project": Choice("tab", TABS)}
+SCREENS = ("collection", "first", "round", "unsure", "next", "gain", "mistake", "finish")
+CHOICES = {
+    "dynamics": Choice("view", tuple(VIEWS)),
+    "project": Choice("tab", TABS),
+    "present": Choice("screen", SCREENS),
+}
 TEXTS = {"gallery": ("where", "is", "label", "predicted", "by", "sort", "as"), "replay": ("round", "epoch")}
 """By page, the parameters that are whatever a person chose there; "" unless chosen, and not in the address then."""
 LONGEST_TEXT = 2_000  # characters
@@ -61,7 +66,7 @@ def show_image(image_id: int) -> None:
 
 
 def _key(path: str, slug: str) -> str:
-    return VIEW_KEY if path == "dynamics" else f"project-tabs-{slug}"
+    return VIEW_KEY if path == "dynamics" else f"{path}-tabs-{slug}"
 
 
 @cache
@@ -94,6 +99,19 @@ def choice_key(path: str, slug: str) -> str:
     if key not in st.session_state:
         st.session_state[key] = _asked(path)
     return key
+
+
+def chosen(path: str, slug: str) -> str:
+    """What a page shows that has no widget to choose by: of the address if it was just entered, else as it was."""
+    key = _key(path, slug)
+    if st.session_state.get(_ENTERED_KEY, True) and CHOICES[path].name in st.query_params:
+        st.session_state.pop(key, None)
+    return str(st.session_state[choice_key(path, slug)])
+
+
+def choose(path: str, slug: str, option: str) -> None:
+    """Show another one of what the page can show, from the next time that it is drawn."""
+    st.session_state[_key(path, slug)] = option
 
 
 def _asked(path: str) -> str:

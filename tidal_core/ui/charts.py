@@ -17,6 +17,7 @@ import streamlit as st
 
 from tidal_core.figures.look import titled
 from tidal_core.figures.palettes import Info, Theme, theme_of
+from tidal_core.figures.words import Told
 from tidal_core.text import SpreadsheetRows
 
 Mode = Literal["points", "box", "lasso"]
@@ -135,17 +136,21 @@ def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: tup
         )
 
 
-def chart(title: str, explanation: str, key: str, build: Build) -> None:
+def chart(
+    title: str, explanation: str, key: str, build: Build, told: Told | None = None, *, level: Literal[2, 3] = 2
+) -> None:
     """A figure with everything around it, for places that are not polled."""
-    heading(title, explanation, key, build)
+    heading(title, explanation, key, build, level=level)
+    if told is not None:
+        say(told)
     draw(build()[1], title, key)
 
 
-def told(title: str, sentence: str, key: str, build: Build) -> None:
-    """A figure whose explanation stands above it, for pages that tell a story."""
-    heading(title, "", key, build, level=3)
-    st.caption(sentence)
-    draw(build()[1], title, key)
+def say(told: Told) -> None:
+    """Above a figure: what to look at, and what it means here."""
+    with st.container(gap=None):
+        st.caption(told.look)
+        st.markdown(told.here)
 
 
 def picked(selection: Any) -> list[Any]:

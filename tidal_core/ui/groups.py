@@ -9,6 +9,7 @@ import streamlit as st
 from tidal_core.config import RoundConfig
 from tidal_core.figures import groups as figures
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme, class_colour
+from tidal_core.figures.words import dynamics as words
 from tidal_core.labelling.desk import desk_of
 from tidal_core.labelling.naming import NameRule
 from tidal_core.projects import Project
@@ -102,6 +103,7 @@ def _map(
     by_correctness: bool,
 ) -> tuple[figures.MapInfo, go.Figure]:
     """The map's numbers and drawing, kept for the next click on a point: nobody may change them."""
+    forgetting = None if isinstance(_rows, ExactMapRows) else _rows.statistics["forgetting"]
     if isinstance(_rows, ExactMapRows):
         values = _rows.mean, _rows.variability, _rows.correctness
     else:
@@ -111,7 +113,7 @@ def _map(
         names.of(name) or f"image {image_id}"
         for image_id, name in zip(_rows.image_ids.tolist(), _rows.names, strict=True)
     ]
-    info = figures.map_info(_rows.image_ids, called, *values, _group, members)
+    info = figures.map_info(_rows.image_ids, called, *values, _group, members, forgetting)
     return info, figures.map_figure(info, theme, by="correctness" if by_correctness else "group")
 
 
@@ -163,6 +165,7 @@ def data_map(project: Project) -> None:
     names = desk_of(project).names()
     map_info, figure = _map(rows, names, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
+    charts.say(words.map_told(map_info))
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
     picked = [int(image_id) for image_id in charts.picked(selection)]
@@ -271,7 +274,7 @@ def bands(project: Project) -> None:
         figures.quartiles(counts[present]),
     )
     theme = charts.page_theme()
-    charts.chart(BANDS, BANDS_HELP, "bands", lambda: (info, figures.bands_figure(info, theme)))
+    charts.chart(BANDS, BANDS_HELP, "bands", lambda: (info, figures.bands_figure(info, theme)), words.bands_told(info))
     if len(counted) < len(rows.image_ids):
         st.caption(f"From {len(counted):,} of {len(rows.image_ids):,} images, chosen at random.")
     if len(present) < len(members):

@@ -15,6 +15,7 @@ from tidal_core.config import RoundConfig
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import life as figures
 from tidal_core.figures.palettes import ClassStyle
+from tidal_core.figures.words import dynamics as words
 from tidal_core.labelling.desk import desk_of
 from tidal_core.labelling.explaining import SENT
 from tidal_core.method.dynamics import EXPLANATIONS
@@ -128,16 +129,27 @@ def show(project: Project, image: ImageRecord) -> None:
     _over_rounds(project, life)
 
 
-def last_curve(project: Project, image: ImageRecord) -> None:
-    """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
+def last_info(project: Project, image: ImageRecord) -> figures.LifeInfo | None:
+    """The numbers of the last finished round that kept a curve of an image; None where there is none."""
     life = life_of(project, image)
     finished = (number for number in sorted(life.records, reverse=True) if not _runs(life, number))
-    life_info = next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+    return next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+
+
+def last_curve(project: Project, image: ImageRecord) -> None:
+    """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
+    life_info = last_info(project, image)
     if life_info is None:
         return
     theme = charts.page_theme()
     help_text = LIFE_HELP if life_info.role == "label" else EXACT_LIFE_HELP
-    charts.chart(LIFE, help_text, "life", lambda: (life_info, figures.life_figure(life_info, theme)))
+    charts.chart(
+        LIFE,
+        help_text,
+        "life",
+        lambda: (life_info, figures.life_figure(life_info, theme)),
+        words.life_told(life_info),
+    )
 
 
 def _portrait(project: Project, life: Life) -> None:
@@ -246,6 +258,7 @@ def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     if life_info is None:
         st.info("The round has just started: the curves appear with its first epoch.")
         return
+    charts.say(words.life_told(life_info, running=True))
     theme = charts.page_theme()
     version = (project.slug, image.id, round_id, len(life_info.epoch))
     charts.draw_live(lambda: figures.life_figure(life_info, theme), LIFE, "live-life", version)
@@ -315,12 +328,14 @@ def _curves(project: Project, life: Life, round_id: int) -> None:
         EXACT_LIFE_HELP if exact else LIFE_HELP,
         "life",
         lambda: (life_info, figures.life_figure(life_info, theme)),
+        words.life_told(life_info),
     )
     charts.chart(
         AREAS,
         EXACT_AREAS_HELP if exact else AREAS_HELP,
         "areas",
         lambda: (life_info, figures.areas_figure(life_info, theme)),
+        words.areas_told(life_info),
     )
     _areas_in_numbers(life_info, f"{project.slug}-{life.image.id}-{round_id}")
 
@@ -345,7 +360,6 @@ def _areas_in_numbers(life_info: figures.LifeInfo, key: str) -> None:
                 chosen = st.select_slider("At epoch", epochs, value=epochs[-1], key=f"life-el2n-{key}")
             value = f"{life_info.errors[epochs.index(chosen)]:.2f}"
             column.metric(explanation.title, value, help=explanation.help)
-    st.caption(f"The area is the mean over {life_info.window}.")
 
 
 def _said(value: float) -> str | None:
@@ -397,7 +411,13 @@ def _over_rounds(project: Project, life: Life) -> None:
     labelled_after = max(before) if before and life.trained else None
     info = figures.rounds_of_image_info(rounds, module, snapshot, observed, labelled_after)
     theme = charts.page_theme()
-    charts.chart(ROUNDS, ROUNDS_HELP, "way", lambda: (info, figures.rounds_of_image_figure(info, theme)))
+    charts.chart(
+        ROUNDS,
+        ROUNDS_HELP,
+        "way",
+        lambda: (info, figures.rounds_of_image_figure(info, theme)),
+        words.rounds_of_image_told(info),
+    )
 
 
 def _at(values: Any, class_ids: Any, order: list[int], place: int) -> float:

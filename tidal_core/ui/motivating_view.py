@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.experiments import separation
 from tidal_core.experiments.datasets import available
 from tidal_core.figures import theory as figures
+from tidal_core.figures.words import Told
+from tidal_core.figures.words import theory as words
 from tidal_core.ownership import owner_of
 from tidal_core.projects import home
 from tidal_core.records import Int64
@@ -89,25 +94,30 @@ def _result(folder: Path, running: bool) -> None:
             "that has learnt nearly all of them: until then its final prediction is unsure of hard images, too.",
             icon=":material/warning:",
         )
+
+    def shown(title: str, key: str, told: Told, draw: Callable[[], go.Figure]) -> None:
+        charts.chart(title, "", key, lambda: (info, draw()), told, level=3)
+
     left, right = st.columns(2, gap="large")
     with left:
-        charts.told("Images per class", "Look at the right half: these classes are rare.", "motivating-labels",
-                    lambda: (info, figures.label_figure(info, theme)))  # fmt: skip
+        told = words.label_told(info)
+        shown("Images per class", "motivating-labels", told, lambda: figures.label_figure(info, theme))
     with right:
-        charts.told("Accuracy while it trains", "Look at the distance: rare classes are learnt later.",
-                    "motivating-accuracy", lambda: (info, figures.learning_figure(info, theme)))  # fmt: skip
+        told = words.learning_told(info)
+        shown("Accuracy while it trains", "motivating-accuracy", told, lambda: figures.learning_figure(info, theme))
     judged = st.segmented_control("Judged by", list(PAIRS), default="Entropy", required=True, key="motivating-judge")
-    snapshot, dynamics = PAIRS[str(judged or "Entropy")]
+    pair = PAIRS[str(judged or "Entropy")]
     left, right = st.columns(2, gap="large")
-    with left:
-        charts.told("Judged by the final prediction", "Look at the scale: the network is sure of nearly all images.",
-                    "motivating-snapshot", lambda: (info, figures.histogram_figure(info, snapshot, theme)))  # fmt: skip
-    with right:
-        charts.told("Judged by the training dynamics", "Look at the overlap: the smaller, the better the separation.",
-                    "motivating-dynamics", lambda: (info, figures.histogram_figure(info, dynamics, theme)))  # fmt: skip
-    charts.told("Final prediction against training dynamics", "Look at one axis at a time: which separates colours?",
-                "motivating-scatter",
-                lambda: (info, figures.scatter_figure(info, theme, snapshot, dynamics)))  # fmt: skip
+    for place, score, by, key in zip(
+        (left, right), pair, ("final prediction", "training dynamics"), ("snapshot", "dynamics"), strict=True
+    ):
+        with place:
+            told = words.histogram_told(info, score)
+            title = f"Judged by the {by}"
+            shown(title, f"motivating-{key}", told, partial(figures.histogram_figure, info, score, theme))
+    told = words.scatter_told(info, *pair)
+    title = "Final prediction against training dynamics"
+    shown(title, "motivating-scatter", told, lambda: figures.scatter_figure(info, theme, *pair))
     st.markdown("### AUROC of rare against common images")
     st.markdown(auroc_table(result))
     st.caption(

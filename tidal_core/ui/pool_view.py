@@ -10,6 +10,7 @@ import streamlit as st
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import uncertainty as figures
+from tidal_core.figures.words import uncertainty as words
 from tidal_core.projects import Project
 from tidal_core.records import Bools, ImageRecord, RoundRecord, class_positions
 from tidal_core.ui import charts, looking
@@ -64,12 +65,12 @@ def extremes(project: Project, record: RoundRecord, table: dict[str, Any], estim
 
     title = "Least and most certain images"
     st.markdown(f"## {title}", help=f"By the {ESTIMATORS[estimator].words}. Click one to see its curves.")
-    for words, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
-        st.caption(words)
+    for end, places in (("Least certain", order[:EXTREMES]), ("Most certain", order[::-1][:EXTREMES])):
+        st.caption(end)
         picked = thumbnails(
             project,
             ids[places].tolist(),
-            f"extremes-{words}-{estimator}",
+            f"extremes-{end}-{estimator}",
             captions=caption,
         )
         open_life(picked)
@@ -90,7 +91,8 @@ def scatter(project: Project, record: RoundRecord, table: dict[str, Any]) -> Non
     )
     figure = figures.scatter_figure(info, charts.page_theme())
     charts.heading(SCATTER, SCATTER_HELP, "scatter", lambda: (info, figure))
-    _draw_scatter(figure, info, SCATTER, f"scatter-{project.slug}-{record.id}")
+    charts.say(words.scatter_told(info))
+    _draw_scatter(figure, SCATTER, f"scatter-{project.slug}-{record.id}")
 
 
 def exact(project: Project, record: RoundRecord, table: dict[str, Any]) -> None:
@@ -106,7 +108,8 @@ def exact(project: Project, record: RoundRecord, table: dict[str, Any]) -> None:
     )
     figure = figures.exact_figure(info, charts.page_theme())
     charts.heading(EXACT, EXACT_HELP, "exact", lambda: (info, figure))
-    _draw_scatter(figure, info, EXACT, f"exact-{project.slug}-{record.id}")
+    charts.say(words.exact_told(info))
+    _draw_scatter(figure, EXACT, f"exact-{project.slug}-{record.id}")
 
 
 def _asked(project: Project, record: RoundRecord, table: dict[str, Any]) -> Bools:
@@ -117,12 +120,9 @@ def _asked(project: Project, record: RoundRecord, table: dict[str, Any]) -> Bool
     return asked
 
 
-def _draw_scatter(figure: go.Figure, info: figures.ScatterInfo, title: str, key: str) -> None:
-    """A scatter of the pool, its correlation, and the image that is clicked."""
+def _draw_scatter(figure: go.Figure, title: str, key: str) -> None:
+    """A scatter of the pool, and the image that is clicked."""
     selection = charts.draw(figure, title, key, select=True)
-    if not np.isnan(info.correlation):
-        drawn = "" if len(info.image) == info.pool else f"; {len(info.image):,} of them are drawn"
-        st.caption(f"Rank correlation {info.correlation:.2f} over {info.pool:,} images{drawn}.")
     picked = charts.picked(selection)
     opened = f"{key}-opened"
     if picked and st.session_state.get(opened) != picked[0]:
@@ -137,7 +137,13 @@ def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None
     batch = project.settings.labels_per_round
     info = figures.agreement_info({name: np.asarray(table[name]) for name in known}, batch)
     theme = charts.page_theme()
-    charts.chart(AGREEMENT, AGREEMENT_HELP, "agreement", lambda: (info, figures.agreement_figure(info, theme)))
+    charts.chart(
+        AGREEMENT,
+        AGREEMENT_HELP,
+        "agreement",
+        lambda: (info, figures.agreement_figure(info, theme)),
+        words.agreement_told(info),
+    )
 
 
 def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
@@ -150,4 +156,10 @@ def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estim
     images = [int((positions == position).sum()) for position in present]
     info = figures.by_class_info(estimator, [styles[position] for position in present], images, spread)
     theme = charts.page_theme()
-    charts.chart(BY_CLASS, BY_CLASS_HELP, "by-class", lambda: (info, figures.by_class_figure(info, theme)))
+    charts.chart(
+        BY_CLASS,
+        BY_CLASS_HELP,
+        "by-class",
+        lambda: (info, figures.by_class_figure(info, theme)),
+        words.by_class_told(info),
+    )

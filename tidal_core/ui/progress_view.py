@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import progress as figures
+from tidal_core.figures.words import progress as words
 from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, class_positions
@@ -88,9 +89,11 @@ def _gain(measured: Tested | None) -> stopping.Gain | None:
 def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> None:
     """Accuracy over labels, with the forecast to a target where the rounds can be compared."""
     info = measuring.info(project, done, measured)
+    since = measured.rounds[measured.comparable_from].id
+    told = words.accuracy_told(info, comparable=measured.is_comparable, since=since)
     if not measured.is_comparable:
         theme = charts.page_theme()
-        charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme)))
+        charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme)), told)
         st.markdown(":material/schedule: No forecast: each round is judged by other images, which were chosen.")
         return
     target = st.select_slider(
@@ -104,7 +107,9 @@ def accuracy(project: Project, done: list[RoundRecord], measured: Tested) -> Non
     )
     forecast = stopping.forecast(*measured.comparable, float(target))
     theme = charts.page_theme()
-    charts.chart(ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)))
+    charts.chart(
+        ACCURACY, ACCURACY_HELP, "accuracy", lambda: (info, figures.accuracy_figure(info, theme, forecast)), told
+    )
     st.markdown(forecast_in_words(forecast, float(target)))
 
 
@@ -149,13 +154,20 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         each = figures.per_class_info(styles, counts)
-        charts.chart(PER_CLASS, PER_CLASS_HELP, "per-class", lambda: (each, figures.per_class_figure(each, theme)))
+        charts.chart(
+            PER_CLASS,
+            PER_CLASS_HELP,
+            "per-class",
+            lambda: (each, figures.per_class_figure(each, theme)),
+            words.per_class_told(each),
+        )
         if len(each.classes) < len(styles):
             st.caption(f"{len(each.classes)} of {len(styles)} classes: the hardest with images to measure accuracy.")
     with right:
         info = figures.confusion_info(styles, counts)
         figure = figures.confusion_figure(info, theme)
         charts.heading(CONFUSIONS, CONFUSIONS_HELP, "confusions", lambda: (info, figure))
+        charts.say(words.confusion_told(info))
         selection = charts.draw(figure, CONFUSIONS, f"confusions-{project.slug}-{record.id}", select=True)
         if info.left_out:
             st.caption(f"The {len(info.classes)} most confused classes; {info.left_out} more are not shown.")

@@ -54,7 +54,8 @@ def title_of(record: RoundRecord) -> str:
     return f"Round {record.id}, {STATE_WORDS[record.state]}, {record.labels:,} labels"
 
 
-def _info(project: Project, round_id: int) -> figures.RoundInfo | None:
+def info_of(project: Project, round_id: int) -> figures.RoundInfo | None:
+    """The epochs of a round so far; None before its first one."""
     epochs = [stored.record for stored in project.store.epochs.of(round_id)]
     if not epochs:
         return None
@@ -83,7 +84,7 @@ def _live(project: Project, round_id: int, *, details: bool) -> None:
     share, text = progress_of(get_studio().worker.progress(project.slug))
     words = STATE_WORDS[record.state]
     st.progress(share, text=f"Round {record.id} is {words} on {record.labels:,} labels. {text}")
-    info = _info(project, round_id)
+    info = info_of(project, round_id)
     speed = info.images_per_second[-1] if info else None
     progress = get_studio().worker.progress(project.slug)
     training = progress.training if progress else None
@@ -129,7 +130,7 @@ def finished(project: Project, record: RoundRecord) -> None:
         )
     elif record.state is RoundState.CANCELLED:
         st.info(f"Round {record.id} was cancelled. Its labels are kept for the next round.")
-    info = _info(project, record.id)
+    info = info_of(project, record.id)
     if info is None:
         st.caption("The round ended before its first epoch.")
         return

@@ -18,12 +18,13 @@ _FIRST_SCRIPT = b"<script"
 # Room for the sidebar until it is there: Streamlit draws the page without it first, and moves everything then. On a
 # narrow screen it lies over the page and needs no room.
 _STYLE = (
-    b"<style>@media (min-width: 768px) { [data-testid=stAppViewContainer]:not(:has([data-testid=stSidebar])) "
-    b"{ box-sizing: border-box; padding-left: 300px } }"
-    # And for its list of thirteen pages.
-    b"[data-testid=stSidebarContent]:not(:has([data-testid=stSidebarNav])) [data-testid=stSidebarUserContent] "
-    b"{ margin-top: 461px }</style>"
+    "<style>@media (min-width: 768px) { [data-testid=stAppViewContainer]:not(:has([data-testid=stSidebar])) "
+    "{ box-sizing: border-box; padding-left: 300px } }"
+    # And for its list of pages.
+    "[data-testid=stSidebarContent]:not(:has([data-testid=stSidebarNav])) [data-testid=stSidebarUserContent] "
+    "{ margin-top: %dpx }</style>"
 )
+_ABOVE_PAGES, _PAGE = 19, 34  # pixels: what is above the list of pages, and a line of it
 _OF_UNCHANGED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}  # answers of these fit no change
 
 
@@ -61,12 +62,13 @@ class OwnPage:
     The settings of its page: no dialogs about errors. "Connection error ... streamlit run yourscript.py" would lie over
     the page and take the keys of whoever labels; ``ui/connection.py`` says it in our words, and ``ui/address.py`` says
     that a page is not there. The page itself: it is told where the server is (it would ask below the address of each
-    page first, and be answered 404), and keeps room for the sidebar.
+    page first, and be answered 404), and keeps room for the sidebar with so many pages.
     """
 
-    def __init__(self, app: ASGIApp, base: str = "") -> None:
+    def __init__(self, app: ASGIApp, base: str = "", pages: int = 0) -> None:
         self._app = app
         where = f"location.origin + {json.dumps('/' + base.strip('/'))}"
+        self._style = (_STYLE % (_ABOVE_PAGES + _PAGE * pages)).encode()
         self._script = f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +94,7 @@ class OwnPage:
             if start["status"] == 200 and is_settings:
                 body = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
             elif start["status"] == 200 and answer.get("content-type", "").startswith("text/html"):
-                body = body.replace(_FIRST_SCRIPT, _STYLE + self._script + _FIRST_SCRIPT, 1)
+                body = body.replace(_FIRST_SCRIPT, self._style + self._script + _FIRST_SCRIPT, 1)
             if "content-length" in answer:
                 answer["content-length"] = str(len(body))
             await send(start)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from tidal_core.errors import TidalError
 from tidal_core.figures import theory as figures
+from tidal_core.figures.words import theory as words
 from tidal_core.method import theory
 from tidal_core.method.estimators import entropy, lead, log_of
 from tidal_core.method.theory import Elasticity, entropy_falls_from
@@ -82,14 +83,14 @@ def easy_ones_rise_faster() -> None:
     except TidalError as error:
         st.warning(literal(str(error)), icon=":material/warning:")
         return
-    theme, faster = charts.page_theme(), alpha_e > alpha_h
-    gap = "it opens from the start and never closes" if faster else "there is none"
-    charts.told(
+    theme = charts.page_theme()
+    charts.chart(
         "Averaged logits",
-        f"Look at the gap between easy and hard: {gap}. Bands hold the middle 90 % "
-        f"of {runs:,} simulated runs, dashes are their exact mean, rings solve the differential equation (20).",
+        "",
         "theorem-1",
         lambda: (info, figures.paths_figure(info, theme)),
+        words.paths_told(info),
+        level=3,
     )
     preset = next((why for *values, why in PRESETS.values() if tuple(values) == (alpha_e, alpha_h, beta)), "")
     st.caption(
@@ -111,12 +112,13 @@ def easy_ones_rise_faster() -> None:
         r"\begin{aligned} &\frac{d}{dt}\left(\bar X^{1,e} - \bar X^{1,h}\right) \\"
         r" &\quad = \frac{n_{1,e}}{n}(\alpha_e - \alpha_h)\,\bar X^{1,e}(t) > 0 \end{aligned}"
     )
-    charts.told(
+    charts.chart(
         "How much faster",
-        f"Look at the height: {'above' if faster else 'at'} zero all the way. Both sides of (21) agree: they "
-        f"differ by at most {abs(info.difference - info.closed).max():.0e}.",
+        "",
         "speed",
         lambda: (info, figures.speed_figure(info, theme)),
+        words.speed_told(info),
+        level=3,
     )
 
 
@@ -147,18 +149,22 @@ def the_path_tells_more_than_the_end() -> None:
     theme = charts.page_theme()
     left, right = st.columns(2, gap="large")
     with left:
-        charts.told(
+        charts.chart(
             "Two images that end alike",
-            f"Look at the ends: both {END:.0%}. Only the areas, which are the training dynamics, tell them apart.",
+            "",
             "areas",
             lambda: (info, figures.areas_figure(info, theme)),
+            words.areas_told(info),
+            level=3,
         )
     with right:
-        charts.told(
+        charts.chart(
             "Entropy and margin",
-            "Look at the shaded range: there a larger area always means less entropy and more margin.",
+            "",
             "range",
             lambda: (info, figures.range_figure(info, theme)),
+            words.range_told(info),
+            level=3,
         )
     st.markdown(closed_against_direct(info))
     needed = "which is just what is needed." if classes == 2 else "which is enough and more than needed."

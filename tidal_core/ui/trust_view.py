@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tidal_core.figures import progress as figures
+from tidal_core.figures.words import progress as words
 from tidal_core.method import stopping
 from tidal_core.method.calibration import calibration_error, fitted_temperature, reliability
 from tidal_core.method.estimators import log_of
@@ -37,7 +38,8 @@ POOL_QUALITY_HELP = (
 CALIBRATION = "Can the probabilities be believed?"
 CALIBRATION_HELP = (
     "Of all images that the model gives 80 %, eight in ten should be right. The calibration error is how far the two "
-    "are apart on average, on images that it never trained on: 0 % is perfect. (Naeini et al. 2015)"
+    "are apart on average, on images that it never trained on: 0 % is perfect; with few images it is some per cent by "
+    "chance alone. (Naeini et al. 2015)"
 )
 LEAST_CALIBRATED = 20
 
@@ -73,11 +75,8 @@ def quality(project: Project, done: list[RoundRecord]) -> None:
         return
     info = figures.quality_info([one for one, _ in usable], [value for _, value in usable])
     theme = charts.page_theme()
-    charts.chart(QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)))
-    better = int((info.module[:, 0] < info.final[:, 0]).sum())
-    st.caption(
-        f"The TD module predicted the training dynamics better than the final prediction in {better} of {len(usable)} "
-        "rounds."
+    charts.chart(
+        QUALITY, QUALITY_HELP, "quality", lambda: (info, figures.quality_figure(info, theme)), words.quality_told(info)
     )
 
 
@@ -94,11 +93,11 @@ def pool_quality(project: Project, done: list[RoundRecord]) -> None:
     )
     theme = charts.page_theme()
     charts.chart(
-        POOL_QUALITY, POOL_QUALITY_HELP, "pool-quality", lambda: (info, figures.pool_quality_figure(info, theme))
-    )
-    better = int((info.module < info.final).sum())
-    st.caption(
-        f"The TD module was closer to the exact dynamics than the final prediction in {better} of {len(rounds)} rounds."
+        POOL_QUALITY,
+        POOL_QUALITY_HELP,
+        "pool-quality",
+        lambda: (info, figures.pool_quality_figure(info, theme)),
+        words.pool_quality_told(info),
     )
     styles = looking.class_styles(project)
     by_class = {
@@ -147,12 +146,12 @@ def calibration(project: Project, record: RoundRecord, part: str) -> None:
     error = calibration_error(log_p, labels)
     temperature = fitted_temperature(log_p, labels)
     confidence = float(np.exp(log_p.max(axis=1)).mean())
-    right = float((log_p.argmax(axis=1) == labels).mean())
-    says = "too sure" if confidence > right else "not sure enough"
+    right = int((log_p.argmax(axis=1) == labels).sum())
+    charts.say(words.calibration_told(confidence, right, len(labels)))
     with st.container(horizontal=True):
         st.metric("Calibration error", f"{error:.0%}", help=CALIBRATION_HELP, width=180)
         st.metric("It says, on average", f"{confidence:.0%}", width=170)
-        st.metric("It is right", f"{right:.0%}", width=140)
+        st.metric("It is right", f"{right / len(labels):.0%}", width=140)
         st.metric(
             "Temperature that fits",
             f"{temperature:.2f}",
@@ -160,10 +159,6 @@ def calibration(project: Project, record: RoundRecord, part: str) -> None:
             "is too sure, below 1 not sure enough. It changes no prediction.",
             width=190,
         )
-    st.caption(
-        f"Over {len(labels):,} images the model is {says} by {100 * abs(confidence - right):.0f} points. By chance the "
-        "error is about 7 % even for a perfectly calibrated model with so few images."
-    )
     bins = reliability(log_p, labels)
     table(
         [
