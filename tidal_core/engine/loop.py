@@ -120,7 +120,7 @@ class Loop:
 
     def _train_on(self, epoch: EpochUnderWay, index: Tensor) -> None:
         batch = self.batches.draw(index, epoch.following, epoch.draws)
-        result = self.step(batch, index, epoch.rate, epoch.masks)
+        result = self.step(batch, index, epoch.rate, epoch.masks, epoch.number, self.epochs)
         if epoch.curves is not None:
             epoch.curves.add(index.to(result.p.device, non_blocking=True), result.p, result.labels)
         epoch.sums.add_(result.losses, alpha=len(index))

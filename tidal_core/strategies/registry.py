@@ -37,6 +37,7 @@ from tidal_core.strategies.exact_entropy import ExactEntropy
 from tidal_core.strategies.exact_herding import ExactHerding
 from tidal_core.strategies.exact_margin import ExactMargin
 from tidal_core.strategies.exact_variants import ExactConfidence, ExactConfidenceNaive, ExactMarginNaive
+from tidal_core.strategies.learning_loss import LearningLoss, LearningLossRanked
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.prob_cover import ProbCover
@@ -92,6 +93,8 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     MarginDiverse,
     Confidence,
     Bald,
+    LearningLoss,
+    LearningLossRanked,
     CoreSet,
     Cal,
     Badge,

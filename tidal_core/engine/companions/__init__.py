@@ -1,34 +1,31 @@
 """Companions: torch modules trained beside the classifier that some strategies choose by; they read its features.
 
 A companion is built for a backbone, adds a loss of its own to each batch, and is passed through when the pool is
-scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others keep to ``Companion``
-and are added here by name; learning loss and VAAL will be.
+scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others are subclasses of
+``Companion`` and are added here by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
 
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from tidal_core.engine.backbones import initialise
+from tidal_core.engine.companions.base import Companion, SeenBatch, said_by
+from tidal_core.engine.companions.learning_loss import LearningLoss, Ranker
 from tidal_core.engine.companions.mc_dropout import MCDropout
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import TDModule
 
-COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {"td": TDModule, "mc-dropout": MCDropout}
+__all__ = ["COMPANIONS", "Companion", "SeenBatch", "build_companion", "said_by"]
 
-
-@runtime_checkable
-class Companion(Protocol):
-    """What training and scoring ask of a companion beside ``td``."""
-
-    def loss(self, features: Sequence[Tensor], labels: Tensor, generator: Generator) -> Tensor:
-        """What it adds to a batch's loss; ``features`` of all stages, draws from ``generator`` (on the CPU) only."""
-
-    def extra(self, features: Tensor) -> dict[str, Tensor]:
-        """What strategies read of N images, by name, row-aligned; ``features`` (N, D) are the pooled ones."""
+COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {
+    "td": TDModule,
+    "mc-dropout": MCDropout,
+    "learning-loss": LearningLoss,
+    "ranker": Ranker,
+}
 
 
 def build_companion(name: str, stage_channels: Sequence[int], n_classes: int, generator: Generator) -> nn.Module:
