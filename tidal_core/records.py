@@ -305,6 +305,7 @@ class TrainImages:
     labels: Int64  # (N,) positions 0..C-1 in the round's class order
     n_classes: int
     features: Path | None = None  # rows.f16 of a FeatureStore, where the body is frozen; the same rows
+    unlabelled: Int64 | None = None  # (U,) rows that companions may see without a label; None where nobody asks
 
 
 @dataclass(frozen=True)

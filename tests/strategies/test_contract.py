@@ -19,6 +19,8 @@ NO_COLUMN = (
     "bald",
     "learning-loss",
     "learning-loss-ranked",
+    "vaal",
+    "ta-vaal",
     "cal",
     "exact-margin-naive",
     "exact-confidence",

@@ -26,6 +26,8 @@ Need = Literal[
     "mc_information",
     "predicted_loss",
     "predicted_rank",
+    "labelled_score",
+    "task_labelled_score",
     "exact_log_p",
     "head",
 ]
@@ -34,6 +36,8 @@ SAID_BY: dict[str, str] = {
     "mc_information": "mc-dropout",
     "predicted_loss": "learning-loss",
     "predicted_rank": "ranker",
+    "labelled_score": "vaal",
+    "task_labelled_score": "ta-vaal",
 }
 """What is in ``PoolView.extra``, and which companion says it."""
 

@@ -52,6 +52,7 @@ from tidal_core.strategies.tidal_margin import TidalMargin
 from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
 from tidal_core.strategies.typi_clust import TypiClust
 from tidal_core.strategies.uherding import UHerding
+from tidal_core.strategies.vaal import TaVaal, Vaal
 
 
 class NotInstalled(Strategy):
@@ -95,6 +96,8 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     Bald,
     LearningLoss,
     LearningLossRanked,
+    Vaal,
+    TaVaal,
     CoreSet,
     Cal,
     Badge,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,26 @@ def said_by(modules: Iterable[nn.Module], inputs: Tensor, features: Sequence[Ten
     for companion in sorted((m for m in modules if isinstance(m, Companion)), key=lambda m: len(m.reads)):
         said |= companion.of_batch(inputs, features, said)
     return said
+
+
+@dataclass(frozen=True)
+class Side:
+    """Images, labelled or not, as companions that train apart see them."""
+
+    inputs: Tensor  # as in ``Companion.of_batch``
+    said: Mapping[str, Tensor]  # what other companions say of them, in evaluation mode, without a gradient
+
+
+class TrainsApart(Companion):
+    """A companion with optimisers of its own, which trains on unlabelled images as well.
+
+    It adds nothing to the classifier's loss, and each round begins with fresh weights of it.
+    """
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Fresh optimisers by name, of all its parameters."""
+        raise NotImplementedError
+
+    def step(self, labelled: Side, unlabelled: Side, optimizers: Mapping[str, Optimizer], generator: Generator) -> None:
+        """Train once: beside each step of the classifier, on its batch and as many unlabelled images."""
+        raise NotImplementedError
