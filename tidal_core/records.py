@@ -305,6 +305,7 @@ class TrainImages:
     labels: Int64  # (N,) positions 0..C-1 in the round's class order
     n_classes: int
     features: Path | None = None  # rows.f16 of a FeatureStore, where the body is frozen; the same rows
+    unlabelled: Int64 | None = None  # (U,) rows that companions may see without a label; None where nobody asks
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ class PoolScores:
     features: Float32  # (N, D) pooled, before the classifier's last layer; standardised where the body is frozen
     extra: Mapping[str, Float32] = field(
         default_factory=dict
-    )  # by name, what other companions say: "mc_information" (N,), see companions/mc_dropout.py
+    )  # (N,) by name, what other companions say, as ``SAID_BY`` of strategies/base.py lists it
     exact_log_p: Float32 | None = None  # (N, C) log of the exact p-bar; None where the body trains
     head: LinearHead | None = None  # None where what the last layer reads is not ``features``
 

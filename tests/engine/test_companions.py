@@ -12,7 +12,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from tests.experiments.made import TINY, make_dataset
 from tidal_core.config import Seeds
-from tidal_core.engine.companions import COMPANIONS, Companion, build_companion
+from tidal_core.engine.companions import COMPANIONS, Companion, SeenBatch, build_companion
 from tidal_core.engine.companions.mc_dropout import BLOCK, PASSES, MCDropout, half_of
 from tidal_core.engine.model import Model, build_model
 from tidal_core.engine.scoring import score
@@ -152,7 +152,8 @@ def test_each_feature_is_kept_half_of_the_time_whatever_the_others_do() -> None:
 
 def test_its_gradient_stops_at_the_features() -> None:
     features = torch.ones(5, 8, requires_grad=True)
-    loss = head().loss([features], torch.tensor([0, 1, 2, 0, 1]), torch.Generator().manual_seed(0))
+    seen = SeenBatch([features], torch.zeros(5, 3), torch.tensor([0, 1, 2, 0, 1]), 1, 1)
+    loss = head().loss(seen, torch.Generator().manual_seed(0))
     loss.backward()
 
     assert features.grad is None

@@ -1,5 +1,7 @@
 """What a round trains on, and what it makes of a checkpoint it cannot go on from."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from tidal_core.engine.training import Training, train
 from tidal_core.errors import Stopped
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, RoundState, TrainImages
-from tidal_core.rounds import epoch_log, run
+from tidal_core.rounds import audit, epoch_log, run
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.run import RoundRun
 
@@ -83,3 +85,43 @@ def test_epochs_that_wait_are_stored_before_a_checkpoint_says_that_they_were(
     assert max(in_checkpoint for in_checkpoint, _ in seen) > 1
     assert all(stored >= in_checkpoint for in_checkpoint, stored in seen)
     assert seen[-1][1] == len(project.store.epochs.of(record.id)), "what waited is stored when the round is stopped"
+
+
+def test_a_round_by_vaal_resumes_on_the_unlabelled_images_it_began_with_though_more_are_labelled(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    project.store.settings.save(dataclasses.replace(project.settings, strategy="vaal"))
+    label_next(project, 8)
+    record = claim_round(project, started_by="person")
+    at_first = project.store.images.pixel_rows(audit.rankable(project))
+    seen: list[TrainImages] = []
+    batches = 0
+
+    def watched(config: object, images: TrainImages, *arguments: object) -> Training:
+        seen.append(images)
+        return train(config, images, *arguments)  # type: ignore[arg-type]
+
+    def look() -> bool:
+        nonlocal batches
+        batches += 1
+        return batches > 8
+
+    monkeypatch.setattr(run, "train", watched)
+    with pytest.raises(Stopped):
+        RoundRun(project, record, report=lambda _: None, should_stop=look).run()
+    label_next(project, 4)
+    resumed = RoundRun(project, project.store.rounds.get(record.id), report=lambda _: None, should_stop=lambda: False)
+    resumed.run()
+
+    test_rows = project.store.images.pixel_rows(project.store.images.test_set()[0])
+    for images in seen:
+        assert images.unlabelled is not None
+        assert sorted(images.unlabelled) == sorted(set(at_first.tolist()) - set(images.rows.tolist()))
+        assert not np.isin(test_rows, images.unlabelled).any()
+    assert len(seen) == 2
+    messages = [line.message for line in project.store.log.last()]
+    assert any("resumes after epoch" in message for message in messages)
+    assert any(f"vaal trained on {len(at_first)} unlabelled images, too" in message for message in messages)
+    assert project.store.rounds.get(record.id).state is RoundState.DONE
+    assert not resumed.unlabelled_file.exists()

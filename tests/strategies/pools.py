@@ -7,11 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from tidal_core.records import Float32, Int64, LinearHead, PoolView
+from tidal_core.strategies.base import SAID_BY
 
 
 def log_softmax(rng: np.random.Generator, size: int, classes: int, sharpness: float = 2.0) -> Float32:
     logits = sharpness * rng.standard_normal((size, classes))
     return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def said(size: int, rng: np.random.Generator) -> dict[str, Float32]:
+    """What every companion says of so many images."""
+    return {need: rng.random(size).astype(np.float32) for need in SAID_BY}
 
 
 def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: int = 6, seed: int = 0) -> PoolView:
@@ -26,7 +32,7 @@ def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: 
         labelled_log_p=log_softmax(rng, labelled, classes),
         labelled_classes=labelled_classes,
         class_counts=np.bincount(labelled_classes, minlength=classes),
-        extra={"mc_information": rng.random(size).astype(np.float32)},
+        extra=said(size, rng),
         exact_log_p=log_softmax(rng, size, classes),
         head=LinearHead(
             rng.standard_normal((classes, dimensions)).astype(np.float32),

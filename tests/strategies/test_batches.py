@@ -78,6 +78,17 @@ def test_cal_is_the_mean_divergence_from_the_nearest_labelled() -> None:
     np.testing.assert_allclose(strategies.get("cal").scores(pool), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("learning-loss", "predicted_loss"), ("learning-loss-ranked", "predicted_rank")]
+)
+def test_learning_loss_asks_where_it_predicts_most(name: str, said: str) -> None:
+    pool = make_pool()
+
+    rows = strategies.get(name).select(pool, 5, rng())
+
+    assert rows.tolist() == np.argsort(-pool.extra[said])[:5].tolist()
+
+
 def test_bald_asks_where_the_passes_disagree_most() -> None:
     pool = make_pool()
 

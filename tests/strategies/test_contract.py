@@ -12,9 +12,20 @@ from tidal_core.errors import InputError, TidalError, TooFewClasses
 from tidal_core.method.estimators import all_estimators
 from tidal_core.records import Int64, PoolView
 from tidal_core.strategies import ScoreStrategy, Strategy
+from tidal_core.strategies.base import COMPANIONS, SAID_BY
 from tidal_core.text import config_in_words
 
-NO_COLUMN = ("bald", "cal", "exact-margin-naive", "exact-confidence", "exact-confidence-naive")
+NO_COLUMN = (
+    "bald",
+    "learning-loss",
+    "learning-loss-ranked",
+    "vaal",
+    "ta-vaal",
+    "cal",
+    "exact-margin-naive",
+    "exact-confidence",
+    "exact-confidence-naive",
+)
 CONFIG = RoundConfig(TrainConfig(), Seeds(), "tidal-entropy", 16)
 
 every_strategy = pytest.mark.parametrize("name", strategies.names())
@@ -100,7 +111,7 @@ def test_images_of_certain_probability_are_no_trouble(name: str) -> None:
     certain[:, 0] = 0
     mixed = make_pool()
     certain[::2] = mixed.log_p[::2]
-    pool = replace(mixed, log_p=certain, td_log_p=certain, extra={"mc_information": np.zeros(40, np.float32)})
+    pool = replace(mixed, log_p=certain, td_log_p=certain, extra=dict.fromkeys(SAID_BY, np.zeros(40, np.float32)))
 
     assert len(select(name, pool, 10)) == 10
 
@@ -108,7 +119,7 @@ def test_images_of_certain_probability_are_no_trouble(name: str) -> None:
 @every_strategy
 def test_what_is_missing_is_named(name: str) -> None:
     pool = replace(make_pool(), td_log_p=None, extra={})
-    missing = strategies.get(name).needs & {"td_log_p", "mc_information"}
+    missing = strategies.get(name).needs & set(COMPANIONS)
 
     if missing:
         with pytest.raises(InputError, match=f"{name} needs {min(missing)}.*companion"):
@@ -129,7 +140,7 @@ def test_a_diverged_network_is_named_instead_of_asked_by(name: str) -> None:
     pool = make_pool()
     broken = np.full_like(pool.log_p, np.nan)
     pool = replace(pool, log_p=broken, td_log_p=broken, features=np.full_like(pool.features, np.nan))
-    pool = replace(pool, extra={"mc_information": broken[:, 0]}, exact_log_p=broken)
+    pool = replace(pool, extra=dict.fromkeys(SAID_BY, broken[:, 0]), exact_log_p=broken)
 
     if strategy.needs:
         with pytest.raises(InputError, match="diverged"):

@@ -10,10 +10,11 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Generator
@@ -30,6 +31,7 @@ from tidal_core.method.tidal import TDTracker
 from tidal_core.records import TrainImages
 
 OPTIMIZER = "optimizer."
+APART = "apart."  # of optimisers of companions that train apart: apart.vaal.discriminator.0.exp_avg
 _HASHED_AT_ONCE = 256  # images
 FORMAT = "2"  # how the tensors are named; a file of another format is not resumed
 
@@ -43,18 +45,23 @@ def fingerprint(config: TrainConfig, images: TrainImages, seeds: Seeds) -> str:
     """Equal for two trainings that must end with the same weights when they start from the same.
 
     It is made of the code, the settings, the seeds, and each image's label, row and content: the pixels that are
-    trained on, or the features where the body is frozen. Raises InputError where these cannot be read.
+    trained on, or the features where the body is frozen; also of those that are seen without a label. Raises
+    InputError where these cannot be read.
     """
     values = json.dumps(dataclasses.asdict(config), sort_keys=True)
     digest = hashlib.sha256(f"{code_version()} {values} {seeds} {images.n_classes}".encode())
     digest.update(images.rows.tobytes())
     digest.update(images.labels.tobytes())
+    rows = images.rows
+    if images.unlabelled is not None:
+        digest.update(b"unlabelled" + images.unlabelled.tobytes())
+        rows = np.concatenate([rows, images.unlabelled])
     if images.features is not None:
-        digest.update(open_features(images.features).take(images.rows).tobytes())
+        digest.update(open_features(images.features).take(rows).tobytes())
     else:
         pixels = open_pixels(images.pixels)
-        check_rows(pixels, images.rows)
-        kept = images.rows[images.rows < pixels.cached_rows]  # those beyond would have to be decoded for it
+        check_rows(pixels, rows)
+        kept = rows[rows < pixels.cached_rows]  # those beyond would have to be decoded for it
         for start in range(0, len(kept), _HASHED_AT_ONCE):
             digest.update(pixels[kept[start : start + _HASHED_AT_ONCE]].tobytes())
     return digest.hexdigest()
@@ -76,6 +83,13 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     tracker: TDTracker | None
     heads: HeadHistory | None = None
+    apart: Mapping[str, Mapping[str, torch.optim.Optimizer]] = field(default_factory=dict)
+    """Optimisers of companions that train apart, by companion and name."""
+
+    def all_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Every optimiser by what the names of its tensors begin with."""
+        apart = {f"{APART}{c}.{name}.": one for c, optimizers in self.apart.items() for name, one in optimizers.items()}
+        return {OPTIMIZER: self.optimizer, **apart}
 
 
 def checkpoint_epoch(path: Path, mark: str | None = None) -> int:
@@ -130,10 +144,11 @@ class CheckpointFile:
                 f"{self.path} was written by a training with other images, labels, seeds or settings; "
                 "delete the file and train again."
             )
-        model, optimizer, tracker = self.state.model, self.state.optimizer, self.state.tracker
+        model, tracker = self.state.model, self.state.tracker
         model.load_state(tensors)
-        remembered = {key.removeprefix(OPTIMIZER): t for key, t in tensors.items() if key.startswith(OPTIMIZER)}
-        load_optimizer_tensors(optimizer, remembered)
+        for prefix, optimizer in self.state.all_optimizers().items():
+            remembered = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+            load_optimizer_tensors(optimizer, remembered)
         if tracker is not None:
             tracker.total.copy_(tensors["tracker.total"])
             tracker.visits.copy_(tensors["tracker.visits"])
@@ -156,7 +171,8 @@ class CheckpointFile:
         if self.before is not None:
             self.before()
         tensors = self.state.model.state()
-        tensors |= {OPTIMIZER + name: value for name, value in optimizer_tensors(self.state.optimizer).items()}
+        for prefix, optimizer in self.state.all_optimizers().items():
+            tensors |= {prefix + name: value for name, value in optimizer_tensors(optimizer).items()}
         if self.state.tracker is not None:
             tensors |= {"tracker.total": self.state.tracker.total, "tracker.visits": self.state.tracker.visits}
         if self.state.heads is not None:

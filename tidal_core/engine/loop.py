@@ -22,6 +22,7 @@ from tidal_core.engine.schedule import batches_of, learning_rate, still_epochs
 from tidal_core.engine.step import Step
 from tidal_core.engine.torch_internals import is_out_of_memory
 from tidal_core.engine.train_inputs import TrainInputs
+from tidal_core.engine.unlabelled import UnlabelledSteps
 from tidal_core.errors import OutOfMemory, TrainingDiverged
 from tidal_core.records import EpochRecord, TrainProgress
 
@@ -71,12 +72,20 @@ class Loop:
     """Runs one epoch after the other; ``batch_size`` shrinks when memory runs out."""
 
     def __init__(
-        self, inputs: TrainInputs, batches: Batches, step: Step, *, batch_size: int, note: str | None = None
+        self,
+        inputs: TrainInputs,
+        batches: Batches,
+        step: Step,
+        *,
+        batch_size: int,
+        note: str | None = None,
+        apart: UnlabelledSteps | None = None,
     ) -> None:
         self.inputs, self.batches, self.step, self.batch_size = inputs, batches, step, batch_size
+        self.apart = apart  # what trains on unlabelled images as well
         self.epochs = inputs.epochs
         self.still_epochs = still_epochs(inputs.config, inputs.n_images)
-        self.notes = [] if note is None else [note]  # for the record of the epoch under way
+        self.notes = [text for text in (note, apart and apart.cost) if text]  # for the record of the epoch under way
         self.began, self.images_done, self.reported = time.monotonic(), 0, 0.0
 
     def epoch(self, number: int) -> EpochRecord | None:
@@ -85,6 +94,8 @@ class Loop:
         self._start_window(number)
         inputs.model.hold_body(number <= self.still_epochs)
         epoch = EpochUnderWay(inputs, number, self.batch_size)
+        if self.apart is not None:
+            self.apart.begin(number)
         while (index := epoch.index) is not None:
             if inputs.options.asked_to_stop():
                 return None
@@ -106,7 +117,10 @@ class Loop:
             tracker.reset()
 
     def _fits(self, epoch: EpochUnderWay, index: Tensor) -> bool:
-        """Make one step; False if memory ran out, with everything but BatchNorm's statistics as it was before."""
+        """Make one step; False if memory ran out, with everything but BatchNorm's statistics as it was before.
+
+        What trains apart comes first and may then have made its step: it makes another with the halves.
+        """
         try:
             self._train_on(epoch, index)
         except RuntimeError as error:
@@ -120,7 +134,9 @@ class Loop:
 
     def _train_on(self, epoch: EpochUnderWay, index: Tensor) -> None:
         batch = self.batches.draw(index, epoch.following, epoch.draws)
-        result = self.step(batch, index, epoch.rate, epoch.masks)
+        if self.apart is not None:
+            self.apart.step(batch)
+        result = self.step(batch, index, epoch.rate, epoch.masks, epoch.number, self.epochs)
         if epoch.curves is not None:
             epoch.curves.add(index.to(result.p.device, non_blocking=True), result.p, result.labels)
         epoch.sums.add_(result.losses, alpha=len(index))

@@ -24,7 +24,7 @@ from torch import Generator, Tensor, nn
 from tidal_core.config import Body, Seeds, TrainConfig
 from tidal_core.engine.backbones import Backbone, build_backbone, initialise, stage_channels
 from tidal_core.engine.backbones.frozen import FrozenHead
-from tidal_core.engine.companions import build_companion
+from tidal_core.engine.companions import TrainsApart, build_companion
 from tidal_core.engine.devices import pick_device
 from tidal_core.engine.pretrained import load_body, preprocessing_of
 from tidal_core.errors import InputError, reason_of
@@ -62,8 +62,13 @@ class Model:
         return {"backbone": self.backbone, **{f"companions.{name}": m for name, m in self.companions.items()}}
 
     def parameters(self) -> list[nn.Parameter]:
-        """Everything that an optimiser moves, always in the same order."""
-        return list(chain.from_iterable(module.parameters() for module in self.modules().values()))
+        """Everything that the round's optimiser moves, always in the same order; what trains apart has its own."""
+        joint = (module for module in self.modules().values() if not isinstance(module, TrainsApart))
+        return list(chain.from_iterable(module.parameters() for module in joint))
+
+    def apart(self) -> dict[str, TrainsApart]:
+        """The companions that train on unlabelled images as well, with optimisers of their own, by name."""
+        return {name: module for name, module in self.companions.items() if isinstance(module, TrainsApart)}
 
     def to(self, device: torch.device) -> Self:
         """Move everything to the device."""
@@ -209,7 +214,13 @@ class Model:
         else:
             backbone = build_backbone(backbone_name, n_classes, generator)
         companions = {
-            name: build_companion(name, backbone.stage_channels, n_classes, Generator().manual_seed(seeds.weights))
+            name: build_companion(
+                name,
+                backbone.stage_channels,
+                n_classes,
+                Generator().manual_seed(seeds.weights),
+                frozen=body == "frozen",
+            )
             for name in companion_names
         }
         model = cls(backbone_name, backbone, companions, n_classes)
@@ -239,18 +250,19 @@ def load_weights(
     """Start ``model`` from an earlier round's file: take every tensor that fits; the number of tensors taken.
 
     The ids say which class each position of the two rounds means. Rows of classes that both rounds have move to their
-    new position, new classes keep their fresh rows. Without ids the positions must mean the same in both. Raises
-    InputError for a file that is damaged; the model is as it was then.
+    new position, new classes keep their fresh rows. Without ids the positions must mean the same in both. Companions
+    that train apart stay fresh. Raises InputError for a file that is damaged; the model is as it was then.
     """
     tensors, _ = read_tensors(path)
     unusable = next((name for name, value in tensors.items() if not value.isfinite().all()), None)
     if unusable is not None:
         raise InputError(f"{path} holds values that are no numbers, in {unusable}; delete the file and train again.")
     rows = {f"{name}.{key}" for name, module in model.modules().items() for key in module.class_rows}  # type: ignore[union-attr]
+    fresh = tuple(f"companions.{name}." for name in model.apart())
     taken = 0
     with torch.no_grad():
         for name, own in model.state().items():
-            old = tensors.get(name)
+            old = None if name.startswith(fresh) else tensors.get(name)
             if old is None or old.shape[1:] != own.shape[1:]:
                 continue
             if name in rows and old_class_ids is not None and new_class_ids is not None:

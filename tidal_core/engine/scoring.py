@@ -17,7 +17,7 @@ import torch
 from tidal_core.config import Precision
 from tidal_core.engine.backbones import Backbone
 from tidal_core.engine.batches import FeatureBatches, PixelBatches, open_pixels
-from tidal_core.engine.companions import Companion
+from tidal_core.engine.companions import Companion, said_by
 from tidal_core.engine.devices import use_threads
 from tidal_core.engine.features.extract import Extractor
 from tidal_core.engine.features.store import open_features
@@ -34,6 +34,15 @@ BLOCK = 8_192  # images: small enough to lose one, large enough to store one at 
 def best_batch_size(device: torch.device) -> int:
     """Images in a batch: on a CPU more are not faster, and a stop waits for one; elsewhere they fill the device."""
     return 64 if device.type == "cpu" else 512
+
+
+class _ScoredBatch(NamedTuple):
+    """What is said of B images, on the device."""
+
+    log_p: torch.Tensor  # (B, C)
+    td_log_p: torch.Tensor  # (B, C), or (B, 0) without the TD module
+    features: torch.Tensor  # (B, D)
+    said: dict[str, torch.Tensor]  # by companions that go through it batch by batch: (B,) each
 
 
 class ScoredBlock(NamedTuple):
@@ -67,6 +76,7 @@ def score(
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
     pooled: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
+    extra: dict[str, Float32] = {}
     blocks = score_blocks(
         model,
         pixels,
@@ -82,7 +92,8 @@ def score(
         pooled[start:stop] = scores.features
         if td_log_p is not None and scores.td_log_p is not None:
             td_log_p[start:stop] = scores.td_log_p
-    extra: dict[str, Float32] = {}
+        for name, values in scores.extra.items():
+            extra.setdefault(name, np.empty(N, np.float32))[start:stop] = values
     for companion in model.companions.values():
         if isinstance(companion, Companion):
             extras = companion.extra(torch.from_numpy(pooled).to(model.device))
@@ -125,9 +136,11 @@ def score_blocks(
                 if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
                     progress(int(index[-1]) + 1, len(rows))
                     reported = time.monotonic()
-            log_p, td_log_p, pooled = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
-            td = td_log_p if "td" in model.companions else None
-            yield ScoredBlock(first, last, PoolScores(log_p, td, pooled))
+            log_p = torch.cat([part.log_p for part in parts]).cpu().numpy()
+            td = torch.cat([part.td_log_p for part in parts]).cpu().numpy() if "td" in model.companions else None
+            pooled = torch.cat([part.features for part in parts]).cpu().numpy()
+            extra = {name: torch.cat([part.said[name] for part in parts]).cpu().numpy() for name in parts[0].said}
+            yield ScoredBlock(first, last, PoolScores(log_p, td, pooled, extra))
         if progress is not None:
             progress(len(rows), len(rows))
     finally:
@@ -163,16 +176,17 @@ class SquareScorer:
         """log-probabilities (N, C) of f, and of m where the model has it, for uint8 squares (N, S, S, 3), N > 0."""
         inputs = squares if self._extractor is None else self._extractor(squares)
         batches = torch.split(torch.from_numpy(inputs), best_batch_size(self._model.device))
-        parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device))[:2] for batch in batches]
-        log_p, td_log_p = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
+        parts = [_score_batch(self._model, self._backbone, batch.to(self._model.device)) for batch in batches]
+        log_p = torch.cat([part.log_p for part in parts]).cpu().numpy()
+        td_log_p = torch.cat([part.td_log_p for part in parts]).cpu().numpy()
         return log_p, td_log_p if "td" in self._model.companions else None
 
 
 @torch.inference_mode()
-def _score_batch(
-    model: Model, backbone: Backbone, images: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    logits, features = backbone(model.normalise(images))
+def _score_batch(model: Model, backbone: Backbone, images: torch.Tensor) -> _ScoredBatch:
+    inputs = model.normalise(images)
+    logits, features = backbone(inputs)
     td = model.companions.get("td")
     td_logits = td(features) if td is not None else logits[:, :0]
-    return log_probabilities(logits), log_probabilities(td_logits), features[-1].float()
+    said = said_by(model.companions.values(), inputs, features)
+    return _ScoredBatch(log_probabilities(logits), log_probabilities(td_logits), features[-1].float(), said)

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from tidal_core.config import TrainConfig
-from tidal_core.engine.companions import Companion
+from tidal_core.engine.companions import Companion, SeenBatch
 from tidal_core.engine.model import Model
 from tidal_core.engine.optimizers import set_rate
 from tidal_core.method.tidal import TDTracker, classification_loss, tidal_loss
@@ -47,7 +47,9 @@ class Step:
         self.norms = [m for m in model.backbone.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
         self._counted: tuple[Tensor, Tensor] | None = None  # what p-bar was last given, until the update is made
 
-    def __call__(self, batch: Tensor, index: Tensor, rate: float, masks: Generator) -> StepResult:
+    def __call__(
+        self, batch: Tensor, index: Tensor, rate: float, masks: Generator, epoch: int, epochs: int
+    ) -> StepResult:
         """Train on ``batch`` (B, ...), the images at ``index`` (B,); companions draw from ``masks``."""
         device = self.model.device
         index = index.to(device, non_blocking=True)
@@ -64,8 +66,9 @@ class Step:
         else:
             loss = class_loss = classification_loss(logits, labels, weights)
             td_loss = torch.zeros_like(loss)
+        seen = SeenBatch(features, logits, labels, epoch, epochs)
         for companion in self.others:
-            loss = loss + companion.loss(features, labels, masks)
+            loss = loss + companion.loss(seen, masks)
         loss.backward()  # type: ignore[no-untyped-call]
         set_rate(self.optimizer, rate)
         self.optimizer.step()

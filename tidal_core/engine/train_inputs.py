@@ -86,6 +86,19 @@ class TrainInputs:
                 f"labels go from {images.labels.min()} to {images.labels.max()} and there are {n_classes} classes; "
                 "labels are positions from 0."
             )
+        if self.model.apart() and images.unlabelled is None:
+            raise InputError(
+                f"{' and '.join(self.model.apart())} trains on unlabelled images, too, and none came with the labelled "
+                "ones; give their rows, or choose another strategy."
+            )
+        lacking = {need for companion in self.model.apart().values() for need in companion.reads}
+        for companion in self.model.companions.values():
+            lacking.discard(getattr(companion, "says", ""))
+        if lacking:
+            raise InputError(
+                f"{' and '.join(self.model.apart())} reads {' and '.join(sorted(lacking))}, which no companion here "
+                "says; add the companion ranker, or choose another strategy."
+            )
 
     @property
     def n_images(self) -> int:

@@ -33,6 +33,7 @@ from tidal_core.engine.model import Model
 from tidal_core.engine.optimizers import build_optimizer
 from tidal_core.engine.step import Step
 from tidal_core.engine.train_inputs import TrainInputs, TrainOptions
+from tidal_core.engine.unlabelled import UnlabelledSteps
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import TDTracker
 from tidal_core.records import EpochRecord, Float32, TrainImages
@@ -48,6 +49,7 @@ class TrainResult:
     epochs: int
     batch_size: int  # at the end; smaller than configured after an out of memory
     heads: HeadHistory | None  # the classifier at some of the epochs; None where the body trained, too
+    apart_seconds: float = 0.0  # of the time since it was started or resumed: for companions that train apart
 
 
 def train(
@@ -83,7 +85,9 @@ class Training(Iterator[EpochRecord]):
         inputs = self.inputs
         use_threads(self.device, inputs.options.threads)
         batches = open_batches(inputs)
+        unlabelled: Batches | None = None
         try:
+            unlabelled = open_unlabelled(inputs)
             state = start(inputs)
             file = checkpoint_file(inputs, state)
             checkpoint = file.restore() if file is not None else None
@@ -92,7 +96,8 @@ class Training(Iterator[EpochRecord]):
             weights = image_weights(inputs.config, inputs.images.labels)
             weights_there = None if weights is None else torch.from_numpy(weights).to(self.device)
             step = Step(inputs.config, inputs.model, labels, state.tracker, state.optimizer, weights_there)
-            loop = Loop(inputs, batches, step, batch_size=batch_size, note=memory_note)
+            apart = None if unlabelled is None else UnlabelledSteps(inputs, unlabelled, state.apart)
+            loop = Loop(inputs, batches, step, batch_size=batch_size, note=memory_note, apart=apart)
             for epoch in range(checkpoint.epoch + 1 if checkpoint is not None else 1, inputs.epochs + 1):
                 record = loop.epoch(epoch)
                 if record is None:
@@ -103,11 +108,14 @@ class Training(Iterator[EpochRecord]):
                 if file is not None:
                     file.after_epoch(epoch, loop.batch_size, last=epoch == inputs.epochs)
             td_bar = None if state.tracker is None else state.tracker.mean().numpy()
-            self.result = TrainResult(td_bar, inputs.epochs, loop.batch_size, state.heads)
+            apart_seconds = 0.0 if apart is None else apart.seconds
+            self.result = TrainResult(td_bar, inputs.epochs, loop.batch_size, state.heads, apart_seconds)
         finally:
             inputs.model.hold_body(False)
             inputs.model.eval()
             batches.close()
+            if unlabelled is not None:
+                unlabelled.close()
 
 
 def open_batches(inputs: TrainInputs) -> Batches:
@@ -140,6 +148,17 @@ def _open_features(inputs: TrainInputs) -> FeatureBatches:
     return FeatureBatches(features, images.rows, model.device)
 
 
+def open_unlabelled(inputs: TrainInputs) -> Batches | None:
+    """The images that companions see without a label, augmented as the others; None where no companion looks."""
+    images, model = inputs.images, inputs.model
+    if not model.apart() or images.unlabelled is None:
+        return None
+    if images.features is not None and model.frozen:
+        return FeatureBatches(open_features(images.features), images.unlabelled, model.device)
+    pixels = PixelBatches(open_pixels(images.pixels), images.unlabelled, model.device, inputs.options.place)
+    return AugmentedPixels(pixels, inputs.config)
+
+
 def start(inputs: TrainInputs) -> TrainingState:
     """The model in training mode, laid out as configured, with a fresh optimiser and tracker."""
     config, model = inputs.config, inputs.model
@@ -151,7 +170,8 @@ def start(inputs: TrainInputs) -> TrainingState:
     model.train()
     tracker = TDTracker(inputs.n_images, model.n_classes, model.device) if inputs.tracks_dynamics else None
     heads = HeadHistory(inputs.epochs) if model.frozen else None
-    return TrainingState(model, build_optimizer(config, model.parameters(), scales), tracker, heads)
+    apart = {name: companion.optimizers() for name, companion in model.apart().items()}
+    return TrainingState(model, build_optimizer(config, model.parameters(), scales), tracker, heads, apart)
 
 
 def checkpoint_file(inputs: TrainInputs, state: TrainingState) -> CheckpointFile | None:

@@ -49,8 +49,8 @@ def experiment(
         str | None,
         Option(
             help="human: budgets of one person. frozen: the same on stored features of a pretrained model, seconds a "
-            "run; also for exact-margin and exact-entropy. paper: as published, takes hours. quick: seconds, to "
-            "try it.",
+            "run; also for exact-margin and exact-entropy. paper: as published for the data set, takes hours. "
+            "quick: seconds, to try it.",
             show_default="human",
         ),
     ] = None,
@@ -169,6 +169,7 @@ def experiment(
     from tidal_core import files
     from tidal_core.experiments import datasets
     from tidal_core.experiments.files import Experiment, begin
+    from tidal_core.experiments.published import in_words, published
     from tidal_core.experiments.report import write
     from tidal_core.experiments.results import read_results
 
@@ -214,6 +215,9 @@ def experiment(
             )
         _check(comparison, data)
         return
+    row = published(spec.dataset, spec.imbalances[:1]) if options.preset == "paper" else None
+    if row is not None and (words := in_words(row)):
+        typer.echo(words)
     with owning_if_there(comparison.folder):  # refused before its specification is changed
         prepared = datasets.prepare(spec.dataset, home() / "experiments" / "data", data, download=download)
         begin(home(), comparison.name, spec, prepared)

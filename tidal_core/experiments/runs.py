@@ -140,6 +140,8 @@ class _Trained:
 
     model: Model
     heads: HeadHistory | None  # the classifier at some of the epochs; None where the body trained, too
+    unlabelled: int  # images that companions saw without a label
+    apart_seconds: float  # of the training: for companions that train on them, too
 
 
 class _State:
@@ -202,6 +204,8 @@ class _State:
             **self._tested(judged.model, self.start.validation, "validation_"),
         }
         seconds["test"] = time.perf_counter() - began
+        if asks.unlabelled:
+            line["unlabelled"], seconds["apart"] = asks.unlabelled, asks.apart_seconds
         line |= self._ask(asks, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
         line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
         line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
@@ -255,11 +259,19 @@ class _State:
         model = build_model(config, data.n_classes, seeds, self.device)
         if before is not None:
             load_weights(model, before)
-        images = TrainImages(data.pixels, rows, data.labels[rows], data.n_classes, self._feature_file)
+        unlabelled = self._unlabelled(rows) if model.apart() else None
+        images = TrainImages(data.pixels, rows, data.labels[rows], data.n_classes, self._feature_file, unlabelled)
         training = train(config, images, model, seeds, options)
         for _ in training:
             pass
-        return None if training.result is None else _Trained(model, training.result.heads)
+        result = training.result
+        if result is None:
+            return None
+        return _Trained(model, result.heads, 0 if unlabelled is None else len(unlabelled), result.apart_seconds)
+
+    def _unlabelled(self, rows: Int64) -> Int64:
+        """What companions may see without a label beside the images at ``rows``: the rest of the pool."""
+        return np.setdiff1d(self.start.pool, np.concatenate([self.spent, rows]))
 
     @property
     def _feature_file(self) -> Path | None:

@@ -29,6 +29,7 @@ def out_of_fold(
 ) -> Float32 | None:
     """log p (N, C) of the images of a round, each by a head that did not train on it; None if it was stopped."""
     n = len(images.rows)
+    images = dataclasses.replace(images, unlabelled=np.empty(0, np.int64))  # what sees them does not change the head
     fold = stratified_folds(images.labels, FOLDS, np.random.default_rng(config.seeds.selection))
     log_p = np.empty((n, images.n_classes), dtype=np.float32)
     for number in range(FOLDS):

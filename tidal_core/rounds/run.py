@@ -25,6 +25,7 @@ from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import DISK_FULL, InputError, Stopped, TidalError
+from tidal_core.files import atomic
 from tidal_core.images.pixels import round_uses
 from tidal_core.method import heads
 from tidal_core.projects import Project
@@ -46,6 +47,7 @@ from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
 from tidal_core.store.scores import ASIDE, RESERVE, ScoreRows
+from tidal_core.text import seconds_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class RoundRun:
         self.weights = project.checkpoints / f"round-{record.id:04d}.safetensors"
         project.checkpoints.mkdir(parents=True, exist_ok=True)
         self.resume_file = project.checkpoints / f"round-{record.id:04d}.resume"
+        self.unlabelled_file = self.resume_file.with_suffix(".unlabelled.npy")
         self.features = self._feature_store()
 
     def _feature_store(self) -> FeatureStore | None:
@@ -137,9 +140,11 @@ class RoundRun:
         """Train, from the checkpoint if there is one; weights, epochs and curves are kept when it returns."""
         self._compute_features()
         config = self.config.train
-        images = self._training_images()
-        paths = self._paths_until_checkpoint(images)
         model = build_model(config, len(self.class_ids), self.config.seeds)
+        images = self._training_images()
+        if model.apart():
+            images = dataclasses.replace(images, unlabelled=self._unlabelled_rows())
+        paths = self._paths_until_checkpoint(images)
         if config.warm_start:
             self._warm_start(model)
         epochs = EpochLog(self.store, self.record.id, self.image_ids, self.class_ids)
@@ -160,6 +165,11 @@ class RoundRun:
         result = training.result
         if result is None:
             raise self._stopped()
+        if images.unlabelled is not None:
+            self._note(
+                f"Round {self.record.id}: {' and '.join(model.apart())} trained on {len(images.unlabelled):,} "
+                f"unlabelled images, too, for {seconds_in_words(result.apart_seconds)}."
+            )
         model.save(self.weights, None if result.heads is None else result.heads.tensors())
         self.store.rounds.set_checkpoint(self.record.id, self.weights.name)
         self._store_paths(paths, result.td_bar)
@@ -367,8 +377,25 @@ class RoundRun:
             features=None if self.features is None else self.features.path,
         )
 
+    def _unlabelled_rows(self) -> Int64:
+        """The pool when the round began, as rows of the pixel file, for companions that see unlabelled images.
+
+        Kept beside the checkpoint: a round that resumes after more was labelled or imported trains on the same ones.
+        """
+        if self.unlabelled_file.exists():
+            kept: Int64 = np.load(self.unlabelled_file)
+            return kept
+        rows = self.store.images.pixel_rows(audit.rankable(self.project))
+        if self.features is not None:
+            rows = rows[self.features.read().has(rows)]
+        rows = np.setdiff1d(rows, self.store.images.pixel_rows(self.image_ids))
+        with atomic(self.unlabelled_file, durable=True) as beside, beside.open("wb") as file:
+            np.save(file, rows)
+        return rows
+
     def _tidy(self) -> None:
         self.resume_file.unlink(missing_ok=True)
+        self.unlabelled_file.unlink(missing_ok=True)
         first_kept = self.record.id - self.project.settings.curve_rounds + 1
         self.store.curves.drop_before(first_kept)
         self.store.scores.drop_exact_curves_before(first_kept)

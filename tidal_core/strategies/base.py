@@ -18,10 +18,30 @@ from tidal_core.estimator_facts import Direction, Estimator
 from tidal_core.records import Float32, Floats, Int64, LinearHead, PoolView
 
 Need = Literal[
-    "log_p", "td_log_p", "features", "labelled_features", "labelled_log_p", "mc_information", "exact_log_p", "head"
+    "log_p",
+    "td_log_p",
+    "features",
+    "labelled_features",
+    "labelled_log_p",
+    "mc_information",
+    "predicted_loss",
+    "predicted_rank",
+    "labelled_score",
+    "task_labelled_score",
+    "exact_log_p",
+    "head",
 ]
 
-COMPANIONS: dict[str, str] = {"td_log_p": "td", "mc_information": "mc-dropout"}
+SAID_BY: dict[str, str] = {
+    "mc_information": "mc-dropout",
+    "predicted_loss": "learning-loss",
+    "predicted_rank": "ranker",
+    "labelled_score": "vaal",
+    "task_labelled_score": "ta-vaal",
+}
+"""What is in ``PoolView.extra``, and which companion says it."""
+
+COMPANIONS: dict[str, str] = {"td_log_p": "td", **SAID_BY}
 """Which companion has to be trained beside the classifier for which need."""
 
 
@@ -170,7 +190,7 @@ def needed(pool: PoolView, need: Need) -> NDArray[Any] | None:
     """The array of that name, from the pool's own fields or from what companions said; None where it is missing."""
     if need == "head":
         return None if pool.head is None else pool.head.weight
-    values = pool.extra.get(need) if need == "mc_information" else getattr(pool, need)
+    values = pool.extra.get(need) if need in SAID_BY else getattr(pool, need)
     return cast("NDArray[Any] | None", values)
 
 

@@ -37,6 +37,7 @@ from tidal_core.strategies.exact_entropy import ExactEntropy
 from tidal_core.strategies.exact_herding import ExactHerding
 from tidal_core.strategies.exact_margin import ExactMargin
 from tidal_core.strategies.exact_variants import ExactConfidence, ExactConfidenceNaive, ExactMarginNaive
+from tidal_core.strategies.learning_loss import LearningLoss, LearningLossRanked
 from tidal_core.strategies.margin import Margin
 from tidal_core.strategies.max_herding import MaxHerding
 from tidal_core.strategies.prob_cover import ProbCover
@@ -51,6 +52,7 @@ from tidal_core.strategies.tidal_margin import TidalMargin
 from tidal_core.strategies.tidal_margin_naive import TidalMarginNaive
 from tidal_core.strategies.typi_clust import TypiClust
 from tidal_core.strategies.uherding import UHerding
+from tidal_core.strategies.vaal import TaVaal, Vaal
 
 
 class NotInstalled(Strategy):
@@ -92,6 +94,10 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     MarginDiverse,
     Confidence,
     Bald,
+    LearningLoss,
+    LearningLossRanked,
+    Vaal,
+    TaVaal,
     CoreSet,
     Cal,
     Badge,

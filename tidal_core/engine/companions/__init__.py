@@ -1,40 +1,54 @@
 """Companions: torch modules trained beside the classifier that some strategies choose by; they read its features.
 
 A companion is built for a backbone, adds a loss of its own to each batch, and is passed through when the pool is
-scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others keep to ``Companion``
-and are added here by name; learning loss and VAAL will be.
+scored. ``td``, the paper's module, is the first: its loss is part of ``tidal_loss``. The others are subclasses of
+``Companion`` and are added here by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from functools import partial
 
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from tidal_core.engine.backbones import initialise
+from tidal_core.engine.companions.base import Companion, SeenBatch, TrainsApart, said_by
+from tidal_core.engine.companions.learning_loss import LearningLoss, Ranker
 from tidal_core.engine.companions.mc_dropout import MCDropout
+from tidal_core.engine.companions.vaal import TaVaal, Vaal
 from tidal_core.errors import InputError
 from tidal_core.method.tidal import TDModule
 
-COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {"td": TDModule, "mc-dropout": MCDropout}
+__all__ = ["COMPANIONS", "Companion", "SeenBatch", "TrainsApart", "build_companion", "said_by"]
+
+COMPANIONS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {
+    "td": TDModule,
+    "mc-dropout": MCDropout,
+    "learning-loss": LearningLoss,
+    "ranker": Ranker,
+    "vaal": Vaal,
+    "ta-vaal": TaVaal,
+}
 
 
-@runtime_checkable
-class Companion(Protocol):
-    """What training and scoring ask of a companion beside ``td``."""
-
-    def loss(self, features: Sequence[Tensor], labels: Tensor, generator: Generator) -> Tensor:
-        """What it adds to a batch's loss; ``features`` of all stages, draws from ``generator`` (on the CPU) only."""
-
-    def extra(self, features: Tensor) -> dict[str, Tensor]:
-        """What strategies read of N images, by name, row-aligned; ``features`` (N, D) are the pooled ones."""
+ON_FEATURES: dict[str, Callable[[Sequence[int], int], nn.Module]] = {
+    "vaal": partial(Vaal, on_features=True),
+    "ta-vaal": partial(TaVaal, on_features=True),
+}
+"""Those that are others where the body is frozen: there they see features and no pixels."""
 
 
-def build_companion(name: str, stage_channels: Sequence[int], n_classes: int, generator: Generator) -> nn.Module:
-    """The companion of this name with fresh weights drawn from ``generator``; InputError for an unknown name."""
+def build_companion(
+    name: str, stage_channels: Sequence[int], n_classes: int, generator: Generator, *, frozen: bool = False
+) -> nn.Module:
+    """The companion of this name with fresh weights drawn from ``generator``, for a body that is ``frozen`` or not.
+
+    Raises InputError for an unknown name.
+    """
     if name not in COMPANIONS:
         raise InputError(f"there is no companion {name!r}; choose one of {', '.join(COMPANIONS)}.")
-    companion = COMPANIONS[name](stage_channels, n_classes)
+    kinds = COMPANIONS | ON_FEATURES if frozen else COMPANIONS
+    companion = kinds[name](stage_channels, n_classes)
     initialise(companion, generator)
     return companion

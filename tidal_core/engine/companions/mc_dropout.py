@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from tidal_core.engine.companions.base import Companion, SeenBatch
+
 PASSES = 20  # when the pool is scored
 BLOCK = 1_024  # images passed at once; it decides which masks they meet, so it is not the caller's to choose
 
@@ -29,7 +31,7 @@ def half_of(rows: int, width: int, generator: Generator, device: torch.device) -
     return F.embedding(drawn.to(device).int(), _BITS.to(device)).flatten(1)[:, :width]
 
 
-class MCDropout(nn.Module):
+class MCDropout(Companion):
     """A linear classifier that never sees all of the features."""
 
     class_rows = ("head.weight", "head.bias")
@@ -44,9 +46,9 @@ class MCDropout(nn.Module):
         logits: Tensor = self.head(features.float() * mask)
         return logits
 
-    def loss(self, features: Sequence[Tensor], labels: Tensor, generator: Generator) -> Tensor:
-        """Mean cross-entropy of a batch; features of all stages, the last (B, D)."""
-        return F.cross_entropy(self(features[-1].detach(), generator), labels)
+    def loss(self, seen: SeenBatch, generator: Generator) -> Tensor:
+        """Mean cross-entropy of a batch."""
+        return F.cross_entropy(self(seen.features[-1].detach(), generator), seen.labels)
 
     @torch.inference_mode()
     def extra(self, features: Tensor) -> dict[str, Tensor]:
