@@ -255,6 +255,25 @@ def test_the_form_has_what_the_command_has(studio: Studio, started: list[list[st
     )
 
 
+def test_the_preset_paper_has_the_budgets_of_the_data_set_and_its_imbalance(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDAL_DATA", str(tmp_path))
+    (tmp_path / "cifar10").mkdir()
+    for part in ("train", "test"):
+        (tmp_path / "cifar10" / f"{part}.parquet").touch()
+    page = open_page()
+    page.selectbox(key="exp-data").select("cifar10").run()
+    page.selectbox(key="exp-preset-cifar10").select("paper").run()
+    even = page.number_input(key="exp-first-cifar10-paper").value
+    page.number_input(key="exp-ratio").set_value(10.0).run()
+
+    assert not page.exception
+    assert even == 1_000
+    assert page.number_input(key="exp-first-cifar10-paper-10").value == 500
+    assert page.number_input(key="exp-step-cifar10-paper-10").value == 500
+
+
 def test_the_form_enlarges_images_for_the_pretrained_model_only(studio: Studio, started: list[list[str]]) -> None:
     page = open_page()
     page.toggle(key="exp-more-choices").set_value(True).run()

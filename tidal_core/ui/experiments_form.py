@@ -23,7 +23,7 @@ from tidal_core.experiments.datasets import (
     prepare,
 )
 from tidal_core.experiments.files import Experiment, Spec, begin, experiments
-from tidal_core.experiments.options import AUGMENTATIONS, check_backbone
+from tidal_core.experiments.options import AUGMENTATIONS, Options, check_backbone
 from tidal_core.experiments.protocol import BY_FEATURES, MOST_SIDE, PRESETS, STARTS, Protocol, Tail
 from tidal_core.projects import home, project_folder, project_slugs, slugify
 from tidal_core.server.studio import DEMO
@@ -69,11 +69,12 @@ def start_form() -> None:
             "small network that predicts training dynamics); tidal-entropy/plain asks as tidal-entropy does and "
             "measures accuracy with a classifier that was trained without the module.",
         )  # fmt: skip
-        protocol = PRESETS[str(preset)]
+        imbalance = float(st.session_state.get("exp-ratio", 1.0))
+        protocol = Options(dataset=dataset, preset=str(preset), imbalance=(imbalance,)).protocol()
         kept = _kept(dataset)
         if kept is not None:
             protocol = protocol.fitted(len(kept.pool_rows))
-        shown = f"{dataset}-{preset}"
+        shown = f"{dataset}-{preset}" + (f"-{imbalance:g}" if preset == "paper" and imbalance > 1 else "")
         columns = st.columns(5)
         runs = int(columns[0].number_input("Runs per configuration", 1, 50, 3, key="exp-runs"))
         first = int(columns[1].number_input("First labels", 2, 20_000, protocol.first, key=f"exp-first-{shown}"))
