@@ -82,7 +82,8 @@ def test_photos_from_the_folder_to_a_trained_model_and_its_predictions(
         # What the model would have said, and why the image was chosen.
         expect(labelling.root.locator(".last")).to_contain_text(re.compile("the model (agrees|said)"))
         expect(labelling.root.locator(".why")).to_contain_text("Why this image?")
-        why_chosen = re.compile("Exact dynamics herding|audit|One of the first|Drawn at random")  # as fast as features come
+        # As fast as features come.
+        why_chosen = re.compile("Exact dynamics herding|audit|One of the first|Drawn at random")
         expect(labelling.root.locator(".why")).to_contain_text(why_chosen)
         why = labelling.root.locator(".why")
         for_no_others = re.compile("audit sample|Every image without a label|Drawn at random|One of the first")
