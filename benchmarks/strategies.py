@@ -22,6 +22,7 @@ import numpy as np
 
 from tidal_core import strategies
 from tidal_core.records import Float32, LinearHead, PoolView
+from tidal_core.strategies.base import SAID_BY
 
 SQUARE = "probcover"
 
@@ -68,8 +69,12 @@ def measure(name: str, size: int, labelled: int, dimensions: int, n: int) -> dic
     """One strategy, in this process."""
     pool = made_up_pool(size, labelled, dimensions, classes=10)
     started, worked = time.perf_counter(), time.process_time()
-    if "mc_information" in strategies.get(name).needs:
+    needs = strategies.get(name).needs
+    if "mc_information" in needs:
         pool = dataclasses.replace(pool, extra=passes_of(pool))
+    elif said := needs & set(SAID_BY):  # a number for each image, which costs the round and not the choice
+        drawn = np.random.default_rng(1).random(size).astype(np.float32)
+        pool = dataclasses.replace(pool, extra=dict.fromkeys(said, drawn))
     strategies.get(name).select(pool, n, np.random.default_rng(0))
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - worked
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -33,25 +33,25 @@ def press(test: AppTest, key: str) -> AppTest:
 def test_a_project_without_known_classes_says_on_the_page_why_no_autopilot_can_fly(studio: Studio) -> None:
     create_project("empty", classes=("a", "b")).close()
 
-    page = press(opened("label", "empty"), "autopilot-open")
+    page = press(opened("label", "empty"), "autopilot-open-empty")
 
     assert (
         "The autopilot answers from classes that are known, and no image to label in 'empty' came with one."
         in texts(page)
     )
-    page = press(page, "autopilot-close")
+    page = press(page, "autopilot-close-empty")
     assert "The autopilot answers" not in texts(page)
 
 
 def test_the_panel_starts_it_with_what_was_chosen_and_says_what_it_has_done(studio: Studio) -> None:
     tiny_project(12, test=0).close()
     project = studio.project("tiny")
-    page = press(opened("label", "tiny"), "autopilot-open")
+    page = press(opened("label", "tiny"), "autopilot-open-tiny")
     page.slider(key="autopilot-speed-tiny").set_value(50)
     page.slider(key="autopilot-mistakes-tiny").set_value(50)
     page.number_input(key="autopilot-seed-tiny").set_value(5).run()
 
-    press(page, "autopilot-start")
+    press(page, "autopilot-start-tiny")
 
     pilot = studio.autopilot(project)
     assert pilot.state().plan == Plan(50, 0.5, 5)

@@ -17,7 +17,9 @@ def log_softmax(rng: np.random.Generator, size: int, classes: int, sharpness: fl
 
 def said(size: int, rng: np.random.Generator) -> dict[str, Float32]:
     """What every companion says of so many images."""
-    return {need: rng.random(size).astype(np.float32) for need in SAID_BY}
+    first, *others = SAID_BY
+    drawn = {first: rng.random(size).astype(np.float32)}
+    return drawn | {need: np.random.default_rng(i).random(size).astype(np.float32) for i, need in enumerate(others)}
 
 
 def make_pool(size: int = 40, classes: int = 5, labelled: int = 12, dimensions: int = 6, seed: int = 0) -> PoolView:

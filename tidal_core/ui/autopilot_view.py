@@ -37,7 +37,7 @@ def autopilot_button(project: Project) -> None:
     """The way to the panel, at the foot of the page."""
     if not _is_open(project):
         st.button(
-            "Autopilot", key="autopilot-open", type="tertiary", on_click=_open, args=(project, True),
+            "Autopilot", key=f"autopilot-open-{project.slug}", type="tertiary", on_click=_open, args=(project, True),
             help="For an audience: known classes answer instead of you.",
         )  # fmt: skip
 
@@ -51,7 +51,7 @@ def autopilot_panel(project: Project) -> None:
         reason = why_not(desk_of(project))
         if reason and pilot.state(0).phase is Phase.OFF:
             st.info(literal(reason), icon=":material/smart_toy:")
-            st.button("Close", key="autopilot-close", on_click=_open, args=(project, False))
+            st.button("Close", key=f"autopilot-close-{project.slug}", on_click=_open, args=(project, False))
             return
         _controls(project, pilot, can_start=not reason)
         _live(project, pilot, pilot.flies)
@@ -75,14 +75,17 @@ def _controls(project: Project, pilot: Autopilot, *, can_start: bool) -> None:
     refused = f"autopilot-{slug}"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if pilot.flies:
-            st.button("Pause", key="autopilot-pause", icon=":material/pause:", on_click=pilot.pause, type="primary")
+            st.button(
+                "Pause", key=f"autopilot-pause-{slug}", icon=":material/pause:", on_click=pilot.pause, type="primary"
+            )
         else:
             st.button(
-                "Start", key="autopilot-start", icon=":material/play_arrow:", type="primary", disabled=not can_start,
-                on_click=attempt_in_callback, args=(refused, lambda: pilot.start(_chosen(slug, pilot))),
+                "Start", key=f"autopilot-start-{slug}", icon=":material/play_arrow:", type="primary",
+                disabled=not can_start, on_click=attempt_in_callback,
+                args=(refused, lambda: pilot.start(_chosen(slug, pilot))),
             )  # fmt: skip
         st.button(
-            "To the next round", key="autopilot-round", icon=":material/fast_forward:", disabled=not can_start,
+            "To the next round", key=f"autopilot-round-{slug}", icon=":material/fast_forward:", disabled=not can_start,
             on_click=attempt_in_callback,
             args=(refused, lambda: pilot.start(_chosen(slug, pilot, to_the_next_round=True))),
             help="Answers as fast as it can what the next round needs, and stops when that round has ended.",
@@ -108,7 +111,9 @@ def _controls(project: Project, pilot: Autopilot, *, can_start: bool) -> None:
                 "is repeated in a new project then comes out the same.",
             )  # fmt: skip
         if not pilot.flies:
-            st.button("Close", key="autopilot-close", type="tertiary", on_click=_open, args=(project, False))
+            st.button(
+                "Close", key=f"autopilot-close-{project.slug}", type="tertiary", on_click=_open, args=(project, False)
+            )
     show_refused(refused)
 
 
