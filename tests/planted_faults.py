@@ -513,6 +513,12 @@ FAULTS: list[Fault] = [
             "if False:",
         ),
         ("numbers of before are kept", "if known_at < len(chosen):", "if known_at < len(chosen) - 1:"),
+        ("equal images decide the width", "squared[squared > _ROUNDING]", "squared[squared >= 0]"),
+        (
+            "as wide as labels are apart",
+            "return NARROWER * smallest_distance(pool, rng)",
+            "return smallest_distance(pool, rng)",
+        ),
     ),
     *_in(
         "strategies/td_herding.py",
