@@ -162,7 +162,8 @@ def finish(project: Project, height: int) -> Page:
         tiles(project, ids, "finish", classes=classes)
 
     acts = live.next_round(project)
-    note = "Images without a label that the model is surest of, with what it takes them for" if done else ""
+    shows = bool(done and tally.left)
+    note = "Images without a label that the model is surest of, with what it takes them for" if shows else ""
     return Page(f"{tally.labelled:,} of {tally.images:,} labelled", sentence, exhibit, acts, note=note)
 
 

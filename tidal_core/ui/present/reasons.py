@@ -112,5 +112,7 @@ def asked_next(project: Project, height: int) -> Page:
         words.asked_next(len(ids), left, literal(strategy.explanation)),
         (lambda: tiles(project, ids, "next", classes=guesses)) if ids else None,
         acts,
-        note=f"Chosen after round {newest.id} by {literal(strategy.title)}; below each, what the model takes it for",
+        note=f"Chosen after round {newest.id} by {literal(strategy.title)}; below each, what the model takes it for"
+        if ids
+        else "",
     )
