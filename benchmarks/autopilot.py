@@ -21,13 +21,11 @@ from statistics import median
 from typing import Any
 from urllib.request import Request, urlopen
 
-import numpy as np
-from PIL import Image
-
 from benchmarks.engine import say
 from benchmarks.round_time import SHARED
 from tests.browser.server import Server
 from tests.helpers.gates import wait_for
+from tests.helpers.squares import squares
 from tidal_core import config
 from tidal_core.commands.demo import project_of_folder
 from tidal_core.experiments import race
@@ -93,16 +91,9 @@ def measure_here(of_each: int = 20) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="tidal-benchmark-") as folder:
         home = Path(folder) / "home"
         os.environ["TIDAL_HOME"] = str(home)
-        squares = Path(folder) / "squares"
-        draws = np.random.default_rng(0)
-        for place, colour in enumerate(("red", "green", "blue")):
-            (squares / colour).mkdir(parents=True)
-            for number in range(of_each):
-                pixels = draws.integers(0, 90, (24, 24, 3), np.uint8)
-                pixels[:, :, place] += 120
-                Image.fromarray(pixels).save(squares / colour / f"{number}.png")
+        images = squares(Path(folder) / "squares", of_each, side=24)
         started = time.monotonic()
-        project_of_folder(squares).close()
+        project_of_folder(images).close()
         studio = Studio()
         try:
             project = studio.project("squares")

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.browser.server import Server
 from tests.helpers.gates import WAIT_SECONDS, wait_for
+from tests.helpers.squares import squares
 from tests.helpers.tiny import tiny_project
 from tidal_core import cli
 from tidal_core.commands.demo import project_of_folder
@@ -22,18 +21,6 @@ from tidal_core.experiments.files import Experiment
 from tidal_core.labelling.autopilot import AUTOPILOT
 from tidal_core.projects import open_project, project_slugs
 from tidal_core.records import RoundState, Split
-
-
-def squares(folder: Path, of_each: int = 60, seed: int = 0) -> Path:
-    """A folder of three classes of small images; each image is another one."""
-    draws = np.random.default_rng(seed)
-    for place, colour in enumerate(("red", "green", "blue")):
-        (folder / colour).mkdir(parents=True)
-        for number in range(of_each):
-            pixels = draws.integers(0, 90, (16, 16, 3), np.uint8)
-            pixels[:, :, place] += 120
-            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
-    return folder
 
 
 def test_one_command_makes_a_project_of_class_folders_and_starts_autopilot_and_race(

@@ -6,13 +6,14 @@ import dataclasses
 
 import numpy as np
 
-from tests.helpers.tiny import tiny_project
+from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.config import ProjectSettings
 from tidal_core.projects import Project
 from tidal_core.records import RoundRecord
 from tidal_core.rounds import features
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.feature_work import compute_some
+from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.rounds.run import RoundRun
 
 SIDE = 32  # pixels: at 8 the pretrained body sees nothing
@@ -37,6 +38,16 @@ def run_round(project: Project) -> RoundRecord:
     record = claim_round(project, started_by="person")
     RoundRun(project, record, report=lambda _: None, should_stop=lambda: False).run()
     return project.store.rounds.get(record.id)
+
+
+def trained_frozen_project(n: int = 60, test: int = 15, **changed: object) -> Project:
+    """A ``frozen_project`` after one round with 12 labels."""
+    project = frozen_project(n, test, **changed)
+    compute_all(project)
+    fill_queue(project)
+    label_next(project, 12)
+    run_round(project)
+    return project
 
 
 def give_features(project: Project, by_image: dict[int, tuple[float, float]]) -> None:

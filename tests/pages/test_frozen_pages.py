@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.helpers.frozen import SETTINGS, compute_all, frozen_project, run_round
+from tests.helpers.frozen import SETTINGS, frozen_project, run_round, trained_frozen_project
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import label_next, tiny_project
 from tests.pages.looking import charts, open_page, texts
@@ -31,11 +31,7 @@ def quiet(studio: Studio) -> Studio:
 @pytest.fixture
 def trained(quiet: Studio) -> Project:
     """After one round with 12 labels of 60 images, 15 test images."""
-    made = frozen_project()
-    compute_all(made)
-    fill_queue(made)
-    label_next(made, 12)
-    run_round(made)
+    made = trained_frozen_project()
     made.close()
     return quiet.project("tiny")
 
@@ -90,11 +86,7 @@ def test_progress_says_how_good_the_module_and_the_probabilities_are(trained: Pr
 
 
 def test_calibration_is_shown_once_enough_images_measure_it(quiet: Studio) -> None:
-    made = frozen_project(test=30)
-    compute_all(made)
-    fill_queue(made)
-    label_next(made, 12)
-    run_round(made)
+    made = trained_frozen_project(test=30)
     made.close()
 
     page = open_page("progress", "tiny")

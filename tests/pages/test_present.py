@@ -8,12 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.made_up import Size
-from tests.helpers.frozen import compute_all, frozen_project, run_round
+from tests.helpers.frozen import trained_frozen_project
 from tests.helpers.gates import WAIT_SECONDS
-from tests.helpers.tiny import label_next, tiny_project
+from tests.helpers.tiny import tiny_project
 from tests.pages.looking import ROOT, charts, fail_round, made_up, start_round, texts
 from tidal_core.projects import create_project
-from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.server.studio import Studio
 from tidal_core.ui.address import SCREENS
 
@@ -94,11 +93,7 @@ def test_a_round_that_failed_says_why_and_can_be_tried_again(quiet: Studio) -> N
 
 
 def test_on_frozen_features_an_image_that_nobody_labelled_has_its_curve(quiet: Studio) -> None:
-    made = frozen_project()
-    compute_all(made)
-    fill_queue(made)
-    label_next(made, 12)
-    run_round(made)
+    made = trained_frozen_project()
     made.close()
 
     shown = {name: screen(name, "tiny") for name in SCREENS}
