@@ -166,7 +166,7 @@ def test_a_ridge_says_whether_the_model_has_become_surer_whichever_end_is_unsure
         in uncertainty_words.ridge_told(a_ridge(rounds)).here
     )
     assert "the model is less sure now" in uncertainty_words.ridge_told(a_ridge(rounds, "margin")).here
-    assert "about as sure as then" in uncertainty_words.ridge_told(a_ridge([rounds[0], rounds[0]])).here
+    assert "no more and no less sure" in uncertainty_words.ridge_told(a_ridge([rounds[0], rounds[0]])).here
     assert uncertainty_words.ridge_told(a_ridge([[none, [0, 0, 0, 2, 0], sure]])).here == (
         "The middle one of 9 images left has a prediction entropy of 0.10, the middle one of 2 images asked 0.70."
     )

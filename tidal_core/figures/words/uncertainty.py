@@ -30,12 +30,11 @@ def ridge_told(info: RidgeInfo) -> Told:
     if first != last:
         before, step = _middle(left[first], info), float(info.centres[1] - info.centres[0])
         change = float(score.urgency(np.array([now - before]))[0])
-        surer = "about as sure as then" if abs(change) <= step else "surer" if change < 0 else "less sure"
+        surer = "no more and no less sure" if abs(change) <= step else "surer" if change < 0 else "less sure"
         return Told(
             look,
             f"Of the images left to label, the middle one had a {score.words} of {before:.2f} after round "
-            f"{info.rounds[first]} and has {now:.2f} after round {info.rounds[last]}: the model is {surer}"
-            f"{' of them' if surer.endswith('then') else ' now'}.",
+            f"{info.rounds[first]} and has {now:.2f} after round {info.rounds[last]}: the model is {surer} now.",
         )
     here = f"The middle one of {counted(int(left[last].sum()))} left has a {score.words} of {now:.2f}"
     if asked[last].sum():
