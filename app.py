@@ -26,6 +26,7 @@ def parts() -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from tidal_core.server import web
+    from tidal_core.server.ending import end_quietly
     from tidal_core.server.sockets import send_at_once
     from tidal_core.ui.race_starter import RaceStarter
     from tidal_core.ui.runtime import get_studio, show_error
@@ -48,6 +49,7 @@ def parts() -> dict[str, Any]:
         finally:
             starter.stop()
             studio.close()
+            end_quietly()
 
     return {
         "routes": web.routes(get_studio),
