@@ -130,7 +130,17 @@ def test_the_sizes_are_the_published_ones() -> None:
         return sum(p.numel() for p in build_backbone(name, 10, Generator()).parameters()) / 1e6
 
     assert millions("resnet18") == pytest.approx(11.17, abs=0.01)
+    assert millions("resnet18-thin") == pytest.approx(11.17 / 16, abs=0.01)
     assert 0.1 <= millions("small") <= 0.5
+
+
+def test_the_thin_resnet_has_the_layers_of_the_whole_one_in_a_quarter_of_the_channels() -> None:
+    def convolutions(name: str, share: int) -> list[tuple[int, int, int]]:
+        modules = build_backbone(name, 10, Generator()).modules()
+        found = [m for m in modules if isinstance(m, torch.nn.Conv2d)]
+        return sorted((m.out_channels * share, m.kernel_size[0], m.stride[0]) for m in found)
+
+    assert convolutions("resnet18-thin", 4) == convolutions("resnet18", 1)
 
 
 def test_an_unknown_backbone_is_refused_with_those_there_are() -> None:

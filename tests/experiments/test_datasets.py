@@ -182,9 +182,25 @@ def test_a_part_of_a_data_set_has_the_same_share_of_every_class(tmp_path: Path) 
     assert all(image.tobytes() in images for image in np.load(part.pixels)[part.test_rows])
 
 
+def test_a_smaller_copy_has_the_mean_of_the_pixels_and_all_else_of_the_whole(tmp_path: Path) -> None:
+    small, whole = datasets.prepare("digits@4", tmp_path), datasets.prepare("digits", tmp_path)
+    part = datasets.prepare("digits@4:200,50", tmp_path)
+
+    pixels = np.load(whole.pixels).astype(float).reshape(1797, 4, 2, 4, 2, 3).mean(axis=(2, 4))
+    assert np.abs(np.load(small.pixels) - pixels).max() < 1  # rounded for rows, then for columns
+    assert np.array_equal(small.labels, whole.labels)
+    assert np.array_equal(small.test_rows, whole.test_rows)
+    assert (len(part.pool_rows), len(part.test_rows), part.side) == (200, 50, 4)
+    assert small.fingerprint() != whole.fingerprint()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("digits@9", "images of 8 pixels can be shrunk to; write one from 4 to 8: digits@4"),
+        ("digits@", "write one from 4 to 8"),
+        ("digits@-4:20,10", "write one from 4 to 8"),
+        ("digits@²", "write one from 4 to 8"),
         ("digits:5000,10", "1,297 images to ask and 500 to test on; choose fewer"),
         ("digits:50", "write two numbers"),
         ("folder:nowhere", "no folder .*nowhere; give one"),

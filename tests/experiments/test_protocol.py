@@ -21,6 +21,18 @@ def test_the_paper_preset_is_the_published_one() -> None:
     assert (paper.train.backbone, paper.train.epochs, paper.train.warm_start) == ("resnet18", 200, True)
 
 
+def test_the_paper_preset_for_a_cpu_is_the_same_at_a_smaller_size() -> None:
+    paper, small = PRESETS["paper"], PRESETS["paper-cpu"]
+    scaled = replace(paper.train, backbone="resnet18-thin", epochs=40, milestones=(32,), batch_size=32)
+
+    assert small.train == scaled
+    assert small.train.epochs / small.train.milestones[0] == paper.train.epochs / paper.train.milestones[0]
+    assert [5 * value for value in (small.first, small.per_round, small.subset, small.validation)] == [
+        paper.first, paper.per_round, paper.subset, paper.validation,
+    ]  # fmt: skip
+    assert (small.rounds, small.tail) == (paper.rounds, paper.tail)
+
+
 def test_the_human_preset_starts_every_round_from_fresh_weights() -> None:
     human = PRESETS["human"]
     assert (human.first, human.per_round, human.rounds) == (20, 20, 10)

@@ -33,6 +33,14 @@ def test_the_preset_paper_takes_the_budgets_of_the_data_set(
     assert (protocol.subset, protocol.train.epochs, protocol.train.milestones) == (10_000, 200, (160,))
 
 
+def test_the_preset_for_a_cpu_has_a_fifth_of_the_data_sets_budgets() -> None:
+    even = Options(dataset="cifar10@16", preset="paper-cpu").protocol()
+    tail = Options(dataset="cifar10@16", preset="paper-cpu", imbalance=(10.0, 100.0)).protocol()
+
+    assert (even.first, even.per_round, even.rounds, even.subset) == (200, 200, 10, 2_000)
+    assert (tail.first, tail.per_round, tail.rounds, tail.subset) == (100, 100, 10, 2_000)
+
+
 def test_what_is_given_counts_more_than_what_was_published() -> None:
     given = Options(dataset="cifar100", preset="paper", first=300, rounds=3).protocol()
     both = Options(dataset="cifar10", imbalance=(1.0, 10.0), preset="paper", first=9, per_round=8).protocol()

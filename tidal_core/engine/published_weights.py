@@ -17,7 +17,7 @@ from tidal_core.engine.preprocessing import Preprocessing
 from tidal_core.engine.torchvision_facts import TORCHVISION
 from tidal_core.errors import InputError
 
-BUILT_IN = ("small", "resnet18", "efficientnet-lite0")  # as BACKBONES
+BUILT_IN = ("small", "resnet18", "resnet18-thin", "efficientnet-lite0")  # as BACKBONES
 GROUP = "tidal_studio.backbones"  # of the entry points of other packages
 TIMM = "timm/"
 INSTALL_TIMM = "python -m pip install timm"

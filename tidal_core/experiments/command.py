@@ -23,7 +23,8 @@ from tidal_core.records import TrainProgress
 
 DATA_SETS = (
     "digits (comes with the studio), mnist, cifar10, cifar100, fashion-mnist, svhn, folder:PATH (a folder a class), "
-    "parquet:FILE or project:NAME; cifar10:3000,1000: so many images to ask and to test on."
+    "parquet:FILE or project:NAME; cifar10:3000,1000: so many images to ask and to test on; "
+    "cifar10@16: shrunk to 16 pixels."
 )
 BY_PRESET = "the preset's"
 
@@ -50,6 +51,7 @@ def experiment(
         Option(
             help="human: budgets of one person. frozen: the same on stored features of a pretrained model, seconds a "
             "run; also for exact-margin and exact-entropy. paper: as published for the data set, takes hours. "
+            "paper-cpu: the same with a thin network and a fifth of the budgets, for cifar10@16, some minutes a run. "
             "quick: seconds, to try it.",
             show_default="human",
         ),
@@ -326,7 +328,9 @@ def separability(
     dataset: Annotated[str, Argument(help="As for `experiment`.")] = "digits",
     per_class: Annotated[int, Option(min=0, help="Number of images of each common class; 0: all.")] = 300,
     ratio: Annotated[float, Option(min=1, help="Imbalance ratio: 10 gives rare classes a tenth of the images.")] = 10.0,
-    backbone: Annotated[str, Option(help="Network: small, efficientnet-lite0, or resnet18 as published.")] = "small",
+    backbone: Annotated[
+        str, Option(help="Network: small, efficientnet-lite0, resnet18-thin, or resnet18 as published.")
+    ] = "small",
     seed: Annotated[int, Option(help="Seed for the choice of images, the weights and the order.")] = 0,
     data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
 ) -> None:

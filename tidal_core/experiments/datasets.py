@@ -12,7 +12,8 @@
     project:NAME                    the labelled images of a project, as they were when they were first asked for
 
 ``cifar10:3000,1000`` is a part of ``cifar10``: so many images to ask and to test on, the same share of every class,
-drawn with a fixed seed.
+drawn with a fixed seed. ``cifar10@16`` is ``cifar10`` at 16 pixels, each the mean of those that it covers;
+``cifar10@16:3000,1000`` a part of that.
 
 Prepared once into a folder of the cache, which can be carried to another machine; where the features of a frozen body
 are computed already, ``pixels.npy`` can be left behind. Where there is no test part, a fifth of the images becomes one,
@@ -72,6 +73,7 @@ FOLDER_SIDE = 224  # pixels
 PROJECT = "project:"  # what the name of a project's data set begins with
 LEAST_LABELLED = 20  # images of a project
 LEAST_CLASSES = 2
+LEAST_SIDE = 4  # pixels that images can be shrunk to
 
 _SPLIT_SEED = 2023
 _TEST_SHARE = 0.2
@@ -176,8 +178,11 @@ def stratified(labels: Int64, n: int, rng: np.random.Generator) -> Int64:
 def _read(name: str, data: Path | None, download: bool) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
     """Pixels (N, H, H, 3), labels (N,), test rows and class names."""
     whole, colon, sizes = name.partition(":")
-    if colon and whole in NAMES:
+    named, at, side = whole.partition("@")
+    if named in NAMES and colon:
         return _part(name, sizes, *_read(whole, data, download))
+    if named in NAMES and at:
+        return _shrunk(name, side, *_read(named, data, download))
     if name.startswith(FOLDER):
         return _folder_of_classes((data or Path()) / name.removeprefix(FOLDER))
     if name == "digits":
@@ -212,6 +217,21 @@ def _part(
     asked, tested = (part[stratified(labels[part], n, draws)] for part, n in ((pool, n_pool), (test, n_test)))
     rows = np.union1d(asked, tested)
     return pixels[rows], labels[rows], np.flatnonzero(np.isin(rows, tested)), class_names
+
+
+def _shrunk(
+    name: str, side: str, pixels: UInt8, labels: Int64, test: Int64, class_names: tuple[str, ...]
+) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:
+    """The same images with this side; of a side that is a multiple of it, without anything lost between pixels."""
+    own = pixels.shape[1]
+    if not (side.isascii() and side.isdigit() and LEAST_SIDE <= int(side) <= own):
+        raise InputError(
+            f"{name!r} names no size that its images of {own} pixels can be shrunk to; write one from {LEAST_SIDE} to "
+            f"{own}: {name.partition('@')[0]}@{max(LEAST_SIDE, own // 2)}."
+        )
+    to = (int(side), int(side))
+    small = np.stack([np.asarray(Image.fromarray(square).resize(to, Image.Resampling.BOX)) for square in pixels])
+    return small, labels, test, class_names
 
 
 def _folder_of_classes(root: Path) -> tuple[UInt8, Int64, Int64, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from tidal_core.config import Augmentation
 from tidal_core.engine.published_weights import BUILT_IN, describe
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import Spec
-from tidal_core.experiments.protocol import PRESETS, FirstChoice, Protocol, Tail
+from tidal_core.experiments.protocol import PART_OF_PUBLISHED, PRESETS, FirstChoice, Protocol, Tail
 from tidal_core.experiments.published import published
 from tidal_core.projects import slugify
 
@@ -82,10 +82,10 @@ class Options:
         if self.augment not in (None, *AUGMENTATIONS):
             raise InputError(f"There is no augmentation {self.augment!r}; choose {', '.join(AUGMENTATIONS)}.")
         protocol = PRESETS[preset]
-        if preset == "paper" and self.dataset and (self.first is None or self.per_round is None):
-            row = published(self.dataset, self.imbalance or (1.0,))
+        if preset in PART_OF_PUBLISHED and self.dataset and (self.first is None or self.per_round is None):
+            row, part = published(self.dataset, self.imbalance or (1.0,)), PART_OF_PUBLISHED[preset]
             if row is not None:
-                protocol = protocol.changed(first=row.first, per_round=row.per_round, rounds=row.rounds)
+                protocol = protocol.changed(first=row.first // part, per_round=row.per_round // part, rounds=row.rounds)
         train = dataclasses.replace(
             protocol.train,
             backbone=protocol.train.backbone if self.backbone is None else self.backbone,

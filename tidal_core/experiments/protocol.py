@@ -18,6 +18,7 @@ import numpy as np
 from tidal_core import strategies
 from tidal_core.config import FROZEN as FROZEN_TRAIN
 from tidal_core.config import PAPER as PAPER_TRAIN
+from tidal_core.config import PAPER_CPU as PAPER_CPU_TRAIN
 from tidal_core.config import QUICK as QUICK_TRAIN
 from tidal_core.config import JsonConfig, Seeds, TrainConfig
 from tidal_core.errors import InputError
@@ -139,6 +140,10 @@ PRESETS: dict[str, Protocol] = {
     ),
     # TiDAL (ICCV 2023): a round of 200 epochs with ResNet-18; needs a GPU.
     "paper": Protocol(PAPER_TRAIN, first=1_000, per_round=1_000, rounds=10, subset=10_000, validation=1_000),
+    # The same at a size for a CPU, for images of 16 pixels (cifar10@16): a fifth of the budgets and of what is scored.
+    "paper-cpu": Protocol(
+        PAPER_CPU_TRAIN, first=200, per_round=200, rounds=10, subset=2_000, validation=200, test_limit=2_000
+    ),
     # For tests and for trying a command: seconds.
     "quick": Protocol(
         dataclasses.replace(QUICK_TRAIN, epochs=2, min_steps=0, warm_start=False, augmentation="none"),
@@ -150,6 +155,10 @@ PRESETS: dict[str, Protocol] = {
         test_limit=100,
     ),
 }
+
+
+PART_OF_PUBLISHED = {"paper": 1, "paper-cpu": 5}
+"""The presets that follow the paper: by how much the published budgets of a data set are divided."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ does not state them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -42,10 +43,11 @@ TABLE: tuple[Published, ...] = (
 def published(dataset: str, imbalance: tuple[float, ...]) -> Published | None:
     """The row of a data set at these ratios; None for a data set that the paper does not have.
 
-    ``folder:.../inaturalist2018`` is iNaturalist. Ratios that the paper does not have take the last row.
+    ``folder:.../inaturalist2018`` is iNaturalist; a part of a data set (``cifar10:3000,1000``) or a smaller copy of it
+    (``cifar10@16``) has the budgets of the whole. Ratios that the paper does not have take the last row.
     Raises InputError where the ratios have different budgets: an experiment has one.
     """
-    name = PurePath(dataset.split(":", 1)[1]).name if dataset.startswith("folder:") else dataset.split(":", 1)[0]
+    name = PurePath(dataset.split(":", 1)[1]).name if dataset.startswith("folder:") else re.split("[:@]", dataset)[0]
     rows = [row for row in TABLE if row.dataset == name]
     if not rows:
         return None

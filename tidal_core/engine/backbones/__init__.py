@@ -18,7 +18,7 @@ from torch import Generator
 from tidal_core.engine.backbones.base import Backbone, initialise
 from tidal_core.engine.backbones.efficientnet_lite import EfficientNetLite0
 from tidal_core.engine.backbones.registered import problems, registered_backbone
-from tidal_core.engine.backbones.resnet import ResNet18
+from tidal_core.engine.backbones.resnet import ResNet18, ResNet18Thin
 from tidal_core.engine.backbones.small import Small
 from tidal_core.engine.backbones.timm_models import TimmBackbone, timm_stage_channels
 from tidal_core.engine.backbones.torchvision_models import TorchvisionBackbone
@@ -30,6 +30,7 @@ __all__ = ["BACKBONES", "Backbone", "build_backbone", "initialise", "open_backbo
 BACKBONES: dict[str, type[Backbone]] = {
     "small": Small,
     "resnet18": ResNet18,
+    "resnet18-thin": ResNet18Thin,
     "efficientnet-lite0": EfficientNetLite0,
 }
 

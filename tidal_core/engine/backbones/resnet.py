@@ -1,13 +1,15 @@
 """``resnet18``: torchvision's (He et al. 2015) with the 3x3 stem and without the max-pool, as in the paper.
 
-Meant for images up to 64 pixels.
+``resnet18-thin``: the same layers with a quarter of the channels, for a CPU. Both are meant for images up to 64 pixels.
 """
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tidal_core.engine.backbones.base import Backbone
+from tidal_core.engine.backbones.small import Block
 from tidal_core.method.tidal import pooled
 
 
@@ -36,3 +38,33 @@ class ResNet18(Backbone):
             features.append(x)
         features[-1] = pooled(x)
         return net.fc(features[-1]), features
+
+
+class ResNet18Thin(Backbone):
+    """ResNet-18 with 16 to 128 channels in place of 64 to 512: 0.70 million parameters, a sixteenth of the work."""
+
+    stage_channels = (16, 32, 64, 128)
+    drawn_by_initialise = True
+    class_rows = ("classifier.weight", "classifier.bias")
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        first, last = self.stage_channels[0], self.stage_channels[-1]
+        self.conv = nn.Conv2d(3, first, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(first)
+        inside = (first, *self.stage_channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(Block(inside[i], outside, stride=1 if i == 0 else 2), Block(outside, outside, stride=1))
+            for i, outside in enumerate(self.stage_channels)
+        )
+        self.classifier = nn.Linear(last, n_classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As ``Backbone.forward``."""
+        x = F.relu(self.norm(self.conv(x)), inplace=True)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        features[-1] = pooled(x)
+        return self.classifier(features[-1]), features
