@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "commands": (
         {"store", "images", "rounds", "labelling", "server", "export", "snapshots", "experiments", "engine",
-         "strategies"},
+         "strategies", "figures"},
         {"typer", "rich", "psutil"},
     ),
 }  # fmt: skip

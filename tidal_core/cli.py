@@ -17,6 +17,7 @@ from tidal_core.commands.exporting import export, export_replay, report
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
 from tidal_core.commands.models import export_model, predict
+from tidal_core.commands.paper import paper_figures
 from tidal_core.commands.snapshots import backup, restore
 from tidal_core.commands.starting import start
 from tidal_core.errors import TidalError
@@ -39,6 +40,7 @@ app.command()(experiment)
 app.command("experiment-resume")(resume)
 app.command("experiment-remove")(remove)
 app.command()(separability)
+app.command("paper-figures")(paper_figures)
 
 
 def main() -> None:

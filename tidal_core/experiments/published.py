@@ -40,6 +40,13 @@ TABLE: tuple[Published, ...] = (
 )
 
 
+def name_of(dataset: str) -> str:
+    """The data set behind a name: ``cifar10`` of ``cifar10@16:3000,1000``, the last folder of ``folder:PATH``."""
+    if dataset.startswith("folder:"):
+        return PurePath(dataset.removeprefix("folder:")).name
+    return re.split("[:@]", dataset)[0]
+
+
 def published(dataset: str, imbalance: tuple[float, ...]) -> Published | None:
     """The row of a data set at these ratios; None for a data set that the paper does not have.
 
@@ -47,7 +54,7 @@ def published(dataset: str, imbalance: tuple[float, ...]) -> Published | None:
     (``cifar10@16``) has the budgets of the whole. Ratios that the paper does not have take the last row.
     Raises InputError where the ratios have different budgets: an experiment has one.
     """
-    name = PurePath(dataset.split(":", 1)[1]).name if dataset.startswith("folder:") else re.split("[:@]", dataset)[0]
+    name = name_of(dataset)
     rows = [row for row in TABLE if row.dataset == name]
     if not rows:
         return None

@@ -181,6 +181,16 @@ def markdown(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def csv_bytes(columns: dict[str, list[Any]]) -> bytes:
+    """Columns as CSV that a spreadsheet does not take for formulas."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    out = pa.BufferOutputStream()
+    pacsv.write_csv(pa.table({name: spreadsheet_row(cells) for name, cells in columns.items()}), out)
+    return bytes(out.getvalue().to_pybytes())
+
+
 def parts(results: Results) -> dict[str, tuple[str, Callable[[], bytes]]]:
     """The files of a report by name: what kind each is, and how to make it."""
 
@@ -192,18 +202,10 @@ def parts(results: Results) -> dict[str, tuple[str, Callable[[], bytes]]]:
         pq.write_table(pa.table(columns), out)
         return bytes(out.getvalue().to_pybytes())
 
-    def text(columns: dict[str, list[Any]]) -> bytes:
-        import pyarrow as pa
-        import pyarrow.csv as pacsv
-
-        out = pa.BufferOutputStream()
-        pacsv.write_csv(pa.table({name: spreadsheet_row(cells) for name, cells in columns.items()}), out)
-        return bytes(out.getvalue().to_pybytes())
-
     kind = "application/vnd.apache.parquet"
     return {
         "report.md": ("text/markdown", lambda: markdown(results).encode()),
-        "points.csv": ("text/csv", lambda: text(points(results))),
+        "points.csv": ("text/csv", lambda: csv_bytes(points(results))),
         "points.parquet": (kind, lambda: parquet(points(results))),
         "rounds.parquet": (kind, lambda: parquet(rounds_table(results))),
     }

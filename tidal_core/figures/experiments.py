@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from tidal_core.errors import InputError, reason_of
 from tidal_core.experiments.statistics import Band, Wins, band, relative
 from tidal_core.figures.look import PERCENT, WHOLE, base_figure, heat_numbers
 from tidal_core.figures.palettes import Theme, class_colour, faded, plain, sequential, short
@@ -80,7 +81,7 @@ def curves_info(
             else {}
         )
     bands = {configuration: band(accuracies) for configuration, accuracies in curves.items()}
-    names = {configuration: titles[configuration] for configuration in bands}
+    names = {configuration: titles[configuration] for configuration in [*bands, *(published or {})]}
     return CurvesInfo(
         labels, bands, names, is_relative, dict(published or {}), measure, frozenset(bands).intersection(behind)
     )
@@ -138,6 +139,9 @@ def curves_figure(info: CurvesInfo, theme: Theme) -> go.Figure:
             marker={"size": 5},
             hovertemplate=hover,
         )
+    # What was published and not measured here.
+    for position, configuration in enumerate(name for name in info.published if name not in info.bands):
+        _published_curve(figure, info, configuration, class_colour(len(info.bands) + position))
     figure.update_xaxes(**WHOLE)
     if info.is_relative:
         figure.add_hline(y=0, line={"color": theme.muted, "width": 1})
@@ -226,15 +230,22 @@ def wins_figure(info: WinsInfo, theme: Theme) -> go.Figure:
 def read_published(file: Path, dataset: str, imbalance: float) -> dict[str, Published]:
     """Published curves of a data set, by strategy; empty where the file has none.
 
-    Columns: dataset, imbalance_ratio, strategy, n_labeled, relative_improvement_pct, ci95.
+    Columns: dataset, imbalance_ratio, strategy, n_labeled, relative_improvement_pct, ci95. Raises InputError for a file
+    that lacks one of them, or has no number in it where one belongs.
     """
     dataset_key = dataset.replace("-", "").lower()
     points_of: dict[str, list[tuple[int, float, float]]] = {}
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            if row["dataset"].lower() == dataset_key and float(row["imbalance_ratio"]) == imbalance:
-                point = int(row["n_labeled"]), float(row["relative_improvement_pct"]), float(row["ci95"] or "nan")
-                points_of.setdefault(row["strategy"], []).append(point)
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                if row["dataset"].lower() == dataset_key and float(row["imbalance_ratio"]) == imbalance:
+                    point = int(row["n_labeled"]), float(row["relative_improvement_pct"]), float(row["ci95"] or "nan")
+                    points_of.setdefault(row["strategy"], []).append(point)
+    except (KeyError, ValueError, AttributeError, csv.Error) as error:
+        raise InputError(
+            f"{file} is not a table of published values ({reason_of(error)}); its columns are to be dataset, "
+            "imbalance_ratio, strategy, n_labeled, relative_improvement_pct and ci95."
+        ) from error
     curves = {}
     for strategy, points in points_of.items():
         labels, mean, half = zip(*sorted(points), strict=True)
