@@ -282,7 +282,8 @@ def test_unlabelled_images_are_part_of_what_a_training_is_known_by(tmp_path: Pat
     images = images_of(tmp_path)
     assert images.unlabelled is not None
     others = replace(images, unlabelled=images.unlabelled[::-1].copy())
-    pixels = np.load(images.pixels)
+    pixels = np.zeros_like(np.load(images.pixels))  # all alike, so that only their rows tell images from others
+    np.save(images.pixels, pixels)
     mark = fingerprint(CONFIG, images, Seeds())
 
     assert fingerprint(CONFIG, others, Seeds()) != mark
