@@ -73,6 +73,7 @@ def main() -> None:
     from tidal_core.errors import TidalError
     from tidal_core.ui.appearance import appearance, give_way
     from tidal_core.ui.connection import watch_connection
+    from tidal_core.ui.first_figure import begin_visit
     from tidal_core.ui.runtime import get_studio, show_error
     from tidal_core.ui.sidebar import sidebar
 
@@ -97,6 +98,7 @@ def main() -> None:
     ]
     page = st.navigation(pages, expanded=True)
     appearance()
+    begin_visit(page.url_path)
     try:
         sidebar(page.url_path)
         with st.sidebar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tidal_core.ui import enough_view, looking, progress_view, trust_view
+from tidal_core.ui.first_figure import first_figure_stands
 from tidal_core.ui.measured import not_yet, tested
 from tidal_core.ui.runtime import current_project
 
@@ -22,11 +23,12 @@ else:
     else:
         progress_view.summary(project, done, measured)
         progress_view.accuracy(project, done, measured)
-    enough_view.enough(project, done, measured)
-    progress_view.advice(project, done, measured)
-    if measured is not None:
-        progress_view.classes(project, measured.rounds[-1], measured.part)
-        trust_view.calibration(project, measured.rounds[-1], measured.part)
-    trust_view.quality(project, done)
-    trust_view.pool_quality(project, done)
+    if measured is None or first_figure_stands("accuracy"):
+        enough_view.enough(project, done, measured)
+        progress_view.advice(project, done, measured)
+        if measured is not None:
+            progress_view.classes(project, measured.rounds[-1], measured.part)
+            trust_view.calibration(project, measured.rounds[-1], measured.part)
+        trust_view.quality(project, done)
+        trust_view.pool_quality(project, done)
 looking.watch(project, seen)

@@ -42,8 +42,11 @@ def controls(project: Project) -> None:
             st.error("The training worker has stopped: restart the studio.", icon=":material/error:")
 
 
-def one_round(project: Project) -> None:
-    """The epochs of one round: the running one by itself, else the chosen one."""
+def one_round(project: Project) -> bool:
+    """The epochs of one round: the running one by itself, else the chosen one.
+
+    False while the first figure does not stand: nothing is to be sent below it then.
+    """
     records = project.store.rounds.all()
     active = project.store.rounds.active()
     if active is not None:
@@ -60,11 +63,13 @@ def one_round(project: Project) -> None:
             key=f"round-{project.slug}",
         )
         chosen = by_id[int(number or ids[0])]
-        rounds_view.finished(project, chosen)
+        if not rounds_view.finished(project, chosen):
+            return False
     with st.expander("What this round does", icon=":material/notes:"):
         strategy = strategies.of_round(chosen.strategy)
         for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels, strategy.in_words):
             st.markdown(f"- {literal(line)}")
+    return True
 
 
 project = current_project()
@@ -74,11 +79,12 @@ st.caption("The model learns from the labels in rounds while you go on labelling
 controls(project)
 if not project.store.rounds.all():
     looking.empty_state(project, "training curves, live, and the accuracy of each round")
+    rounds_view.log(project)
 else:
-    one_round(project)
-    if done := looking.done_rounds(project):
-        enough_view.after_round(project, done)
-    rounds_view.accuracy(project)
-    rounds_view.history(project)
-rounds_view.log(project)
+    if one_round(project):
+        if done := looking.done_rounds(project):
+            enough_view.after_round(project, done)
+        rounds_view.accuracy(project)
+        rounds_view.history(project)
+        rounds_view.log(project)
 looking.watch(project, seen)

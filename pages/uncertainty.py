@@ -9,6 +9,7 @@ from tidal_core.estimator_facts import COMPARED_ESTIMATORS, ESTIMATORS
 from tidal_core.figures import uncertainty as figures
 from tidal_core.figures.words import uncertainty as words
 from tidal_core.ui import charts, looking, pool_view
+from tidal_core.ui.first_figure import first_figure_stands
 from tidal_core.ui.runtime import current_project
 
 RIDGE_HELP = (
@@ -63,12 +64,13 @@ else:
     if len(np.asarray(table["image_id"])) == 0:
         st.info("Every image is labelled, so there is no uncertainty to show.")
         st.stop()
-    pool_view.extremes(project, newest, table, estimator)
-    left, right = st.columns(2, gap="large")
-    with left:
-        pool_view.scatter(project, newest, table)
-        pool_view.exact(project, newest, table)
-    with right:
-        pool_view.agreement(project, table, known)
-        pool_view.by_class(project, newest, table, estimator)
+    if first_figure_stands(f"ridge-{estimator}"):
+        pool_view.extremes(project, newest, table, estimator)
+        left, right = st.columns(2, gap="large")
+        with left:
+            pool_view.scatter(project, newest, table)
+            pool_view.exact(project, newest, table)
+        with right:
+            pool_view.agreement(project, table, known)
+            pool_view.by_class(project, newest, table, estimator)
 looking.watch(project, seen)

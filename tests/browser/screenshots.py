@@ -39,10 +39,10 @@ WIDTHS = (1440, 390)  # pixels: a laptop, a phone
 TALLEST = 6_000  # pixels
 
 
-# No figure is empty, and nothing that stands for what is still to come is left.
+# No figure is empty, and nothing that stands for what is still to come is left, nor the wait for a first figure.
 DRAWN = """
 () => [...document.querySelectorAll(".stPlotlyChart")].every((figure) => figure.querySelector(".main-svg"))
-  && !document.querySelector('[data-testid="stSkeleton"]')
+  && !document.querySelector('[data-testid="stSkeleton"], .st-key-first-figure')
 """
 
 

@@ -118,3 +118,39 @@ def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Pat
         assert seen["points"] == sorted(seen["points"])
         page.get_by_role("button", name="Cancel this round").click()
         expect(page.get_by_text(re.compile("was cancelled"))).to_be_visible()
+
+
+# How many figures a page had been sent when its first one was drawn.
+FIRST = """
+() => {
+  const look = () => {
+    if (!document.querySelector(".js-plotly-plot .main-svg")) return;
+    observer.disconnect();
+    window.tidalSent = document.querySelectorAll(".js-plotly-plot, [data-testid='stSkeleton']").length;
+  };
+  const observer = new MutationObserver(look);
+  const whole = { childList: true, subtree: true };
+  document.addEventListener("DOMContentLoaded", () => observer.observe(document.body, whole));
+}
+"""
+
+
+@pytest.mark.parametrize(("address", "least"), [("uncertainty", 4), ("training", 3), ("dynamics?view=life", 3)])
+def test_the_first_figure_is_drawn_before_the_rest_of_the_page_is_sent(
+    looked_at: Server, page: Page, address: str, least: int
+) -> None:
+    page.add_init_script(f"({FIRST})()")
+
+    page.goto(f"{looked_at.url}/{address}{'&' if '?' in address else '?'}project=made-up")
+
+    expect(page.locator(".js-plotly-plot .main-svg:first-child")).not_to_have_count(0)
+    page.wait_for_function("(n) => document.querySelectorAll('.js-plotly-plot').length >= n", arg=least)
+    assert page.evaluate("() => window.tidalSent") == 1
+
+
+def test_a_page_is_whole_also_where_no_figure_can_be_drawn(looked_at: Server, page: Page) -> None:
+    page.route(re.compile(r"/static/js/.*[Pp]lotly.*\.js"), lambda route: route.abort())
+
+    page.goto(f"{looked_at.url}/training?project=made-up")
+
+    expect(page.get_by_role("heading", name="History")).to_be_visible()

@@ -177,3 +177,19 @@ def test_a_map_of_nothing_shows_the_whole_axes() -> None:
     info = groups.map_info(nothing, [], nothing, nothing, nothing, nothing, CLASSES[:1])
 
     assert groups.map_figure(info, palettes.LIGHT).layout.xaxis.range == (0.0, 0.5)
+
+
+def test_all_ridges_of_a_group_are_one_line_and_one_area_with_gaps_between_rounds() -> None:
+    counts = np.array([[[0, 0, 4, 0], [1, 2, 1, 0]], [[0, 0, 0, 0], [0, 3, 3, 0]]])
+    info = uncertainty.ridge_info("td_margin", [4, 7], ["labelled", "remaining"], counts, -1, 1)
+
+    area, line, _, other = uncertainty.ridge_figure(info, palettes.LIGHT).data
+
+    assert [trace.name for trace in (line, other)] == ["Labelled", "Remaining"]
+    assert np.isnan(line.y).tolist() == [False] * 4 + [True], "nobody was labelled in the second round"
+    assert np.isnan(other.y).tolist() == ([False] * 4 + [True]) * 2
+    assert np.nanmax(line.y) == pytest.approx(0.86)
+    assert other.y[5:9].min() >= 1, "a round stands on its own level"
+    assert other.customdata[[0, 5], 2].tolist() == [4, 7]
+    assert other.customdata[6].tolist() == [3, 0.5, 7]
+    assert area.y[4:8].tolist() == [0] * 4

@@ -59,36 +59,40 @@ def ridge_figure(info: RidgeInfo, theme: Theme) -> go.Figure:
     shares = info.counts / np.maximum(info.counts.sum(axis=2, keepdims=True), 1)  # (R, G, B)
     smooth = np.apply_along_axis(lambda histogram: np.convolve(histogram, [0.25, 0.5, 0.25], mode="same"), 2, shares)
     peak = smooth.max(axis=(1, 2), initial=1e-12)  # per round, so that a sharp one does not flatten the others
-    x = info.centres.astype(np.float32)
-    for level in range(rounds):
-        base = float(level)
-        for group, name in enumerate(info.groups):
-            if not info.counts[level, group].any():
-                continue
-            ridge = base + 0.86 * smooth[level, group] / peak[level]
-            figure.add_scatter(
-                x=np.concatenate([x, x[::-1]]),
-                y=np.concatenate([ridge, np.full(len(x), base)]).astype(np.float32),
-                fill="toself",
-                fillcolor=palettes.faded(GROUP_COLOURS[name], 0.22),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=name,
-            )
-            figure.add_scatter(
-                x=x,
-                y=ridge.astype(np.float32),
-                customdata=np.stack([info.counts[level, group], shares[level, group]], axis=1),
-                name=name.capitalize(),
-                mode="lines",
-                line={"color": GROUP_COLOURS[name], "width": 1.8},
-                legendgroup=name,
-                showlegend=not any(info.counts[below, group].any() for below in range(level)),
-                hovertemplate=f"round {info.rounds[level]}, {name}<br>about %{{x:.2f}}: %{{customdata[0]:,}} images "
-                "(%{customdata[1]:.1%} of them)<extra></extra>",
-            )
+    # All ridges of a group are one line and one area, with gaps: what a browser needs for a trace, it needs for each.
+    gap, x = np.full(1, np.nan, np.float32), info.centres.astype(np.float32)
+    for group, name in enumerate(info.groups):
+        levels = [level for level in range(rounds) if info.counts[level, group].any()]
+        if not levels:
+            continue
+        ridges = [(level + 0.86 * smooth[level, group] / peak[level]).astype(np.float32) for level in levels]
+        bases = [np.full(len(x), level, np.float32) for level in levels]
+        figure.add_scatter(
+            x=np.concatenate([part for _ in levels for part in (x, x[::-1], gap)]),
+            y=np.concatenate([part for ridge, base in zip(ridges, bases, strict=True) for part in (ridge, base, gap)]),
+            fill="toself",
+            fillcolor=palettes.faded(GROUP_COLOURS[name], 0.22),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=name,
+        )
+        told = [
+            np.column_stack([info.counts[level, group], shares[level, group], np.full(len(x), info.rounds[level])])
+            for level in levels
+        ]
+        figure.add_scatter(
+            x=np.concatenate([part for _ in levels for part in (x, gap)]),
+            y=np.concatenate([part for ridge in ridges for part in (ridge, gap)]),
+            customdata=np.concatenate([part for of_level in told for part in (of_level, np.zeros((1, 3)))]),
+            name=name.capitalize(),
+            mode="lines",
+            line={"color": GROUP_COLOURS[name], "width": 1.8},
+            legendgroup=name,
+            hovertemplate=f"round %{{customdata[2]}}, {name}<br>about %{{x:.2f}}: %{{customdata[0]:,}} images "
+            "(%{customdata[1]:.1%} of them)<extra></extra>",
+        )
     figure.update_yaxes(
         tickvals=list(range(rounds)),
         ticktext=[f"Round {round_id}" for round_id in info.rounds],

@@ -27,6 +27,7 @@ from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
 from tidal_core.text import literal
 from tidal_core.ui import charts
+from tidal_core.ui.first_figure import first_figure_stands
 from tidal_core.ui.looking import class_styles, styles_of
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture
@@ -86,7 +87,7 @@ def life_of(project: Project, image: ImageRecord) -> Life:
 
 def show(project: Project, image: ImageRecord) -> None:
     """The whole life; for a place that is not polled."""
-    life = life_of(project, image)
+    life, stands = life_of(project, image), True
     side, main = st.columns([1, 3], gap="large")
     with side:
         _portrait(project, life)
@@ -113,9 +114,9 @@ def show(project: Project, image: ImageRecord) -> None:
             if _runs(life, round_id):
                 _growing(project, image, round_id)
             else:
-                _curves(project, life, round_id)
+                stands = _curves(project, life, round_id)
         elif exact := project.store.scores.rounds_with_exact_curve(image.id):
-            _curves(project, life, exact[-1])
+            stands = _curves(project, life, exact[-1])
         elif life.trained:
             st.info("The curves of these rounds were deleted to save space; the statistics below are kept.")
         elif life.label is not None:
@@ -126,7 +127,8 @@ def show(project: Project, image: ImageRecord) -> None:
                 "with the pretrained model (Project page, Settings) every image has one."
             )
         _statistics(life)
-    _over_rounds(project, life)
+    if stands:
+        _over_rounds(project, life)
 
 
 def last_info(project: Project, image: ImageRecord) -> figures.LifeInfo | None:
@@ -316,11 +318,12 @@ def _exact_info(project: Project, life: Life, record: RoundRecord) -> figures.Li
     )
 
 
-def _curves(project: Project, life: Life, round_id: int) -> None:
+def _curves(project: Project, life: Life, round_id: int) -> bool:
+    """The curves of one round. Whether the first figure stands; until then no other is to be sent."""
     life_info = _life_info(project, life, round_id)
     if life_info is None:
         st.info("This round kept no curve of this image.")
-        return
+        return True
     theme = charts.page_theme()
     exact = life_info.role != "label"
     charts.chart(
@@ -330,6 +333,8 @@ def _curves(project: Project, life: Life, round_id: int) -> None:
         lambda: (life_info, figures.life_figure(life_info, theme)),
         words.life_told(life_info),
     )
+    if not first_figure_stands("life", f"image {life.image.id}"):
+        return False
     charts.chart(
         AREAS,
         EXACT_AREAS_HELP if exact else AREAS_HELP,
@@ -338,6 +343,7 @@ def _curves(project: Project, life: Life, round_id: int) -> None:
         words.areas_told(life_info),
     )
     _areas_in_numbers(life_info, f"{project.slug}-{life.image.id}-{round_id}")
+    return True
 
 
 @st.fragment

@@ -12,6 +12,7 @@ from tidal_core.rounds.due import round_due
 from tidal_core.text import literal, seconds_in_words, took
 from tidal_core.ui import charts
 from tidal_core.ui import measured as measuring
+from tidal_core.ui.first_figure import first_figure_stands
 from tidal_core.ui.forms import table
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.sidebar import STATE_WORDS, progress_of
@@ -120,8 +121,8 @@ def waiting_for(record: RoundRecord, progress: RoundProgress | None) -> str:
     )
 
 
-def finished(project: Project, record: RoundRecord) -> None:
-    """A round that has ended."""
+def finished(project: Project, record: RoundRecord) -> bool:
+    """A round that has ended. Whether its figure stands; until then nothing is to be sent below it."""
     if record.state is RoundState.FAILED:
         st.error(
             f"Round {record.id} failed: {literal(record.error or '')}  \n"
@@ -133,15 +134,18 @@ def finished(project: Project, record: RoundRecord) -> None:
     info = info_of(project, record.id)
     if info is None:
         st.caption("The round ended before its first epoch.")
-        return
+        return True
     theme = charts.page_theme()
     charts.chart(WENT, LEARNT_HELP, "round", lambda: (info, figures.learnt_figure(info, theme)))
+    if not first_figure_stands("round"):
+        return False
     with st.expander(DETAILS, icon=":material/monitoring:"):
         st.caption(ROUND_HELP)
         charts.draw(figures.round_figure(info, theme), DETAILS, "round-details")
     notes = [stored.record.note for stored in project.store.epochs.of(record.id) if stored.record.note]
     for note in notes:
         st.caption(literal(note))
+    return True
 
 
 def accuracy(project: Project) -> None:
