@@ -57,6 +57,11 @@ POINT = """
 """
 
 
+LIVE = "[...document.querySelectorAll('.st-key-live-figure .js-plotly-plot')]"
+LISTENED_TO = f"() => {LIVE}.every((plot) => plot.tidalMoved)"
+RANGES = f"() => {LIVE}.map((plot) => plot._fullLayout.xaxis.range)"
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
@@ -116,6 +121,25 @@ def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Pat
         assert seen["blank"] == 0
         assert seen["points"][-3:] == [3, 4, 5]
         assert seen["points"] == sorted(seen["points"])
+
+        # Who looks closer goes on looking at that; a double click shows all of it, with what is new.
+        page.wait_for_function(LISTENED_TO)
+        box = page.locator(".st-key-live-figure .nsewdrag").first.bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=5)
+        page.mouse.up()
+        expect(page.get_by_text("stands still while you look closer")).to_be_visible()
+        before = page.evaluate(RANGES)
+        gate.allow(8)
+        expect(page.get_by_test_id("stMetricValue").filter(has_text="8 of ")).to_be_visible()
+        assert page.evaluate(RANGES) == before
+        assert page.evaluate("() => window.tidalSeen.points.at(-1)") == 5
+        page.mouse.dblclick(box["x"] + box["width"] / 2, middle)
+        page.wait_for_function("() => window.tidalSeen.points.at(-1) === 8")
+
         page.get_by_role("button", name="Cancel this round").click()
         expect(page.get_by_text(re.compile("was cancelled"))).to_be_visible()
 

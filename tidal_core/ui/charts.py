@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
@@ -19,6 +21,7 @@ from tidal_core.figures.look import titled
 from tidal_core.figures.palettes import Info, Theme, theme_of
 from tidal_core.figures.words import Told
 from tidal_core.text import SpreadsheetRows
+from tidal_core.ui.streamlit_internals import told_by_component
 
 Mode = Literal["points", "box", "lasso"]
 Build = Callable[[], tuple[Info, go.Figure]]
@@ -110,13 +113,15 @@ def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: tup
     Streamlit takes a changed figure out of the page and puts a new one in, with nothing between. So two lie on top of
     each other: the new one in front, the one before behind it, until the new one is painted. ``version`` says what is
     drawn and, at its end, how far it has come: when that is new, it is shown LIVE_SECONDS after the one before at the
-    earliest, because a browser that draws takes its time from the training.
+    earliest, because a browser that draws takes its time from the training. Into one that somebody has zoomed into
+    nothing is drawn until it shows the whole again: it would take what they look at away.
     """
     theme, now = page_theme(), time.monotonic()
     state = st.session_state.get(f"{key}-slots")
     if state is not None and state.version[0][:-1] != version[:-1]:
         state = None  # of another round, or project
-    is_new = state is None or state.version != (version, theme.name)
+    is_looked_at = state is not None and bool(told_by_component(f"{key}-zoom", "zoomed"))
+    is_new = state is None or (state.version != (version, theme.name) and not is_looked_at)
     if state is None or (is_new and (now - state.drawn >= LIVE_SECONDS or state.version[1] != theme.name)):
         figure = build()
         figure.update_layout(paper_bgcolor=theme.background)
@@ -134,6 +139,15 @@ def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: tup
             f".st-key-{key} > * {{ grid-area: 1 / 1; min-width: 0; width: 100%; justify-self: stretch; }}"
             f".st-key-{key} > :has(.st-key-{key}-{front}) {{ z-index: 1; }}</style>"
         )
+    _live_zoom()(key=f"{key}-zoom", data={"figure": key}, on_zoomed_change=lambda: None, height=1)
+    if is_looked_at:
+        st.caption("The figure stands still while you look closer. Double-click it to see all of it, and what is new.")
+
+
+@cache
+def _live_zoom() -> Any:
+    script = Path(__file__).with_name("live_zoom.js").read_text(encoding="utf-8")
+    return st.components.v2.component("tidal_live_zoom", js=script)
 
 
 def chart(
