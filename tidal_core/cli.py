@@ -17,6 +17,7 @@ from tidal_core.commands.exporting import export, export_replay, report
 from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
 from tidal_core.commands.models import export_model, predict
+from tidal_core.commands.people import pass_phrase
 from tidal_core.commands.snapshots import backup, restore
 from tidal_core.commands.starting import start
 from tidal_core.errors import TidalError
@@ -31,6 +32,7 @@ app.command()(report)
 app.command()(export_replay)
 app.command()(export_model)
 app.command()(predict)
+app.command("pass-phrase")(pass_phrase)
 app.command()(projects)
 app.command()(status)
 app.command()(backup)
