@@ -230,7 +230,7 @@ def test_a_press_that_a_browser_sends_all_the_same_does_nothing(studio: Studio) 
         studio.access = Known(Person("Olga", Role.ANNOTATOR))
         view = pressed.run()
         assert view.session_state["done"] == []
-        assert bool(view.exception) is (key == "remove")  # the front door says it in words (``runtime.show_error``)
+        assert bool(view.toast) is (key == "remove")
         assert not any("pressed True" in each.value for each in view.markdown)
 
 

@@ -15,7 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from tidal_core.access.people import Person, Role, only_owners
-from tidal_core.errors import NotAllowed
 from tidal_core.text import literal
 from tidal_core.ui.runtime import person
 
@@ -37,14 +36,15 @@ def here(what: str) -> bool:
     return may_change(who)
 
 
-def for_owners(action: Callable[P, T]) -> Callable[P, T]:
-    """A callback that raises NotAllowed, shown on the page, when it is not an owner who causes it."""
+def for_owners(action: Callable[P, T]) -> Callable[P, T | None]:
+    """A callback that does nothing but say why when it is not an owner who causes it. Raises NotAllowed for nobody."""
 
     @functools.wraps(action)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T | None:
         who = person()
         if not may_change(who):
-            raise NotAllowed(only_owners(_USUAL, who))
+            st.toast(literal(only_owners(_USUAL, who)), icon=":material/lock:")
+            return None
         return action(*args, **kwargs)
 
     return checked

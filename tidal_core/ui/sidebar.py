@@ -89,7 +89,7 @@ def _signed_in(who: Person) -> None:
     """Who answers here, and the way out."""
     st.caption(f"Signed in as **{literal(who.name)}**, {who.role.value}.")
     # A link of Markdown would open another tab.
-    st.html(f'<a href="{SIGN_OUT}" target="_self">Sign out</a>')
+    st.html(f'<a href="{SIGN_OUT}" target="_self" style="color: inherit">Sign out</a>')
 
 
 def _keep_name(key: str) -> None:
