@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -28,7 +29,7 @@ from tidal_core.access.people import Role
 pytestmark = pytest.mark.browser
 
 OWNERS, ANNOTATORS = "correct horse battery", "annotators say hello"
-COMMAND = [sys.executable, "-P", "-m", "tidal_core", "--host", "0.0.0.0", "--port"]
+COMMAND = [sys.executable, "-P", "-m", "tidal_core", "--host", "0.0.0.0", "--name", "studio.example.org", "--port"]
 TOKEN = "of-the-test"
 
 
@@ -150,6 +151,22 @@ def test_too_many_wrong_pass_phrases_are_told_in_plain_words(studio: Server, pag
     expect(page.get_by_role("alert")).to_have_text(
         re.compile(r"Too many wrong pass phrases came from your address\. Try again in \d+ s\.")
     )
+
+
+def test_behind_a_proxy_with_tls_the_origin_is_the_browser_s_and_the_cookie_secure(studio: Server) -> None:
+    form = {"name": "Ann", "pass_phrase": ANNOTATORS, "next": "/gallery"}
+    told = {"Host": "studio.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    for origin, host, status in (
+        ("https://studio.example.org", "studio.example.org", 303),
+        ("http://studio.example.org", "studio.example.org", 403),
+        ("https://elsewhere.example", "studio.example.org", 403),
+        ("https://elsewhere.example", "elsewhere.example", 400),
+    ):
+        headers = {**told, "Host": host, "Origin": origin}
+        answer = httpx.post(f"{studio.url}/sign-in", data=form, headers=headers, timeout=WAIT_SECONDS)
+        assert answer.status_code == status, answer.text
+        if status == 303:
+            assert "Secure" in answer.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

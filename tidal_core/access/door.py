@@ -93,7 +93,9 @@ class Door:
     async def _http(self, access: Login, scope: Scope, receive: Receive, send: Send) -> None:
         path, cookies = scope["path"], cookies_of(scope)
         person = scope[_PERSON] = access.person(cookies)
-        response = await self._of_login(access, Request(scope, receive), cookies, person)
+        response = None
+        if path in (SIGN_IN, SIGN_IN_WITH, SIGN_OUT):
+            response = await self._of_login(access, Request(scope, receive), cookies, person)
         if response is None and person is None and not self._is_open(access, path):
             response = _turned_away(access, Headers(scope=scope), scope, cookies)
         if response is None and person is not None and not person.role.may(Role.OWNER):
