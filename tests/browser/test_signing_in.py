@@ -258,9 +258,10 @@ def sign_in_at_provider(page: Page, server: Server, sub: str) -> None:
 
 
 def test_people_sign_in_at_an_identity_provider_each_in_their_role(studio_with_provider: Server, page: Page) -> None:
+    labelling = Labelling(page, studio_with_provider.url)
+
     sign_in_at_provider(page, studio_with_provider, "ann")
 
-    labelling = Labelling(page, studio_with_provider.url)
     labelling.wait_painted()
     expect(page.get_by_text("Signed in as ann@lab.example.org, annotator.")).to_be_visible()
     image = labelling.press("5")
