@@ -25,6 +25,9 @@ def parts() -> dict[str, Any]:
     """What the server is made of beside the pages: routes, and a studio that lives as long as it does."""
     from starlette.middleware import Middleware
 
+    from tidal_core import projects
+    from tidal_core.access import hosts
+    from tidal_core.access.configured import check_address, login_of
     from tidal_core.server import web
     from tidal_core.server.ending import end_quietly
     from tidal_core.server.sockets import send_at_once
@@ -34,11 +37,17 @@ def parts() -> dict[str, Any]:
     streamlit_internals.run_our_script_for_every_page()
     base = str(st.get_option("server.baseUrlPath") or "")
     n_pages = len(list((ROOT / "pages").glob("*.py")))
+    access = login_of(projects.home(), [Path.home(), Path.cwd(), ROOT], streamlit_internals.user_cookie)
+    address = str(st.get_option("server.address") or "0.0.0.0")  # what Streamlit listens on where none is named
+    check_address(address, "a login" if access.is_on else "")
+    names = hosts.allowed(address, hosts.names_told())
+    streamlit_internals.allow_hosts(names)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         send_at_once(int(st.get_option("server.port")))
         studio = get_studio()
+        studio.access = access
         if not st.get_option("server.sslCertFile"):
             studio.reachable_at(own_address())
         studio.open_in_background()
@@ -54,7 +63,10 @@ def parts() -> dict[str, Any]:
     return {
         "routes": web.routes(get_studio),
         "lifespan": lifespan,
-        "middleware": [*web.middleware(), Middleware(streamlit_internals.OwnPage, base, n_pages)],
+        "middleware": [
+            *web.middleware(access, names, streamlit_internals.login_href),
+            Middleware(streamlit_internals.OwnPage, base, n_pages),
+        ],
         "on_script_error": show_error,
     }
 

@@ -9,7 +9,7 @@ from tidal_core.ui import looking
 from tidal_core.ui.address import DYNAMICS_PAGE
 from tidal_core.ui.gallery import gallery
 from tidal_core.ui.remembered import typed_name
-from tidal_core.ui.runtime import annotator, current_project, get_studio
+from tidal_core.ui.runtime import annotator, current_project, get_studio, is_named
 
 # The images get the room.
 st.html(
@@ -26,7 +26,7 @@ if project.store.images.count():
         project_id=desk_of(project).project_id(),
         token=get_studio().token,
         annotator=annotator(),
-        typed=bool(typed_name()),
+        typed=is_named(typed_name()),
         version="-".join(map(str, seen)),
     )
     if opened is not None:

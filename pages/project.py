@@ -7,29 +7,39 @@ import streamlit as st
 from tidal_core.text import literal
 from tidal_core.ui import address, class_parts, import_view, table_downloads
 from tidal_core.ui import project_parts as parts
+from tidal_core.ui.forms import class_list
 from tidal_core.ui.model_downloads import model_downloads
+from tidal_core.ui.owners import here, may_change
 from tidal_core.ui.runtime import current_project
 from tidal_core.ui.speed_view import speed_settings
 
 project = current_project()
 seen = import_view.job_state(project)  # before anything is drawn: what changes on the way is seen as new
 st.title("Project")
-st.caption(f"{literal(project.title)} · {literal(str(project.folder))}")
+st.caption(literal(project.title) + (f" · {literal(str(project.folder))}" if may_change() else ""))
 
 images, classes, settings, export, new = address.tabs(project.slug)
 with images:
     import_view.counts(project)
-    import_view.import_form(project)
+    if here("import images"):
+        import_view.import_form(project)
     import_view.import_status(project, seen)
 with classes:
-    class_parts.class_editor(project)
+    if here("change classes"):
+        class_parts.class_editor(project)
+    else:
+        class_list(project)
 with settings:
-    parts.settings_form(project)
-    speed_settings(project)
+    if here("change settings"):
+        parts.settings_form(project)
+        speed_settings(project)
 with export:
-    table_downloads.report_download(project)
-    table_downloads.label_downloads(project)
+    if here("export labels and models"):
+        table_downloads.report_download(project)
+        table_downloads.label_downloads(project)
     st.page_link("pages/predictions.py", label="Predictions of every image", icon=":material/fact_check:")
-    model_downloads(project)
+    if may_change():
+        model_downloads(project)
 with new:
-    import_view.new_project_form()
+    if here("make new projects"):
+        import_view.new_project_form()

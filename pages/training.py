@@ -9,6 +9,7 @@ from tidal_core.config import RoundConfig
 from tidal_core.projects import Project
 from tidal_core.text import config_in_words, literal
 from tidal_core.ui import enough_view, looking, rounds_view
+from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import current_project, get_studio
 
 
@@ -18,7 +19,7 @@ def controls(project: Project) -> None:
     active = project.store.rounds.active()
     with st.container(horizontal=True, vertical_alignment="center"):
         startable, why_not = rounds_view.startable(project)
-        if st.button(
+        if owners.button(
             "Train now",
             icon=":material/play_arrow:",
             type="primary",
@@ -28,7 +29,7 @@ def controls(project: Project) -> None:
         ):
             worker.ask(project.slug)
             st.toast("The next round starts in a moment.")
-        if active is not None and st.button(
+        if active is not None and owners.button(
             "Cancel this round",
             icon=":material/stop:",
             key=f"cancel-{project.slug}-{active.id}",

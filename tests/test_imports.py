@@ -32,7 +32,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "store": (set(), TABLES | {"duckdb", "lark"}),
     "rounds": ({"store", "images", "engine", "method", "strategies"}, {"numpy"}),
     "labelling": ({"store", "rounds", "strategies", "method"}, {"numpy"}),
-    "server": ({"store", "images", "rounds", "labelling", "export", "figures"},
+    "access": (set(), {"starlette", "itsdangerous", "jinja2", "psutil", "msgspec"}),
+    "server": ({"access", "store", "images", "rounds", "labelling", "export", "figures"},
                {"starlette", "psutil", "msgspec", "numpy"}),
     "export": ({"store", "images", "engine", "method", "strategies", "figures"},  # of figures numbers only, see below
                TABLES | {"torch", "safetensors", "onnx", "jinja2", "yaml", "PIL", "imageio_ffmpeg"}),
@@ -45,12 +46,12 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "figures": ({"method", "experiments"}, {"plotly", "pandas", "numpy", "scipy"}),
     "ui": (
-        {"store", "images", "rounds", "labelling", "server", "export", "experiments", "figures", "method", "engine",
-         "strategies"},
-        {"streamlit", "starlette", "plotly", "numpy", "PIL"},
+        {"access", "store", "images", "rounds", "labelling", "server", "export", "experiments", "figures", "method",
+         "engine", "strategies"},
+        {"streamlit", "starlette", "itsdangerous", "plotly", "numpy", "PIL"},
     ),
     "commands": (
-        {"store", "images", "rounds", "labelling", "server", "export", "snapshots", "experiments", "engine",
+        {"access", "store", "images", "rounds", "labelling", "server", "export", "snapshots", "experiments", "engine",
          "strategies", "figures"},
         {"typer", "rich", "psutil"},
     ),
@@ -85,7 +86,7 @@ WITHOUT_TORCH = {
     "method.finishing",
     "method.stopping", "method.theory", "rounds.audit", "rounds.due", "rounds.finishing",
     "rounds.maps", "rounds.worker",
-    "rounds.queue_plan", "server",
+    "rounds.queue_plan", "server", "access",
     "store", "strategies", "ui", "images", "ownership", "projects", "experiments.owner", "experiments.protocol",
     "experiments.separation", "export.tables",
 }  # fmt: skip

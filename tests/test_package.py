@@ -21,6 +21,8 @@ SOURCES = [*modules_of(ROOT).values(), *sorted((ROOT / "pages").glob("*.py")), R
 PINS = sorted(ROOT.glob("requirements*.txt"))
 
 LOADED_BY_OTHERS = {
+    "authlib": "Streamlit's st.login asks the identity provider with it",
+    "httpx": "Authlib asks over HTTP with it",
     "onnxscript": "torch.onnx writes models with it",
     "s3fs": "fsspec loads it for s3://",
     "gcsfs": "fsspec loads it for gs://",

@@ -18,6 +18,7 @@ from tidal_core.commands.importing import import_
 from tidal_core.commands.looking import projects, status
 from tidal_core.commands.models import export_model, predict
 from tidal_core.commands.paper import paper_figures
+from tidal_core.commands.people import pass_phrase
 from tidal_core.commands.snapshots import backup, restore
 from tidal_core.commands.starting import start
 from tidal_core.errors import TidalError
@@ -32,6 +33,7 @@ app.command()(report)
 app.command()(export_replay)
 app.command()(export_model)
 app.command()(predict)
+app.command("pass-phrase")(pass_phrase)
 app.command()(projects)
 app.command()(status)
 app.command()(backup)

@@ -15,6 +15,7 @@
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
     │   ├── ImageUnreadable      one image that cannot be read; imports report it and go on
     │   └── TooFewClasses        a margin of fewer than two classes
+    ├── NotAllowed               a person without the role that it takes, or without a login
     ├── TrainingDiverged         the loss is not a number
     ├── OutOfMemory              not even a batch of one fits on the device
     └── Stopped                  work that was asked to stop before its end (a cancelled round, the app closing)
@@ -97,6 +98,10 @@ class ImageUnreadable(InputError):
 
 class TooFewClasses(InputError):
     """A margin, or a round, of fewer classes than it needs."""
+
+
+class NotAllowed(TidalError):
+    """A person asks for what their role may not do, or has not signed in."""
 
 
 class TrainingDiverged(TidalError):

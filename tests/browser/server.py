@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from tests.helpers.gates import WAIT_SECONDS, RoundGate, streamlit_command
@@ -75,6 +75,10 @@ class Server:
                 with urlopen(f"{self.url}/_stcore/health", timeout=10) as answer:
                     if answer.status == 200:
                         return self
+            except HTTPError as error:
+                if error.code == 401:  # a studio with a login
+                    return self
+                time.sleep(0.05)
             except (URLError, OSError):
                 time.sleep(0.05)
         tail = self.log.read_text(errors="replace")[-3000:]

@@ -15,6 +15,7 @@ from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.serving import Listening
 from tests.helpers.tiny import tiny_project
 from tidal_core import __version__, cli
+from tidal_core.access import hosts
 from tidal_core.commands import starting
 from tidal_core.errors import InputError, ProjectInUse, ProjectNotFound
 
@@ -38,10 +39,48 @@ def test_it_starts_from_any_folder_and_ctrl_c_ends_it_cleanly(tmp_path: Path, ti
     assert "The studio has stopped." in server.log.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "example.org"])
-def test_an_address_that_other_computers_reach_is_refused(host: str) -> None:
-    with pytest.raises(InputError, match=r"no login yet.*Leave --host out.*ssh -L 8501:127\.0\.0\.1:8501"):
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20"])
+def test_an_address_that_other_computers_reach_is_refused_without_a_login(host: str) -> None:
+    with pytest.raises(
+        InputError, match=r"without a login.*pass-phrase.*docs/people\.md.*ssh -L 8501:127\.0\.0\.1:8501"
+    ):
         cli.app(["--host", host])
+
+
+def test_what_is_no_address_or_no_name_is_refused_with_the_option_that_takes_it() -> None:
+    with pytest.raises(InputError, match=r"no address of this computer.*goes into --name"):
+        cli.app(["--host", "example.org"])
+    with pytest.raises(InputError, match=r"no name of a computer.*--name studio\.example\.org"):
+        cli.app(["--name", "https://studio.example.org:8501/"])
+
+
+def test_with_a_pass_phrase_another_address_is_taken_and_others_are_told_where(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDAL_PASS_PHRASE", "four words of mine")
+    with pytest.raises(SystemExit, match="0"):
+        cli.app(["pass-phrase"])
+    served: list[object] = []
+    monkeypatch.setattr(starting, "_serve", lambda *what: served.extend(what))
+    monkeypatch.delenv(hosts.NAMES, raising=False)
+
+    with pytest.raises(SystemExit, match="0"):
+        cli.app(["--host", "0.0.0.0", "--name", "Studio.example.org"])
+
+    assert served[2] == "0.0.0.0"
+    assert os.environ[hosts.NAMES] == "studio.example.org"
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Others open http://studio.example.org:" in told
+    assert "proxy with TLS" in told
+
+
+def test_a_pass_phrase_is_never_taken_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDAL_PASS_PHRASE", raising=False)
+    monkeypatch.setattr(os, "isatty", lambda handle: False)
+    with pytest.raises(SystemExit, match="2"):
+        cli.app(["pass-phrase", "four words of mine"])
+    with pytest.raises(InputError, match=r"no terminal to type a pass phrase on; .* TIDAL_PASS_PHRASE"):
+        cli.app(["pass-phrase"])
 
 
 def test_a_project_that_is_not_there_is_refused_with_those_that_are() -> None:

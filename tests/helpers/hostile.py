@@ -74,10 +74,10 @@ class Got:
         )
 
 
-async def exchange(app: ASGIApp, sent: Sent) -> Got:
+async def exchange(app: ASGIApp, sent: Sent, *, scheme: str = "http") -> Got:
     """Send a request into an application."""
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "",
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": scheme, "root_path": "",
         "method": sent.method, "path": sent.path, "raw_path": quote(sent.path, errors="replace").encode(),
         "query_string": sent.query, "headers": list(sent.headers),
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),

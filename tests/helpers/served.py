@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from tests.helpers.hostile import Got, Sent, exchange
 from tests.helpers.tiny import tiny_project
+from tidal_core.access.sessions import Access
 from tidal_core.config import ProjectSettings
 from tidal_core.server import web
 from tidal_core.server.studio import Studio
@@ -19,11 +20,11 @@ from tidal_core.server.studio import Studio
 class Served:
     """A studio without a worker behind its routes; ``post`` and ``get`` carry the token unless told otherwise."""
 
-    def __init__(self, settings: ProjectSettings | None = None, n: int = 60) -> None:
+    def __init__(self, settings: ProjectSettings | None = None, n: int = 60, access: Access | None = None) -> None:
         tiny_project(n, settings=settings).close()
-        self.studio = Studio(with_worker=False)
+        self.studio, self.access = Studio(with_worker=False), access
         self.project = self.studio.project("tiny")
-        self.app = Starlette(routes=web.routes(lambda: self.studio), middleware=web.middleware())
+        self.app = Starlette(routes=web.routes(lambda: self.studio), middleware=web.middleware(access))
         self._loop = asyncio.Runner()
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://localhost")
         self._numbers = 0
@@ -32,9 +33,9 @@ class Served:
         """One request, exactly as given."""
         return self._loop.run(self._client.request(method, f"/api/p/{slug}/{path}", **more))
 
-    def exchange(self, sent: Sent) -> Got:
+    def exchange(self, sent: Sent, *, scheme: str = "http") -> Got:
         """One request that no client of HTTP would send."""
-        return self._loop.run(exchange(self.app, sent))
+        return self._loop.run(exchange(self.app, sent, scheme=scheme))
 
     def send_chunks(self, path: str, chunks: Iterable[bytes], headers: dict[str, str]) -> httpx.Response:
         """A POST whose length is not declared."""

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tests.helpers.hostile import Sent
 from tests.helpers.served import Served
+from tidal_core.access import hosts
 from tidal_core.server import web
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,6 @@ def test_no_page_elsewhere_is_trusted_by_the_settings_of_streamlit() -> None:
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 
     assert settings["client"]["allowedOrigins"] == []
-    assert set(settings["server"]["allowedHosts"]) == {host.strip("[]") for host in web.HOSTS}
+    assert set(settings["server"]["allowedHosts"]) == {host.strip("[]") for host in hosts.HERE}
     assert "enableCORS" not in settings["server"]  # on by default; off would let every origin in
     assert settings["server"]["enableXsrfProtection"]

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
+import time
 from pathlib import Path
 
 import pytest
 import streamlit
+import uvicorn
 from starlette.responses import HTMLResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message
-from streamlit import runtime
+from streamlit import auth_util, config, runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 from streamlit.web.server.starlette.starlette_routes import create_host_config_routes
+from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from tidal_core.ui import streamlit_internals
 
@@ -132,3 +138,55 @@ def test_the_page_keeps_room_for_the_sidebar_under_the_names_that_streamlit_give
     assert body.index("</style>") < body.index("<script>")
     for name in re.findall(r"data-testid=(\w+)", style):
         assert any(f'"{name}"' in script or f"`{name}`" in script for script in scripts), f"no part is called {name}"
+
+
+# --- signing in
+
+
+def test_the_cookie_of_st_login_is_still_read_with_its_time_and_only_if_it_was_signed_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streamlit_internals, "get_cookie_secret", lambda: "s" * 32)
+    long = json.dumps({"email": "ann@example.org", "picture": random.Random(1).randbytes(3000).hex()})
+    cookies: dict[str, str] = {}
+
+    def keep(name: str, value: str) -> None:  # as Streamlit's own route does after the provider has answered
+        cookies[name] = create_signed_value("s" * 32, name, value).decode()
+
+    auth_util.set_cookie_with_chunks(
+        keep,
+        lambda name, value: create_signed_value("s" * 32, name, value),
+        USER_COOKIE_NAME,
+        json.loads(long),
+        cookie_attr_size=0,
+    )
+    found = streamlit_internals.user_cookie(cookies)
+
+    assert len(cookies) > 1, "Streamlit no longer splits large cookies"
+    assert found is not None
+    assert json.loads(found[0]) == json.loads(long)
+    assert abs(found[1] - time.time()) < 3600
+    assert streamlit_internals.user_cookie({}) is None
+    monkeypatch.setattr(streamlit_internals, "get_cookie_secret", lambda: "t" * 32)
+    assert streamlit_internals.user_cookie(cookies) is None
+
+
+def test_streamlit_still_looks_for_secrets_where_the_start_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "_main_script_path", str(ROOT / "app.py"))
+
+    folders = [Path(file).parents[1] for file in config.get_config_files("secrets.toml")]
+
+    assert folders == list(dict.fromkeys([Path.home(), Path.cwd(), ROOT]))
+
+
+def test_a_proxy_of_this_computer_and_no_other_is_still_believed_that_it_speaks_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    asked = _get_uvicorn_config_kwargs()
+    asked.update(ssl_certfile=None, ssl_keyfile=None)
+
+    made = uvicorn.Config(streamlit_internals.OwnPage(Router()), **asked)
+
+    assert made.proxy_headers
+    assert set(str(made.forwarded_allow_ips).split(",")) == {"127.0.0.1", "::1"}

@@ -1,12 +1,13 @@
 """The studio itself: what ``tidal-studio`` does without a command.
 
-It is ``streamlit run app.py`` from any folder: on an address of this computer alone, on a port that is free, with the
-settings that lie beside the front door.
+It is ``streamlit run app.py`` from any folder: on an address of this computer alone, or on others with a login; on a
+port that is free, with the settings that lie beside the front door.
 """
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import runpy
 import signal
@@ -20,6 +21,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core import __version__, projects
+from tidal_core.access import hosts
 from tidal_core.commands.console import called_as, err, out
 from tidal_core.errors import InputError, ProjectInUse, ProjectNotFound
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 FIRST_PORT = 8501
 LAST_PORT = 8600  # of those that are tried when none is named
 ADDRESS = "127.0.0.1"
-NAMES = (ADDRESS, "localhost")  # what people call it
 
 
 def _print_version(asked: bool) -> None:
@@ -61,10 +62,20 @@ def start(
     host: Annotated[
         str,
         typer.Option(
-            help="Only 127.0.0.1 or localhost, this computer: other addresses are refused, as there is no login yet.",
+            help="The address to listen on: this computer alone, or 0.0.0.0 for all networks that it is in. That needs "
+            "a login: see the command pass-phrase, and docs/people.md.",
             metavar="ADDRESS",
         ),
     ] = ADDRESS,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name by which browsers may ask for the studio, for example studio.example.org behind a proxy. "
+            "May be given several times.",
+            metavar="NAME",
+            show_default="this computer's own names and addresses",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
@@ -75,25 +86,30 @@ def start(
     what the pages do, in a terminal; COMMAND --help explains each.
     """
     if context.invoked_subcommand is not None:
-        if project is not None or port is not None or host != ADDRESS:
+        if project is not None or port is not None or host != ADDRESS or name:
             raise InputError(
-                "--project, --port and --host are for starting the studio; leave them out before "
+                "--project, --port, --host and --name are for starting the studio; leave them out before "
                 f"{context.invoked_subcommand!r}."
             )
         return
-    check_host(host)
     projects.check_home()
-    serve(None if project is None else _known(project), port)
+    check_host(host)
+    if name:
+        os.environ[hosts.NAMES] = ",".join(hosts.checked_names(name))
+    serve(None if project is None else _known(project), port, host)
 
 
-def serve(project: str | None, port: int | None) -> NoReturn:
+def serve(project: str | None, port: int | None, host: str = ADDRESS) -> NoReturn:
     """Start the studio and show the project of this slug first; ends with the process.
 
     Raises InputError and ProjectInUse where there is no port for it.
     """
     if project is not None:
         os.environ[projects.FIRST_SHOWN] = project
-    _serve(front_door(), free_port(port))
+    found = free_port(port, host)
+    if not hosts.is_here(host):
+        err.print(escape(_how_others_come(host, found)), soft_wrap=True)
+    _serve(front_door(), found, host)
 
 
 def front_door() -> Path:
@@ -104,13 +120,28 @@ def front_door() -> Path:
 
 
 def check_host(host: str) -> None:
-    """Raises InputError for an address at which other computers could reach the studio."""
-    if host not in NAMES:
-        raise InputError(
-            f"The studio does not listen on {host!r}: it has no login yet, so anyone who can reach it could read and "
-            "change every project. Leave --host out; to use the studio from another computer, forward its port there: "
-            f"ssh -L {FIRST_PORT}:{ADDRESS}:{FIRST_PORT} THIS-COMPUTER"
-        )
+    """Raises InputError for what is no address, and for one that others reach where there is no login."""
+    from tidal_core.access.configured import check_address, kind_of
+
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise InputError(
+                f"{host!r} is no address of this computer. Give numbers, as in --host 0.0.0.0 for all of its networks; "
+                "the name that browsers use goes into --name."
+            ) from None
+    check_address(host, kind_of(projects.home(), [Path.home(), Path.cwd(), front_door().parent]), called_as())
+
+
+def _how_others_come(host: str, port: int) -> str:
+    """What to tell the others, and what to beware of."""
+    names = [*hosts.names_told(), *(hosts.own_addresses(six=host == "::") if host in hosts.EVERYWHERE else [host])]
+    shown = ", ".join(f"http://{f'[{name}]' if ':' in name else name}:{port}" for name in names[:4])
+    return (
+        f"Others open {shown or 'the address of this computer'} and sign in. Nothing is encrypted on the way: in a "
+        "network that you do not trust put a proxy with TLS before the studio (docs/people.md)."
+    )
 
 
 def _known(name: str) -> str:
@@ -127,13 +158,13 @@ def _known(name: str) -> str:
     return slug
 
 
-def free_port(wanted: int | None = None) -> int:
+def free_port(wanted: int | None = None, host: str = ADDRESS) -> int:
     """The port to listen on: ``wanted``, or the first of the usual ones that is free.
 
     Raises InputError where none can be had, ProjectInUse where a studio with the same projects has it.
     """
     for port in range(FIRST_PORT, LAST_PORT + 1) if wanted is None else (wanted,):
-        if _is_free(port):
+        if _is_free(port, host):
             if wanted is None and port != FIRST_PORT:
                 err.print(f"Port {FIRST_PORT} is in use by another program; the studio takes {port}.")
             return port
@@ -146,13 +177,18 @@ def free_port(wanted: int | None = None) -> int:
     )
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def _is_free(port: int, host: str) -> bool:
+    address = ADDRESS if host == "localhost" else host
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         if os.name == "posix":  # as the server does: a port whose last owner has just ended is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((ADDRESS, port))
+            probe.bind((address, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InputError(
+                    f"{host!r} is no address of this computer; --host 0.0.0.0 takes all that it has."
+                ) from error
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):  # the second: kept by the system for itself
                 raise
             return False
@@ -183,7 +219,7 @@ def _studio_at(port: int) -> Owner | None:
     return None
 
 
-def _serve(door: Path, port: int) -> NoReturn:
+def _serve(door: Path, port: int, host: str) -> NoReturn:
     """Run the server in this process until Ctrl-C, which ends it with exit status 0."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -193,7 +229,9 @@ def _serve(door: Path, port: int) -> NoReturn:
     # interruption, which Streamlit calls "Aborted!".
     signal.signal(signal.SIGINT, stop)
     again = called_as()
-    sys.argv = ["streamlit", "run", str(door), "--server.address", ADDRESS, "--server.port", str(port)]
+    sys.argv = ["streamlit", "run", str(door), "--server.address", host, "--server.port", str(port)]
+    if not hosts.is_here(host):  # else Streamlit asks a server elsewhere for this computer's address, to print it
+        sys.argv += ["--browser.serverAddress", "localhost"]
     try:
         runpy.run_module("streamlit", run_name="__main__")
     except SystemExit as end:

@@ -15,6 +15,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from tidal_core.access.people import Role, clean_name
 from tidal_core.errors import ImageUnreadable, NotFound
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
@@ -63,13 +64,25 @@ def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
 
 def _answers(call: Call) -> Response:
     body: wire.AnswersBody = call.body
-    outcomes = _desk(call).record(wire.answers_of(body), body.tab)
+    answers = wire.answers_of(body, call.person)
+    foreign = {sent.id: why for sent in body.answers if (why := _of_another(call, sent))}
+    outcomes = _desk(call).record([answer for answer in answers if answer.event_id not in foreign], body.tab)
     if any(outcome.new for outcome in outcomes):
         call.studio.worker.wake()
     if body.release is not None:
         _desk(call).release(body.release)
-    return JSONResponse(
-        {"results": [{"id": outcome.event_id, "seq": outcome.seq, "refused": outcome.refused} for outcome in outcomes]}
+    results = [{"id": outcome.event_id, "seq": outcome.seq, "refused": outcome.refused} for outcome in outcomes]
+    return JSONResponse({"results": results + [{"id": id, "seq": None, "refused": why} for id, why in foreign.items()]})
+
+
+def _of_another(call: Call, sent: wire.SentAnswer) -> str:
+    """Why an answer is not taken: a browser kept it for somebody else who was signed in there. "" where it is."""
+    person = call.person
+    if not person.signed_in or sent.annotator is None or clean_name(sent.annotator) == person.name:
+        return ""
+    who = clean_name(sent.annotator)
+    return (
+        f"{who} gave this answer, and {person.name} is signed in now. Sign in as {who} and send it again, or drop it."
     )
 
 
@@ -97,7 +110,9 @@ def _state(call: Call) -> dict[str, Any]:
 
 def _history(call: Call) -> Response:
     body: wire.HistoryBody = call.body
-    entries = _desk(call).history(body.annotator or "me", body.before, min(body.limit, desk.HISTORY_AT_MOST))
+    entries = _desk(call).history(
+        call.person.answers_as(body.annotator), body.before, min(body.limit, desk.HISTORY_AT_MOST)
+    )
     names = _desk(call).names()
     return JSONResponse(
         {
@@ -258,17 +273,17 @@ def _sweep(call: Call) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "open", _open, wire.QueueBody),
-    Endpoint("POST", "queue", _queue, wire.QueueBody),
-    Endpoint("POST", "answers", _answers, wire.AnswersBody),
-    Endpoint("POST", "status", _status, wire.StatusBody),
-    Endpoint("POST", "history", _history, wire.HistoryBody),
-    Endpoint("POST", "release", _release, wire.TabBody),
-    Endpoint("POST", "sweep", _sweep, wire.SweepBody),
-    Endpoint("POST", "thumbs", _thumbs, wire.ThumbsBody),
-    Endpoint("GET", "classes", _classes),
-    Endpoint("GET", "image/{image}", _image, query=wire.ImageQuery),
-    Endpoint("GET", "why/{image}", _why),
-    Endpoint("GET", "stands-for/{image}", _stands_for),
-    Endpoint("GET", "neighbours/{image}", _neighbours),
+    Endpoint("POST", "open", _open, wire.QueueBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "queue", _queue, wire.QueueBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "answers", _answers, wire.AnswersBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "status", _status, wire.StatusBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "history", _history, wire.HistoryBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "release", _release, wire.TabBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "sweep", _sweep, wire.SweepBody, role=Role.ANNOTATOR),
+    Endpoint("POST", "thumbs", _thumbs, wire.ThumbsBody, role=Role.ANNOTATOR),
+    Endpoint("GET", "classes", _classes, role=Role.ANNOTATOR),
+    Endpoint("GET", "image/{image}", _image, query=wire.ImageQuery, role=Role.ANNOTATOR),
+    Endpoint("GET", "why/{image}", _why, role=Role.ANNOTATOR),
+    Endpoint("GET", "stands-for/{image}", _stands_for, role=Role.ANNOTATOR),
+    Endpoint("GET", "neighbours/{image}", _neighbours, role=Role.ANNOTATOR),
 )

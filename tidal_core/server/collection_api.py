@@ -7,7 +7,7 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
          "ids": [1, 2, ...] or "where": "predicted=rose and margin<0.2",    (one of them; neither for an undo)
          "class": 3,                       of a label
          "reason": "...", "note": "...",   of a skip; of a flag
-         "annotator": "Ann",               "me" unless told
+         "annotator": "Ann",               "me" unless told; whoever is signed in goes before
          "undo": "bulk-label-...",         the act that an undo takes back; an undo cannot be undone
          "seen": 1234,                     "seq" of the collection that the page shows: images answered later are left
          "key": "8 to 24 letters, digits"} the same key for what is sent again: it is done once
@@ -47,6 +47,7 @@ from typing import Any
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
+from tidal_core.access.people import Role
 from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
 from tidal_core.records import ClassRecord
@@ -54,18 +55,49 @@ from tidal_core.rounds import maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
+from tidal_core.store.acts import Act, ActKind
 from tidal_core.store.collection import Chosen, Moment
 from tidal_core.store.where import Where, parse
 
 BULK_BYTES_AT_MOST = 3_000_000  # 200,000 ids of ten digits, and a note
 
+ROLES = {
+    ActKind.LABEL: Role.ANNOTATOR,
+    ActKind.MODEL: Role.ANNOTATOR,  # a person confirms each
+    ActKind.SKIP: Role.ANNOTATOR,
+    ActKind.FLAG: Role.ANNOTATOR,
+    ActKind.UNLABEL: Role.OWNER,
+    ActKind.QUEUE: Role.OWNER,
+    ActKind.EXCLUDE: Role.OWNER,
+    ActKind.INCLUDE: Role.OWNER,
+    ActKind.UNDO: Role.ANNOTATOR,  # of one's own acts
+}
+"""What each act takes, where people sign in."""
+IN_WORDS = {
+    ActKind.UNLABEL: "take the labels of many images away",
+    ActKind.QUEUE: "change which images are asked next",
+    ActKind.EXCLUDE: "take images out of the project",
+    ActKind.INCLUDE: "take images back into the project",
+}
+"""Of the acts that take an owner."""
+
 
 def _bulk(call: Call) -> Response:
     body: wire.BulkBody = call.body
-    result = bulk.perform(call.project, wire.act_of(body), image_ids=body.ids, where=body.where)
+    act = wire.act_of(body, call.person)
+    _check_role(call, act)
+    result = bulk.perform(call.project, act, image_ids=body.ids, where=body.where)
     if result.changed:
         call.studio.worker.wake()
     return JSONResponse({"act": result.act_id, "changed": result.changed, "left": result.left, "why": result.why})
+
+
+def _check_role(call: Call, act: Act) -> None:
+    """Raises NotAllowed for an act that takes an owner, and for the undo of somebody else's act by an annotator."""
+    if act.kind is not ActKind.UNDO:
+        call.person.require(ROLES[act.kind], IN_WORDS.get(act.kind, "do this"))
+    elif not call.person.role.may(Role.OWNER) and call.project.store.acts.author(act.undoes or "") != call.person.name:
+        call.person.require(Role.OWNER, "take back what another person did")
 
 
 def _collection(call: Call) -> Response:
@@ -134,10 +166,10 @@ def _stamp(moment: Moment, classes: list[ClassRecord]) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST),
-    Endpoint("GET", "collection", _collection, query=wire.CollectionQuery),
-    Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery),
-    Endpoint("GET", "collection/map", _map),
-    Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery),
-    Endpoint("GET", "collection/version", _version),
+    Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST, role=Role.ANNOTATOR),
+    Endpoint("GET", "collection", _collection, query=wire.CollectionQuery, role=Role.ANNOTATOR),
+    Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery, role=Role.ANNOTATOR),
+    Endpoint("GET", "collection/map", _map, role=Role.ANNOTATOR),
+    Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery, role=Role.ANNOTATOR),
+    Endpoint("GET", "collection/version", _version, role=Role.ANNOTATOR),
 )

@@ -1,8 +1,9 @@
 """The studio's addresses as a table: each ``Endpoint`` says all that a request to it may hold, and who answers it.
 
 ``ENDPOINTS`` of ``api``, ``collection_api`` and ``owner_api`` are the tables. A handler is called only with what its
-row describes, read by ``requests``; whatever else is sent is refused here. ``tests/server/test_requests.py`` drives
-every row with whatever can be sent, and sees that an address that is in no table is in no route either.
+row describes, read by ``requests``, from a person of the row's role; whatever else is sent is refused here.
+``tests/server/test_requests.py`` drives every row with whatever can be sent, and sees that an address that is in no
+table is in no route either; ``tests/server/test_roles.py`` that each row refuses whom it should.
 
 Handlers run in threads: the event loop, and with it every page, never waits for DuckDB or for a photo to be decoded.
 Every refusal is ``{"error": text}`` with text for people, and names no folder of this computer.
@@ -24,11 +25,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tidal_core import files, json_checks, projects
+from tidal_core.access.door import SIGN_IN_FIRST, person_of
+from tidal_core.access.people import HERE, Person, Role
 from tidal_core.errors import (
     DISK_FULL,
     DiskFull,
     ImageUnreadable,
     InputError,
+    NotAllowed,
     NotFound,
     ProjectInUse,
     ProjectNotFound,
@@ -47,6 +51,7 @@ PAGE_TOKEN_HEADER = "X-Tidal-Token"
 STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (ImageUnreadable, 422),
     (InputError, 400),
+    (NotAllowed, 403),
     (NotFound, 404),
     (ProjectNotFound, 404),
     (ProjectInUse, 423),
@@ -64,6 +69,7 @@ class Call:
     body: Any  # a record of the endpoint's ``body``; None where it takes none
     query: Any  # a record of the endpoint's ``query``
     image_id: int  # 0 where the address names none
+    person: Person  # who asks
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Endpoint:
     body_at_most: int = requests.BODY_AT_MOST  # bytes
     query: type = wire.NoQuery  # of what stands behind the "?", from ``wire``: a record of texts
     door: Literal["page", "owner"] = "page"  # whose token is asked for: see ``api`` and ``owner_api``
+    role: Role = Role.OWNER  # what it takes, where people sign in; owners only unless it is said
 
 
 def routes(endpoints: Iterable[Endpoint], get_studio: Callable[[], Studio]) -> list[Route]:
@@ -112,13 +119,14 @@ def _answer(
     request: Request, body: dict[str, Any] | None, endpoint: Endpoint, get_studio: Callable[[], Studio]
 ) -> Response:
     studio = get_studio()
-    _DOORS[endpoint.door](request, body, studio)
+    person = _DOORS[endpoint.door](request, body, studio)
     query: Any = requests.read_query(request, endpoint.query)
     try:
+        person.require(endpoint.role, f"use this address ({endpoint.path})")
         project = studio.project(request.path_params["slug"])
         image_id = _image_id(request.path_params.get("image", "0"))
         record = None if endpoint.body is None else json_checks.convert(body, endpoint.body)
-        return endpoint.handler(Call(studio, project, record, query, image_id))
+        return endpoint.handler(Call(studio, project, record, query, image_id, person))
     except TidalError as error:
         return _refusal(error)
     except OSError as error:
@@ -139,15 +147,19 @@ def _image_id(text: str) -> int:
     return number
 
 
-def _check_page(request: Request, body: dict[str, Any] | None, studio: Studio) -> None:
-    """The token of this process's pages, in a header or, where a beacon cannot set one, in the body."""
+def _check_page(request: Request, body: dict[str, Any] | None, studio: Studio) -> Person:
+    """Who has passed the door, with the token of this process's pages in a header or, from a beacon, in the body."""
     if (requests.header(request.headers, "sec-fetch-site") or "same-origin") not in {"same-origin", "none"}:
         raise Refused(403, requests.OWN_PAGES_ONLY)
     given = requests.header(request.headers, PAGE_TOKEN_HEADER)
     requests.check_token(given or (body or {}).get("token"), studio.token)
+    person = person_of(request.scope)
+    if person is None:
+        raise Refused(401, SIGN_IN_FIRST)
+    return person
 
 
-def _check_owner(request: Request, body: dict[str, Any] | None, studio: Studio) -> None:
+def _check_owner(request: Request, body: dict[str, Any] | None, studio: Studio) -> Person:
     """The owner's token, and no browser behind the request, from whatever origin."""
     if "origin" in request.headers or "sec-fetch-site" in request.headers:
         raise Refused(403, "This address does not answer browsers.")
@@ -155,9 +167,10 @@ def _check_owner(request: Request, body: dict[str, Any] | None, studio: Studio) 
     if not token:
         raise Refused(403, "The studio has not started up yet; run the command again.")
     requests.check_token(requests.header(request.headers, TOKEN_HEADER), token)
+    return HERE
 
 
-_DOORS: dict[str, Callable[[Request, dict[str, Any] | None, Studio], None]] = {
+_DOORS: dict[str, Callable[[Request, dict[str, Any] | None, Studio], Person]] = {
     "page": _check_page,
     "owner": _check_owner,
 }

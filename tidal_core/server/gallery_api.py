@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from tidal_core.access.people import Role
 from tidal_core.errors import ImageUnreadable
 from tidal_core.files import scratch
 from tidal_core.images.previews import THUMBNAIL_SIZE, Packed, pack
@@ -59,6 +60,6 @@ def _table(call: Call) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "tiles", _tiles, wire.ThumbsBody),
+    Endpoint("POST", "tiles", _tiles, wire.ThumbsBody, role=Role.ANNOTATOR),
     Endpoint("POST", "collection/table", _table, wire.TableBody, body_at_most=BULK_BYTES_AT_MOST),
 )

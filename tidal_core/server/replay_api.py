@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from tidal_core.access.people import Role
 from tidal_core.figures.replay import packed
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
@@ -20,4 +21,4 @@ def _replay(call: Call) -> Response:
     return with_head(*packed(replay_info(call.project)))
 
 
-ENDPOINTS = (Endpoint("GET", "replay", _replay),)
+ENDPOINTS = (Endpoint("GET", "replay", _replay, role=Role.ANNOTATOR),)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidal_core import files, json_checks, projects
+from tidal_core.access.sessions import Access, NoLogin
 from tidal_core.config import ProjectSettings
 from tidal_core.errors import InputError, ProjectClosed, ProjectError, ProjectExists, TidalError
 from tidal_core.images.pixels import cached_spec, needs_refill, note_spec
@@ -47,6 +48,7 @@ class Studio:
     def __init__(self, *, with_worker: bool = True) -> None:
         # Chosen by whoever starts the server where a program is to call the routes, else new for each process.
         self.token = os.environ.get("TIDAL_TOKEN") or secrets.token_urlsafe(32)
+        self.access: Access = NoLogin()  # another one where people sign in
         self.owner: Owner | None = None  # set once it is known where this process answers
         self._lock = threading.RLock()
         self._open: dict[str, Project] = {}

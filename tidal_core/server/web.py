@@ -6,7 +6,7 @@ The guard stands before every address, Streamlit's own (pages, websocket, upload
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +15,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidal_core.access.door import Door, LoginHref
+from tidal_core.access.hosts import HERE
+from tidal_core.access.sessions import Access, NoLogin
 from tidal_core.server import api, collection_api, endpoints, gallery_api, owner_api, replay_api
 from tidal_core.server.endpoints import problem
 from tidal_core.server.requests import OWN_PAGES_ONLY, Refused, check_origin, header
@@ -31,7 +34,6 @@ ENDPOINTS = (
     *replay_api.ENDPOINTS,
     *owner_api.ENDPOINTS,
 )
-HOSTS = ("localhost", "127.0.0.1", "[::1]")
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -66,12 +68,15 @@ def routes(get_studio: Callable[[], Studio]) -> list[Route]:
     return [*endpoints.routes(ENDPOINTS, get_studio), endpoints.rest()]
 
 
-def middleware() -> list[Middleware]:
-    """What each request passes, in this order."""
+def middleware(
+    access: Access | None = None, hosts: Sequence[str] = HERE, login_href: LoginHref | None = None
+) -> list[Middleware]:
+    """What each request passes, in this order. Without ``access`` nobody has to sign in."""
     return [
         Middleware(Guard),
-        # Pages are for this machine: a foreign host name in a request is a page elsewhere that was pointed here.
-        Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS),
+        # A name that is not this studio's in a request is a page elsewhere that was pointed here.
+        Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+        Middleware(Door, access=access or NoLogin(), login_href=login_href),
     ]
 
 

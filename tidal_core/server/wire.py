@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from tidal_core.access.people import Person
 from tidal_core.errors import InputError
 from tidal_core.labelling.desk import Asked, Counts
 from tidal_core.labelling.naming import NameRule
@@ -176,8 +177,8 @@ class StatusQuery(Struct, frozen=True):
 # --- what is read of it
 
 
-def act_of(body: BulkBody) -> Act:
-    """The act of a request. Raises InputError."""
+def act_of(body: BulkBody, person: Person) -> Act:
+    """The act that a person asks for. Raises InputError."""
     if body.act is ActKind.LABEL and body.class_id is None:
         raise InputError("A label needs a class.")
     if (body.act is ActKind.UNDO) != (body.undo is not None):
@@ -187,19 +188,19 @@ def act_of(body: BulkBody) -> Act:
         class_id=body.class_id,
         reason=body.reason,
         note=body.note,
-        annotator=(body.annotator or "me")[:60],
+        annotator=person.answers_as(body.annotator),
         seen=body.seen,
         undoes=body.undo,
     )
     return act if body.key is None else replace(act, key=body.key)
 
 
-def answers_of(body: AnswersBody) -> list[Answer]:
-    """The answers of a request. Raises InputError."""
-    return [_answer(sent) for sent in body.answers]
+def answers_of(body: AnswersBody, person: Person) -> list[Answer]:
+    """The answers that a person sends. Raises InputError."""
+    return [_answer(sent, person) for sent in body.answers]
 
 
-def _answer(sent: SentAnswer) -> Answer:
+def _answer(sent: SentAnswer, person: Person) -> Answer:
     kind = AnswerKind(sent.kind)
     if kind is AnswerKind.LABEL and sent.class_id is None:
         raise InputError("A label needs a class.")
@@ -213,7 +214,7 @@ def _answer(sent: SentAnswer) -> Answer:
         undoes=sent.undoes if kind is AnswerKind.UNDO else None,
         reason=sent.reason,
         note=sent.note,
-        annotator=(sent.annotator or "me")[:60],
+        annotator=person.answers_as(sent.annotator),
         mode=AnswerMode(sent.mode or AnswerMode.SINGLE),
         suggestion_class=None if sent.suggestion is None else sent.suggestion[0],
         suggestion_p=None if sent.suggestion is None else min(sent.suggestion[1], 1.0),

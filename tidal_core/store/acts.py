@@ -147,6 +147,13 @@ class Acts:
         )
         return {image_id for (image_id,) in rows}
 
+    def author(self, act_id: str) -> str | None:
+        """Who did an act; None for an unknown one."""
+        if not ACT_ID.fullmatch(act_id):
+            return None
+        rows = self._db.rows("SELECT annotator FROM answers WHERE starts_with(event_id, ?) LIMIT 1", [f"{act_id}-"])
+        return str(rows[0][0]) if rows else None
+
     def undo(self, act: Act) -> Done:
         """Take back the act ``act.undoes``, in one transaction. Raises NotFound for an unknown one, InputError for an
         undo."""

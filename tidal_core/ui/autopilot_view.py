@@ -16,6 +16,7 @@ from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.text import literal
 from tidal_core.ui.forms import attempt_in_callback, show_refused
+from tidal_core.ui.owners import for_owners, owners
 from tidal_core.ui.runtime import get_studio
 from tidal_core.ui.strip import Shown, source_of, strip
 
@@ -75,16 +76,16 @@ def _controls(project: Project, pilot: Autopilot, *, can_start: bool) -> None:
     refused = f"autopilot-{slug}"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if pilot.flies:
-            st.button(
+            owners.button(
                 "Pause", key=f"autopilot-pause-{slug}", icon=":material/pause:", on_click=pilot.pause, type="primary"
             )
         else:
-            st.button(
+            owners.button(
                 "Start", key=f"autopilot-start-{slug}", icon=":material/play_arrow:", type="primary",
                 disabled=not can_start, on_click=attempt_in_callback,
                 args=(refused, lambda: pilot.start(_chosen(slug, pilot))),
             )  # fmt: skip
-        st.button(
+        owners.button(
             "To the next round", key=f"autopilot-round-{slug}", icon=":material/fast_forward:", disabled=not can_start,
             on_click=attempt_in_callback,
             args=(refused, lambda: pilot.start(_chosen(slug, pilot, to_the_next_round=True))),
@@ -128,6 +129,7 @@ def _chosen(slug: str, pilot: Autopilot, *, to_the_next_round: bool = False) -> 
     )
 
 
+@for_owners
 def _changed(refused: str, slug: str, pilot: Autopilot) -> None:
     """One that flies takes what was changed at once; else it counts at the next start."""
     if pilot.flies:

@@ -18,6 +18,7 @@ from tidal_core.records import ClassRecord
 from tidal_core.store.classes import plain_name
 from tidal_core.text import from_spreadsheet, literal, plain_colour, spreadsheet_safe
 from tidal_core.ui.forms import attempt_in_callback, show_refused
+from tidal_core.ui.owners import for_owners
 
 AT_THE_END = "at the end"
 
@@ -75,6 +76,7 @@ def _edits_of(project: Project) -> str:
     return f"class-edits-{project.slug}"
 
 
+@for_owners
 def _change_classes(project: Project, shown: list[ClassRecord], key: str) -> None:
     """What was typed into the table of ``shown`` classes; the next table begins without it, also if it was refused."""
     rows: dict[int, dict[str, str | int | None]] = st.session_state[key]["edited_rows"]
@@ -117,6 +119,7 @@ def _new_classes(project: Project, known: list[ClassRecord]) -> None:
         st.info(sentence)
 
 
+@for_owners
 def _add_classes(project: Project, key: str, where: str) -> None:
     """Add what was typed; the field keeps it where nothing came of it, and a sentence says why."""
     names = [line for line in str(st.session_state[key]).splitlines() if line.strip()]
@@ -170,6 +173,7 @@ def _one_class(project: Project, known: list[ClassRecord], labelled: dict[int, i
     show_refused(f"one-class-{project.slug}")
 
 
+@for_owners
 def _set_colour(project: Project, record: ClassRecord, key: str) -> None:
     colour = str(st.session_state[key])
     attempt_in_callback(
@@ -241,6 +245,7 @@ def _show_done(project: Project) -> None:
     show_refused(f"bring-back-{project.slug}")
 
 
+@for_owners
 def _bring_back(project: Project, class_id: int) -> None:
     attempt_in_callback(f"bring-back-{project.slug}", lambda: project.store.classes.bring_back(class_id))
 
@@ -295,6 +300,7 @@ def _set(key: str, value: bool) -> None:
     st.session_state[key] = value
 
 
+@for_owners
 def _answer(key: str, action: Callable[[], None]) -> None:
     st.session_state[key] = False
     action()

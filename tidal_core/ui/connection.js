@@ -1,4 +1,4 @@
-// Says on every page that the studio has stopped, in a bar above the page: with what is kept, and how to start it again.
+// Says on every page that the studio has stopped, or that the sign-in has ended, in a bar above the page: with what is kept, and how to start it again.
 //
 // It asks the server itself and knows nothing of Streamlit's connection. One for the life of the page: the labelling
 // component tells it of each answer that it keeps ("tidal:outbox"), and of a request that failed ("tidal:unreachable").
@@ -40,12 +40,13 @@ class Connection {
     if (this.asking) return;
     this.asking = true;
     clearTimeout(this.timer);
-    const answers = await fetch("/_stcore/health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
-      (response) => response.ok,
-      () => false,
+    const status = await fetch("/_stcore/health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
+      (response) => response.status,
+      () => 0,
     );
     this.asking = false;
-    this.failures = answers ? 0 : this.failures + 1;
+    this.isOut = status === 401; // access/door.py: the studio runs, and this browser's sign-in has ended
+    this.failures = status === 200 ? 0 : this.failures + 1;
     this.stopped = this.failures > 1;
     this.draw();
     const pause = this.stopped ? ASK_STOPPED_MS : this.failures ? BLINK_MS : ASK_MS;
@@ -81,11 +82,13 @@ class Connection {
   lines() {
     const kept = this.kept();
     const labels = document.body.dataset.tidalLabelling === "yes";
-    const lines = [["The studio has stopped. Nothing that it has saved is lost."]];
+    const lines = [[this.isOut ? "Your sign-in has ended. Nothing that is saved is lost." : "The studio has stopped. Nothing that it has saved is lost."]];
     if (kept) {
       const answers = kept === 1 ? "1 answer is" : `${kept.toLocaleString("en")} answers are`;
-      lines.push([`${answers} kept in this browser, and saved once the studio runs again. Leave this page open.`]);
+      const when = this.isOut ? "you have signed in again by the same name." : "the studio runs again. Leave this page open.";
+      lines.push([`${answers} kept in this browser, and saved once ${when}`]);
     }
+    if (this.isOut) return [...lines, ["Reload this page to sign in."]];
     if (labels) lines.push(["You can go on labelling the images that are loaded already."]);
     lines.push([`To start it again, type this in a terminal${this.folder ? ", in the folder " : ": "}`]);
     const last = lines.at(-1);

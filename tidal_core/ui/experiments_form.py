@@ -29,6 +29,7 @@ from tidal_core.projects import home, project_folder, project_slugs, slugify
 from tidal_core.server.studio import DEMO
 from tidal_core.text import literal
 from tidal_core.ui.forms import table
+from tidal_core.ui.owners import owners
 from tidal_core.ui.project_parts import AUGMENTATION_WORDS
 from tidal_core.ui.runtime import current_slug, get_studio
 
@@ -86,7 +87,7 @@ def start_form() -> None:
         if kept is not None:
             st.caption(shares_in_words(kept, protocol))
         name = st.text_input("Name", f"{_short_title(dataset)} {preset}", key=f"exp-name-{shown}")
-        if st.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
+        if owners.button("Start", type="primary", key="exp-start", icon=":material/play_arrow:"):
             changed = protocol.changed(first=first, per_round=step, rounds=rounds)
             all_configurations = tuple(
                 dict.fromkeys(

@@ -22,6 +22,7 @@ from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.experiments_form import data_folder, start_runs
 from tidal_core.ui.forms import attempt_in_callback, show_refused
+from tidal_core.ui.owners import owners
 
 VARIANTS = (
     "random",
@@ -56,11 +57,11 @@ def choose() -> Experiment | None:
             st.error(literal(str(error)))
             return None
         running, finished = experiment.owner is not None, done == total
-        if st.button(
+        if owners.button(
             "Stop", icon=":material/stop:", key=f"exp-stop-{experiment.name}", disabled=not running
         ) and owner.stop(experiment.folder):
             st.toast("Stopped. Finished rounds are kept; press “Go on” to continue.")
-        if st.button(
+        if owners.button(
             "Go on", icon=":material/play_arrow:", key=f"exp-go-on-{experiment.name}", disabled=running or finished
         ):
             start_runs(experiment)
@@ -84,12 +85,12 @@ def removal(experiment: Experiment) -> None:
         lost += [f"{spec.runs - runs} runs of each configuration"] if runs < spec.runs else []
         sure = st.checkbox("Delete what they measured, for good", key=f"{place}-sure")
         with st.container(horizontal=True):
-            st.button(
+            owners.button(
                 "Remove " + (" and ".join(lost) or "these"), disabled=not (lost and sure), key=f"{place}-some",
                 on_click=attempt_in_callback,
                 args=(key, lambda: removing.shorten(experiment, without=without, runs=runs)),
             )  # fmt: skip
-            st.button(
+            owners.button(
                 "Remove the whole experiment", disabled=not sure, key=f"{place}-all", on_click=attempt_in_callback,
                 args=(key, lambda: removing.remove(experiment)),
             )  # fmt: skip
@@ -282,8 +283,8 @@ def _tables(experiment: Experiment, results: Results) -> None:
     st.header("Tables", anchor=False)
     with st.container(horizontal=True):
         for name, (kind, build) in report.parts(results).items():
-            st.download_button(
-                name, build, f"{experiment.name}-{name}", kind, on_click="ignore", key=f"exp-{name}",
+            owners.download_button(
+                name, build, f"{experiment.name}-{name}", kind, key=f"exp-{name}",
                 icon=":material/download:",
             )  # fmt: skip
     with st.container(key="exp-tables"):

@@ -7,6 +7,7 @@ import streamlit as st
 from tidal_core.images.sources import consent
 from tidal_core.projects import Project
 from tidal_core.text import literal
+from tidal_core.ui.owners import owners
 
 
 def ask_to_fetch(project: Project) -> None:
@@ -23,5 +24,6 @@ def ask_to_fetch(project: Project) -> None:
         )
         yes, no = st.columns(2)
         # What is allowed is what was shown, whatever the project says by then.
-        yes.button("Fetch them", key="fetch-yes", on_click=consent.allow, args=(project.folder, hosts))
+        with yes:
+            owners.button("Fetch them", key="fetch-yes", on_click=consent.allow, args=(project.folder, hosts))
         no.button("No", key="fetch-no", on_click=st.session_state.__setitem__, args=(declined, True))

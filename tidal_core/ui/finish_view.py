@@ -13,6 +13,7 @@ from tidal_core.text import literal
 from tidal_core.ui import looking
 from tidal_core.ui.address import LABEL_PAGE
 from tidal_core.ui.forms import attempt_in_callback, show_refused, table
+from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import annotator
 from tidal_core.ui.thumbnails import thumbnails
 
@@ -77,7 +78,7 @@ def _acts(project: Project) -> None:
                 f"{literal(act.note)}, by {literal(act.annotator)} on {act.taken_at:%Y-%m-%d %H:%M} UTC."
             )
             is_old = newest is not None and newest > act.round_id
-            st.button(
+            owners.button(
                 "Take back, and propose anew" if is_old else "Take back",
                 icon=":material/undo:",
                 key=f"finish-undo-{project.slug}-{act.act_id}",
@@ -100,7 +101,7 @@ def _nothing(project: Project, state: Standing, proposal: Proposal) -> None:
     st.markdown("## :material/person: Nothing for the model yet")
     st.info(literal(proposal.reason))
     if proposal.more_checks:
-        st.button(
+        owners.button(
             f"Check {proposal.more_checks:,} random images",
             icon=":material/fact_check:",
             type="primary",
@@ -179,7 +180,7 @@ def _sample(project: Project, state: Standing, proposal: Proposal) -> None:
         st.rerun(scope="fragment")
     st.markdown(f"**{len(wrong)} of {len(shown)} marked as wrong**")
     # No callback: after one, only this fragment would be drawn anew, without what was accepted.
-    if st.button(
+    if owners.button(
         f"Accept the model's class for {proposal.accepted - len(wrong):,} images",
         icon=":material/done_all:",
         type="primary",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from tidal_core.errors import TidalError
+from tidal_core.projects import Project
 from tidal_core.text import literal, spreadsheet_row
 
 T = TypeVar("T")
@@ -48,6 +49,19 @@ def attempt(action: Callable[[], T]) -> T | None:
     except TidalError as error:
         st.error(literal(str(error)))
         return None
+
+
+def class_list(project: Project) -> None:
+    """The classes in use, to read: for those who may not change them."""
+    labelled = project.store.answers.counts_by_class()
+    rows = [
+        {"Class": record.name, "Key": record.key or "", "Labels": labelled.get(record.id, 0)}
+        for record in project.store.classes.all()
+    ]
+    if rows:
+        table(rows, width="stretch")
+    else:
+        st.info("No classes yet.")
 
 
 def table(rows: Sequence[Mapping[str, Any]], **options: Any) -> None:

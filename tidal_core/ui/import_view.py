@@ -17,6 +17,7 @@ from tidal_core.ui.address import LABEL_PAGE
 from tidal_core.ui.folder_picker import folder_picker
 from tidal_core.ui.forms import attempt, choice, table
 from tidal_core.ui.import_preview import ask_for_preview, chosen_options, show_preview
+from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import get_studio, go_to
 
 if TYPE_CHECKING:
@@ -109,16 +110,16 @@ def import_form(project: Project) -> None:
 def _import_buttons(does: str, icon: str) -> tuple[bool, bool]:
     """The button that imports, and the one that only looks; whether each was pressed."""
     with st.container(horizontal=True):
-        imports = st.form_submit_button(does, type="primary", icon=icon)
-        looks = st.form_submit_button("Preview", icon=":material/preview:", help=PREVIEW_HELP)
+        imports = owners.form_submit_button(does, type="primary", icon=icon)
+        looks = owners.form_submit_button("Preview", icon=":material/preview:", help=PREVIEW_HELP)
     return imports, looks
 
 
 def _source_fields(example: str, key: str) -> tuple[str, list[Any]]:
     """A path, and files of this browser."""
     source = st.text_input("Folder or file with images", placeholder=example, help=SOURCE_HELP, key=f"{key}-source")
-    uploads = st.file_uploader("Or upload files", accept_multiple_files=True, help=UPLOAD_HELP, key=f"{key}-files")
-    return source.strip(), list(uploads or [])
+    uploads = owners.file_uploader("Or upload files", help=UPLOAD_HELP, key=f"{key}-files")
+    return source.strip(), uploads
 
 
 def _class_level_field(key: str) -> None:
@@ -155,7 +156,7 @@ def import_status(project: Project, seen: tuple[int, bool]) -> None:
     if job is not None:
         if not seen[1]:
             _how_it_ended(project, job)
-        elif st.button(f"Cancel {job.title}", key=f"cancel-{job.title}-{project.slug}"):
+        elif owners.button(f"Cancel {job.title}", key=f"cancel-{job.title}-{project.slug}"):
             job.cancel()
     _follow(project, seen)
 

@@ -11,6 +11,7 @@ from tidal_core.export.model import FORMATS, zipped_model
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import kept_rounds
 from tidal_core.projects import Project
+from tidal_core.ui.owners import owners
 
 
 def model_downloads(project: Project) -> None:
@@ -34,16 +35,16 @@ def model_downloads(project: Project) -> None:
     )
     for column, kind in zip(st.columns(len(FORMATS)), FORMATS, strict=True):
         missing = f"Needs {' and '.join(kind.missing)}: {kind.install}" if kind.missing else ""
-        column.download_button(
-            f"Download as {kind.title}",
-            data=functools.partial(_zipped, project, kind, number),
-            file_name=f"{project.slug}-round-{number:04d}-{kind.name}.zip",
-            mime="application/zip",
-            disabled=bool(missing),
-            help=missing or f"Runs with {kind.runs_with}.",
-            on_click="ignore",
-            key=f"model-{kind.name}-{project.slug}-{number}",
-        )
+        with column:
+            owners.download_button(
+                f"Download as {kind.title}",
+                data=functools.partial(_zipped, project, kind, number),
+                file_name=f"{project.slug}-round-{number:04d}-{kind.name}.zip",
+                mime="application/zip",
+                disabled=bool(missing),
+                help=missing or f"Runs with {kind.runs_with}.",
+                key=f"model-{kind.name}-{project.slug}-{number}",
+            )
 
 
 def _zipped(project: Project, kind: ModelFormat, round_id: int) -> bytes:

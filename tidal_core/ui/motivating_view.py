@@ -21,6 +21,7 @@ from tidal_core.projects import home
 from tidal_core.records import Int64
 from tidal_core.text import literal
 from tidal_core.ui import charts
+from tidal_core.ui.owners import owners
 
 SATURATED = 0.95  # training accuracy below which the final prediction has not settled
 PAIRS = {"Entropy": ("entropy", "td_entropy"), "Margin": ("margin", "td_margin")}
@@ -41,10 +42,12 @@ def does_it_hold_for_real_images() -> None:
         per_class = st.number_input("Images per common class", 20, 5_000, 100, 20, key="motivating-size", width=180)
         folder = separation.folder_of(home(), dataset)
         running = owner_of(folder) is not None
-        if st.button("Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running):
+        if owners.button(
+            "Train", icon=":material/play_arrow:", key="motivating-start", type="primary", disabled=running
+        ):
             separation.begin(folder, dataset, int(per_class))
             st.rerun()
-        if st.button("Stop", icon=":material/stop:", key="motivating-stop", disabled=not running):
+        if owners.button("Stop", icon=":material/stop:", key="motivating-stop", disabled=not running):
             separation.cancel(folder)
             st.rerun()
     _progress(folder, running)

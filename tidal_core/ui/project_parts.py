@@ -15,6 +15,7 @@ from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
 from tidal_core.text import literal
 from tidal_core.ui.forms import attempt, attempt_in_callback, choice, show_refused
+from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import get_studio
 
 PRESET_WORDS = {
@@ -59,14 +60,18 @@ def why_this_training(project: Project) -> None:
             icon=":material/lightbulb:",
         )
         use, keep = st.columns(2)
-        if use.button("Use the pretrained model", type="primary", key=f"use-pretrained-{project.slug}"):
+        with use:
+            uses = owners.button("Use the pretrained model", type="primary", key=f"use-pretrained-{project.slug}")
+        with keep:
+            keeps = owners.button("Keep the small network", key=f"keep-small-{project.slug}")
+        if uses:
             side = project.store.images.median_side()
             now = project.settings
             wanted = dataclasses.replace(with_training(now, "frozen", side), find_fastest=True)
             if attempt(lambda: get_studio().change_settings(project, wanted, shown=now)) is not None:
                 project.store.settings.set(REASON, "You chose this training.")
                 st.rerun()
-        if keep.button("Keep the small network", key=f"keep-small-{project.slug}"):
+        if keeps:
             project.store.settings.set(REASON, "You chose this training.")
             st.rerun()
     st.caption(" ".join([literal(reason_of(project)), *foreseen.sentences(project)]))
@@ -163,7 +168,7 @@ def settings_form(project: Project) -> None:
             help="Disk space for prepared images. Images beyond it are decoded at each use, which is slower.",
             key=f"{key}-pixel_cache_gb",
         )
-        st.form_submit_button("Save", type="primary", on_click=_save_settings, args=(project, now, key))
+        owners.form_submit_button("Save", type="primary", on_click=_save_settings, args=(project, now, key))
     show_refused(f"settings-{project.slug}")
 
 

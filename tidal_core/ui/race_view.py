@@ -14,6 +14,7 @@ from tidal_core.projects import Project, home
 from tidal_core.text import literal
 from tidal_core.ui import charts
 from tidal_core.ui.forms import attempt, attempt_in_callback, show_refused
+from tidal_core.ui.owners import owners
 from tidal_core.ui.strip import Shown, source_of, strip
 
 POLL_SECONDS = 1.0
@@ -38,12 +39,12 @@ def choose(project: Project) -> Experiment | None:
         attempt(lambda: racing.keep_going(experiment))
         running = experiment.owner is not None
         if running:
-            st.button(
+            owners.button(
                 "Pause", icon=":material/pause:", key="race-pause", on_click=racing.stop, args=(experiment,),
                 help="Finished rounds are kept.",
             )  # fmt: skip
         elif not _is_done(experiment):
-            st.button(
+            owners.button(
                 "Go on", icon=":material/play_arrow:", key="race-go-on", type="primary",
                 on_click=attempt_in_callback, args=("race", lambda: racing.start(experiment)),
             )  # fmt: skip
@@ -73,7 +74,7 @@ def _form(project: Project) -> None:
             "Seed", 0, 10**6, 0, key=f"race-seed-{project.slug}", width=120,
             help="Of the first labels, the same for both arms. Another seed is another race.",
         ))  # fmt: skip
-        if st.button("Start the race", type="primary", icon=":material/flag:", key="race-start"):
+        if owners.button("Start the race", type="primary", icon=":material/flag:", key="race-start"):
             begun = attempt(lambda: _begin(project, strategy, seed))
             if begun is not None:
                 st.session_state[_key(project)] = begun.name

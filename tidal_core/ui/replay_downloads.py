@@ -14,6 +14,7 @@ from tidal_core.files import scratch
 from tidal_core.projects import Project
 from tidal_core.text import seconds_in_words
 from tidal_core.ui import charts, looking
+from tidal_core.ui.owners import owners
 
 SPEEDS = (5, 10, 20)
 USUAL_SPEED = 20
@@ -59,24 +60,22 @@ def replay_downloads(project: Project) -> None:
     with st.container(horizontal=True):
         for kind in FORMATS:
             missing = f"Needs imageio-ffmpeg: {INSTALL_FILM}" if kind.suffix == ".mp4" and not has_mp4() else ""
-            st.download_button(
+            owners.download_button(
                 kind.title,
                 data=functools.partial(_made, project, kind, float(speed or USUAL_SPEED), theme == "dark"),
                 file_name=f"{project.slug}-replay{kind.suffix}",
                 mime=kind.mime,
                 disabled=bool(missing),
                 help=missing or kind.for_whom,
-                on_click="ignore",
                 icon=":material/download:",
                 key=f"replay-{kind.suffix[1:]}-{project.slug}",
             )
-        st.download_button(
+        owners.download_button(
             "Numbers as CSV",
             data=lambda: charts.as_csv(replay_info(project)),
             file_name=f"{project.slug}-replay.csv",
             mime="text/csv",
             help="A row for each epoch: labels, mean confidence and variability, accuracy up to there.",
-            on_click="ignore",
             icon=":material/table:",
             key=f"replay-csv-{project.slug}",
         )

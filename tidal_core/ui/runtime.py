@@ -8,7 +8,8 @@ from typing import NoReturn
 import streamlit as st
 
 from tidal_core import files, projects
-from tidal_core.errors import ProjectInUse, TidalError
+from tidal_core.access.people import HERE, Person
+from tidal_core.errors import NotAllowed, ProjectInUse, TidalError
 from tidal_core.projects import Project
 from tidal_core.server.studio import DEMO, Studio
 from tidal_core.text import literal
@@ -104,6 +105,20 @@ def show_error(error: Exception) -> bool:
     return True
 
 
+def person() -> Person:
+    """Who looks at this page. Raises NotAllowed where nobody is signed in any more."""
+    access = get_studio().access
+    who = access.person(st.context.headers.get("Cookie") or "") if access.is_on else HERE
+    if who is None:
+        raise NotAllowed("Your sign-in has ended, or was ended in another tab. Reload the page to sign in again.")
+    return who
+
+
+def is_named(typed: str | None) -> bool:
+    """Whether it is known who answers here, whatever the browser remembers: signed in, or ``typed`` by hand."""
+    return person().signed_in or bool(typed)
+
+
 def annotator() -> str:
-    """Who answers in this browser."""
-    return str(st.session_state.get(ANNOTATOR_KEY) or current_project().settings.annotator)
+    """Who answers in this browser: who has signed in, else the name that was typed in it."""
+    return person().name or str(st.session_state.get(ANNOTATOR_KEY) or current_project().settings.annotator)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tidal_core.access.door import SIGN_OUT
+from tidal_core.access.people import Person
 from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress, RoundProgress, RoundState
 from tidal_core.rounds.due import round_due
@@ -22,6 +24,7 @@ from tidal_core.ui.runtime import (
     known_slugs,
     leave_project,
     open_or_say_why,
+    person,
     unknown_slug,
 )
 
@@ -68,6 +71,11 @@ def _person_and_round(project: Project) -> None:
     if damage is not None:
         st.warning(literal(damage), icon=":material/warning:")
     ask_to_fetch(project)
+    who = person()
+    if who.signed_in:
+        _signed_in(who)
+        round_status()
+        return
     # A name that was typed stays the person's in every project; one that a project proposes stays with it.
     proposed = typed_name() or project.settings.annotator
     key = f"who-{project.slug}"
@@ -75,6 +83,13 @@ def _person_and_round(project: Project) -> None:
     st.session_state[ANNOTATOR_KEY] = clean_name(name) or "me"
     round_status()
     remember_name(key)
+
+
+def _signed_in(who: Person) -> None:
+    """Who answers here, and the way out."""
+    st.caption(f"Signed in as **{literal(who.name)}**, {who.role.value}.")
+    # A link of Markdown would open another tab.
+    st.html(f'<a href="{SIGN_OUT}" target="_self" style="color: inherit">Sign out</a>')
 
 
 def _keep_name(key: str) -> None:

@@ -10,6 +10,7 @@ from tidal_core.engine.speed_trial import WAYS, WORTH, Trial, way_name
 from tidal_core.projects import Project
 from tidal_core.rounds.fastest import DEVICES
 from tidal_core.ui.forms import attempt, table
+from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import get_studio
 
 WORDS = {
@@ -36,13 +37,13 @@ def speed_settings(project: Project) -> None:
             "computer: it takes seconds, or minutes for ResNet-18 on a processor."
         )
         if trial is not None and trial.running:
-            if st.button("Stop the trial", key=f"{key}-stop"):
+            if owners.button("Stop the trial", key=f"{key}-stop"):
                 trial.stop()
                 del st.session_state[key]
                 st.rerun()
             _wait(trial)
             return
-        if st.button("Find the fastest setting", key=f"{key}-start"):
+        if owners.button("Find the fastest setting", key=f"{key}-start"):
             st.session_state[key] = Trial(settings.train_config(), settings.training_size, _classes(project))
             st.rerun()
         if trial is not None:
@@ -77,7 +78,7 @@ def _result(project: Project, trial: Trial, now: str) -> None:
             f"On {DEVICES.get(found.device, found.device)} no setting is at least {WORTH:g} times as fast as now."
         )
         return
-    if st.button(
+    if owners.button(
         f"Use {WORDS[best]} from the next round on, {found.times(best, now):.1f} times as fast",
         key=f"speed-use-{project.slug}-{best}",
         type="primary",

@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
+from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import runtime
+from streamlit import auth_util, config, runtime
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 _FIRST_SCRIPT = b"<script"
 # Room for the sidebar until it is there: Streamlit draws the page without it first, and moves everything then. On a
@@ -54,6 +60,44 @@ def run_our_script_for_every_page() -> None:
     see it without sidebar and settings. There is no option for it.
     """
     PagesManager.uses_pages_directory = False
+
+
+def allow_hosts(hosts: Sequence[str]) -> None:
+    """Let Streamlit's websocket answer under these names, too; IPv6 in brackets or without.
+
+    An option of the server cannot be set by ``st.set_option``, and on the command line it would replace the file's.
+    """
+    config.set_option("server.allowedHosts", [host.strip("[]") for host in hosts])
+
+
+def user_cookie(cookies: Mapping[str, str]) -> tuple[str, float] | None:
+    """What ``st.login`` wrote of a person into its cookie, as JSON, and when, in seconds since 1970.
+
+    None for no cookie, and for one that this studio's ``cookie_secret`` did not sign. Streamlit reads it at a page's
+    connection only (``st.user``); the studio's door reads it at every address.
+    """
+    secret = get_cookie_secret()
+
+    def one(name: str) -> bytes | None:
+        value = cookies.get(name)
+        return None if value is None else decode_signed_value(secret, name, value)
+
+    text = auth_util.get_cookie_with_chunks(one, USER_COOKIE_NAME)
+    if text is None:
+        return None
+    try:
+        _, signed = URLSafeTimedSerializer(secret, salt=USER_COOKIE_NAME).loads(
+            cookies[USER_COOKIE_NAME], return_timestamp=True
+        )
+        return text.decode(), float(signed.timestamp())
+    except (BadData, UnicodeDecodeError):
+        return None
+
+
+def login_href(provider: str) -> str:
+    """Where ``st.login(provider)`` sends a browser: for a page of ours that stands before all of Streamlit's."""
+    auth_util.validate_auth_credentials(provider)
+    return f"/auth/login?{urlencode({'provider': auth_util.encode_provider_token(provider)})}"
 
 
 class OwnPage:

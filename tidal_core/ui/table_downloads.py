@@ -13,6 +13,7 @@ from tidal_core.export.tables import EXPORTERS, export
 from tidal_core.export.tables.base import Exporter, ExportOptions
 from tidal_core.files import scratch
 from tidal_core.projects import Project
+from tidal_core.ui.owners import owners
 
 MIME = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet", ".json": "application/json"}
 
@@ -41,12 +42,11 @@ def report_download(project: Project) -> None:
     """The report, one file for people."""
     st.header("The report")
     st.write("One page to read, send or print: the collection, who labelled it, how often the model is right and why.")
-    st.download_button(
+    owners.download_button(
         "Download the report",
         data=functools.partial(_report, project),
         file_name=f"{project.slug}-report.html",
         mime="text/html",
-        on_click="ignore",
         icon=":material/description:",
         key=f"report-{project.slug}",
     )
@@ -72,12 +72,11 @@ def prediction_downloads(project: Project, round_id: int) -> None:
 
 def _download(project: Project, exporter: Exporter, options: ExportOptions, what: str, key: str) -> None:
     suffix = exporter.suffix or f"-{exporter.name}.zip"
-    st.download_button(
+    owners.download_button(
         f"Download {options.what} as {exporter.name}",
         data=functools.partial(exported, project, exporter, options),
         file_name=f"{project.slug}-{what}{suffix}",
         mime=next((mime for ending, mime in MIME.items() if suffix.endswith(ending)), "application/zip"),
-        on_click="ignore",
         key=key,
     )
 

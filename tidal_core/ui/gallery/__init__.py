@@ -8,10 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from tidal_core.access.people import Role
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.projects import Project
 from tidal_core.rounds import similar
+from tidal_core.server.collection_api import ROLES
 from tidal_core.ui import address
+from tidal_core.ui.runtime import person
 from tidal_core.ui.streamlit_internals import told_by_component
 
 HERE = Path(__file__).parent
@@ -52,6 +55,12 @@ def _component() -> Any:
     )
 
 
+def _acts() -> list[str]:
+    """What whoever looks may do to many images at once; "export" takes an owner as well."""
+    role = person().role
+    return [act.value for act, needed in ROLES.items() if role.may(needed)] + ["export"] * role.may(Role.OWNER)
+
+
 def gallery(project: Project, *, project_id: str, token: str, annotator: str, typed: bool, version: str) -> int | None:
     """Mount the gallery; the image whose life was just asked for.
 
@@ -80,6 +89,7 @@ def gallery(project: Project, *, project_id: str, token: str, annotator: str, ty
             "filter": dict(kept),
             "led": led,
             "sorts": list(SORTS.items()),
+            "acts": _acts(),
         },
         on_chosen_change=chosen,
         on_opened_change=lambda: None,

@@ -50,7 +50,8 @@ class Acts {
 
   get shownActs() {
     const left = this.gallery.filters.states.has("excluded") ? "exclude" : "include";
-    return Object.keys(ACTS).filter((act) => act !== left && (act !== "alike" || this.gallery.data.features));
+    const { acts, features } = this.gallery.data; // what this person's role may do: the server asks again
+    return Object.keys(ACTS).filter((act) => act !== left && (OF_ONE.has(act) || acts.includes(act)) && (act !== "alike" || features));
   }
 
   show() {

@@ -9,6 +9,7 @@ const ANSWERS_PER_POST = 200;
 const SINGLY_AFTER = 3; // failures in a row
 const FOR_GOOD = new Set([400, 413, 422]); // what the server says of an answer that it will never take as it is
 const DISK_FULL = 507; // no answer's fault: all of them wait for room
+const WAITS = new Set([401, 403, DISK_FULL]); // signed out, a new token, no room: no answer's fault
 const BEACON_BYTES = 60000; // browsers refuse beacons above 64 KiB
 
 function parsed(text) {
@@ -118,7 +119,7 @@ class Outbox {
         for (const listener of this.listeners) listener.troubled?.(error.message);
       }
       // One answer that the server cannot take would block all behind it: they go one by one, and it is set aside.
-      const isRefused = error instanceof Refused && ![403, DISK_FULL].includes(error.status);
+      const isRefused = error instanceof Refused && !WAITS.has(error.status);
       if (isRefused && (FOR_GOOD.has(error.status) || this.failures >= SINGLY_AFTER)) await this.sendSingly(batch);
     } finally {
       this.busy = false;
@@ -138,8 +139,7 @@ class Outbox {
         results.forEach((result) => this.settle(result));
         works = true;
       } catch (error) {
-        // No connection, a new token, no room: no answer's fault.
-        if (!(error instanceof Refused) || [403, DISK_FULL].includes(error.status)) return;
+        if (!(error instanceof Refused) || WAITS.has(error.status)) return; // or no connection: no answer's fault
         if (FOR_GOOD.has(error.status)) this.setAside(event, error.message);
         else failed.push([event, error]);
       }

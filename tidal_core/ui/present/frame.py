@@ -9,11 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from tidal_core.access.people import only_owners
 from tidal_core.projects import Project
 from tidal_core.text import literal
 from tidal_core.ui import address
 from tidal_core.ui.present.page import Act, Page, Screen
 from tidal_core.ui.present.screens import SCREENS
+from tidal_core.ui.runtime import person
 from tidal_core.ui.streamlit_internals import told_by_component
 
 HERE = Path(__file__).parent
@@ -117,12 +119,14 @@ def _go(project: Project, place: int) -> None:
 
 def _do(act: Act) -> None:
     st.session_state[_EVENT_KEY] = uuid.uuid4().hex
+    person().require(act.role, "do this")
     refused = act.do()
     if refused:
         st.toast(literal(refused))
 
 
 def _foot(project: Project, place: int, page: Page) -> None:
+    who = person()
     with st.container(key="present-foot", gap="small"):
         if page.acts:
             with st.container(horizontal=True, key="present-act"):
@@ -131,6 +135,8 @@ def _foot(project: Project, place: int, page: Page) -> None:
                         f"{act.label} ({act.key})",
                         key=f"present-act-{project.slug}-{address.SCREENS[place]}-{act.key}",
                         type="primary" if act is page.acts[0] else "secondary",
+                        disabled=not who.role.may(act.role),
+                        help=None if who.role.may(act.role) else only_owners("do this", who),
                         on_click=_do,
                         args=(act,),
                     )

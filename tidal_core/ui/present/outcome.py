@@ -8,6 +8,7 @@ import uuid
 import numpy as np
 import streamlit as st
 
+from tidal_core.access.people import Role
 from tidal_core.figures import life as life_figures
 from tidal_core.figures.look import enlarged
 from tidal_core.figures.palettes import ClassStyle
@@ -134,8 +135,8 @@ def _judgements(project: Project, suspect: Suspect, other: ClassStyle) -> tuple[
         return refused
 
     return (
-        Act("c", f"Change it to {literal(other.name)}", lambda: judge("change", other.id)),
-        Act("k", "Keep it", lambda: judge("keep")),
+        Act("c", f"Change it to {literal(other.name)}", lambda: judge("change", other.id), Role.ANNOTATOR),
+        Act("k", "Keep it", lambda: judge("keep"), Role.ANNOTATOR),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tidal_core.access.people import Role
 from tidal_core.projects import Project
 
 
@@ -14,6 +15,7 @@ class Act(NamedTuple):
     key: str  # "Enter", or a letter
     label: str
     do: Callable[[], str]  # returns why it was refused, "" where it was not
+    role: Role = Role.OWNER  # what it takes, where people sign in; what labels says so
 
 
 class Page(NamedTuple):
