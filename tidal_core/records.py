@@ -61,6 +61,7 @@ class AnswerMode(StrEnum):
     IMPORT = "import"
     REVIEW = "review"
     BULK = "bulk"  # one act on many images: the event id begins with that of the act
+    SETTLE = "settle"  # people disagree, and somebody who sees all answers says what it is
     FINISH = "finish"  # the model's class, accepted for many images at once
 
 
@@ -79,6 +80,7 @@ class Purpose(StrEnum):
     AUDIT = "audit"
     SEED = "seed"
     CHOSEN = "chosen"  # a person sent it to the queue
+    AGAIN = "again"  # of another person than those who answered it
 
 
 class RoundState(StrEnum):

@@ -15,7 +15,7 @@ import numpy as np
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Int64
-from tidal_core.rounds import audit
+from tidal_core.rounds import again, audit
 from tidal_core.store.acts import Act, ActKind, Left
 from tidal_core.store.where import parse
 
@@ -67,6 +67,8 @@ def perform(
         condition = parse(where or "", project.store.classes.all())
         ids = None if image_ids is None else np.asarray(image_ids, dtype=np.int64)
         done = acts.perform(act, lambda: collection.ids(condition) if ids is None else ids, audit.reserved(project))
+    if project.settings.double_share:
+        again.queue_all(project)
     return Result(done.act_id, done.changed, sum(done.left.values()), why_left(done.left))
 
 

@@ -44,7 +44,7 @@ def _open(call: Call) -> Response:
     return JSONResponse(
         {
             "classes": wire.write_classes(classes),
-            "status": _state(call),
+            "status": _state(call, call.body.annotator),
             "items": items,
         }
     )
@@ -56,7 +56,8 @@ def _queue(call: Call) -> Response:
 
 def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
     most = AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else ITEMS_AT_MOST
-    items = _desk(call).next(body.tab, min(body.n, most), body.held or (), fresh=body.fresh)
+    who = wire.name_of(body.annotator)
+    items = _desk(call).next(body.tab, min(body.n, most), body.held or (), fresh=body.fresh, annotator=who)
     names = _desk(call).names()
     return [wire.write_item(item, names) for item in items]
 
@@ -76,10 +77,10 @@ def _answers(call: Call) -> Response:
 def _status(call: Call) -> Response:
     body: wire.StatusBody = call.body
     lost = _desk(call).renew(body.tab, body.held or ()) if body.tab is not None else set()
-    return JSONResponse({**_state(call), "lost": sorted(lost)})
+    return JSONResponse({**_state(call, body.annotator), "lost": sorted(lost)})
 
 
-def _state(call: Call) -> dict[str, Any]:
+def _state(call: Call, annotator: str | None) -> dict[str, Any]:
     settings = call.project.settings
     active = call.project.store.rounds.active()
     progress = call.studio.worker.progress(call.project.slug)
@@ -91,13 +92,13 @@ def _state(call: Call) -> dict[str, Any]:
         "ranking": _desk(call).ranking(),
         "ahead": AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else AHEAD,
         "round": wire.write_round(active, progress),
-        "waiting": _desk(call).waiting(),
+        "waiting": _desk(call).waiting(wire.name_of(annotator)),
     }
 
 
 def _history(call: Call) -> Response:
     body: wire.HistoryBody = call.body
-    entries = _desk(call).history(body.annotator or "me", body.before, min(body.limit, desk.HISTORY_AT_MOST))
+    entries = _desk(call).history(wire.name_of(body.annotator), body.before, min(body.limit, desk.HISTORY_AT_MOST))
     names = _desk(call).names()
     return JSONResponse(
         {

@@ -72,13 +72,15 @@ class QueueBody(Struct, frozen=True):
     n: Count = 20
     held: Ids | None = None
     fresh: bool = False
+    annotator: Text | None = None  # who answers: nobody is asked again what they have answered
 
 
 class StatusBody(Struct, frozen=True):
-    """``status``: a tab that is alive, and the images it holds."""
+    """``status``: a tab that is alive, the images it holds, and who answers."""
 
     tab: Tab | None = None
     held: Ids | None = None
+    annotator: Text | None = None
 
 
 class HistoryBody(Struct, frozen=True):
@@ -176,6 +178,11 @@ class StatusQuery(Struct, frozen=True):
 # --- what is read of it
 
 
+def name_of(annotator: str | None) -> str:
+    """Who answers, as answers keep it."""
+    return (annotator or "me")[:60]
+
+
 def act_of(body: BulkBody) -> Act:
     """The act of a request. Raises InputError."""
     if body.act is ActKind.LABEL and body.class_id is None:
@@ -187,7 +194,7 @@ def act_of(body: BulkBody) -> Act:
         class_id=body.class_id,
         reason=body.reason,
         note=body.note,
-        annotator=(body.annotator or "me")[:60],
+        annotator=name_of(body.annotator),
         seen=body.seen,
         undoes=body.undo,
     )
@@ -213,7 +220,7 @@ def _answer(sent: SentAnswer) -> Answer:
         undoes=sent.undoes if kind is AnswerKind.UNDO else None,
         reason=sent.reason,
         note=sent.note,
-        annotator=(sent.annotator or "me")[:60],
+        annotator=name_of(sent.annotator),
         mode=AnswerMode(sent.mode or AnswerMode.SINGLE),
         suggestion_class=None if sent.suggestion is None else sent.suggestion[0],
         suggestion_p=None if sent.suggestion is None else min(sent.suggestion[1], 1.0),

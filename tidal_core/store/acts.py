@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, NotFound
 from tidal_core.records import AnswerKind, AnswerMode, Bools, ImageStatus, Int64, Purpose, Shown, Split
-from tidal_core.store.columns import first_row, insert, steady_utc_now, utc_now
+from tidal_core.store.columns import first_row, insert, note_shared, steady_utc_now, utc_now
 from tidal_core.store.database import Database
 from tidal_core.store.scores import FOR_PEOPLE, LATEST
 
@@ -136,14 +136,21 @@ class Acts:
         return Done(act.id, len(chosen.ids), left)
 
     def gone(self, image_ids: Iterable[int]) -> set[int]:
-        """Those of some images that need not be asked any more: an act answered or excluded them."""
+        """Those of some images that need not be asked any more: answered meanwhile, by an act too, or excluded.
+
+        Not one that waits for the answer of another person.
+        """
+        # Every open page asks this every other second: numbers in the text are looked up by blocks.
+        listed = ", ".join(str(int(image_id)) for image_id in image_ids)
+        if not listed:
+            return set()
         rows = self._db.rows(
+            f"""
+            SELECT id FROM images WHERE id IN ({listed}) AND status = 'excluded'
+            UNION
+            SELECT image_id FROM standing_answers WHERE image_id IN ({listed}) AND kind IN ('label', 'skip')
+                AND image_id NOT IN (SELECT image_id FROM queue WHERE purpose = 'again')
             """
-            SELECT id FROM images WHERE id IN (SELECT unnest($1::INTEGER[])) AND (
-                status = 'excluded' OR id IN (SELECT image_id FROM current_answers WHERE mode = 'bulk')
-            )
-            """,
-            [[int(image_id) for image_id in image_ids]],
         )
         return {image_id for (image_id,) in rows}
 
@@ -281,6 +288,7 @@ def _add(cursor: duckdb.DuckDBPyConnection, act: Act, image_ids: Int64, columns:
         "answered_at": pa.array([utc_now()] * n, pa.timestamp("us")),
     }
     insert(cursor, "answers", {**given, **columns})
+    note_shared(cursor, image_ids.tolist())
 
 
 def _ids_or_null(values: Int64) -> pa.Array:

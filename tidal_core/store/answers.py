@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
-from tidal_core.store.columns import first_row, utc_now
+from tidal_core.store.columns import first_row, note_shared, utc_now
 from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
@@ -161,6 +161,8 @@ class Answers:
             f"INSERT INTO answers ({_COLUMNS}, seq, answered_at) VALUES ({marks}, ?, ?)",
             [*astuple(answer), seq, utc_now()],
         )
+        if answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP):
+            note_shared(cursor, [answer.image_id])
         if answer.kind is not AnswerKind.UNDO:
             cursor.execute("DELETE FROM queue WHERE image_id = ?", [answer.image_id])
         return Outcome(answer.event_id, seq, new=True)
@@ -222,6 +224,7 @@ class Answers:
                 ],
             )
             cursor.unregister("labels_in")
+            note_shared(cursor, labels.image_ids)
             cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
         return n
 
@@ -289,6 +292,32 @@ class Answers:
                 [[mode.value for mode in modes], purpose, purpose],
             )
         )
+
+    def answered_by(self, annotator: str, image_ids: Iterable[int]) -> set[int]:
+        """Those of some images that a person has labelled or skipped, and not taken back."""
+        rows = self._db.rows(
+            "SELECT DISTINCT image_id FROM standing_answers WHERE kind IN ('label', 'skip') AND annotator = ? "
+            "AND image_id IN (SELECT unnest(?::INTEGER[]))",
+            [annotator, [int(image_id) for image_id in image_ids]],
+        )
+        return {image_id for (image_id,) in rows}
+
+    def people_of(self, image_ids: Iterable[int] | None = None) -> dict[int, int]:
+        """How many people have an answer that stands of each image that anybody was asked here; of some images or all.
+
+        Images whose answers all came with an import are left out, and those that were settled.
+        """
+        some = None if image_ids is None else [int(image_id) for image_id in image_ids]
+        rows = self._db.rows(
+            """
+            SELECT image_id, count(DISTINCT annotator) FROM standing_answers
+            WHERE kind IN ('label', 'skip') AND (?::INTEGER[] IS NULL OR image_id IN (SELECT unnest(?::INTEGER[])))
+            GROUP BY image_id HAVING NOT bool_and(mode = 'import') AND NOT bool_or(mode = 'settle')
+            ORDER BY image_id
+            """,
+            [some, some],
+        )
+        return dict(rows)
 
     def answered_images(self) -> Int64:
         """Images with a label or skip that stands, by id."""
