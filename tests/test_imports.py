@@ -24,7 +24,7 @@ TABLES = {"numpy", "pyarrow"}
 
 # room -> rooms it may import, third-party packages it may import
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
-    "method": (set(), ARRAYS | {"torch"}),
+    "method": (set(), ARRAYS | {"torch", "nltk", "cleanlab"}),
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
     "strategies": ({"method"}, ARRAYS),  # of it estimators and calibration only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
