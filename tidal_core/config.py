@@ -326,4 +326,7 @@ class RoundConfig(JsonConfig):
     features: str | None = None  # the folder of the features that it trains on; None where the body trains
     queue_length: int = 5_000  # images ranked for the queue
     threads: int = 1  # torch's; on a CPU one core stays with the web server
+    consensus: Consensus | None = None  # what its labels are where people disagree; None: by an older version
+    crowdlab_round: int | None = None  # the round whose models CROWDLAB weighed beside the people; None: it chose none
+    crowdlab_images: int = 0  # labels that CROWDLAB chose
     versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record

@@ -360,6 +360,7 @@ class PoolView:
     exact_log_p: Float32 | None = None  # (N, C), as in PoolScores
     held_out_log_p: Float32 | None = None  # (L, C) of the labelled by heads that did not train on them; rarely there
     head: LinearHead | None = None  # as in PoolScores
+    votes: Float64 | None = None  # (L, A) class positions that each of A people gave the labelled; NaN for none
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -199,3 +200,25 @@ def test_the_double_share_stands_through_rankings_and_follows_the_setting(served
     ask_all_of_two(served, share=0.0)
     served.items("tab-cy", 1, annotator="cy")
     assert store.queue.asked_again() == []
+
+
+def test_the_gallery_tells_nobody_what_others_said_of_what_they_are_to_answer(served: Served) -> None:
+    ask_all_of_two(served)
+    (item,) = served.items("tab-ann", 1, annotator="ann")
+    served.answer(served.label(item, 2, annotator="ann"))
+
+    def seen_by(who: str) -> tuple[int, dict[str, int], int]:
+        headers = {"X-Tidal-Token": served.studio.token, "X-Tidal-Annotator": who}
+        head = served.get("collection?where=label=green", headers=headers).content
+        counts = served.get("collection/counts?where=", headers=headers).json()
+        n = json.loads(head[4 : 4 + int.from_bytes(head[:4], "big")])["n"]
+        return n, counts["annotators"], counts["states"]["unlabelled"]
+
+    of_ann, of_bo = seen_by("ann"), seen_by("bo")
+    assert of_ann == (1, {"ann": 1}, 59)
+    assert of_bo == (0, {}, 60)
+    bulk = {"act": "label", "ids": [item["image"]], "class": 3, "annotator": "bo"}
+    done = served.post("bulk", bulk).json()
+    assert done["changed"] == 0
+    assert "without seeing what others said" in done["why"]
+    assert served.post("bulk", {**bulk, "annotator": "ann"}).json()["changed"] == 1

@@ -124,7 +124,7 @@ class Desk:
         waiting = self._store.queue.asked_again()
         if annotator is None or not waiting:
             return set(waiting)
-        return self._store.answers.answered_by(annotator, waiting)
+        return self._store.people.answered_by(annotator, waiting)
 
     def _double_rule(self) -> tuple[float, int, int]:
         settings = self.project.settings

@@ -36,7 +36,7 @@ def waits_for_others(project: Project, image_ids: Iterable[int] | None = None) -
     settings = project.settings
     if not settings.double_share:
         return np.empty(0, dtype=np.int64)
-    people = project.store.answers.people_of(image_ids)
+    people = project.store.people.people_of(image_ids)
     ids = np.array([image for image, n in people.items() if n < settings.people_per_image], dtype=np.int64)
     return ids[in_double_share(ids, settings.double_share, settings.seed)]
 
@@ -59,4 +59,4 @@ def hidden_from(project: Project, annotator: str) -> set[int]:
     waiting = project.store.queue.asked_again()
     if not waiting:
         return set()
-    return set(waiting) - project.store.answers.answered_by(annotator, waiting)
+    return set(waiting) - project.store.people.answered_by(annotator, waiting)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -54,6 +55,8 @@ STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (TidalError, 409),
 )
 
+ANNOTATOR = "X-Tidal-Annotator"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -64,6 +67,7 @@ class Call:
     body: Any  # a record of the endpoint's ``body``; None where it takes none
     query: Any  # a record of the endpoint's ``query``
     image_id: int  # 0 where the address names none
+    annotator: str  # who looks, by the header ``X-Tidal-Annotator`` (percent-encoded); "" where it is not said
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def _answer(
         project = studio.project(request.path_params["slug"])
         image_id = _image_id(request.path_params.get("image", "0"))
         record = None if endpoint.body is None else json_checks.convert(body, endpoint.body)
-        return endpoint.handler(Call(studio, project, record, query, image_id))
+        annotator = unquote(request.headers.get(ANNOTATOR, ""))
+        return endpoint.handler(Call(studio, project, record, query, image_id, annotator))
     except TidalError as error:
         return _refusal(error)
     except OSError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -52,6 +52,7 @@ class Left(StrEnum):
     TEST = "test"
     MEANWHILE = "meanwhile"  # answered after what the person who acts had seen
     MEASURES = "measures"  # kept to measure accuracy
+    ASKED = "asked"  # others have answered, and who acts is still to answer without seeing that
     ANSWERED = "answered"
     NO_PREDICTION = "no prediction"
     SAME = "same"  # it is so already
@@ -116,11 +117,12 @@ class Acts:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def perform(self, act: Act, choose: Callable[[], Int64], measuring: Int64) -> Done:
+    def perform(self, act: Act, choose: Callable[[], Int64], measuring: Int64, asked: Collection[int] = ()) -> Done:
         """Do an act on the images (N,) that ``choose`` names; all of it is committed when this returns, or nothing.
 
         ``choose`` is called when no answer can come between it and the act. ``measuring`` (M,): images of the audit
-        sample, answered or not. Raises InputError for a class that cannot be given, or a condition that is none.
+        sample, answered or not; ``asked``: those that who acts is still to answer one by one. Raises InputError for a
+        class that cannot be given, or a condition that is none.
         """
         with self._db.write() as cursor:
             if (before := _changed_before(cursor, act)) is not None:
@@ -128,7 +130,7 @@ class Acts:
             if act.kind is ActKind.LABEL:
                 _check_class(cursor, act.class_id)
             images = _images(cursor, choose())
-            why = _why_left(act, images, measuring)
+            why = _why_left(act, images, measuring, asked)
             left = {reason: int((why == reason).sum()) for reason in Left if (why == reason).any()}
             chosen = images.take(why == "")
             if len(chosen.ids):
@@ -233,7 +235,7 @@ def _images(cursor: duckdb.DuckDBPyConnection, image_ids: Int64) -> _Images:
     return _Images(**{name: np.asarray(column, dtype=kinds.get(name)) for name, column in table.items()})
 
 
-def _why_left(act: Act, images: _Images, measuring: Int64) -> NDArray[np.object_]:
+def _why_left(act: Act, images: _Images, measuring: Int64, asked: Collection[int]) -> NDArray[np.object_]:
     """(N,) the first reason why each image is left, "" where there is none."""
     kind, why = act.kind, np.full(len(images.ids), "", dtype=object)
 
@@ -254,6 +256,8 @@ def _why_left(act: Act, images: _Images, measuring: Int64) -> NDArray[np.object_
     if answers or kind is ActKind.QUEUE:
         # A person who picks images would make the sample one of what people pick: it is asked one by one.
         leave(np.isin(images.ids, measuring) & ~images.asked, Left.MEASURES)
+    if answers or kind is ActKind.UNLABEL:
+        leave(np.isin(images.ids, list(asked)), Left.ASKED)
     if kind is ActKind.MODEL:
         # What the model is measured by must not come from the model.
         leave(images.purpose == Purpose.AUDIT, Left.MEASURES)

@@ -293,32 +293,6 @@ class Answers:
             )
         )
 
-    def answered_by(self, annotator: str, image_ids: Iterable[int]) -> set[int]:
-        """Those of some images that a person has labelled or skipped, and not taken back."""
-        rows = self._db.rows(
-            "SELECT DISTINCT image_id FROM standing_answers WHERE kind IN ('label', 'skip') AND annotator = ? "
-            "AND image_id IN (SELECT unnest(?::INTEGER[]))",
-            [annotator, [int(image_id) for image_id in image_ids]],
-        )
-        return {image_id for (image_id,) in rows}
-
-    def people_of(self, image_ids: Iterable[int] | None = None) -> dict[int, int]:
-        """How many people have an answer that stands of each image that anybody was asked here; of some images or all.
-
-        Images whose answers all came with an import are left out, and those that were settled.
-        """
-        some = None if image_ids is None else [int(image_id) for image_id in image_ids]
-        rows = self._db.rows(
-            """
-            SELECT image_id, count(DISTINCT annotator) FROM standing_answers
-            WHERE kind IN ('label', 'skip') AND (?::INTEGER[] IS NULL OR image_id IN (SELECT unnest(?::INTEGER[])))
-            GROUP BY image_id HAVING NOT bool_and(mode = 'import') AND NOT bool_or(mode = 'settle')
-            ORDER BY image_id
-            """,
-            [some, some],
-        )
-        return dict(rows)
-
     def answered_images(self) -> Int64:
         """Images with a label or skip that stands, by id."""
         return self._image_ids("SELECT image_id FROM current_answers ORDER BY image_id")

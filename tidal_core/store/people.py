@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tidal_core.records import Int64
+from tidal_core.records import Float64, Int64
 from tidal_core.store.columns import insert
 from tidal_core.store.database import Database
 
@@ -96,6 +97,32 @@ class People:
             tuple(names.tolist()),
             int(seqs[0]) if len(seqs) else 0,
         )
+
+    def answered_by(self, annotator: str, image_ids: Iterable[int]) -> set[int]:
+        """Those of some images that a person has labelled or skipped, and not taken back."""
+        rows = self._db.rows(
+            "SELECT DISTINCT image_id FROM standing_answers WHERE kind IN ('label', 'skip') AND annotator = ? "
+            "AND image_id IN (SELECT unnest(?::INTEGER[]))",
+            [annotator, [int(image_id) for image_id in image_ids]],
+        )
+        return {image_id for (image_id,) in rows}
+
+    def people_of(self, image_ids: Iterable[int] | None = None) -> dict[int, int]:
+        """How many people have an answer that stands of each image that anybody was asked here; of some images or all.
+
+        Images whose answers all came with an import are left out, and those that were settled.
+        """
+        some = None if image_ids is None else [int(image_id) for image_id in image_ids]
+        rows = self._db.rows(
+            """
+            SELECT image_id, count(DISTINCT annotator) FROM standing_answers
+            WHERE kind IN ('label', 'skip') AND (?::INTEGER[] IS NULL OR image_id IN (SELECT unnest(?::INTEGER[])))
+            GROUP BY image_id HAVING NOT bool_and(mode = 'import') AND NOT bool_or(mode = 'settle')
+            ORDER BY image_id
+            """,
+            [some, some],
+        )
+        return dict(rows)
 
     def disagreements(self) -> list[Disagreement]:
         """Images of which people say different things and that nobody settled; most people first, then by id."""
@@ -185,7 +212,7 @@ class People:
 
     # --- CROWDLAB
 
-    def keep_crowdlab(self, image_ids: Int64, class_ids: Int64, quality: Int64, last_seq: int, round_id: int) -> None:
+    def keep_crowdlab(self, image_ids: Int64, class_ids: Int64, quality: Float64, last_seq: int, round_id: int) -> None:
         """Keep CROWDLAB's choices (K,) in place of the former ones; each counts until somebody answers its image."""
         with self._db.write() as cursor:
             cursor.execute("DELETE FROM crowdlab_labels")
@@ -202,6 +229,21 @@ class People:
                     },
                 )
 
-    def crowdlab_images(self) -> int:
-        """Of how many images CROWDLAB's choice is kept."""
-        return int(self._db.value("SELECT count(*) FROM crowdlab_labels"))
+    def forget_crowdlab(self) -> None:
+        """Let what most people say count again."""
+        if self._db.value("SELECT count(*) FROM crowdlab_labels"):
+            with self._db.write() as cursor:
+                cursor.execute("DELETE FROM crowdlab_labels")
+
+    def crowdlab_choices(self) -> tuple[int | None, Int64]:
+        """The round that CROWDLAB's choices are of, and the images whose label they are now, by id."""
+        table = self._db.arrays(
+            """
+            SELECT c.image_id, w.round_id FROM consensus c JOIN crowdlab_labels w ON w.image_id = c.image_id
+            WHERE c.counts AND NOT c.settled AND c.class_id = w.class_id
+              AND w.last_seq >= (SELECT max(seq) FROM consensus o WHERE o.image_id = c.image_id)
+            ORDER BY c.image_id
+            """
+        )
+        rounds = np.asarray(table["round_id"], dtype=np.int64)
+        return (int(rounds.max()) if len(rounds) else None), np.asarray(table["image_id"], dtype=np.int64)

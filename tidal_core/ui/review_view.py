@@ -283,6 +283,8 @@ def _twin(project: Project, suspect: Suspect, styles: dict[int, ClassStyle]) -> 
 
 def _neighbours(project: Project, state: _State, suspect: Suspect, styles: dict[int, ClassStyle]) -> None:
     ids = similar.nearest(project, suspect.image_id, state.suspicions.image_ids, _NEIGHBOURS).tolist()
+    hidden = again.hidden_from(project, annotator())
+    ids = [image_id for image_id in ids if image_id not in hidden]
     if suspect.twin not in (None, suspect.image_id, *ids):
         ids = [suspect.twin, *ids]
     if not ids:
