@@ -933,6 +933,49 @@ FAULTS: list[Fault] = [
             "[class_id for class_id in by_class if class_id != after] or list(by_class)",
             "list(by_class)",
         ),
-        ("leases that never end", "if holder != tab and end > now}", "if holder != tab}"),
+        ("leases that never end", "if holder != tab and now - spoke < silent", "if holder != tab"),
+    ),
+    *_in(
+        "store/migrations.py",
+        "store/test_consensus.py",
+        (
+            "settled labels are votes like others",
+            "ORDER BY settled DESC, by_crowdlab DESC",
+            "ORDER BY by_crowdlab DESC",
+        ),
+        ("the oldest wins a tie", "by_crowdlab DESC, votes DESC, seq DESC", "by_crowdlab DESC, votes DESC, seq ASC"),
+        ("a skip is a vote", "CASE WHEN l.kind = 'label' AND t.retired_at IS NULL", "CASE WHEN TRUE"),
+        (
+            "merged classes are counted apart",
+            "OVER (PARTITION BY l.image_id, t.id)",
+            "OVER (PARTITION BY l.image_id, k.id)",
+        ),
+        (
+            "everything that a person said is a vote",
+            "QUALIFY row_number() OVER (PARTITION BY image_id, annotator ORDER BY seq DESC) = 1",
+            "",
+        ),
+    ),
+    *_in(
+        "rounds/again.py",
+        "labelling/test_leases.py",
+        ("the double share is never full", "if n < settings.people_per_image", "if n <= settings.people_per_image"),
+        ("what a person answered stays hidden", " - project.store.people.answered_by(annotator, waiting)", ""),
+    ),
+    *_in(
+        "labelling/desk.py",
+        "labelling/test_leases.py",
+        ("one is asked again oneself", "return self._store.people.answered_by(annotator, waiting)", "return set()"),
+        ("a guess of what others said", "for item in items if item.purpose is not Purpose.AGAIN", "for item in items"),
+    ),
+    *_in(
+        "store/people.py",
+        "labelling/test_people.py",
+        (
+            "settlements are agreement",
+            """_IN_SIGHT = "('settle', 'review', 'bulk')\"""",
+            """_IN_SIGHT = "('bulk', 'bulk')\"""",
+        ),
+        ("settled images are open", " AND NOT bool_or(settled)", ""),
     ),
 ]

@@ -24,9 +24,9 @@ TABLES = {"numpy", "pyarrow"}
 
 # room -> rooms it may import, third-party packages it may import
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
-    "method": (set(), ARRAYS | {"torch"}),
+    "method": (set(), ARRAYS | {"torch", "nltk", "cleanlab"}),
     "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
-    "strategies": ({"method"}, ARRAYS),  # of it estimators and calibration only, see below
+    "strategies": ({"method"}, ARRAYS),  # of it three modules only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
                "yaml"}),
     "store": (set(), TABLES | {"duckdb", "lark"}),
@@ -159,10 +159,12 @@ def test_the_pixel_store_is_imported_by_its_face_alone() -> None:
             assert not {target for target in targets if target.startswith(f"{room}.")}, module
 
 
-def test_strategies_know_estimators_and_calibration_and_nothing_else_of_the_method() -> None:
+def test_strategies_know_estimators_calibration_and_active_lab_and_nothing_else_of_the_method() -> None:
     for module in inside("strategies"):
         of_the_method = {target for target in GRAPH[module] if room_of(target) == "method"}
-        assert of_the_method <= {"tidal_core.method.estimators", "tidal_core.method.calibration"}, module
+        assert of_the_method <= {f"tidal_core.method.{name}" for name in ("estimators", "calibration", "crowdlab")}, (
+            module
+        )
 
 
 def test_whatever_leaves_or_serves_takes_the_numbers_of_figures_and_never_draws_them() -> None:

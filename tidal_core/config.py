@@ -25,6 +25,7 @@ CropFill = Literal["edge", "black"]
 Fit = Literal["crop", "letterbox", "stretch"]
 SuggestionMode = Literal["after", "always", "never"]
 ShownNames = Literal["blind", "path", "file", "nothing"]
+Consensus = Literal["majority", "crowdlab"]
 
 
 class JsonConfig:
@@ -183,7 +184,7 @@ class PixelSpec(JsonConfig):
         return max(1, int(gigabytes * 1e9 / (self.size * self.size * 3)))
 
 
-SETTINGS_VERSION = 2
+SETTINGS_VERSION = 3
 """Raised with each field or value of ``ProjectSettings`` that an earlier version of the studio could not read."""
 
 
@@ -209,6 +210,10 @@ class ProjectSettings(JsonConfig):
     channels_last: bool = True
     find_fastest: bool = False  # a new project: before its first round a trial sets these two (rounds/fastest.py)
     audit_share: float = 0.1  # of the asked images; 0 where a test split with known labels is there
+    double_share: float = 0.0  # of the images that people answer: asked of ``people_per_image`` of them
+    people_per_image: int = 2
+    consensus: Consensus = "majority"  # what an image trains with where people disagree
+    people_shown: bool = False  # whether everybody sees how much, how fast and how well each person labels
     suggestions: SuggestionMode = "after"
     shown_names: ShownNames = "blind"  # of an image that is to be labelled; see labelling/naming.py
     curve_rounds: int = 5  # whole curves are kept for this many of the last rounds
@@ -219,6 +224,12 @@ class ProjectSettings(JsonConfig):
             raise InputError(f"labels per round is {self.labels_per_round}; choose a number from 1 to 100,000.")
         if not 0 <= self.audit_share <= 0.5:
             raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
+        if not 0 <= self.double_share <= 1:
+            raise InputError(f"the share asked of several people is {self.double_share:g}; choose a share from 0 to 1.")
+        if not 2 <= self.people_per_image <= 20:
+            raise InputError(f"people per image is {self.people_per_image}; choose a number from 2 to 20.")
+        if self.consensus not in ("majority", "crowdlab"):
+            raise InputError(f"there is no consensus {self.consensus!r}; choose majority or crowdlab.")
         if not 8 <= self.training_size <= 512:
             raise InputError(f"the training size is {self.training_size} pixels; choose from 8 to 512.")
         if self.fit not in ("crop", "letterbox", "stretch"):
@@ -318,4 +329,7 @@ class RoundConfig(JsonConfig):
     features: str | None = None  # the folder of the features that it trains on; None where the body trains
     queue_length: int = 5_000  # images ranked for the queue
     threads: int = 1  # torch's; on a CPU one core stays with the web server
+    consensus: Consensus | None = None  # what its labels are where people disagree; None: by an older version
+    crowdlab_round: int | None = None  # the round whose models CROWDLAB weighed beside the people; None: it chose none
+    crowdlab_images: int = 0  # labels that CROWDLAB chose
     versions: tuple[str, ...] = ()  # "torch 2.15.0", ...: for the record

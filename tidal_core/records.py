@@ -61,6 +61,7 @@ class AnswerMode(StrEnum):
     IMPORT = "import"
     REVIEW = "review"
     BULK = "bulk"  # one act on many images: the event id begins with that of the act
+    SETTLE = "settle"  # people disagree, and somebody who sees all answers says what it is
     FINISH = "finish"  # the model's class, accepted for many images at once
 
 
@@ -79,6 +80,7 @@ class Purpose(StrEnum):
     AUDIT = "audit"
     SEED = "seed"
     CHOSEN = "chosen"  # a person sent it to the queue
+    AGAIN = "again"  # of another person than those who answered it
 
 
 class RoundState(StrEnum):
@@ -358,6 +360,7 @@ class PoolView:
     exact_log_p: Float32 | None = None  # (N, C), as in PoolScores
     held_out_log_p: Float32 | None = None  # (L, C) of the labelled by heads that did not train on them; rarely there
     head: LinearHead | None = None  # as in PoolScores
+    votes: Float64 | None = None  # (L, A) class positions that each of A people gave the labelled; NaN for none
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:

@@ -104,8 +104,9 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
         found["kills"] + found["ended"] == 11
         and (found["lost"], found["duplicated"], found["unopened"], found["different"]) == (0, 0, 0, 0)
     ),
-    "people": lambda found: (
+    "annotators": lambda found: (
         found["answers"] > 0
+        and abs(found["memory_growth_mb"]) < 10_000
         and (found["double_served"], found["answered_twice"], found["lost"], found["failures"]) == (0, 0, 0, 0)
     ),
     "replay": lambda found: (

@@ -56,6 +56,12 @@ class Server:
         """The front page."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Self:
         """Start and wait until it answers. Raises RuntimeError with the end of its log when it does not."""
         env = {**os.environ, "TIDAL_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **self.variables}

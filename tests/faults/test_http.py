@@ -225,20 +225,6 @@ def test_two_tabs_never_hold_the_same_image(served: Served) -> None:
     assert not one & two
 
 
-def test_a_lease_ends_when_its_tab_is_silent_and_not_before(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = columns.utc_now()
-    first = [item["image"] for item in served.items("tab-one", 3)]
-    later = {"is": now + timedelta(seconds=20)}
-    monkeypatch.setattr(queue_module, "utc_now", lambda: later["is"])
-
-    served.post("status", {"tab": "tab-one", "held": first})
-    later["is"] += timedelta(seconds=20)
-    assert not set(first) & {item["image"] for item in served.items("tab-two", 3)}
-    later["is"] += timedelta(seconds=31)
-
-    assert [item["image"] for item in served.items("tab-three", 3)] == first
-
-
 def test_a_clock_moved_back_by_a_day_holds_no_image_and_keeps_the_order(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,10 @@ TABLES = (
         "fold_predictions",
         "metrics",
         "log",
+        "shared_images",
+        "crowdlab_labels",
     ),
-    *("migrations", "current_labels"),
+    *("migrations", "current_labels", "consensus"),
 )
 
 

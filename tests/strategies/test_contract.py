@@ -16,6 +16,7 @@ from tidal_core.strategies.base import COMPANIONS, SAID_BY
 from tidal_core.text import config_in_words
 
 NO_COLUMN = (
+    "active-lab",
     "bald",
     "learning-loss",
     "learning-loss-ranked",

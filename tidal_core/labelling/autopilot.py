@@ -270,7 +270,7 @@ class Autopilot:
         if due.missing and n > due.missing:  # none missing: a round runs, or has labels of one class only
             n, pause = due.missing, pause * due.missing / n
         n = n if plan.labels is None else min(n, plan.labels - flight.given)
-        asked = self._desk.next(AUTOPILOT, n, flight.strangers)
+        asked = self._desk.next(AUTOPILOT, n, flight.strangers, annotator=AUTOPILOT)
         if flight.stop.is_set():
             self._desk.release(AUTOPILOT)
             return 0.0

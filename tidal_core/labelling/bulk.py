@@ -15,7 +15,7 @@ import numpy as np
 from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Int64
-from tidal_core.rounds import audit
+from tidal_core.rounds import again, audit
 from tidal_core.store.acts import Act, ActKind, Left
 from tidal_core.store.where import parse
 
@@ -30,6 +30,10 @@ WORDS: dict[Left, tuple[str, str]] = {
     Left.MEASURES: (
         "is kept to measure accuracy: only you say what it is, on the Label page",
         "are kept to measure accuracy: only you say what they are, on the Label page",
+    ),
+    Left.ASKED: (
+        "is asked of several people: answer it on the Label page, without seeing what others said",
+        "are asked of several people: answer them on the Label page, without seeing what others said",
     ),
     Left.ANSWERED: ("is answered already (unlabel it first)", "are answered already (unlabel them first)"),
     Left.NO_PREDICTION: ("has no prediction", "have no prediction"),
@@ -66,7 +70,14 @@ def perform(
         collection = project.store.collection
         condition = parse(where or "", project.store.classes.all())
         ids = None if image_ids is None else np.asarray(image_ids, dtype=np.int64)
-        done = acts.perform(act, lambda: collection.ids(condition) if ids is None else ids, audit.reserved(project))
+        done = acts.perform(
+            act,
+            lambda: collection.ids(condition) if ids is None else ids,
+            audit.reserved(project),
+            again.hidden_from(project, act.annotator),
+        )
+    if project.settings.double_share:
+        again.queue_all(project)
     return Result(done.act_id, done.changed, sum(done.left.values()), why_left(done.left))
 
 

@@ -16,12 +16,12 @@ from tidal_core.labelling.naming import NameRule, name_rule
 from tidal_core.labelling.sheets import SHEET_AT_MOST, Sheet, SheetLeases, surest_class
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ClassRecord, ImageRecord, Purpose, QueueItem, RoundState
-from tidal_core.rounds import audit, queue_plan
+from tidal_core.rounds import again, audit, queue_plan
 from tidal_core.rounds.calibrated import temperature_of
 from tidal_core.rounds.due import count_for_round, round_due
 from tidal_core.store.answers import Outcome
+from tidal_core.store.queue import SILENT_SECONDS
 
-LEASE_SECONDS = 30.0  # a tab that is alive renews within two
 LOW = 40  # images in the queue that no tab holds: with fewer, it is topped up
 HISTORY_AT_MOST = 200
 
@@ -67,11 +67,13 @@ class Desk:
         self._lock = threading.Lock()
         self._fitted = (0, 1.0)  # a round and its temperature
         self._serving = threading.Lock()  # held while it is decided who gets an image: by the queue or on a sheet
-        self._sheets = SheetLeases(LEASE_SECONDS)
+        self._sheets = SheetLeases()
         self._counts: tuple[tuple[object, ...], Counts] | None = None
         self._names: tuple[tuple[object, ...], NameRule] | None = None
         # Leases in the file are of an earlier process: tabs that are still open take theirs up again (``renew``).
         self._store.queue.release_all()
+        again.queue_all(project)
+        self._doubles = self._double_rule()  # what the queue was brought up to
 
     def project_id(self) -> str:
         """A text that no other project has, also none of the same name; made at the first call."""
@@ -96,24 +98,50 @@ class Desk:
 
     # --- the next images
 
-    def next(self, tab: str, n: int, held: Iterable[int] = (), *, fresh: bool = False) -> list[Asked]:
-        """The next n images for a tab beyond those it ``held``s; ``fresh`` gives up the rest of what it had."""
+    def next(
+        self, tab: str, n: int, held: Iterable[int] = (), *, fresh: bool = False, annotator: str | None = None
+    ) -> list[Asked]:
+        """The next n images for a tab beyond those it ``held``s; ``fresh`` gives up the rest of what it had.
+
+        ``annotator``: who answers there. Nobody is asked again what they have answered; without a name, nothing is
+        asked again at all.
+        """
         held = set(held)
         if fresh:
             self._store.queue.release(tab, keep=held)  # among them the one on its screen
         self._top_up()
         with self._serving:
-            items = self._store.queue.lease(tab, n, LEASE_SECONDS, held | self._sheets.of_others(tab))
+            not_asked = held | self._not_again(annotator)
+            items = self._store.queue.lease(tab, n, exclude=not_asked | self._sheets.of_others(tab))
+            if not items:  # as the queue itself, nothing else is left: what is on the sheets of silent tabs
+                alive = self._sheets.of_others(tab, silent=SILENT_SECONDS)
+                items = self._store.queue.lease(tab, n, exclude=not_asked | alive)
+                self._sheets.drop(item.image_id for item in items)
         return self._asked(items)
+
+    def _not_again(self, annotator: str | None) -> set[int]:
+        """Images that wait for a second answer, and not for this person's."""
+        waiting = self._store.queue.asked_again()
+        if annotator is None or not waiting:
+            return set(waiting)
+        return self._store.people.answered_by(annotator, waiting)
+
+    def _double_rule(self) -> tuple[float, int, int]:
+        settings = self.project.settings
+        return settings.double_share, settings.people_per_image, settings.seed
 
     def _top_up(self) -> None:
         with self._lock:
+            if self._doubles != (rule := self._double_rule()):
+                again.queue_all(self.project)
+                self._doubles = rule
             if self._store.queue.free() < LOW:
                 queue_plan.fill_queue(self.project)
 
     def _asked(self, items: Sequence[QueueItem]) -> list[Asked]:
         images = {image.id: image for image in self._store.images.many(item.image_id for item in items)}
-        guesses = self._guesses(images)
+        # A model that trained on somebody's answer would tell it.
+        guesses = self._guesses(item.image_id for item in items if item.purpose is not Purpose.AGAIN)
         return [
             Asked(images[item.image_id], item.purpose, item.round_id, guesses.get(item.image_id), item.score)
             for item in items
@@ -135,13 +163,13 @@ class Desk:
     def renew(self, tab: str, held: Iterable[int]) -> set[int]:
         """A tab is alive: what it holds stays its own, also what an earlier process had given it.
 
-        Returns what it holds no more: others got it while the tab was silent, or one act on many images answered it or
-        took it out of the project.
+        Returns what it holds no more: others got it while the tab was silent, or it was answered or taken out of the
+        project meanwhile, by one act on many images, too.
         """
         held = list(held)
         with self._serving:
             sheets = self._sheets.of_others(tab)
-            self._store.queue.hold(tab, [image_id for image_id in held if image_id not in sheets], LEASE_SECONDS)
+            self._store.queue.hold(tab, [image_id for image_id in held if image_id not in sheets])
             self._sheets.renew(tab)
             gone = self._store.queue.held_by_others(tab, held) | self._store.acts.gone(held)
             return gone | (sheets & set(held))
@@ -165,6 +193,11 @@ class Desk:
             if asked_again and self._store.answers.current(answer.image_id) is None:
                 purpose = self._purposes([answer.image_id])[answer.image_id]
                 self._store.queue.put_front(answer.image_id, purpose, answer.round_id, tab)
+        new = [answer for answer, outcome in zip(answers, outcomes, strict=True) if outcome.new]
+        undone = {answer.image_id for answer in new if answer.kind is AnswerKind.UNDO}
+        said = {answer.image_id for answer in new if answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP)} - undone
+        again.queue_some(self.project, said)
+        again.queue_some(self.project, undone, tab)
         return outcomes
 
     def _purposes(self, image_ids: Iterable[int]) -> dict[int, Purpose]:
@@ -265,9 +298,9 @@ class Desk:
         self._counts = (key, counts)
         return counts
 
-    def waiting(self) -> int:
-        """How many images wait in the queue, held by some tab or not."""
-        return self._store.queue.count()
+    def waiting(self, annotator: str | None = None) -> int:
+        """How many images wait in the queue for this person, held by some tab or not."""
+        return self._store.queue.count(self._not_again(annotator))
 
     def ranking(self) -> int:
         """The round whose ranking is served; before the first 0, then -1, -2, ... as the first images are replanned."""

@@ -24,7 +24,12 @@ PURPOSE_WORDS = {
     Purpose.SEED: "training, chosen before the first round",
     Purpose.AUDIT: "only to measure accuracy",
     Purpose.CHOSEN: "training, sent to the queue by a person",
+    Purpose.AGAIN: "a second answer, to see whether people agree",
 }
+ASKED_AGAIN = (
+    "It is asked of several people, and not everybody has answered. Each answers without knowing what others said, nor "
+    "what the model learnt from them."
+)
 SENT = "A person chose it and sent it to the queue."
 TOPPED_UP = "Drawn at random: all images that the last round chose are answered or on somebody's screen."
 NEIGHBOURS = 3  # for each of the two rival classes
@@ -86,6 +91,8 @@ def reasons(project: Project, image_id: int) -> Reasons:
     """Why an image is or was asked. Raises NotFound for an unknown image."""
     choice = _choice(project, image_id)
     purpose, score, strategy = choice
+    if purpose is Purpose.AGAIN:
+        return Reasons(ASKED_AGAIN, [("Used for", PURPOSE_WORDS[purpose])], [], None, [])
     if purpose is Purpose.AUDIT:
         sentence = audit.WHY_ASKED
     elif purpose is Purpose.CHOSEN:
@@ -234,6 +241,7 @@ def neighbours(project: Project, image_id: int) -> list[tuple[int, list[ImageRec
     """
     store = project.store
     labels = audit.training_labels(project)
+    labels = labels.where(~np.isin(labels.image_ids, project.store.queue.asked_again()))  # others are to answer these
     neighbours: list[tuple[int, list[ImageRecord]]] = []
     point = _small(project, np.array([image_id], dtype=np.int64))
     for class_id in reasons(project, image_id).rivals:

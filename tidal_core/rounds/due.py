@@ -20,7 +20,7 @@ from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import cached_spec, round_uses
 from tidal_core.projects import Project
 from tidal_core.records import ClassRecord, RoundRecord, RoundState
-from tidal_core.rounds import audit
+from tidal_core.rounds import audit, crowd
 from tidal_core.rounds.features import in_use
 from tidal_core.store.answers import Census
 
@@ -131,6 +131,8 @@ def _claim(project: Project, started_by: str) -> RoundRecord:
         fit=pixels.fit,
         grayscale=pixels.grayscale,
         features=None if features is None else features.key.name,
+        consensus=settings.consensus,
+        **crowd.chosen_for(project, labels.image_ids),
         versions=tuple(f"{name} {version(name)}" for name in RECORDED_VERSIONS),
     )
     record = store.rounds.create(

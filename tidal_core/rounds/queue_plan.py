@@ -33,24 +33,28 @@ def plan_queue(
     round_id: int | None = None,
     scores: Float32 | None = None,
     behind: Sequence[QueueItem] = (),
+    asked_again: Int64 | None = None,
 ) -> list[QueueItem]:
     """A queue of ``ranked`` image ids (N,) in their order with the audit sample among them.
 
     Images for which the model's class was accepted are asked last.
 
     ``scores`` (N,) are the strategy's, for showing. ``behind``: what waits already and is asked before.
+    ``asked_again``: labelled images among the ranked ones, which other people are asked.
     """
     is_last = np.isin(ranked, project.store.model_answers.images())
     by_turn = np.argsort(is_last, kind="stable")
     ranked, scores = ranked[by_turn], None if scores is None else scores[by_turn]
     woven = audit.with_audit(project, ranked, behind)
+    again = set() if asked_again is None else set(asked_again.tolist())
     items: list[QueueItem] = []
     for position, (image_id, row) in enumerate(zip(woven.image_ids.tolist(), woven.rows.tolist(), strict=True)):
         if row < 0:
             items.append(QueueItem(position, image_id, Purpose.AUDIT, None, round_id))
         else:
             score = None if scores is None else float(scores[row])
-            items.append(QueueItem(position, image_id, purpose, score, round_id))
+            why = Purpose.AGAIN if image_id in again else purpose
+            items.append(QueueItem(position, image_id, why, score, round_id))
     return items
 
 

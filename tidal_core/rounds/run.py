@@ -39,7 +39,7 @@ from tidal_core.records import (
     TrainImages,
     class_positions,
 )
-from tidal_core.rounds import audit, folds
+from tidal_core.rounds import audit, crowd, folds
 from tidal_core.rounds.epoch_log import EpochLog
 from tidal_core.rounds.exact import exact_dynamics
 from tidal_core.rounds.features import wanted
@@ -311,23 +311,42 @@ class RoundRun:
         view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
-        if strategy.reads_held_out and self._has_folds:
+        wants_crowdlab = self.project.settings.consensus == "crowdlab"
+        if (strategy.reads_held_out or wants_crowdlab) and self._has_folds:
             view = dataclasses.replace(view, held_out_log_p=self._out_of_fold())
+        if strategy.asks_again:
+            view = dataclasses.replace(view, votes=crowd.votes_of(self.project, self.image_ids, self.class_ids))
+        if wants_crowdlab:
+            self._weigh_people(view.held_out_log_p)
         n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
         rows = strategy.select(view, min(n_wanted, n), np.random.default_rng(self.config.seeds.selection))
         ranks = np.zeros(n, dtype=np.int64)
         ranks[rows] = np.arange(1, len(rows) + 1)
         self._keep_scores(scored, ranks)
         shown_scores = strategy.scores(view) if n else None
-        self.store.queue.replace(
-            plan_queue(
-                self.project,
-                scored.pool[rows],
-                round_id=self.record.id,
-                scores=None if shown_scores is None else shown_scores[rows].astype(np.float32),
+        ranked, ranked_scores = scored.pool[rows], None
+        if shown_scores is not None:
+            ranked_scores = shown_scores[rows].astype(np.float32)
+        asked_again = np.empty(0, dtype=np.int64)
+        if strategy.asks_again and ranked_scores is not None:
+            ranked, ranked_scores, asked_again = crowd.with_asked_again(
+                self.image_ids, strategy.scores_again(view), ranked, ranked_scores
             )
+        self.store.queue.replace(
+            plan_queue(self.project, ranked, round_id=self.record.id, scores=ranked_scores, asked_again=asked_again)
         )
         return view.held_out_log_p
+
+    def _weigh_people(self, held_out: Float32 | None) -> None:
+        """CROWDLAB, for the next round's labels."""
+        if held_out is None:
+            self._note(
+                f"CROWDLAB chose no label in round {self.record.id}: it needs the training Pretrained and a few labels "
+                "of each class. What most people say counts."
+            )
+            return
+        n = crowd.weigh(self.project, self.record.id, self.image_ids, self.class_ids, held_out)
+        self._note(f"CROWDLAB chose the label of {n:,} images that several people answered.")
 
     def _keep_scores(self, scored: Scored, ranks: Int64) -> None:
         add, train = self.store.scores.add, self.config.train

@@ -45,7 +45,7 @@ def _open(call: Call) -> Response:
     return JSONResponse(
         {
             "classes": wire.write_classes(classes),
-            "status": _state(call),
+            "status": _state(call, call.body.annotator),
             "items": items,
         }
     )
@@ -57,7 +57,8 @@ def _queue(call: Call) -> Response:
 
 def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
     most = AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else ITEMS_AT_MOST
-    items = _desk(call).next(body.tab, min(body.n, most), body.held or (), fresh=body.fresh)
+    who = call.person.answers_as(body.annotator)
+    items = _desk(call).next(body.tab, min(body.n, most), body.held or (), fresh=body.fresh, annotator=who)
     names = _desk(call).names()
     return [wire.write_item(item, names) for item in items]
 
@@ -89,10 +90,10 @@ def _of_another(call: Call, sent: wire.SentAnswer) -> str:
 def _status(call: Call) -> Response:
     body: wire.StatusBody = call.body
     lost = _desk(call).renew(body.tab, body.held or ()) if body.tab is not None else set()
-    return JSONResponse({**_state(call), "lost": sorted(lost)})
+    return JSONResponse({**_state(call, body.annotator), "lost": sorted(lost)})
 
 
-def _state(call: Call) -> dict[str, Any]:
+def _state(call: Call, annotator: str | None) -> dict[str, Any]:
     settings = call.project.settings
     active = call.project.store.rounds.active()
     progress = call.studio.worker.progress(call.project.slug)
@@ -104,7 +105,7 @@ def _state(call: Call) -> dict[str, Any]:
         "ranking": _desk(call).ranking(),
         "ahead": AHEAD_OF_AUTOPILOT if call.studio.autopilot_flies(call.project.slug) else AHEAD,
         "round": wire.write_round(active, progress),
-        "waiting": _desk(call).waiting(),
+        "waiting": _desk(call).waiting(call.person.answers_as(annotator)),
     }
 
 

@@ -1,5 +1,8 @@
 """What pages that show the whole collection ask: which images there are, how many of each kind, one act on many.
 
+The header X-Tidal-Annotator (percent-encoded) says who looks: what others answered is not told of images that this
+person is still to answer.
+
 Guarded as ``api``; a condition (``store.where``) or order that cannot be read is answered 400, ``{"error": sentence}``.
 
     POST /api/p/{slug}/bulk                one act on many images: all of it or nothing, committed when this answers
@@ -51,7 +54,7 @@ from tidal_core.access.people import Role
 from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
 from tidal_core.records import ClassRecord
-from tidal_core.rounds import maps, similar
+from tidal_core.rounds import again, maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
@@ -80,6 +83,11 @@ IN_WORDS = {
     ActKind.INCLUDE: "take images back into the project",
 }
 """Of the acts that take an owner."""
+
+
+def _now(call: Call) -> Moment:
+    """The collection as whoever asks may see it: without what others said of images that are theirs to answer still."""
+    return call.project.store.collection.now(hidden=again.hidden_from(call.project, call.annotator))
 
 
 def _bulk(call: Call) -> Response:
@@ -119,14 +127,14 @@ def _alike(call: Call) -> Response:
 
 def _listed(call: Call, choose: Callable[[Moment, Where], Chosen]) -> Response:
     classes = call.project.store.classes.all()
-    moment = call.project.store.collection.now()
+    moment = _now(call)
     chosen = choose(moment, parse(call.query.where, classes))
     return with_head({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
 
 
 def _map(call: Call) -> Response:
     project, worker = call.project, call.studio.worker
-    classes, moment = project.store.classes.all(), project.store.collection.now()
+    classes, moment = project.store.classes.all(), _now(call)
     drawn = maps.map_of(project)
     if drawn.kind == "principal":
         worker.expect_map(project.slug)
@@ -142,7 +150,7 @@ def _map(call: Call) -> Response:
 
 
 def _counts(call: Call) -> Response:
-    classes, moment = call.project.store.classes.all(), call.project.store.collection.now()
+    classes, moment = call.project.store.classes.all(), _now(call)
     counts = moment.counts(parse(call.query.where, classes))
     return JSONResponse(
         {
@@ -158,7 +166,7 @@ def _counts(call: Call) -> Response:
 
 def _version(call: Call) -> Response:
     store = call.project.store
-    return JSONResponse(_stamp(store.collection.now(), store.classes.all()))
+    return JSONResponse(_stamp(_now(call), store.classes.all()))
 
 
 def _stamp(moment: Moment, classes: list[ClassRecord]) -> dict[str, Any]:

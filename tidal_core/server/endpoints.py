@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -59,6 +60,8 @@ STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (TidalError, 409),
 )
 
+ANNOTATOR = "X-Tidal-Annotator"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -70,6 +73,7 @@ class Call:
     query: Any  # a record of the endpoint's ``query``
     image_id: int  # 0 where the address names none
     person: Person  # who asks
+    annotator: str  # who looks, by the header ``X-Tidal-Annotator`` (percent-encoded); "" where it is not said
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def _answer(
         project = studio.project(request.path_params["slug"])
         image_id = _image_id(request.path_params.get("image", "0"))
         record = None if endpoint.body is None else json_checks.convert(body, endpoint.body)
-        return endpoint.handler(Call(studio, project, record, query, image_id, person))
+        annotator = person.name or unquote(request.headers.get(ANNOTATOR, ""))
+        return endpoint.handler(Call(studio, project, record, query, image_id, person, annotator))
     except TidalError as error:
         return _refusal(error)
     except OSError as error:

@@ -228,6 +228,8 @@ class Studio:
             note_spec(project, cached_spec(project))  # before the settings say otherwise
             project.store.settings.save(settings, shown=before)
             project.store.settings.remove(DAMAGE)  # somebody has looked at them
+            if settings.consensus == "majority":
+                project.store.people.forget_crowdlab()
             self.worker.wake()
             refill = other_pixels or (job is None and needs_refill(project))
             if refill and project.store.images.count():

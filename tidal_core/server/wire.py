@@ -73,13 +73,15 @@ class QueueBody(Struct, frozen=True):
     n: Count = 20
     held: Ids | None = None
     fresh: bool = False
+    annotator: Text | None = None  # who answers: nobody is asked again what they have answered
 
 
 class StatusBody(Struct, frozen=True):
-    """``status``: a tab that is alive, and the images it holds."""
+    """``status``: a tab that is alive, the images it holds, and who answers."""
 
     tab: Tab | None = None
     held: Ids | None = None
+    annotator: Text | None = None
 
 
 class HistoryBody(Struct, frozen=True):

@@ -23,6 +23,7 @@ from tidal_core.store.exports import ExportTables
 from tidal_core.store.images import Images
 from tidal_core.store.metrics import Metrics
 from tidal_core.store.model_answers import ModelAnswers
+from tidal_core.store.people import People
 from tidal_core.store.predictions import Predictions
 from tidal_core.store.queue import Queue
 from tidal_core.store.replays import Replays
@@ -66,6 +67,7 @@ class Store:
         self.replays = Replays(self.database)
         self.collection = Collection(self.database)
         self.model_answers = ModelAnswers(self.database)
+        self.people = People(self.database)
 
     @property
     def schema(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, NotFound
 from tidal_core.records import AnswerKind, AnswerMode, Bools, ImageStatus, Int64, Purpose, Shown, Split
-from tidal_core.store.columns import first_row, insert, steady_utc_now, utc_now
+from tidal_core.store.columns import first_row, insert, note_shared, steady_utc_now, utc_now
 from tidal_core.store.database import Database
 from tidal_core.store.scores import FOR_PEOPLE, LATEST
 
@@ -52,6 +52,7 @@ class Left(StrEnum):
     TEST = "test"
     MEANWHILE = "meanwhile"  # answered after what the person who acts had seen
     MEASURES = "measures"  # kept to measure accuracy
+    ASKED = "asked"  # others have answered, and who acts is still to answer without seeing that
     ANSWERED = "answered"
     NO_PREDICTION = "no prediction"
     SAME = "same"  # it is so already
@@ -116,11 +117,12 @@ class Acts:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def perform(self, act: Act, choose: Callable[[], Int64], measuring: Int64) -> Done:
+    def perform(self, act: Act, choose: Callable[[], Int64], measuring: Int64, asked: Collection[int] = ()) -> Done:
         """Do an act on the images (N,) that ``choose`` names; all of it is committed when this returns, or nothing.
 
         ``choose`` is called when no answer can come between it and the act. ``measuring`` (M,): images of the audit
-        sample, answered or not. Raises InputError for a class that cannot be given, or a condition that is none.
+        sample, answered or not; ``asked``: those that who acts is still to answer one by one. Raises InputError for a
+        class that cannot be given, or a condition that is none.
         """
         with self._db.write() as cursor:
             if (before := _changed_before(cursor, act)) is not None:
@@ -128,7 +130,7 @@ class Acts:
             if act.kind is ActKind.LABEL:
                 _check_class(cursor, act.class_id)
             images = _images(cursor, choose())
-            why = _why_left(act, images, measuring)
+            why = _why_left(act, images, measuring, asked)
             left = {reason: int((why == reason).sum()) for reason in Left if (why == reason).any()}
             chosen = images.take(why == "")
             if len(chosen.ids):
@@ -136,14 +138,21 @@ class Acts:
         return Done(act.id, len(chosen.ids), left)
 
     def gone(self, image_ids: Iterable[int]) -> set[int]:
-        """Those of some images that need not be asked any more: an act answered or excluded them."""
+        """Those of some images that need not be asked any more: answered meanwhile, by an act too, or excluded.
+
+        Not one that waits for the answer of another person.
+        """
+        # Every open page asks this every other second: numbers in the text are looked up by blocks.
+        listed = ", ".join(str(int(image_id)) for image_id in image_ids)
+        if not listed:
+            return set()
         rows = self._db.rows(
+            f"""
+            SELECT id FROM images WHERE id IN ({listed}) AND status = 'excluded'
+            UNION
+            SELECT image_id FROM standing_answers WHERE image_id IN ({listed}) AND kind IN ('label', 'skip')
+                AND image_id NOT IN (SELECT image_id FROM queue WHERE purpose = 'again')
             """
-            SELECT id FROM images WHERE id IN (SELECT unnest($1::INTEGER[])) AND (
-                status = 'excluded' OR id IN (SELECT image_id FROM current_answers WHERE mode = 'bulk')
-            )
-            """,
-            [[int(image_id) for image_id in image_ids]],
         )
         return {image_id for (image_id,) in rows}
 
@@ -233,7 +242,7 @@ def _images(cursor: duckdb.DuckDBPyConnection, image_ids: Int64) -> _Images:
     return _Images(**{name: np.asarray(column, dtype=kinds.get(name)) for name, column in table.items()})
 
 
-def _why_left(act: Act, images: _Images, measuring: Int64) -> NDArray[np.object_]:
+def _why_left(act: Act, images: _Images, measuring: Int64, asked: Collection[int]) -> NDArray[np.object_]:
     """(N,) the first reason why each image is left, "" where there is none."""
     kind, why = act.kind, np.full(len(images.ids), "", dtype=object)
 
@@ -254,6 +263,8 @@ def _why_left(act: Act, images: _Images, measuring: Int64) -> NDArray[np.object_
     if answers or kind is ActKind.QUEUE:
         # A person who picks images would make the sample one of what people pick: it is asked one by one.
         leave(np.isin(images.ids, measuring) & ~images.asked, Left.MEASURES)
+    if answers or kind is ActKind.UNLABEL:
+        leave(np.isin(images.ids, list(asked)), Left.ASKED)
     if kind is ActKind.MODEL:
         # What the model is measured by must not come from the model.
         leave(images.purpose == Purpose.AUDIT, Left.MEASURES)
@@ -288,6 +299,7 @@ def _add(cursor: duckdb.DuckDBPyConnection, act: Act, image_ids: Int64, columns:
         "answered_at": pa.array([utc_now()] * n, pa.timestamp("us")),
     }
     insert(cursor, "answers", {**given, **columns})
+    note_shared(cursor, image_ids.tolist())
 
 
 def _ids_or_null(values: Int64) -> pa.Array:

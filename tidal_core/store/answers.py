@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Int64, Purpose, Shown, StoredAnswer
-from tidal_core.store.columns import first_row, utc_now
+from tidal_core.store.columns import first_row, note_shared, utc_now
 from tidal_core.store.database import Database
 
 _FIELDS = tuple(field.name for field in fields(Answer))
@@ -161,6 +161,8 @@ class Answers:
             f"INSERT INTO answers ({_COLUMNS}, seq, answered_at) VALUES ({marks}, ?, ?)",
             [*astuple(answer), seq, utc_now()],
         )
+        if answer.kind in (AnswerKind.LABEL, AnswerKind.SKIP):
+            note_shared(cursor, [answer.image_id])
         if answer.kind is not AnswerKind.UNDO:
             cursor.execute("DELETE FROM queue WHERE image_id = ?", [answer.image_id])
         return Outcome(answer.event_id, seq, new=True)
@@ -222,6 +224,7 @@ class Answers:
                 ],
             )
             cursor.unregister("labels_in")
+            note_shared(cursor, labels.image_ids)
             cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)")
         return n
 

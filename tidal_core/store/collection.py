@@ -6,7 +6,7 @@ Everything is answered from ``image_facts``: what is remembered there is as new 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -172,9 +172,13 @@ class Collection:
         self._keeper = Keeper(database)
         self._orders: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def now(self) -> Moment:
-        """The collection as it is: for several questions that are to agree."""
-        return Moment(self._db, self._keeper.facts(), self._orders)
+    def now(self, hidden: Set[int] = frozenset()) -> Moment:
+        """The collection as it is: for several questions that are to agree.
+
+        Of ``hidden`` images neither what people nor what models said is known in it.
+        """
+        facts = self._keeper.facts()
+        return Moment(self._db, facts.without(hidden) if hidden else facts, self._orders)
 
     def ids(self, where: Where, *, sort: str = "id", descending: bool = False) -> Int64:
         """``Moment.ids`` of now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,23 @@ def first_row(cursor: duckdb.DuckDBPyConnection, sql: str, params: Sequence[obje
     """The first row of a query in a transaction; fetched to the end, an unfinished result would block the cursor."""
     rows = cursor.execute(sql, list(params)).fetchall()
     return rows[0] if rows else None
+
+
+def note_shared(cursor: duckdb.DuckDBPyConnection, image_ids: Iterable[int]) -> None:
+    """Note which of some images more than one person has labelled or skipped by now: the consensus looks at these.
+
+    For every writer of such answers, in its transaction. An image stays noted when an answer is taken back.
+    """
+    cursor.execute(
+        """
+        INSERT INTO shared_images
+        SELECT image_id FROM answers
+        WHERE image_id IN (SELECT unnest(?::INTEGER[])) AND kind IN ('label', 'skip')
+            AND image_id NOT IN (SELECT image_id FROM shared_images)
+        GROUP BY image_id HAVING min(annotator) <> max(annotator) ORDER BY image_id
+        """,
+        [[int(image_id) for image_id in image_ids]],
+    )
 
 
 def insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Any]) -> None:

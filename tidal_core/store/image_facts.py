@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -47,6 +47,10 @@ _DYNAMICS = """
 """
 
 
+_OF_THE_IMAGE = {"row", "id", "name", "width", "height", "split", "status", "added"}
+"""Columns that nobody's answer, and no model, has a part in."""
+
+
 @dataclass(frozen=True)
 class _Stamps:
     """What changes when a part does."""
@@ -68,6 +72,24 @@ class Facts:
     version: str  # changes with them
     of: Mapping[str, str]  # source of ``where.Field`` -> what changes when its columns do
     kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)  # what ``Moment`` made of them
+
+    def without(self, hidden: Set[int]) -> Facts:
+        """The same, with nothing known of what people and models said of some images; remembered with these facts."""
+        key = ("without", frozenset(hidden))
+        if (known := self.kept.get(key)) is None:
+            is_hidden = pa.array(np.isin(self.ids, list(hidden)))
+            nothing_said = {
+                name: pc.if_else(is_hidden, False if name == "flagged" else None, self.table[name])
+                for name in self.table.column_names
+                if name not in _OF_THE_IMAGE
+            }
+            columns = {name: nothing_said.get(name, self.table[name]) for name in self.table.column_names}
+            mark = _digest(sorted(hidden))
+            of = {source: f"{stamp}-{mark}" for source, stamp in self.of.items()}
+            known = Facts(pa.table(columns), self.ids, self.seq, f"{self.version}-{mark}", of)
+            self.kept[key] = known
+        facts: Facts = known
+        return facts
 
 
 class Keeper:

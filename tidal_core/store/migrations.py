@@ -193,4 +193,61 @@ MIGRATIONS: tuple[Migration, ...] = (
             """,
         ),
     ),
+    Migration(
+        "the consensus of several people",
+        (
+            # Images that more than one person ever labelled or skipped (``columns.note_shared``): only these are looked
+            # at closely. Of every other image the last answer is the one that counts, which costs half as much to find.
+            "CREATE TABLE shared_images (image_id INTEGER NOT NULL)",
+            """
+            INSERT INTO shared_images SELECT image_id FROM answers WHERE kind IN ('label', 'skip')
+            GROUP BY image_id HAVING min(annotator) <> max(annotator) ORDER BY image_id
+            """,
+            # What CROWDLAB makes of them, where a project asks for it; ``last_seq``: of the answers that it looked at.
+            """
+            CREATE TABLE crowdlab_labels (
+                image_id INTEGER NOT NULL, class_id INTEGER NOT NULL, quality DOUBLE NOT NULL, last_seq BIGINT NOT NULL,
+                round_id INTEGER NOT NULL
+            )
+            """,
+            # Each person's last answer to an image is that person's vote, its class as merged. The order of the rule:
+            # settled, CROWDLAB's choice while nobody has answered since, most votes, the newest. "settled" is an answer
+            # given in sight of the others': to settle them, or over an earlier one on Review or in the gallery. A skip
+            # and a class out of use are no votes.
+            """
+            CREATE VIEW consensus AS
+            SELECT image_id, annotator, seq, settled, class_id, votes, people,
+                   row_number() OVER (
+                       PARTITION BY image_id ORDER BY settled DESC, by_crowdlab DESC, votes DESC, seq DESC
+                   ) = 1 AS counts
+            FROM (
+                SELECT l.image_id, l.annotator, l.seq, t.id AS class_id,
+                       l.mode = 'settle' OR (
+                           l.mode IN ('review', 'bulk') AND l.seq > min(l.seq) OVER (PARTITION BY l.image_id)
+                       ) AS settled,
+                       coalesce(
+                           l.kind = 'label' AND t.id = c.class_id
+                           AND c.last_seq >= max(l.seq) OVER (PARTITION BY l.image_id), FALSE
+                       ) AS by_crowdlab,
+                       CASE WHEN l.kind = 'label' AND t.retired_at IS NULL
+                            THEN count(*) OVER (PARTITION BY l.image_id, t.id) ELSE 0 END AS votes,
+                       count(*) OVER (PARTITION BY l.image_id) AS people
+                FROM (
+                    SELECT * FROM standing_answers
+                    WHERE kind IN ('label', 'skip') AND image_id IN (SELECT image_id FROM shared_images)
+                    QUALIFY row_number() OVER (PARTITION BY image_id, annotator ORDER BY seq DESC) = 1
+                ) l
+                LEFT JOIN classes k ON k.id = l.class_id LEFT JOIN classes t ON t.id = coalesce(k.merged_into, k.id)
+                LEFT JOIN crowdlab_labels c ON c.image_id = l.image_id
+            )
+            """,
+            """
+            CREATE OR REPLACE VIEW current_answers AS
+            SELECT s.* FROM standing_answers s
+            LEFT JOIN (SELECT image_id, seq FROM consensus WHERE counts) w ON w.image_id = s.image_id
+            WHERE s.kind IN ('label', 'skip') AND (w.seq IS NULL OR w.seq = s.seq)
+            QUALIFY row_number() OVER (PARTITION BY s.image_id ORDER BY s.seq DESC) = 1
+            """,
+        ),
+    ),
 )

@@ -15,12 +15,17 @@ from tidal_core.store.columns import first_row, insert
 from tidal_core.store.columns import steady_utc_now as utc_now
 from tidal_core.store.database import Database
 
-# A lease that ends later than this is of another process and clock: it must not hold an image for hours.
-_NO_LEASE_IS_LONGER = timedelta(minutes=10)
+LEASE_SECONDS = 600.0
+"""How long an image is with the tab that has it, from the last time that it spoke: it does every two seconds, or once
+a minute where the browser lets a hidden page sleep."""
+SILENT_SECONDS = 75.0
+"""A tab that has said nothing for so long is closed or asleep: where nothing else is left, others get what it has."""
 
-SILENT_SECONDS = 6.0  # a tab that is alive renews its leases every two
+# A lease that ends later than this is of another process and clock: it must not hold an image for hours.
+_NO_LEASE_IS_LONGER = timedelta(seconds=LEASE_SECONDS + 60)
+
 _NOT_TO_ASK = """
-    DELETE FROM queue WHERE image_id IN (SELECT image_id FROM current_answers)
+    DELETE FROM queue WHERE (purpose <> 'again' AND image_id IN (SELECT image_id FROM current_answers))
     OR image_id IN (SELECT id FROM images WHERE status = 'excluded')
 """
 _COLUMNS = "position, image_id, purpose, score, round_id, holder, lease_until"
@@ -39,7 +44,8 @@ class Queue:
     def replace(self, items: Sequence[QueueItem]) -> None:
         """Put a new ranking in place of the old one, in one transaction; what a tab holds stays its own.
 
-        Images that a person sent to the queue stay in front. Images that were answered or excluded while the ranking
+        Images that a person sent to the queue stay in front, and those of the double share that wait for another
+        person (they are of no round). Images that were answered or excluded while the ranking
         was made are left out. One that a tab holds and that the ranking
         does not name waits behind all others, until its tab has answered it or given it back.
         """
@@ -51,7 +57,9 @@ class Queue:
                 [now, now + _NO_LEASE_IS_LONGER],
             ).fetchall()
             sent = cursor.execute(
-                f"SELECT {_COLUMNS} FROM queue WHERE purpose = ? ORDER BY position", [Purpose.CHOSEN]
+                f"SELECT {_COLUMNS} FROM queue WHERE purpose = ? OR (purpose = ? AND round_id IS NULL) "
+                "ORDER BY position",
+                [Purpose.CHOSEN, Purpose.AGAIN],
             ).fetchall()
             sent_ids = {row[1] for row in sent}
             items = [item for item in items if item.image_id not in sent_ids]
@@ -111,13 +119,55 @@ class Queue:
                 return
             row = first_row(cursor, "SELECT coalesce(min(position), 0) - 1 FROM queue")
             position = int(row[0]) if row else 0
-            until = utc_now() + timedelta(seconds=60) if holder else None
+            until = utc_now() + timedelta(seconds=LEASE_SECONDS) if holder else None
             cursor.execute(
                 f"INSERT INTO queue ({_COLUMNS}) VALUES (?, ?, ?, NULL, ?, ?, ?)",
                 [position, image_id, purpose.value, round_id, holder, until],
             )
 
-    def lease(self, holder: str, n: int, seconds: float = 60.0, exclude: Iterable[int] = ()) -> list[QueueItem]:
+    def ask_again(
+        self,
+        image_ids: Iterable[int],
+        *,
+        instead: bool = False,
+        holder: str | None = None,
+        looked_at: Iterable[int] = (),
+    ) -> None:
+        """Images of the double share that wait for another person than those who answered: asked next.
+
+        Of ``looked_at`` those that are not among them wait no more; with ``instead``, of all images. One that waits
+        already stays where it is.
+        """
+        wanted = [int(image_id) for image_id in image_ids]
+        if not wanted and not instead and not (looked_at := list(looked_at)):
+            return
+        with self._db.write() as cursor:
+            of_these = "" if instead else "AND image_id IN (SELECT unnest(?::INTEGER[]))"
+            cursor.execute(
+                "DELETE FROM queue WHERE purpose = ? AND round_id IS NULL "
+                f"AND image_id NOT IN (SELECT unnest(?::INTEGER[])) {of_these}",
+                [Purpose.AGAIN, wanted, *([] if instead else [[int(i) for i in looked_at]])],
+            )
+            waiting = {image_id for (image_id,) in cursor.execute("SELECT image_id FROM queue").fetchall()}
+            new = [image_id for image_id in wanted if image_id not in waiting]
+            row = first_row(cursor, "SELECT coalesce(min(position), 0) FROM queue")
+            start = (int(row[0]) if row else 0) - len(new)
+            self._insert(cursor, [QueueItem(start + n, image_id, Purpose.AGAIN) for n, image_id in enumerate(new)])
+            if holder is not None and new:
+                cursor.execute(
+                    "UPDATE queue SET holder = ?, lease_until = ? WHERE image_id IN (SELECT unnest(?::INTEGER[]))",
+                    [holder, utc_now() + timedelta(seconds=LEASE_SECONDS), new],
+                )
+            cursor.execute(_NOT_TO_ASK)
+
+    def asked_again(self) -> list[int]:
+        """Images that have an answer and wait for one of another person."""
+        rows = self._db.rows("SELECT image_id FROM queue WHERE purpose = ? ORDER BY position", [Purpose.AGAIN])
+        return [int(image_id) for (image_id,) in rows]
+
+    def lease(
+        self, holder: str, n: int, seconds: float = LEASE_SECONDS, exclude: Iterable[int] = ()
+    ) -> list[QueueItem]:
         """The first n images that nobody else holds, held by ``holder`` for ``seconds`` from now on.
 
         Images that the holder already has count among the n and keep their order; ``exclude`` names images that the
@@ -149,7 +199,7 @@ class Queue:
                 )
         return [_item((*row[:5], holder, until)) for row in rows]
 
-    def hold(self, holder: str, image_ids: Iterable[int], seconds: float = 60.0) -> None:
+    def hold(self, holder: str, image_ids: Iterable[int], seconds: float = LEASE_SECONDS) -> None:
         """A tab is alive: it keeps what it has, and what it has on screen but an earlier process or ranking leased."""
         now = utc_now()
         with self._db.write() as cursor:
@@ -190,7 +240,8 @@ class Queue:
     def next_to_train_on(self, n: int) -> list[int]:
         """The first n images that wait and are not asked to measure accuracy, whoever holds them."""
         rows = self._db.rows(
-            "SELECT image_id FROM queue WHERE purpose <> ? ORDER BY position LIMIT ?", [Purpose.AUDIT, n]
+            "SELECT image_id FROM queue WHERE purpose NOT IN (?, ?) ORDER BY position LIMIT ?",
+            [Purpose.AUDIT, Purpose.AGAIN, n],
         )
         return [int(row[0]) for row in rows]
 
@@ -214,9 +265,19 @@ class Queue:
         return _item(row) if row else None
 
     def free(self) -> int:
-        """How many images wait that no tab holds."""
-        return int(self._db.value("SELECT count(*) FROM queue WHERE holder IS NULL OR lease_until < ?", [utc_now()]))
+        """How many images wait that no tab holds and nobody has answered."""
+        return int(
+            self._db.value(
+                "SELECT count(*) FROM queue WHERE purpose <> ? AND (holder IS NULL OR lease_until < ?)",
+                [Purpose.AGAIN, utc_now()],
+            )
+        )
 
-    def count(self) -> int:
-        """How many images wait."""
-        return int(self._db.value("SELECT count(*) FROM queue"))
+    def count(self, without: Iterable[int] = ()) -> int:
+        """How many images wait, beside some."""
+        return int(
+            self._db.value(
+                "SELECT count(*) FROM queue WHERE image_id NOT IN (SELECT unnest(?::INTEGER[]))",
+                [[int(image_id) for image_id in without]],
+            )
+        )

@@ -6,6 +6,7 @@ to Python is counted inside DuckDB instead.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,15 @@ class MapRows(NamedTuple):
     answered: Int64  # the answer's sequence number, 0 when taken back since
     statistics: dict[str, Float32]  # confidence, variability, correctness, margin_area, first_learnt, forgetting
 
+    def without(self, hidden: Collection[int]) -> MapRows:
+        """All rows but those of some images."""
+        keep = ~np.isin(self.image_ids, list(hidden))
+        statistics = {name: values[keep] for name, values in self.statistics.items()}
+        return MapRows(
+            self.image_ids[keep], self.names[keep], self.class_ids[keep], self.annotators[keep], self.purposes[keep],
+            self.answered[keep], statistics,
+        )  # fmt: skip
+
 
 class ExactMapRows(NamedTuple):
     """Images that a round scored and what describes their exact curves; arrays are (N,), by image id."""
@@ -43,6 +53,14 @@ class ExactMapRows(NamedTuple):
     mean: Float32
     variability: Float32
     correctness: Float32
+
+    def without(self, hidden: Collection[int]) -> ExactMapRows:
+        """All rows but those of some images."""
+        keep = ~np.isin(self.image_ids, list(hidden))
+        return ExactMapRows(
+            self.image_ids[keep], self.names[keep], self.class_ids[keep], self.groups[keep], self.mean[keep],
+            self.variability[keep], self.correctness[keep],
+        )  # fmt: skip
 
 
 class ImageInRound(NamedTuple):

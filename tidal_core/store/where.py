@@ -78,7 +78,7 @@ FIELDS: dict[str, Field] = {
     "annotator": Field("text", "answer", "who labelled or skipped it"),
     "mode": Field("text", "answer", "how it was answered: single, sweep, bulk, review, import, ..."),
     "reason": Field("text", "answer", "why it was skipped"),
-    "purpose": Field("text", "answer", "why it was asked: query, audit, seed or chosen"),
+    "purpose": Field("text", "answer", "why it was asked: query, audit, seed, chosen or again"),
     "split": Field("text", "image", "pool, or test"),
     "added": Field("date", "image", "when it was imported (UTC)"),
     "answered": Field("date", "answer", "when it was labelled or skipped (UTC)"),

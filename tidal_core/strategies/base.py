@@ -69,6 +69,8 @@ class Strategy(ABC):
     least_classes: ClassVar[int] = 1
     reads_held_out: ClassVar[bool] = False
     """Whether it chooses better by ``PoolView.held_out_log_p``: heads are then trained for it where they train fast."""
+    asks_again: ClassVar[bool] = False
+    """Whether it ranks labelled images beside those of the pool, to be asked of other people: ``scores_again``."""
     represents: ClassVar[bool] = False  # whether it chooses an image to stand for others
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
@@ -123,6 +125,10 @@ class Strategy(ABC):
 
     def scores(self, pool: PoolView) -> Floats | None:
         """(N,) the number by which it ranks, for showing to people; None for strategies that choose whole batches."""
+        return None
+
+    def scores_again(self, pool: PoolView) -> Floats | None:
+        """(L,) the number by which labelled images are ranked among the others, where it ``asks_again``; else None."""
         return None
 
     def _check(self, pool: PoolView) -> None:

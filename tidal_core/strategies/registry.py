@@ -21,6 +21,7 @@ import numpy as np
 
 from tidal_core.errors import InputError
 from tidal_core.records import Int64, PoolView
+from tidal_core.strategies.active_lab import ActiveLab
 from tidal_core.strategies.alfamix import AlfaMix
 from tidal_core.strategies.badge import Badge
 from tidal_core.strategies.bait import Bait
@@ -110,6 +111,7 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     DCoM,
     MaxHerding,
     UHerding,
+    ActiveLab,
     RandomChoice,
 )
 

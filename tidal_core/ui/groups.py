@@ -14,9 +14,11 @@ from tidal_core.labelling.desk import desk_of
 from tidal_core.labelling.naming import NameRule
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Int64, RoundRecord, class_positions
+from tidal_core.rounds import again
 from tidal_core.store.views import ExactMapRows, MapRows
 from tidal_core.ui import charts, life, looking
 from tidal_core.ui.address import show_image
+from tidal_core.ui.runtime import annotator
 from tidal_core.ui.thumbnails import thumbnails
 
 MAP = "Data map"
@@ -70,7 +72,8 @@ def most_variable(project: Project) -> ImageRecord | None:
 
 
 def _rows(project: Project, record: RoundRecord) -> MapRows:
-    return looking.map_rows(project, record.id, looking.key_of(project, record), looking.labels_version(project))
+    rows = looking.map_rows(project, record.id, looking.key_of(project, record), looking.labels_version(project))
+    return rows.without(again.hidden_from(project, annotator()))
 
 
 def _choose_round(project: Project, key: str, *, with_curves: bool) -> RoundRecord | None:
@@ -123,6 +126,7 @@ def _exact_rows(project: Project, record: RoundRecord | None) -> ExactMapRows | 
         return None
     key = looking.key_of(project, record)
     rows = looking.exact_map_rows(project, record.id, key, looking.labels_version(project))
+    rows = rows.without(again.hidden_from(project, annotator()))
     return rows if len(rows.image_ids) else None
 
 
@@ -161,7 +165,7 @@ def data_map(project: Project) -> None:
     else:
         rows = labelled = _rows(project, record)
         group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
-    kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}"
+    kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}|{len(rows.image_ids)}"
     names = desk_of(project).names()
     map_info, figure = _map(rows, names, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))

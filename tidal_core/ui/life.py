@@ -22,7 +22,7 @@ from tidal_core.method.dynamics import EXPLANATIONS
 from tidal_core.method.stopping import dense
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Float64, ImageRecord, Purpose, RoundRecord, Split
-from tidal_core.rounds import audit
+from tidal_core.rounds import again, audit
 from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
 from tidal_core.text import literal
@@ -88,10 +88,16 @@ def life_of(project: Project, image: ImageRecord) -> Life:
 def show(project: Project, image: ImageRecord) -> None:
     """The whole life; for a place that is not polled."""
     life, stands = life_of(project, image), True
+    hidden = again.hidden_from(project, annotator())
     side, main = st.columns([1, 3], gap="large")
     with side:
-        _portrait(project, life)
-        _relabel(project, life)
+        _portrait(project, life._replace(label=None) if image.id in hidden else life)
+        if image.id not in hidden:
+            _relabel(project, life)
+        else:
+            st.info("Others have answered this image. What they said is shown after your own answer, on Label.")
+    if image.id in hidden:
+        return
     with main:
         kept_rounds = set(project.store.curves.rounds_kept())
         kept = [

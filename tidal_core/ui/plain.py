@@ -28,7 +28,7 @@ def plain_labeller(desk: Desk, annotator: str) -> None:
     sentence = st.session_state.get(_sentence_of(desk))
     if sentence:
         st.caption(sentence)
-    asked = desk.next(tab, 1)
+    asked = desk.next(tab, 1, annotator=annotator)
     if not asked:
         st.info("Every image is labelled or open in another tab.", icon=":material/check_circle:")
     else:

@@ -14,9 +14,11 @@ import streamlit as st
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, RoundRecord
+from tidal_core.rounds import again
 from tidal_core.store.predictions import PredictionRow
 from tidal_core.ui import looking
 from tidal_core.ui.forms import table
+from tidal_core.ui.runtime import annotator
 from tidal_core.ui.table_downloads import prediction_downloads
 from tidal_core.ui.thumbnails import picture
 
@@ -59,6 +61,8 @@ def predictions(project: Project, done: list[RoundRecord]) -> None:
     st.caption(f"{n:,} images." if n else "No image is like that.")
     if rows:
         names = {class_id: style.name for class_id, style in styles.items()}
+        hidden = again.hidden_from(project, annotator())
+        rows = [row for row in rows if row.image_id not in hidden]
         images = {image.id: image for image in project.store.images.many(row.image_id for row in rows)}
         table(
             [_cells(project, images[row.image_id], row, names) for row in rows],

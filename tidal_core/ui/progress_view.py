@@ -12,12 +12,14 @@ from tidal_core.figures.words import progress as words
 from tidal_core.method import stopping
 from tidal_core.projects import Project
 from tidal_core.records import Int64, RoundRecord, class_positions
+from tidal_core.rounds import again
 from tidal_core.ui import charts, looking
 from tidal_core.ui import measured as measuring
 from tidal_core.ui.forecasts import DEFAULT_TARGET, forecast_in_words, target_key
 from tidal_core.ui.measured import Tested
 from tidal_core.ui.pool_view import open_life
 from tidal_core.ui.rounds_view import ACCURACY, ACCURACY_HELP
+from tidal_core.ui.runtime import annotator
 from tidal_core.ui.thumbnails import thumbnails
 
 TARGETS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.95, 0.97, 0.98, 0.99)
@@ -176,7 +178,12 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
         return
     truth, predicted = (int(class_id) for class_id in picked[0])
     names = {style.id: style.name for style in styles}
-    images = project.store.predictions.cell(record.id, part, truth, predicted)
+    hidden = again.hidden_from(project, annotator())
+    images = [
+        image_id
+        for image_id in project.store.predictions.cell(record.id, part, truth, predicted)
+        if image_id not in hidden
+    ]
     st.markdown("**Label and predicted class:**" if truth == predicted else "**Label → predicted class:**")
     st.text(f"{names[truth]} → {names[predicted]}: {len(images)} images, most certain first")
     open_life(thumbnails(project, images, f"cell-{truth}-{predicted}"))

@@ -10,6 +10,7 @@ import streamlit as st
 from tidal_core import strategies
 from tidal_core.config import ProjectSettings
 from tidal_core.images.new_project import REASON, could_gain, reason_of, with_training
+from tidal_core.labelling.people import TIE_RULE
 from tidal_core.projects import Project
 from tidal_core.rounds import foreseen
 from tidal_core.rounds.audit import WHAT_IT_MEASURES
@@ -42,6 +43,10 @@ SUGGESTION_WORDS = {
     "after": "after my answer",
     "always": "before my answer",
     "never": "never",
+}
+CONSENSUS_WORDS = {
+    "majority": "what most people say",
+    "crowdlab": "what CROWDLAB finds most probable",
 }
 NAME_WORDS = {
     "blind": "what does not give the class away",
@@ -79,7 +84,8 @@ def why_this_training(project: Project) -> None:
 
 FORM = (
     "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "quick_network", "augmentation",
-    "class_balance", "suggestions", "shown_names", "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+    "class_balance", "suggestions", "shown_names", "double_share", "people_per_image", "consensus", "people_shown",
+    "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
 )  # fmt: skip
 """The settings that the form shows, by their names in ``ProjectSettings``."""
 
@@ -144,6 +150,29 @@ def settings_form(project: Project) -> None:
             "holds no class's name. Exports always have the whole name.",
             key=f"{key}-shown_names",
         )
+        share_column, people_column, consensus_column = st.columns(3, vertical_alignment="bottom")
+        share_column.number_input(
+            "Share of images asked of several people",
+            0.0,
+            1.0,
+            now.double_share,
+            0.05,
+            help="To measure how far people agree (Review, Agreement). Which images these are is drawn once. Nobody "
+            "sees what others said of such an image before answering it.",
+            key=f"{key}-double_share",
+        )
+        people_column.number_input("Of how many people", 2, 20, now.people_per_image, key=f"{key}-people_per_image")
+        with consensus_column:
+            choice(
+                "Where people disagree, train with",
+                CONSENSUS_WORDS,
+                now.consensus,
+                help=f"{TIE_RULE} CROWDLAB (Goh, Tkachenko and Mueller 2022) weighs each person by how well they agree "
+                "with others, and the model's opinion beside; it needs a round of the training Pretrained. It chooses "
+                "among classes that somebody gave.",
+                key=f"{key}-consensus",
+            )
+        st.toggle("Everybody sees how each person labels", now.people_shown, key=f"{key}-people_shown")
         st.slider(
             "Share of images picked at random, only to measure accuracy",
             0.0,

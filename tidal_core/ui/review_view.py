@@ -10,9 +10,6 @@ from __future__ import annotations
 import math
 import uuid
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -23,10 +20,10 @@ from tidal_core.labelling.review import Suspect
 from tidal_core.method import suspicion
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerMode, ImageRecord, RoundState
-from tidal_core.rounds import similar
+from tidal_core.rounds import again, similar
 from tidal_core.rounds.suspicions import Suspicions, suspicions_of
 from tidal_core.text import literal
-from tidal_core.ui import life, looking
+from tidal_core.ui import agreement_view, life, looking, review_keys
 from tidal_core.ui.address import DYNAMICS_PAGE, LABEL_PAGE
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture, thumbnails
@@ -60,7 +57,10 @@ def show(project: Project) -> None:
         _nothing_known(project)
         return
     ranking = _head(project, state)
-    suspects = review.waiting(project, state.suspicions, ranking, everything=state.everything)
+    hidden = again.hidden_from(project, annotator())
+    everything = review.waiting(project, state.suspicions, ranking, everything=state.everything)
+    suspects = [each for each in everything if each.image_id not in hidden]
+    agreement_view.note_hidden(project)
     state.current = suspects[0] if suspects else None
     state.left = len(suspects)
     current = state.current
@@ -217,7 +217,7 @@ def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int
     shown = {act: shown_key for shown_key, act in reversed(_keys_of(project).items())}
     with st.container(horizontal=True):
         st.button(
-            f"Keep ({_name_of(shown[KEEP])})",
+            f"Keep ({review_keys.name_of(shown[KEEP])})",
             key=f"{key}-keep",
             on_click=_act,
             args=(project, KEEP, state.event),
@@ -225,7 +225,7 @@ def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int
         )
         if suspect.suggested is not None:
             st.button(
-                f"{literal(styles[suspect.suggested].name)} ({_name_of(shown[CHANGE])})",
+                f"{literal(styles[suspect.suggested].name)} ({review_keys.name_of(shown[CHANGE])})",
                 key=f"{key}-change",
                 type="primary",
                 on_click=_act,
@@ -233,7 +233,7 @@ def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int
                 icon=":material/edit:",
             )
         st.button(
-            f"Unsure ({_name_of(shown[UNSURE])})",
+            f"Unsure ({review_keys.name_of(shown[UNSURE])})",
             key=f"{key}-unsure",
             on_click=_act,
             args=(project, UNSURE, state.event),
@@ -255,12 +255,8 @@ def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int
         st.button("Change", key=f"{key}-to-{chosen}", on_click=_act, args=(project, f"{_CLASS}{chosen}", state.event))
 
 
-def _name_of(key: str) -> str:
-    return "Space" if key == " " else key
-
-
 def _undo_button(project: Project, state: _State) -> None:
-    shown = next(_name_of(key) for key, act in _keys_of(project).items() if act == UNDO)
+    shown = next(review_keys.name_of(key) for key, act in _keys_of(project).items() if act == UNDO)
     st.button(
         f"Undo ({shown})",
         key=f"review-{project.slug}-{state.event}-undo",
@@ -287,6 +283,8 @@ def _twin(project: Project, suspect: Suspect, styles: dict[int, ClassStyle]) -> 
 
 def _neighbours(project: Project, state: _State, suspect: Suspect, styles: dict[int, ClassStyle]) -> None:
     ids = similar.nearest(project, suspect.image_id, state.suspicions.image_ids, _NEIGHBOURS).tolist()
+    hidden = again.hidden_from(project, annotator())
+    ids = [image_id for image_id in ids if image_id not in hidden]
     if suspect.twin not in (None, suspect.image_id, *ids):
         ids = [suspect.twin, *ids]
     if not ids:
@@ -309,34 +307,18 @@ def _keys_of(project: Project) -> dict[str, str]:
     return {key: act for key, act in KEYS.items() if key not in of_classes} | of_classes
 
 
-@cache
-def _component() -> Any:
-    script = Path(__file__).with_name("review_keys.js").read_text(encoding="utf-8")
-    return st.components.v2.component("tidal_review_keys", html="<div hidden data-listens-for></div>", js=script)
-
-
 def _keys(project: Project, state: _State, image: ImageRecord | None, *, has_picture: bool) -> None:
     """Listen to keys, for this image and once; a picture that is not painted yet is not answered."""
-    key = f"review-keys-{project.slug}"
-
-    def pressed() -> None:
-        sent = st.session_state[key].get("act")
-        if isinstance(sent, dict) and isinstance(sent.get("act"), str):
-            _act(project, sent["act"], str(sent.get("event")))
-
     keys = {name: act for name, act in _keys_of(project).items() if image is not None or act == UNDO}
     if not state.done:
         keys = {name: act for name, act in keys.items() if act != UNDO}
-    _component()(
-        key=key,
-        data={
-            "event": state.event,
-            "keys": keys,
-            "undo": UNDO if state.done else "",
-            "alt": _alt(image) if image is not None and has_picture else "",
-        },
-        height=1,
-        on_act_change=pressed,
+    review_keys.listen(
+        f"review-keys-{project.slug}",
+        event=state.event,
+        keys=keys,
+        undo=UNDO if state.done else "",
+        alt=_alt(image) if image is not None and has_picture else "",
+        pressed=lambda act, event: _act(project, act, event),
     )
 
 

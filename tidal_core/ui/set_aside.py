@@ -9,6 +9,7 @@ import streamlit as st
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ImageRecord, StoredAnswer
+from tidal_core.rounds import again
 from tidal_core.text import literal
 from tidal_core.ui.address import show_image
 from tidal_core.ui.forms import note_refused, show_refused
@@ -27,7 +28,12 @@ def set_aside(project: Project) -> None:
     shown = st.segmented_control(
         "Show", list(KINDS), default="all", required=True, format_func=KINDS.__getitem__, key=f"{place}-kind"
     )
-    entries = [entry for entry in project.store.answers.set_aside() if shown in ("all", entry.answer.kind.value)]
+    hidden = again.hidden_from(project, annotator())
+    entries = [
+        entry
+        for entry in project.store.answers.set_aside()
+        if shown in ("all", entry.answer.kind.value) and entry.answer.image_id not in hidden
+    ]
     if not entries:
         st.info(
             "Nothing is set aside. On the page Label, f flags an image for discussion and s skips it with a "

@@ -39,6 +39,7 @@ class Gallery {
   connect(data) {
     this.data = data;
     this.api = new Api(data);
+    this.api.who = () => this.annotator;
     this.grid.pictures.api = this.api;
   }
 

@@ -79,7 +79,7 @@ class Labeller {
 
   async open() {
     try {
-      const answer = await this.api.json("open", { tab: TAB, n: QUEUE_FULL, held: this.outboxImages() });
+      const answer = await this.api.json("open", { tab: TAB, annotator: this.annotator, n: QUEUE_FULL, held: this.outboxImages() });
       if (this.closed) return;
       this.setClasses(answer.classes, answer.status.classes_version);
       this.setStatus(answer.status);
@@ -109,7 +109,7 @@ class Labeller {
   async poll() {
     if (!this.opened || this.closed) return;
     try {
-      const status = await this.api.json("status", { tab: TAB, held: this.single.held() });
+      const status = await this.api.json("status", { tab: TAB, annotator: this.annotator, held: this.single.held() });
       this.single.giveUp(status.lost);
       this.setStatus(status);
       if (this.outbox.failures) this.outbox.flush();
@@ -174,7 +174,7 @@ class Labeller {
 
   answered(item, event) {
     if (event.kind === "label") {
-      if (event.purpose !== "audit") this.unseen.set(event.id, null);
+      if (event.purpose !== "audit" && event.purpose !== "again") this.unseen.set(event.id, null);
       this.panel.count();
       this.flash(event.class);
     }
@@ -271,7 +271,9 @@ class Labeller {
     if (this.single.cut) return ["All loaded images are answered", "The next ones come when the studio runs again."];
     if (this.single.fetching) return ["Loading the next images", ""];
     if (this.status?.waiting) {
-      return ["The remaining images are open in another tab", "Close that tab to get them here."];
+      const { waiting } = this.status;
+      const title = waiting === 1 ? "The last image is open in another tab" : `The last ${waiting} images are open in other tabs`;
+      return [title, "They come here when such a tab is closed, or has not been heard of for two minutes; this page goes on by itself."];
     }
     const after = [["progress", "See the accuracy"], ["project", "Take the labels with you"]];
     const training = this.status?.round ? [["training", "Watch the model train"]] : [];

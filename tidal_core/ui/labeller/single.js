@@ -58,6 +58,7 @@ class Single {
     try {
       const answer = await this.lab.api.json("queue", {
         tab: TAB,
+        annotator: this.lab.annotator,
         n: Math.max(1, this.ahead - this.items.length),
         held: [...this.held(), ...this.lab.outboxImages(), ...this.broken],
       });
@@ -82,6 +83,7 @@ class Single {
       const keep = this.current ? [this.current.image] : [];
       const answer = await this.lab.api.json("queue", {
         tab: TAB,
+        annotator: this.lab.annotator,
         n: ahead,
         held: [...keep, ...this.lab.outboxImages(), ...this.broken],
         fresh: true,

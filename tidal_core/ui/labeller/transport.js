@@ -11,6 +11,7 @@ class Api {
   constructor(data) {
     this.base = `${data.base}/api/p/${encodeURIComponent(data.slug)}`;
     this.token = data.token;
+    this.who = null; // a function that says who looks: what others answered is not shown before their own answer
   }
 
   with(token) {
@@ -21,6 +22,7 @@ class Api {
   async request(path, body, timeout = 10000, signal = null) {
     const limit = AbortSignal.timeout(timeout);
     const options = { headers: { "X-Tidal-Token": this.token }, signal: signal ? AbortSignal.any([limit, signal]) : limit };
+    if (this.who) options.headers["X-Tidal-Annotator"] = encodeURIComponent(this.who());
     if (body !== undefined) {
       options.method = "POST";
       options.headers["Content-Type"] = "application/json";

@@ -1,19 +1,22 @@
-"""Eight people and two browsers label one project while it trains: whom it hands what, what it keeps, how fast.
+"""Twenty annotators and two browsers label one project while it trains: whom it hands what, what it keeps, how fast.
 
-    python -m benchmarks.people [--seconds 120] [--quick]
+    python -m benchmarks.annotators [--seconds 120] [--double SHARE] [--quick]
 
-Starts the real server on a project of small images whose rounds begin every 20 labels. Eight people do over HTTP what
+Starts the real server on a project of small images whose rounds begin every 20 labels. Twenty people do over HTTP what
 the labelling page does (take some images, answer one at a time on a kept connection, say every two seconds what they
-hold, take more); two more do it in a real Chromium. Each person rests half a second before an answer. Prints one JSON
-line last:
-  answers            acknowledged answers of the eight
+hold, take more); two more do it in a real Chromium. Each person rests a second and a half before an answer, a half
+more or less. ``--double``: a share of images that is asked of two people. Prints one JSON line last:
+  answers            acknowledged answers of the twenty
   browser_answers    keys of the two that were pressed on a painted image and stored
   rounds             that ended meanwhile
-  double_served      images handed to one person while another one held them
+  double_served      images handed to one person while another one held them or had answered them, but for those that
+                     are asked again on purpose
   answered_twice     images with answers that stand of two people
   lost               acknowledged answers, or keys on a painted image, that are not in the file as they were given
-  answer_p50_ms, answer_p95_ms   of the eight: from an answer that is sent to its acknowledgement
+  answer_p50_ms, answer_p95_ms   of the twenty: from an answer that is sent to its acknowledgement
   open_p95_ms        the same of taking images
+  memory_growth_mb   resident memory of the server: the last tenth of the time against the tenth after its first third
+                     (by then a round has loaded what training needs), medians
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 from playwright.sync_api import sync_playwright
 
 from benchmarks.key_latency import SLUG, prepare, settings_of
@@ -43,10 +47,10 @@ from tests.browser.server import Server
 from tidal_core.projects import open_project
 from tidal_core.records import AnswerKind, RoundState
 
-PEOPLE = 8
+PEOPLE = 20
 HELD = 8  # images that a person takes at once
 FEW = 4  # with fewer, more are taken
-REST = 0.5  # seconds between an answer and the next
+REST = 1.5  # seconds between an answer and the next, a half more or less
 ALIVE = 2.0  # seconds between two words that a tab is alive
 PATIENCE = 120.0
 
@@ -93,7 +97,9 @@ class Person(threading.Thread):
         if len(self._held) < FEW:
             self._take("queue")
         if time.monotonic() - self._spoke > ALIVE:
-            self._post("status", {"tab": self.tab, "held": [item["image"] for item in self._held]})
+            self._post(
+                "status", {"tab": self.tab, "annotator": self.tab, "held": [item["image"] for item in self._held]}
+            )
             self._spoke = time.monotonic()
 
     def _post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
@@ -105,12 +111,13 @@ class Person(threading.Thread):
 
     def _take(self, path: str, *, fresh: bool = False) -> None:
         held = [item["image"] for item in self._held]
-        body, took = self._post(path, {"tab": self.tab, "n": HELD - len(held), "held": held, "fresh": fresh})
+        wanted = {"tab": self.tab, "annotator": self.tab, "n": HELD - len(held), "held": held, "fresh": fresh}
+        body, took = self._post(path, wanted)
         with self.tally.lock:
             self.tally.open_ms.append(took)
             for item in body["items"]:
                 holder = self.tally.holders.setdefault(item["image"], self.tab)
-                self.tally.double_served += holder != self.tab
+                self.tally.double_served += holder != self.tab and item["purpose"] != "again"
         self._held += body["items"]
 
     def _answer(self, item: dict[str, Any]) -> None:
@@ -184,16 +191,39 @@ def check(tally: Tally, pressed: list[list[Key]]) -> dict[str, int]:
     }
 
 
-def measure(home: Path, *, images: int, people: int, browsers: int, seconds: float) -> dict[str, Any]:
+class Memory(threading.Thread):
+    """Reads every second how much memory a process has."""
+
+    def __init__(self, pid: int, stop: threading.Event) -> None:
+        super().__init__(name="memory")
+        self._process, self._stop_reading = psutil.Process(pid), stop
+        self.megabytes: list[float] = []
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        while not self._stop_reading.wait(min(1.0, 0.2 + len(self.megabytes) / 100)):
+            self.megabytes.append(self._process.memory_info().rss / 1e6)
+
+    def growth(self) -> float:
+        """The last tenth against the tenth after the first third, medians."""
+        n = len(self.megabytes)
+        tenth = max(1, n // 10)
+        return statistics.median(self.megabytes[-tenth:]) - statistics.median(self.megabytes[n // 3 : n // 3 + tenth])
+
+
+def measure(
+    home: Path, *, images: int, people: int, browsers: int, seconds: float, double: float = 0.0
+) -> dict[str, Any]:
     """All figures."""
     token = os.environ["TIDAL_TOKEN"] = secrets.token_urlsafe(32)
     prepare(home, images)
-    settings_of(rounds_enabled=True, labels_per_round=20)
+    settings_of(rounds_enabled=True, labels_per_round=20, double_share=double)
     tally, stop = Tally(), threading.Event()
     with Server(home) as server:
         everyone = [Person(number, server.url, token, tally, stop) for number in range(people)]
-        for person in everyone:
-            person.start()
+        memory = Memory(server.pid, stop)
+        for thread in (*everyone, memory):
+            thread.start()
         if browsers:
             pressed = press_keys(server.url, browsers, seconds)
         else:
@@ -202,8 +232,8 @@ def measure(home: Path, *, images: int, people: int, browsers: int, seconds: flo
                 person.begun.wait(PATIENCE)
             stop.wait(seconds)
         stop.set()
-        for person in everyone:
-            person.join()
+        for thread in (*everyone, memory):
+            thread.join()
     for failure in tally.failures:
         print(failure, flush=True)
     return {
@@ -212,6 +242,7 @@ def measure(home: Path, *, images: int, people: int, browsers: int, seconds: flo
         "answer_p50_ms": round(statistics.median(tally.answer_ms), 1),
         "answer_p95_ms": round(float(np.percentile(tally.answer_ms, 95)), 1),
         "open_p95_ms": round(float(np.percentile(tally.open_ms, 95)), 1),
+        "memory_growth_mb": round(memory.growth(), 1),
     }
 
 
@@ -219,16 +250,17 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--double", type=float, default=0.0, help="share of images that is asked of two people")
     parser.add_argument("--quick", action="store_true", help="two people and no browser, for two seconds")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tidal-people-"))
+    folder = Path(tempfile.mkdtemp(prefix="tidal-annotators-"))
     size: dict[str, Any] = (
         {"images": 120, "people": 2, "browsers": 0, "seconds": 2.0}
         if options.quick
         else {"images": 4_000, "people": PEOPLE, "browsers": 2, "seconds": options.seconds}
     )
     try:
-        print(json.dumps({"benchmark": "people", **measure(folder / "home", **size)}))
+        print(json.dumps({"benchmark": "annotators", **measure(folder / "home", **size, double=options.double)}))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,40 @@
+"""Keys of the page Review: one component that listens for the image on the screen, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+
+@cache
+def _component() -> Any:
+    script = Path(__file__).with_name("review_keys.js").read_text(encoding="utf-8")
+    return st.components.v2.component("tidal_review_keys", html="<div hidden data-listens-for></div>", js=script)
+
+
+def name_of(key: str) -> str:
+    """What a key is called on a button."""
+    return "Space" if key == " " else key
+
+
+def listen(
+    key: str, *, event: str, keys: Mapping[str, str], undo: str, alt: str, pressed: Callable[[str, str], None]
+) -> None:
+    """Call ``pressed`` with the act of a key, of ``keys``, and the ``event`` that it is for.
+
+    Once for an event; and not before the picture of the text ``alt`` is painted, if there is one. ``undo``: the act of
+    Ctrl+Z, "" for none.
+    """
+
+    def heard() -> None:
+        sent = st.session_state[key].get("act")
+        if isinstance(sent, dict) and isinstance(sent.get("act"), str):
+            pressed(sent["act"], str(sent.get("event")))
+
+    _component()(
+        key=key, data={"event": event, "keys": dict(keys), "undo": undo, "alt": alt}, height=1, on_act_change=heard
+    )
