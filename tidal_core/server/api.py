@@ -19,6 +19,7 @@ from tidal_core.errors import ImageUnreadable, NotFound
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
+from tidal_core.labelling.about_class import about_class
 from tidal_core.labelling.naming import NameRule
 from tidal_core.labelling.sheets import SHEET_AT_MOST
 from tidal_core.projects import Project
@@ -129,6 +130,30 @@ def _release(call: Call) -> Response:
 def _classes(call: Call) -> Response:
     classes = call.project.store.classes.all()
     return JSONResponse({"classes": wire.write_classes(classes), "version": desk.classes_version(classes)})
+
+
+def _add_class(call: Call) -> Response:
+    """A class that somebody misses while labelling; one of that name that is there already is as good."""
+    body: wire.NewClassBody = call.body
+    (added,) = call.project.store.classes.add([body.name], author=(body.annotator or "me")[:60])
+    classes = call.project.store.classes.all()
+    return JSONResponse(
+        {"class": added.id, "classes": wire.write_classes(classes), "version": desk.classes_version(classes)}
+    )
+
+
+def _about_class(call: Call) -> Response:
+    """What a class is; thumbnails of its images come by ``thumbs``."""
+    about = about_class(call.project, int(call.query.id))
+    names = _desk(call).names()
+    return JSONResponse(
+        {
+            "name": about.record.name,
+            "description": about.record.description,
+            "how": about.how,
+            "items": [_shown_beside(image, names) for image in about.images],
+        }
+    )
 
 
 def _image(call: Call) -> Response:
@@ -267,6 +292,8 @@ ENDPOINTS = (
     Endpoint("POST", "sweep", _sweep, wire.SweepBody),
     Endpoint("POST", "thumbs", _thumbs, wire.ThumbsBody),
     Endpoint("GET", "classes", _classes),
+    Endpoint("POST", "classes/add", _add_class, wire.NewClassBody),
+    Endpoint("GET", "about-class", _about_class, query=wire.ClassQuery),
     Endpoint("GET", "image/{image}", _image, query=wire.ImageQuery),
     Endpoint("GET", "why/{image}", _why),
     Endpoint("GET", "stands-for/{image}", _stands_for),
