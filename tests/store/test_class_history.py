@@ -138,3 +138,11 @@ def test_a_new_project_begins_its_history_with_its_first_classes(tmp_path: Path)
         assert store.classes.history() == []
         store.classes.add(["cat"])
         assert [event.seq for event in store.classes.history()] == [1]
+
+
+def test_a_new_class_gets_a_colour_that_no_other_has_while_one_is_free(store: Store) -> None:
+    store.classes.retire(1)
+    new = store.classes.add([f"kind {number}" for number in range(9)])
+    colours = [record.colour for record in store.classes.all()]
+    assert len(set(colours[:10])) == 10
+    assert new[-1].colour in colours[:10]

@@ -76,6 +76,12 @@ def key_at(name: str, position: int, taken: set[str]) -> str:
     return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
 
 
+def colour_at(position: int, taken: set[str]) -> str:
+    """The colour of a class that is made at a place (from 0): of the palette, and no other's while one is free."""
+    order = [PALETTE[(position + step) % len(PALETTE)] for step in range(len(PALETTE))]
+    return next((colour for colour in order if colour not in taken), order[0])
+
+
 def checked_colour(colour: object) -> str:
     """A colour as #rrggbb. Raises InputError."""
     if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):

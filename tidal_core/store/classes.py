@@ -18,7 +18,7 @@ from tidal_core.errors import InputError, NotFound
 from tidal_core.records import ClassEvent, ClassEventKind, ClassRecord, RoundRecord
 from tidal_core.store import class_rules as rules
 from tidal_core.store.class_events import as_they_were, classes_in, events_in, is_new, record_change
-from tidal_core.store.class_rules import PALETTE, RESERVED_KEYS, choose_key, key_at
+from tidal_core.store.class_rules import PALETTE, RESERVED_KEYS, choose_key, colour_at, key_at
 from tidal_core.store.class_words import differs_in_words, event_in_words
 from tidal_core.store.columns import utc_now
 from tidal_core.store.database import Database
@@ -113,6 +113,7 @@ def added(known: Sequence[ClassRecord], names: Sequence[str]) -> list[ClassRecor
     in_use = {record.name for record in known if record.is_in_use}
     out_of_use = {record.name for record in known if not record.is_in_use}
     taken = {record.key for record in known} | RESERVED_KEYS
+    colours = {record.colour for record in known if record.is_in_use}
     next_id, new = max((record.id for record in known), default=0) + 1, list[ClassRecord]()
     for name in dict.fromkeys(names):
         if name in in_use:
@@ -122,7 +123,9 @@ def added(known: Sequence[ClassRecord], names: Sequence[str]) -> list[ClassRecor
         position = len(known) + len(new)
         key = key_at(name, position, taken)
         taken.add(key)
-        new.append(ClassRecord(next_id + len(new), name, key, PALETTE[position % len(PALETTE)], position))
+        colour = colour_at(position, colours)
+        colours.add(colour)
+        new.append(ClassRecord(next_id + len(new), name, key, colour, position))
     return new
 
 

@@ -72,6 +72,8 @@ class ClassForms {
     this.select.value = String(id);
     const { api } = this.lab;
     const [described, near, how] = [".described", ".near", ".how"].map((each) => this.aboutBox.querySelector(each));
+    near.replaceChildren();
+    [described.textContent, how.textContent] = ["", "Loading"];
     const about = await api.json(`about-class?id=${id}`).catch((error) => ({ description: "", how: error.message, items: [] }));
     const packed = about.items.length
       ? await api
