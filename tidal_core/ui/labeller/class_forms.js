@@ -74,7 +74,10 @@ class ClassForms {
     const [described, near, how] = [".described", ".near", ".how"].map((each) => this.aboutBox.querySelector(each));
     near.replaceChildren();
     [described.textContent, how.textContent] = ["", "Loading"];
-    const about = await api.json(`about-class?id=${id}`).catch((error) => ({ description: "", how: error.message, items: [] }));
+    // Images that are fetched ahead may stand in its way: it has the time that they take.
+    const about = await api
+      .json(`about-class?id=${id}`, undefined, STANDS_FOR_MS)
+      .catch((error) => ({ description: " ", how: `Press its key again: this could not be loaded (${error.message}).`, items: [] }));
     const packed = about.items.length
       ? await api
           .request("thumbs", { images: about.items.map(({ image }) => image) })
