@@ -112,6 +112,7 @@ class Popovers {
     }
     this.close();
     this.open = name;
+    this.lab.root.dataset.box = name;
     this.boxes[name].hidden = false;
     this.lab.root.querySelector(`[data-do="${name}"]`).setAttribute("aria-expanded", "true");
     if (name === "find") {
@@ -128,6 +129,7 @@ class Popovers {
     const box = this.boxes[this.open];
     const inside = box.contains(box.getRootNode().activeElement);
     box.hidden = true;
+    this.lab.root.dataset.box = "";
     this.lab.root.querySelector(`[data-do="${this.open}"]`).setAttribute("aria-expanded", "false");
     this.open = null;
     if (inside) this.lab.root.focus({ preventScroll: true });
