@@ -41,7 +41,7 @@ def test_a_round_is_told_in_its_own_names_and_what_became_of_them(store: Store) 
 
     assert store.classes.names_told(store.rounds.get(1)) == (
         "Classes are named as in round 1: 'cat' is 'puma' now; 'dog' counts as 'owl' now; 'fox' has come since; "
-        "1 has another colour now; their order is another one now."
+        "one class has another colour now; their order is another one now."
     )
     assert store.classes.names_told(second) == (
         "Classes are named as in round 2: 'fox' has come since; their order is another one now."

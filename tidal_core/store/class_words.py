@@ -106,7 +106,9 @@ def differs_in_words(
         names = listed([record.name for record in since], "", "").strip()
         found.append(f"{names} {'has' if len(since) == 1 else 'have'} come since")
     if colours:
-        found.append(f"{colours:,} {'has another colour' if colours == 1 else 'have other colours'} now")
+        found.append(
+            "one class has another colour now" if colours == 1 else f"{colours:,} classes have other colours now"
+        )
     order = [record.id for record in sorted(in_use, key=lambda r: (r.position, r.id)) if record.id in set(class_ids)]
     if order != [class_id for class_id in class_ids if class_id in set(order)]:
         found.append("their order is another one now")
