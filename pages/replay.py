@@ -19,7 +19,7 @@ if done:
         project,
         project_id=desk_of(project).project_id(),
         token=get_studio().token,
-        version=f"{done[-1].id}-{done[-1].created_at.isoformat()}",
+        version=f"{done[-1].id}-{done[-1].created_at.isoformat()}-{len(project.store.classes.history())}",
     )
     replay_downloads.replay_downloads(project)
 else:

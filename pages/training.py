@@ -12,6 +12,8 @@ from tidal_core.ui import enough_view, looking, rounds_view
 from tidal_core.ui.owners import owners
 from tidal_core.ui.runtime import current_project, get_studio
 
+CLASSES_NAMED = 20
+
 
 def controls(project: Project) -> None:
     """Train now, cancel, try again. Outside the polled part: clicks get lost there."""
@@ -70,6 +72,11 @@ def one_round(project: Project) -> bool:
         strategy = strategies.of_round(chosen.strategy)
         for line in config_in_words(RoundConfig.from_json(chosen.config), chosen.labels, strategy.in_words):
             st.markdown(f"- {literal(line)}")
+        styles = looking.styles_of(project, chosen)
+        names = ", ".join(style.name for style in styles[:CLASSES_NAMED])
+        more = f" and {len(styles) - CLASSES_NAMED:,} more" if len(styles) > CLASSES_NAMED else ""
+        st.markdown(f"- {literal(f'Tells apart {len(styles):,} classes: {names}{more}.')}")
+    looking.say_names(project, chosen)
     return True
 
 

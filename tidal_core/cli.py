@@ -11,6 +11,7 @@ import sys
 import typer
 from rich.markup import escape
 
+from tidal_core.commands.classes import classes
 from tidal_core.commands.console import err, unusable
 from tidal_core.commands.demo import demo
 from tidal_core.commands.exporting import export, export_replay, report
@@ -28,6 +29,7 @@ app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup
 app.callback()(start)
 app.command()(demo)
 app.command("import")(import_)
+app.command()(classes)
 app.command()(export)
 app.command()(report)
 app.command()(export_replay)

@@ -155,8 +155,45 @@ class ClassRecord:
     key: str  # the key that answers it, "" for none
     colour: str  # "#rrggbb"
     position: int
-    merged_into: int | None = None
+    merged_into: int | None = None  # where it ends up
     retired_at: datetime | None = None
+    merged_first: int | None = None  # what a person merged it into; another one where that was merged, too
+    description: str = ""  # what tells it from others
+    examples: tuple[int, ...] = ()  # images that a person chose to show what it is
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it is offered: neither merged nor retired."""
+        return self.merged_into is None and self.retired_at is None
+
+
+class ClassEventKind(StrEnum):
+    """What was done to the list of classes."""
+
+    START = "start"  # the history begins: in projects that had classes before there was one
+    ADD = "add"
+    CHANGE = "change"  # name, key, colour, description, examples
+    ARRANGE = "arrange"
+    MERGE = "merge"
+    RETIRE = "retire"
+    BRING_BACK = "bring back"
+    SPLIT = "split"  # its images are asked again
+    LIST = "list"  # a file with a list of classes was taken in
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class ClassEvent:
+    """One change of the list of classes; the list itself is what all of them leave."""
+
+    seq: int  # dense from 1
+    kind: ClassEventKind
+    author: str
+    happened_at: datetime  # naive UTC
+    changes: Mapping[int, Mapping[str, tuple[Any, Any]]]  # by class and field of ClassRecord: before, after
+    undoes: int | None = None  # the event that an undo takes back
+    details: Mapping[str, Any] = field(default_factory=dict)  # of a split: class, images, acts
+    stands: bool = True  # False once it was undone
 
 
 @dataclass(frozen=True)
@@ -232,6 +269,7 @@ class RoundRecord:
     finished_at: datetime | None = None
     error: str | None = None
     checkpoint: str | None = None  # file name below checkpoints/
+    class_seq: int = 0  # the last change of classes that it knew; 0: older than their history
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tidal_core.figures import look, palettes
-from tidal_core.store.classes import PALETTE
+from tidal_core.store.class_rules import PALETTE
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear sRGB.
 VISIONS = {

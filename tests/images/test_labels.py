@@ -17,7 +17,7 @@ def test_the_classes_of_a_source_are_made_in_its_order_in_one_transaction(
 ) -> None:
     added: list[int] = []
     add = Classes.add
-    monkeypatch.setattr(Classes, "add", lambda self, names: added.append(len(names)) or add(self, names))
+    monkeypatch.setattr(Classes, "add", lambda self, names, **by: added.append(len(names)) or add(self, names, **by))
     names = [f"class {number}" for number in range(300)]
 
     LabelBook(project.store).add_classes([FoundClass(name) for name in names])

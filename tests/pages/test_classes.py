@@ -130,3 +130,67 @@ def test_a_colour_is_picked(project: Project) -> None:
     shown.color_picker[0].set_value("#123456").run()
     assert not shown.exception
     assert project.store.classes.get(2).colour == "#123456"
+
+
+def said(test: AppTest) -> str:
+    return " ".join(element.value for element in [*test.markdown, *test.caption, *test.error, *test.info])
+
+
+def test_the_history_says_who_changed_what_and_takes_any_of_it_back(project: Project) -> None:
+    project.store.classes.change(1, name="crimson", author="ana")
+    project.store.classes.merge(3, into=2, author="ben")
+    project.store.classes.change(1, name="scarlet", author="ana")
+
+    shown = page()
+    text = said(shown)
+    assert "Merged 'blue' into 'green'" in text
+    assert "ben · " in text
+    renamed = next(event.seq for event in project.store.classes.history() if event.author == "ana")
+    shown.button(key=f"class-history-tiny-{renamed}").click().run()
+    assert "“'crimson': renamed it 'scarlet'” came later and stands in the way" in shown.error[0].value
+    assert names(project) == ["scarlet", "green"]
+
+    shown.button(key=f"class-history-tiny-{renamed + 1}").click().run()
+    assert not shown.exception
+    assert names(project) == ["scarlet", "green", "blue"]
+    assert project.store.classes.history()[-1].author == project.settings.annotator
+
+
+def test_a_class_is_described_and_its_images_are_asked_again_and_get_their_labels_back(project: Project) -> None:
+    shown = page()
+    choose(shown, "Change a class", 1)
+    assert "The first ones that were labelled." in said(shown)
+    shown.text_area(key=next(each.key for each in shown.text_area if each.label == "Description")).set_value(
+        "like blood\nor wine"
+    ).run()
+    assert project.store.classes.get(1).description == "like blood\nor wine"
+
+    choose(shown, "Change a class", 1)
+    press(shown, "Ask again")
+    assert "**2 images** of red will be asked again" in said(shown)
+    press(shown, "Ask these again")
+    assert project.store.answers.counts_by_class() == {2: 1}
+    assert [item.image_id for item in project.store.queue.items()[:2]] == [1, 2]
+
+    split = next(event.seq for event in project.store.classes.history() if event.kind == "split")
+    shown.button(key=f"class-history-tiny-{split}").click().run()
+    assert not shown.exception
+    assert project.store.answers.counts_by_class() == {1: 2, 2: 1}
+
+
+def test_a_list_of_classes_is_shown_before_it_is_taken_in_and_one_that_is_none_is_refused(project: Project) -> None:
+    shown = page()
+    field = next(each for each in shown.get("file_uploader") if each.label == "Take in a list of classes")
+    field.set_value([("classes.csv", b"name;key\nblue;b\npink;p\n", "text/csv")]).run()
+    text = said(shown)
+    assert "New: pink" in text
+    assert "Changed: blue: key 3 becomes b" in text
+    assert names(project) == ["red", "green", "blue"]
+    press(shown, "Take in this list")
+    assert not shown.exception
+    assert names(project) == ["blue", "pink", "red", "green"]
+
+    shown = page()
+    field = next(each for each in shown.get("file_uploader") if each.label == "Take in a list of classes")
+    field.set_value([("classes.csv", b"name,key\nfox,1\nfox,2\n", "text/csv")]).run()
+    assert "the name 'fox' is that of Line 2, too" in shown.error[0].value

@@ -91,6 +91,22 @@ def test_a_plain_button_answers_the_image_it_was_drawn_for_and_shows_the_next(pr
     assert class_button(test, "green") == f"plain-tiny-{second}-2"
 
 
+def test_a_missing_class_is_added_and_answered_with_plain_widgets(project: Project) -> None:
+    test = open_label(plain=True)
+    image = project.store.queue.items()[0].image_id
+    name = next(field for field in test.text_input if field.label == "Another class")
+    name.set_value("pink")
+    added = next(button.key for button in test.button if button.label == "Add it and answer")
+    press(test, added)
+    pink = project.store.classes.all()[-1]
+    assert (pink.name, project.store.classes.history()[-1].author) == ("pink", project.settings.annotator)
+    assert answers(project) == [(AnswerKind.LABEL, image, pink.id)]
+
+    press(test, next(button.key for button in test.button if button.label == "Add it and answer"))
+    assert "A class name cannot be empty" in texts(test)
+    assert len(answers(project)) == 1
+
+
 def test_plain_widgets_show_no_folder_before_or_after_the_answer(project: Project) -> None:
     project.store.images.set_places(
         [(image.id, image.uri, f"secretfolder/photo {image.id}.png") for image in project.store.images.all()]

@@ -5,6 +5,8 @@ import pytest
 from benchmarks.made_up import Size
 from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
+from tidal_core.export.replay.collect import replay_info
+from tidal_core.export.report import report
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, RoundState, Split
 from tidal_core.rounds.due import end_round
@@ -278,3 +280,31 @@ def test_whether_it_is_enough_is_said_in_plain_words_on_progress_and_after_a_rou
     assert f"Over the {images} images that nobody labelled" in said
     assert "nothing stops by itself" in said
     assert "The last two models agree" in texts(open_page("training"))
+
+
+def test_pages_of_an_older_round_have_the_names_it_was_made_with_and_say_so(quiet: Studio) -> None:
+    project = made_up(quiet)
+    first, second, third, *_ = project.store.classes.all()
+    project.store.classes.change(first.id, name="nought", author="ana")
+    project.store.classes.merge(second.id, into=third.id, author="ben")
+    merged = f"'{second.name}' counts as '{third.name}' now"
+    said = f"Classes are named as in round 2: '{first.name}' is 'nought' now; {merged}."
+
+    image = int(project.store.rounds.images(2)[0][0])
+    pages = {
+        "training": {}, "progress": {}, "uncertainty": {}, "predictions": {},
+        "dynamics": {"view": "map"}, "Dynamics": {"view": "groups"}, "dYnamics": {"view": "life", "image": str(image)},
+    }  # fmt: skip
+    for page, query in pages.items():
+        shown = open_page(page.lower(), **query)
+        assert said in texts(shown), page
+        assert texts(shown).count(said) == 1 or page == "progress", page
+    assert "Tells apart 10 classes: 0, 1, 2" in texts(open_page("training"))
+    classes = next(box for box in open_page("predictions").selectbox if box.label == "Predicted class")
+    assert classes.options[:3] == ["all classes", first.name, second.name]
+
+    info = replay_info(project)
+    assert [each.names_told.replace(f"round {each.id}", "round 2") for each in info.rounds] == [said, said]
+    assert {style.name for style in info.rounds[0].named.values()} == {first.name}
+    assert "nought" in {style.name for style in info.classes}
+    assert said.replace("'", "&#39;") in report(project)

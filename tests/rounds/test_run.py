@@ -1,6 +1,8 @@
 """What a round trains on, and what it makes of a checkpoint it cannot go on from."""
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tidal_core.engine.checkpoints import checkpoint_epoch
 from tidal_core.engine.model import write_tensors
 from tidal_core.engine.training import Training, train
 from tidal_core.errors import Stopped
+from tidal_core.labelling.splitting import split_off
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind, RoundState, TrainImages
 from tidal_core.rounds import audit, epoch_log, run
@@ -45,6 +48,53 @@ def test_a_round_trains_on_the_labelled_images_and_on_no_test_image(
     assert sorted(rows.tolist()) == sorted(known)
     assert [record.class_ids[label] for label in trained[0].labels] == [known[row] for row in rows.tolist()]
     assert project.store.rounds.get(record.id).state is RoundState.DONE
+
+
+def merged_into_a_new_one(project: Project) -> None:
+    (new,) = project.store.classes.add(["reddish"])
+    project.store.classes.merge(1, into=new.id)
+
+
+CHANGES: dict[str, Callable[[Project], object]] = {
+    "two merged": lambda project: project.store.classes.merge(1, into=2),
+    "one merged into one that came meanwhile": merged_into_a_new_one,
+    "one retired": lambda project: project.store.classes.retire(3),
+    "one added, and moved to the front": lambda project: project.store.classes.arrange(
+        [project.store.classes.add(["pink"])[0].id, 1, 2, 3], keep_looks=True
+    ),
+    "one split": lambda project: split_off(project.store, 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_round_ends_with_its_own_classes_whatever_becomes_of_them_meanwhile(project: Project, change: str) -> None:
+    label_next(project, 12)
+    record = claim_round(project, started_by="person")
+    looked = itertools.count()
+
+    def change_once() -> bool:
+        if next(looked) == 2:
+            CHANGES[change](project)
+        return False
+
+    RoundRun(project, record, report=lambda _: None, should_stop=change_once).run()
+
+    store = project.store
+    assert store.rounds.get(record.id).state is RoundState.DONE
+    assert store.rounds.get(record.id).class_ids == (1, 2, 3)
+    then, _ = store.classes.then_and_now(record)
+    assert [then[class_id].name for class_id in record.class_ids] == ["red", "green", "blue"]
+    predicted = store.database.rows("SELECT DISTINCT predicted FROM scores WHERE round_id = ?", [record.id])
+    assert {class_id for (class_id,) in predicted} <= {1, 2, 3}
+    stored = next(m for m in store.metrics.of_round(record.id) if m.name == "accuracy" and m.class_id is None)
+    right, n = store.predictions.accuracies("test")[record.id]
+    assert (stored.n, stored.value) == (n, pytest.approx(right / n)), "as the pages count it since"
+
+    label_next(project, 6)
+    following = claim_round(project, started_by="person")
+    RoundRun(project, following, report=lambda _: None, should_stop=lambda: False).run()
+    assert store.rounds.get(following.id).state is RoundState.DONE
+    assert list(following.class_ids) == [each.id for each in store.classes.all()]
 
 
 def test_a_round_whose_checkpoint_is_of_an_earlier_version_starts_from_its_first_epoch(project: Project) -> None:

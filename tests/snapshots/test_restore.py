@@ -169,7 +169,7 @@ def test_weights_are_never_looked_for_outside_of_their_folder(snapshot: Path, tm
     database = home() / "projects" / "tiny" / "project.duckdb"
     with duckdb.connect(str(database)) as connection:
         connection.execute("INSERT INTO rounds SELECT 1, 'done', '{}', 's', '1', 1, 1, 'x', now(), now(), now(), NULL, "
-                           "'../../../evil.safetensors', NULL, NULL")  # fmt: skip
+                           "'../../../evil.safetensors', NULL, NULL, 0")  # fmt: skip
     with open_project("tiny").store as store:
         assert store.rounds.get(1).checkpoint is None
 

@@ -17,7 +17,8 @@ from tidal_core.images.importers.base import FoundClass, FoundImage
 from tidal_core.images.labels import LabelBook
 from tidal_core.records import Split
 from tidal_core.store import Store
-from tidal_core.store.classes import RESERVED_KEYS, Classes, checked_name
+from tidal_core.store.class_rules import RESERVED_KEYS, checked_name
+from tidal_core.store.classes import Classes
 from tidal_core.store.database import Database
 from tidal_core.store.migrations import MIGRATIONS
 

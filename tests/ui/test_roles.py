@@ -32,7 +32,8 @@ EVERYBODY = {
     # labelling
     "ui/plain.py _label": "labels", "ui/plain.py _skip": "labels", "ui/plain.py _flag": "labels",
     "ui/plain.py _undo": "labels", "ui/life.py button Save": "labels an image", "ui/set_aside.py _take_back": "labels",
-    "ui/review_view.py _act": "labels", "ui/review_view.py pressed": "labels, by key",
+    "ui/review_view.py _act": "labels", "ui/review_keys.py heard": "labels, by key",
+    "ui/agreement_view.py _act": "settles what one has answered oneself",
     "ui/present/frame.py _do": "asks for the role of the act itself",
     "ui/present/frame.py acted": "by key, the same",
     # what this page shows
@@ -50,6 +51,8 @@ EVERYBODY = {
     "pages/label.py button Use plain widgets instead": "the other way to label",
     "ui/charts.py download_button Interactive web page": "saves the figure that is on the screen",
     "ui/charts.py download_button Numbers as CSV": "saves the figure that is on the screen",
+    "ui/charts.py <lambda>": "tells that somebody zoomed", "ui/first_figure.py tell": "tells that a figure is drawn",
+    "ui/class_history.py download_button f'Classes as {kind.upper()}'": "the list of classes, which everybody sees",
     # this browser
     "ui/sidebar.py leave_project": "another project", "ui/sidebar.py _keep_name": "the name, without a login",
     "ui/remembered.py recall": "the name, without a login", "ui/fetching.py __setitem__": "does not ask again",

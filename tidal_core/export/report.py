@@ -125,6 +125,7 @@ def _facts(project: Project) -> dict[str, Any]:
         "how": _how(done[-1]) if done else [],
         "curves": _training(project, done[-1]) if done else None,
         "round": done[-1] if done else None,
+        "named": store.classes.names_told(done[-1]) if done else "",
         "versions": {
             "TiDAL Studio": tidal_core.__version__,
             "Python": platform.python_version(),
@@ -189,7 +190,8 @@ def _accuracy(project: Project, done: Sequence[RoundRecord]) -> dict[str, Any]:
         right, n = by_part[part].get(record.id, (0, 0))
         if n:
             rounds.append({"id": record.id, "labels": record.labels, "n": n, "accuracy": wilson(right, n)})
-    names = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
+    then, now = project.store.classes.then_and_now(done[-1])
+    names = {class_id: record.name for class_id, record in (now | then).items()}
     truth, predicted, n_images = predictions.confusion(done[-1].id, part)
     cells = {(int(t), int(p)): int(n) for t, p, n in zip(truth, predicted, n_images, strict=True)}
     confused = sorted(((n, pair) for pair, n in cells.items() if pair[0] != pair[1]), reverse=True)[:PAIRS]

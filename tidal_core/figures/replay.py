@@ -10,7 +10,7 @@ confidence and variability by no more than that: less than a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -52,7 +52,8 @@ class ReplayRound:
     ``groups`` (N,) positions in ``ReplayInfo.classes``, ``states`` (N,) POOL, LABELLED or NEW. ``p`` (T, N) in STEPS is
     the probability of the image's class and ``right`` (T, N) whether that was the likeliest. Of a round whose curves
     are no longer kept T is 1, and ``summary`` (3, N) has confidence, variability and correctness in their stead.
-    ``kind`` is "exact" where images without a label have curves, too.
+    ``kind`` is "exact" where images without a label have curves, too. ``named`` are the classes that looked otherwise
+    when the round began, by their positions, and ``names_told`` says so.
     """
 
     def __init__(
@@ -72,6 +73,8 @@ class ReplayRound:
         summary: ArrayLike | None = None,
         queue: Sequence[Asked] = (),
         accuracy: Measured | None = None,
+        named: Mapping[int, ClassStyle] | None = None,
+        names_told: str = "",
     ) -> None:
         self.id, self.labels, self.strategy, self.of_epochs = id, labels, strategy, of_epochs
         self.kind: Kind = kind
@@ -84,6 +87,7 @@ class ReplayRound:
         self.right: Bools = np.asarray(none if right is None else right, dtype=np.bool_)
         self.summary: Float32 | None = None if summary is None else np.asarray(summary, dtype=np.float32)
         self.queue, self.accuracy = tuple(queue), accuracy
+        self.named, self.names_told = dict(named or {}), names_told
 
     @cached_property
     def running(self) -> Float32:
@@ -204,6 +208,8 @@ def packed(info: ReplayInfo) -> tuple[dict[str, Any], bytes]:
                 "queue": [_asked(each) for each in of.queue],
                 "accuracy": None if of.accuracy is None else [round(x, 4) for x in of.accuracy[:3]],
                 "measured": 0 if of.accuracy is None else of.accuracy.images,
+                "named": {str(group): {"name": each.name, "colour": each.colour} for group, each in of.named.items()},
+                "namesTold": of.names_told,
             }
         )
         parts.append(body)

@@ -18,7 +18,7 @@ from tidal_core.images.importers.tree import natural_key
 from tidal_core.records import Answer, AnswerKind, AnswerMode, ImportProblem
 from tidal_core.store import Store
 from tidal_core.store.answers import TWO_LABELS, ImportedLabels
-from tidal_core.store.classes import checked_name, plain_name
+from tidal_core.store.class_rules import checked_name, plain_name
 
 ANNOTATOR = "import"  # where the source does not say who labelled
 _FLUSH_LABELS = 50_000
@@ -72,7 +72,7 @@ class LabelBook:
                 taken.add(_look(class_name))
                 new.append(class_name)
         if new:  # in one transaction: there are data sets with ten thousand
-            self._store.classes.add(new)
+            self._store.classes.add(new, author=ANNOTATOR)
         by_name = {record.name: record for record in self._store.classes.all()}
         for source_class in classes:
             record = by_name.get(_visible(source_class.name))
@@ -82,7 +82,7 @@ class LabelBook:
             class_id = self._resolve(source_class.name)  # those that are alike, out of use or no names are remarked on
             if class_id is not None and class_id not in ids_before and source_class.key:
                 try:
-                    self._store.classes.change(class_id, key=source_class.key)
+                    self._store.classes.change(class_id, key=source_class.key, author=ANNOTATOR)
                 except InputError:
                     continue  # the key is taken: the one it was given stays
 
@@ -185,7 +185,8 @@ class LabelBook:
         """
         self._store_answers()
         self._store.answers.record(list(self._torn.values()))
-        self._store.classes.arrange(sorted(self._made, key=lambda class_id: natural_key(self._made[class_id])))
+        order = sorted(self._made, key=lambda class_id: natural_key(self._made[class_id]))
+        self._store.classes.arrange(order, author=ANNOTATOR)
         if self._known:
             known_before = self._store.images.known_classes()
             fresh: dict[int, int] = {}
@@ -259,7 +260,7 @@ class LabelBook:
 
     def _make(self, name: str) -> int | None:
         try:
-            (record,) = self._store.classes.add([name])
+            (record,) = self._store.classes.add([name], author=ANNOTATOR)
         except InputError as error:
             self.remarks.append(ImportProblem(f"class {name[:60]}", str(error)))
             return None

@@ -28,7 +28,7 @@ class Agreeing(NamedTuple):
     last_seq: int  # the last answer that was looked at
 
 
-def may_see_people(project: Project, *, is_owner: bool = True) -> bool:
+def may_see_people(project: Project, *, is_owner: bool) -> bool:
     """Whether somebody sees how each person labels: the owner, and everybody where the owner allows it.
 
     Without a login whoever uses the studio on this machine is its owner.

@@ -252,8 +252,7 @@ class RoundRun:
 
     def _score(self, model: Model, heads: HeadHistory | None) -> Scored:
         pool = audit.rankable(self.project)
-        test = audit.measured_on(self.project)
-        test = test.where(np.isin(test.class_ids, self.class_ids))
+        standing, test = self._test_images()
         features = None if self.features is None else self.features.read()
         if features is not None:
             pool, test = self._with_features(features, pool, test)
@@ -273,12 +272,27 @@ class RoundRun:
         exact = None
         if features is not None and heads is not None:
             classes = scores.log_p.argmax(axis=1)
-            known = [*self.labels, *class_positions(test.class_ids, self.class_ids)]
-            classes[len(pool) : len(pool) + len(known)] = known
+            known = np.concatenate([self.labels, class_positions(test.class_ids, self.class_ids)])
+            # What test images are may be a class that came while the round trained: the predicted one stands for it.
+            rows_of_known = classes[len(pool) : len(pool) + len(known)]
+            rows_of_known[known >= 0] = known[known >= 0]
             exact = exact_dynamics(self.config.train, heads, model, features, rows, classes)
             scores = dataclasses.replace(scores, exact_log_p=exact.log_p)
             self.store.rounds.set_exact_epochs(self.record.id, exact.epochs)
-        return Scored(pool, self.image_ids, test, reserve, aside, scores, exact)
+        return Scored(pool, self.image_ids, test, reserve, aside, scores, exact, standing)
+
+    def _test_images(self) -> tuple[Int64, audit.Measured]:
+        """What the round's classes (C,) count as now, and the images to measure it on, of classes that it knows.
+
+        Classes are merged while a round trains, and between two reads: both are of one state.
+        """
+        while True:
+            before = self.store.classes.standing(self.record.class_ids)
+            test = audit.measured_on(self.project)
+            if self.store.classes.standing(self.record.class_ids) == before:
+                break
+        standing = np.array(before, dtype=np.int64)
+        return standing, test.where(np.isin(test.class_ids, standing))
 
     def _for_exports(self, features: Features | None, scored_ids: Int64) -> tuple[Int64, Int64]:
         """All other images, by id: those of the audit sample that nobody labelled, and the rest.

@@ -31,6 +31,9 @@ class Scored:
     aside: Int64  # (A,) all others
     scores: PoolScores  # (N + L + T + R + A, ...)
     exact: ExactDynamics | None  # (N + L + T + R + A, ...); None where the body trained
+    standing: Int64
+    """(C,) what each class of the round's order counts as when ``test`` was read: people may have merged some while the
+    round trained, and what the test images are follows that."""
 
     @property
     def ids(self) -> Int64:
@@ -99,7 +102,7 @@ def score_rows(
 def metrics_of(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]:
     """Accuracies on the test images or the audit sample, and how well the TD module predicts what is known."""
     scores, pool = scored.scores, scored.pool_rows
-    metrics = _accuracies(round_id, scored, class_ids)
+    metrics = _accuracies(round_id, scored, scored.standing)
     if scored.exact is not None and scores.td_log_p is not None and len(scored.pool):
         metrics += module_quality(
             round_id, scores.log_p[pool], scores.td_log_p[pool], scored.exact.p_bar[pool], class_ids
@@ -107,20 +110,21 @@ def metrics_of(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]:
     return metrics
 
 
-def _accuracies(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]:
-    """Over all classes and for each."""
+def _accuracies(round_id: int, scored: Scored, standing: Int64) -> list[Metric]:
+    """Over all classes and for each that is not merged into another one."""
     test = scored.test
     n = len(test.image_ids)
     if not n:
         return []
-    predicted = scored.scores.log_p[scored.test_rows].argmax(axis=1)
-    counts = dynamics.confusion(class_positions(test.class_ids, class_ids), predicted, len(class_ids))
+    order = np.array(list(dict.fromkeys(standing.tolist())), dtype=np.int64)
+    predicted = class_positions(standing[scored.scores.log_p[scored.test_rows].argmax(axis=1)], order)
+    counts = dynamics.confusion(class_positions(test.class_ids, order), predicted, len(order))
     measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
         ("accuracy", None, dynamics.accuracy(counts), n),
         ("balanced_accuracy", None, dynamics.balanced_accuracy(counts), n),
     ]
     for position, recall in enumerate(dynamics.recalls(counts)):
-        measured.append(("recall", int(class_ids[position]), recall, int(counts[position].sum())))
+        measured.append(("recall", int(order[position]), recall, int(counts[position].sum())))
     return [
         _population(round_id, test),
         *(

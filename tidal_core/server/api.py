@@ -20,10 +20,12 @@ from tidal_core.errors import ImageUnreadable, NotFound
 from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import Packed, pack, preview, thumbnail
 from tidal_core.labelling import desk, explaining
+from tidal_core.labelling.about_class import about_class
 from tidal_core.labelling.naming import NameRule
 from tidal_core.labelling.sheets import SHEET_AT_MOST
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord, Purpose
+from tidal_core.rounds import again
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import Octets, with_head
@@ -145,6 +147,30 @@ def _release(call: Call) -> Response:
 def _classes(call: Call) -> Response:
     classes = call.project.store.classes.all()
     return JSONResponse({"classes": wire.write_classes(classes), "version": desk.classes_version(classes)})
+
+
+def _add_class(call: Call) -> Response:
+    """A class that somebody misses while labelling; one of that name that is there already is as good."""
+    body: wire.NewClassBody = call.body
+    (added,) = call.project.store.classes.add([body.name], author=call.person.answers_as(body.annotator))
+    classes = call.project.store.classes.all()
+    return JSONResponse(
+        {"class": added.id, "classes": wire.write_classes(classes), "version": desk.classes_version(classes)}
+    )
+
+
+def _about_class(call: Call) -> Response:
+    """What a class is; thumbnails of its images come by ``thumbs``."""
+    about = about_class(call.project, int(call.query.id))
+    names, hidden = _desk(call).names(), again.hidden_from(call.project, call.annotator)
+    return JSONResponse(
+        {
+            "name": about.record.name,
+            "description": about.record.description,
+            "how": about.how,
+            "items": [_shown_beside(image, names) for image in about.images if image.id not in hidden],
+        }
+    )
 
 
 def _image(call: Call) -> Response:
@@ -283,6 +309,8 @@ ENDPOINTS = (
     Endpoint("POST", "sweep", _sweep, wire.SweepBody, role=Role.ANNOTATOR),
     Endpoint("POST", "thumbs", _thumbs, wire.ThumbsBody, role=Role.ANNOTATOR),
     Endpoint("GET", "classes", _classes, role=Role.ANNOTATOR),
+    Endpoint("POST", "classes/add", _add_class, wire.NewClassBody, role=Role.OWNER),
+    Endpoint("GET", "about-class", _about_class, query=wire.ClassQuery, role=Role.ANNOTATOR),
     Endpoint("GET", "image/{image}", _image, query=wire.ImageQuery, role=Role.ANNOTATOR),
     Endpoint("GET", "why/{image}", _why, role=Role.ANNOTATOR),
     Endpoint("GET", "stands-for/{image}", _stands_for, role=Role.ANNOTATOR),

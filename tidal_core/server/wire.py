@@ -92,6 +92,13 @@ class HistoryBody(Struct, frozen=True):
     limit: Count = 50
 
 
+class NewClassBody(Struct, frozen=True):
+    """``classes/add``: a class that is missing, by its name, and who misses it."""
+
+    name: Text
+    annotator: Text | None = None
+
+
 class TabBody(Struct, frozen=True):
     """``release``: a tab that is being closed."""
 
@@ -168,6 +175,12 @@ class ExportQuery(Struct, frozen=True):
     where: Condition = ""
     with_model: Literal["", "yes"] = ""
     plain: Literal["", "yes"] = ""
+
+
+class ClassQuery(Struct, frozen=True):
+    """``about-class``: the class that is asked about."""
+
+    id: Annotated[str, Meta(pattern=r"\A[0-9]{1,9}\Z", description="the number of a class")]
 
 
 class StatusQuery(Struct, frozen=True):

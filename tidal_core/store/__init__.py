@@ -15,7 +15,8 @@ from typing import Self
 from tidal_core.records import ClassRecord
 from tidal_core.store.acts import Acts
 from tidal_core.store.answers import Answers, Labels, labels_in
-from tidal_core.store.classes import Classes, classes_in
+from tidal_core.store.class_events import classes_in
+from tidal_core.store.classes import Classes
 from tidal_core.store.collection import Collection
 from tidal_core.store.curves import CurveTable
 from tidal_core.store.database import HEAD_BYTES, Database, Snapshot

@@ -1,42 +1,38 @@
 """Classes of a project. Ids never change: renaming, merging and retiring keep every old round readable.
 
-An answer keeps the id of the class that was pressed and follows ``merged_into``: so a merge rewrites nothing, and
-``bring_back`` undoes it.
+An answer keeps the id of the class that was pressed and follows ``merged_into``: so a merge rewrites nothing, and can
+be undone. Every change is an event with its author, see ``class_events``.
 
-An import and the Project page may add, rename and merge at the same time, so each change reads, checks and writes in
-one transaction under the write lock. What may be a name or a key is checked in one place, here, whoever asks.
+An import, the Project page and labelling pages may add, rename and merge at the same time, so each change reads, checks
+and writes in one transaction under the write lock. What may be a name or a key is checked in ``class_rules``.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import duckdb
-
 from tidal_core.errors import InputError, NotFound
-from tidal_core.records import ClassRecord
+from tidal_core.records import ClassEvent, ClassEventKind, ClassRecord, RoundRecord
+from tidal_core.store import class_rules as rules
+from tidal_core.store.class_events import as_they_were, classes_in, events_in, is_new, record_change
+from tidal_core.store.class_rules import PALETTE, RESERVED_KEYS, choose_key, colour_at, key_at
+from tidal_core.store.class_words import differs_in_words, event_in_words
 from tidal_core.store.columns import utc_now
 from tidal_core.store.database import Database
 
-_COLUMNS = "id, name, key, colour, position, merged_into, retired_at"
-
-# Ten that stay apart for colour-blind people and on both backgrounds: how they were found stands in
-# ``figures.palettes``, which must list the same ones (the store imports nothing that draws).
-PALETTE = (
-    "#105bc3", "#bfac06", "#ab2f2c", "#008b79", "#8368ff", "#ff8ca7", "#b56900", "#68b5ff", "#b474be", "#ff047e",
-)  # fmt: skip
-
-LONGEST_NAME = 200  # characters
-RESERVED_KEYS = frozenset("usfwg")  # what the labelling page uses itself: undo, skip, flag, why, grid
-
-LARGEST_POSITION = 1_000_000
-_JOINERS = "\u200c\u200d"  # invisible letters that words of some languages, and some emoji, are written with
-
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-_KEY = re.compile(r"[0-9a-z]")
+ME = "me"  # whoever works alone
+CHECKS: dict[str, Callable[[object], Any]] = {
+    "name": rules.checked_name,
+    "key": rules.checked_key,
+    "colour": rules.checked_colour,
+    "position": rules.checked_position,
+    "description": rules.checked_description,
+    "examples": rules.checked_examples,
+}
+"""What of a class can be changed, and how it is checked."""
 
 
 def standing_class(class_id: str) -> str:
@@ -44,75 +40,11 @@ def standing_class(class_id: str) -> str:
     return f"(SELECT coalesce(merged_into, id) FROM classes WHERE id = {class_id})"
 
 
-def plain_name(name: str) -> str:
-    """A name as it is kept and compared: with single spaces, and letters with accents as one letter each."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
-
-
-def checked_name(name: object) -> str:
-    """A class's name as ``plain_name`` writes it. Raises InputError for what is none."""
-    clean = plain_name(name) if isinstance(name, str) else ""
-    if not clean:
-        raise InputError(f"A class name cannot be empty: type 1 to {LONGEST_NAME} characters.")
-    if len(clean) > LONGEST_NAME:
-        raise InputError(
-            f"The class name {clean[:40]!r} ... of {len(clean):,} characters cannot be used: type 1 to {LONGEST_NAME} "
-            "characters."
-        )
-    kinds = {letter: unicodedata.category(letter) for letter in clean if letter not in _JOINERS}
-    if {"Cc", "Cf", "Cs"} & set(kinds.values()) or not any(kind[0] in "LNPS" for kind in kinds.values()):
-        raise InputError(f"The class name {clean[:40]!a} contains invisible or broken characters; type it again.")
-    return clean
-
-
-def checked_key(key: object) -> str:
-    """The key that answers a class, "" for none. Raises InputError for one that no class may have."""
-    if key in ("", None):
-        return ""
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise InputError(
-            f"The key {str(key)[:20]!r} cannot be used: choose one lower-case letter (a to z) or one digit."
-        )
-    if key in RESERVED_KEYS:
-        raise InputError(
-            f"The key {key!r} is taken: the labelling page uses {', '.join(sorted(RESERVED_KEYS))} for its own "
-            "commands; choose another letter or digit."
-        )
-    return key
-
-
-def classes_in(cursor: duckdb.DuckDBPyConnection, *, include_retired: bool = False) -> list[ClassRecord]:
-    """Classes by position as a transaction sees them; merged and retired ones only when asked."""
-    rows = cursor.execute(
-        f"SELECT {_COLUMNS} FROM classes WHERE ? OR (merged_into IS NULL AND retired_at IS NULL) ORDER BY position, id",
-        [include_retired],
-    ).fetchall()
-    return [ClassRecord(*row) for row in rows]
-
-
-def choose_key(name: str, taken: set[str]) -> str:
-    """The key that answers a class: its own digit, else the first free letter or digit of its name, else none."""
-    for letter in name.strip().lower():
-        if letter.isascii() and letter.isalnum() and letter not in taken:
-            return letter
-    return ""
-
-
-def _key_at(name: str, position: int, taken: set[str]) -> str:
-    """The key of a class that is made at a place (from 0): its digit where it has one, else ``choose_key``."""
-    digit = name if len(name) == 1 and name.isdigit() else str(position + 1)
-    return digit if len(digit) == 1 and digit not in taken else choose_key(name, taken)
-
-
 def _class_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
     record = next((record for record in known if record.id == class_id), None)
     if record is None:
         raise NotFound(f"There is no class {class_id} in this project; reload the page.")
     return record
-
-
-def _is_in_use(record: ClassRecord) -> bool:
-    return record.merged_into is None and record.retired_at is None
 
 
 def _in_use_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
@@ -125,7 +57,13 @@ def _in_use_in(known: Sequence[ClassRecord], class_id: int) -> ClassRecord:
     return record
 
 
-def _ways(merged_first: dict[int, int | None], class_id: int) -> list[int]:
+def _with(known: Sequence[ClassRecord], changed: Iterable[ClassRecord]) -> list[ClassRecord]:
+    """The classes with some of them as they are to be."""
+    by_id = {record.id: record for record in changed}
+    return [by_id.get(record.id, record) for record in known]
+
+
+def _ways(merged_first: Mapping[int, int | None], class_id: int) -> list[int]:
     """The classes that a class was merged into, one after the other."""
     way: list[int] = []
     into = merged_first[class_id]
@@ -139,7 +77,10 @@ def _refuse_taken_name(name: str, others: Sequence[ClassRecord], own_id: int | N
     """Names of classes that are out of use stay theirs: old rounds, and labels that come in again, are read by them."""
     same = [record for record in others if record.name == name]
     if any(record.retired_at is not None for record in same):
-        raise InputError(f"The class {name!r} belongs to this project but is no longer in use; choose another name.")
+        raise InputError(
+            f"The class {name!r} belongs to this project but is no longer in use; choose another name, or bring that "
+            "class back on the Project page."
+        )
     target = next((record.merged_into for record in same if record.merged_into not in (None, own_id)), None)
     if target is not None:
         raise InputError(f"The class {name!r} was merged into {_class_in(others, target).name!r}; choose another name.")
@@ -156,11 +97,83 @@ def _refuse_changed(now: ClassRecord, shown: ClassRecord, columns: Iterable[str]
             )
 
 
+def _refuse_last(known: Sequence[ClassRecord], record: ClassRecord) -> None:
+    if not any(other.is_in_use for other in known if other.id != record.id):
+        raise InputError(
+            f"The class {record.name!r} is the last one in use and stays; add another class before, or give "
+            "this one another name."
+        )
+
+
+def added(known: Sequence[ClassRecord], names: Sequence[str]) -> list[ClassRecord]:
+    """New classes of these names, which ``checked_name`` wrote, after those that are known; each once.
+
+    Raises InputError for a name of a class out of use.
+    """
+    in_use = {record.name for record in known if record.is_in_use}
+    out_of_use = {record.name for record in known if not record.is_in_use}
+    taken = {record.key for record in known} | RESERVED_KEYS
+    colours = {record.colour for record in known if record.is_in_use}
+    next_id, new = max((record.id for record in known), default=0) + 1, list[ClassRecord]()
+    for name in dict.fromkeys(names):
+        if name in in_use:
+            continue
+        if name in out_of_use:
+            _refuse_taken_name(name, known)
+        position = len(known) + len(new)
+        key = key_at(name, position, taken)
+        taken.add(key)
+        colour = colour_at(position, colours)
+        colours.add(colour)
+        new.append(ClassRecord(next_id + len(new), name, key, colour, position))
+    return new
+
+
+def refuse_clash(before: Sequence[ClassRecord], after: Sequence[ClassRecord]) -> None:
+    """Raises InputError where two classes in use would have one name or key, or a name is of one out of use, or a class
+    would be merged into one out of use, or none would be in use.
+
+    For changes that come as a whole: an undo, a list out of a file.
+    """
+    in_use = [record for record in after if record.is_in_use]
+    if after and not in_use:
+        raise InputError("No class would be in use then; add another class before.")
+    names, keys = [record.name for record in in_use], [record.key for record in in_use if record.key]
+    for what, values in (("called", names), ("answered by the key", keys)):
+        twice = next((value for value, n in Counter(values).items() if n > 1), None)
+        if twice is not None:
+            raise InputError(
+                f"Two classes would be {what} {twice!r} then; give the one in use another "
+                f"{'name' if what == 'called' else 'key'} before."
+            )
+    former = {record.id: record for record in before}
+    out_of_use = {record.name for record in after if not record.is_in_use}
+    ids = {record.id for record in in_use}
+    for record in after:
+        old = former.get(record.id)
+        if record.is_in_use and record.name in out_of_use and (old is None or old.name != record.name):
+            _refuse_taken_name(record.name, [other for other in after if other.id != record.id], record.id)
+        if record.merged_into not in (None, old and old.merged_into) and record.merged_into not in ids:
+            target = _class_in(after, record.merged_into or 0)
+            raise InputError(
+                f"{record.name!r} would be merged into {target.name!r} then, which is not in use; bring that one back "
+                "before."
+            )
+
+
+def _with_free_key(record: ClassRecord, others: Sequence[ClassRecord]) -> ClassRecord:
+    """A class that comes back with its key where that is free still, else with another one."""
+    taken = {other.key for other in others if other.is_in_use and other.id != record.id} | RESERVED_KEYS
+    return replace(record, key=choose_key(record.name, taken)) if record.key in taken else record
+
+
 class Classes:
-    """The table ``classes``."""
+    """The tables ``classes`` and ``class_events``."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    # --- what they are, and were
 
     def standing(self, class_ids: Sequence[int]) -> list[int]:
         """What each of these classes counts as since merges."""
@@ -176,38 +189,47 @@ class Classes:
         """One class. Raises NotFound."""
         return _class_in(self.all(include_retired=True), class_id)
 
-    def add(self, names: Sequence[str]) -> list[ClassRecord]:
+    def history(self) -> list[ClassEvent]:
+        """Every change, oldest first."""
+        with self._db.reading() as cursor:
+            return events_in(cursor)
+
+    def then_and_now(self, record: RoundRecord) -> tuple[dict[int, ClassRecord], dict[int, ClassRecord]]:
+        """All classes as they were when a round claimed its labels, and as they are, of one moment; by id.
+
+        Of a round that is older than the history of the classes (its ``class_seq`` is 0) as when that began.
+        """
+        with self._db.moment() as cursor:
+            now = classes_in(cursor, include_retired=True)
+            then = as_they_were(now, events_in(cursor, after=max(record.class_seq, 1)))
+        return {each.id: each for each in then}, {each.id: each for each in now}
+
+    def names_told(self, record: RoundRecord) -> str:
+        """What somebody who reads a round with its own names must know of the classes of now; "" for nothing."""
+        then, now = self.then_and_now(record)
+        return differs_in_words(record.id, record.class_ids, then, now, is_known=record.class_seq > 0)
+
+    # --- changes
+
+    def add(self, names: Sequence[str], *, author: str = ME) -> list[ClassRecord]:
         """Add classes by name, in order; a name that is in use already is returned, not added again.
 
         Up to nine or ten classes get the digit keys ("0" to "9" when the names are those digits, else "1" on), further
         ones a free letter of their name. Raises InputError, with nothing added, for a name that ``checked_name``
         refuses or that is of a class out of use.
         """
-        cleaned = [checked_name(name) for name in names]
+        cleaned = [rules.checked_name(name) for name in names]
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
-            by_name = {record.name: record for record in known if record.merged_into is None}
-            taken = {record.key for record in known} | RESERVED_KEYS
-            next_id = max((record.id for record in known), default=0) + 1
-            n_added = 0
-            for name in dict.fromkeys(cleaned):
-                if name in by_name and by_name[name].retired_at is None:
-                    continue
-                _refuse_taken_name(name, known)
-                position = len(known) + n_added
-                key = _key_at(name, position, taken)
-                taken.add(key)
-                record = ClassRecord(next_id + n_added, name, key, PALETTE[position % len(PALETTE)], position)
-                n_added += 1
-                by_name[name] = record
-                cursor.execute(
-                    f"INSERT INTO classes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, NULL)",
-                    [record.id, record.name, record.key, record.colour, record.position],
-                )
+            new = added(known, cleaned)
+            record_change(cursor, ClassEventKind.ADD, known, [*known, *new], author)
+        by_name = {record.name: record for record in [*known, *new] if record.is_in_use}
         return [by_name[name] for name in cleaned]
 
-    def change(self, class_id: int, *, shown: ClassRecord | None = None, **values: Any) -> ClassRecord:
-        """Change name, key, colour or position of a class.
+    def change(
+        self, class_id: int, *, shown: ClassRecord | None = None, author: str = ME, **values: Any
+    ) -> ClassRecord:
+        """Change name, key, colour, position, description or examples of a class.
 
         With ``shown``, the class as it was when somebody decided that, InputError too if what is to be changed has
         been changed since.
@@ -215,32 +237,17 @@ class Classes:
         Raises NotFound for an unknown class, InputError for a value that cannot be used and for a name or key that is
         taken.
         """
-        unknown = set(values) - {"name", "key", "colour", "position"}
+        unknown = set(values) - set(CHECKS)
         if unknown:
-            raise InputError(f"A class has no {', '.join(sorted(unknown))}; change its name, key, colour or position.")
-        if "name" in values:
-            values["name"] = checked_name(values["name"])
-        if "key" in values:
-            values["key"] = checked_key(values["key"])
-        if "colour" in values and not _COLOUR.fullmatch(str(values["colour"])):
-            raise InputError(
-                f"The colour {str(values['colour'])[:20]!r} cannot be used: type it as #rrggbb, such as {PALETTE[0]}, "
-                "or choose it with the colour picker."
-            )
-        if "position" in values:
-            position = values["position"]
-            if type(position) is not int or not 0 <= position <= LARGEST_POSITION:
-                raise InputError(
-                    f"The position {str(position)[:20]!r} cannot be used: give a whole number from 0 to "
-                    f"{LARGEST_POSITION:,}."
-                )
+            raise InputError(f"A class has no {', '.join(sorted(unknown))}; change its {', '.join(CHECKS)}.")
+        values = {name: CHECKS[name](value) for name, value in values.items()}
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             now = _in_use_in(known, class_id)
             if shown is not None:
                 _refuse_changed(now, shown, values)
             others = [record for record in known if record.id != class_id]
-            in_use = [record for record in others if _is_in_use(record)]
+            in_use = [record for record in others if record.is_in_use]
             if "name" in values:
                 if values["name"] in {record.name for record in in_use}:
                     raise InputError(f"There is already a class {values['name']!r}; merge the two classes instead.")
@@ -248,11 +255,11 @@ class Classes:
             key = values.get("key")
             if key and key in {record.key for record in in_use}:
                 raise InputError(f"The key {key!r} is taken; choose another letter or digit.")
-            for column, value in values.items():
-                cursor.execute(f"UPDATE classes SET {column} = ? WHERE id = ?", [value, class_id])
-            return _class_in(classes_in(cursor, include_retired=True), class_id)
+            changed = replace(now, **values)
+            record_change(cursor, ClassEventKind.CHANGE, known, _with(known, [changed]), author)
+            return changed
 
-    def arrange(self, class_ids: Sequence[int], *, keep_looks: bool = False) -> None:
+    def arrange(self, class_ids: Sequence[int], *, keep_looks: bool = False, author: str = ME) -> None:
         """Put these classes in this order on the places that they have, keys and colours as ``add`` gives them.
 
         With ``keep_looks`` each keeps the key and the colour that it has: people know them by then.
@@ -262,28 +269,28 @@ class Classes:
         """
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
-            asked = [_class_in(known, class_id) for class_id in class_ids]
+            by_id = {record.id: record for record in known}
+            asked = [by_id.get(class_id) or _class_in(known, class_id) for class_id in class_ids]
             if len({record.id for record in asked}) < len(asked):
                 twice = next(record for record in asked if asked.count(record) > 1)
                 raise InputError(f"The class {twice.name!r} is named twice in the new order; name each class once.")
-            records = [record for record in asked if _is_in_use(record)]
+            records = [record for record in asked if record.is_in_use]
             positions = sorted(record.position for record in records)
             if [record.position for record in records] == positions:
                 return
             moving = {record.id for record in records}
             taken = {record.key for record in known if record.id not in moving} | RESERVED_KEYS
+            moved = []
             for record, position in zip(records, positions, strict=True):
                 if keep_looks:
-                    cursor.execute("UPDATE classes SET position = ? WHERE id = ?", [position, record.id])
+                    moved.append(replace(record, position=position))
                     continue
-                key = _key_at(record.name, position, taken)
+                key = key_at(record.name, position, taken)
                 taken.add(key)
-                cursor.execute(
-                    "UPDATE classes SET position = ?, key = ?, colour = ? WHERE id = ?",
-                    [position, key, PALETTE[position % len(PALETTE)], record.id],
-                )
+                moved.append(replace(record, position=position, key=key, colour=PALETTE[position % len(PALETTE)]))
+            record_change(cursor, ClassEventKind.ARRANGE, known, _with(known, moved), author)
 
-    def merge(self, class_id: int, into: int, *, shown: Sequence[ClassRecord] = ()) -> None:
+    def merge(self, class_id: int, into: int, *, shown: Sequence[ClassRecord] = (), author: str = ME) -> None:
         """From now on every answer of a class counts as one of another; nothing is rewritten.
 
         With ``shown``, both as they were when somebody decided that, InputError too if one has another name since.
@@ -300,16 +307,15 @@ class Classes:
                 _refuse_changed(_class_in(known, record.id), record, ("name",))
             if source.merged_into is not None:
                 raise InputError(f"The class {source.name!r} is already merged into another one; reload the page.")
-            if not _is_in_use(target):
+            if not target.is_in_use:
                 raise InputError(
                     f"The class {target.name!r} is merged or no longer in use itself; choose a class in use."
                 )
-            cursor.execute("UPDATE classes SET merged_first = ? WHERE id = ?", [into, class_id])
-            cursor.execute(
-                "UPDATE classes SET merged_into = ? WHERE id = ? OR merged_into = ?", [into, class_id, class_id]
-            )
+            merged = [replace(record, merged_into=into) for record in known if record.merged_into == class_id]
+            merged.append(replace(source, merged_into=into, merged_first=into))
+            record_change(cursor, ClassEventKind.MERGE, known, _with(known, merged), author)
 
-    def bring_back(self, class_id: int) -> ClassRecord:
+    def bring_back(self, class_id: int, *, author: str = ME) -> ClassRecord:
         """Use a merged or retired class again: every label that was given as it counts as its own again.
 
         Classes that had been merged into it before it was merged itself come with it. Labels that were given as the
@@ -320,27 +326,24 @@ class Classes:
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             record = _class_in(known, class_id)
-            if _is_in_use(record):
+            if record.is_in_use:
                 raise InputError(f"The class {record.name!r} is in use already; reload the page.")
-            in_use = [other for other in known if _is_in_use(other)]
-            if record.name in {other.name for other in in_use}:
+            if record.name in {other.name for other in known if other.is_in_use}:
                 raise InputError(
                     f"Another class is called {record.name!r} by now; give that one another name, then bring this one "
                     "back."
                 )
-            taken = {other.key for other in in_use} | RESERVED_KEYS
-            key = choose_key(record.name, taken) if record.key in taken else record.key
-            cursor.execute(
-                "UPDATE classes SET merged_into = NULL, merged_first = NULL, retired_at = NULL, key = ? WHERE id = ?",
-                [key, class_id],
-            )
-            first = dict(cursor.execute("SELECT id, merged_first FROM classes").fetchall())
-            for other_id in first:
-                if other_id != class_id and class_id in _ways(first, other_id):
-                    cursor.execute("UPDATE classes SET merged_into = ? WHERE id = ?", [class_id, other_id])
-            return _class_in(classes_in(cursor, include_retired=True), class_id)
+            back = _with_free_key(replace(record, merged_into=None, merged_first=None, retired_at=None), known)
+            first = {other.id: other.merged_first for other in _with(known, [back])}
+            with_it = [
+                replace(other, merged_into=class_id)
+                for other in known
+                if other.id != class_id and class_id in _ways(first, other.id)
+            ]
+            record_change(cursor, ClassEventKind.BRING_BACK, known, _with(known, [back, *with_it]), author)
+            return back
 
-    def retire(self, class_id: int) -> None:
+    def retire(self, class_id: int, *, author: str = ME) -> None:
         """Offer a class no longer; its labels stay on record and are trained on no more.
 
         Raises NotFound for an unknown class, InputError for one that is out of use already and for the last in use.
@@ -348,9 +351,95 @@ class Classes:
         with self._db.write() as cursor:
             known = classes_in(cursor, include_retired=True)
             record = _in_use_in(known, class_id)
-            if not any(_is_in_use(other) for other in known if other.id != class_id):
-                raise InputError(
-                    f"The class {record.name!r} is the last one in use and stays; add another class before, or give "
-                    "this one another name."
-                )
-            cursor.execute("UPDATE classes SET retired_at = ? WHERE id = ?", [utc_now(), class_id])
+            _refuse_last(known, record)
+            retired = replace(record, retired_at=utc_now())
+            record_change(cursor, ClassEventKind.RETIRE, known, _with(known, [retired]), author)
+
+    def take_list(
+        self, wanted: Callable[[Sequence[ClassRecord]], Sequence[ClassRecord]], *, author: str = ME, source: str = ""
+    ) -> list[ClassRecord]:
+        """Make the classes what ``wanted`` says of those that are known, as one change; the classes in use then.
+
+        ``wanted`` gets all classes and returns all of them; it checks names and the like. Raises InputError where two
+        in use would have one name or key.
+        """
+        with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            after = list(wanted(known))
+            refuse_clash(known, after)
+            record_change(
+                cursor, ClassEventKind.LIST, known, after, author, details={"source": source} if source else {}
+            )
+        return [record for record in after if record.is_in_use]
+
+    def note_split(self, class_id: int, images: int, acts: Sequence[str], *, author: str = ME) -> int:
+        """Note that images of a class are asked again by these acts; the event's number. No class is changed."""
+        with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            _in_use_in(known, class_id)
+            details = {"class": class_id, "images": images, "acts": list(acts)}
+            seq = record_change(cursor, ClassEventKind.SPLIT, known, known, author, details=details)
+        return seq or 0
+
+    # --- the way back
+
+    def undo(self, seq: int, *, author: str = ME) -> ClassEvent:
+        """Take one change back, the newest or an older one; the event that was undone. An undo can be undone, too.
+
+        A class that was added goes out of use, because its answers and rounds stay. Of a split only the note is taken
+        back here, see ``labelling.splitting``. Raises NotFound for an unknown change, and InputError, which names it,
+        where a later change stands in the way.
+        """
+        with self._db.write() as cursor:
+            known = classes_in(cursor, include_retired=True)
+            events = events_in(cursor)
+            event = next((event for event in events if event.seq == seq), None)
+            if event is None:
+                raise NotFound(f"There is no change {seq} of the classes in this project; reload the page.")
+            if event.kind is ClassEventKind.START:
+                raise InputError("That is where the history of the classes begins; there is nothing to undo.")
+            if not event.stands:
+                raise InputError("That change was undone already; reload the page.")
+            after = _undone(known, event, events)
+            refuse_clash(known, after)
+            record_change(cursor, ClassEventKind.UNDO, known, after, author, undoes=seq)
+        return event
+
+
+def _undone(known: Sequence[ClassRecord], event: ClassEvent, events: Sequence[ClassEvent]) -> list[ClassRecord]:
+    """The classes without one change. Raises InputError where a later one stands in the way."""
+    names = {record.id: record.name for record in known}
+    by_id = {record.id: record for record in known}
+
+    def refuse(class_id: int, columns: Iterable[str]) -> None:
+        wanted = set(columns)
+        later = [
+            other
+            for other in events
+            if other.seq > event.seq and other.stands and wanted & set(other.changes.get(class_id, {}))
+        ]
+        what = event_in_words(later[-1], names, events) if later else "A later change"
+        raise InputError(f"“{what}” came later and stands in the way: undo that one first. Nothing was changed now.")
+
+    changed = []
+    for class_id, pairs in event.changes.items():
+        record = by_id[class_id]
+        if is_new(pairs):
+            if not record.is_in_use:
+                refuse(class_id, ("merged_into", "retired_at"))
+            joined = [other.id for other in known if other.merged_into == class_id]
+            if joined:
+                refuse(joined[-1], ("merged_into",))
+            changed.append(replace(record, retired_at=utc_now()))
+            continue
+        differs = [name for name, pair in pairs.items() if getattr(record, name) != pair[1]]
+        if differs:
+            refuse(class_id, differs)
+        before = replace(record, **{name: pair[0] for name, pair in pairs.items()})
+        changed.append(before)
+    after = _with(known, changed)
+    came_back = {record.id for record in changed if record.is_in_use and not by_id[record.id].is_in_use}
+    for record in changed:
+        if record.id in came_back:
+            after = _with(after, [_with_free_key(record, after)])
+    return after

@@ -250,4 +250,27 @@ MIGRATIONS: tuple[Migration, ...] = (
             """,
         ),
     ),
+    Migration(
+        "the history of the classes",
+        (
+            # ``changes`` is JSON: class id -> column -> [before, after]. What a list was at some event is the list of
+            # now with every later change taken back. Projects that had classes before begin with what they are now:
+            # what was changed earlier is not known, and nobody is told otherwise.
+            """
+            CREATE TABLE class_events (
+                seq INTEGER NOT NULL, kind TEXT NOT NULL, author TEXT NOT NULL, happened_at TIMESTAMP NOT NULL,
+                changes TEXT NOT NULL, undoes INTEGER, details TEXT NOT NULL
+            )
+            """,
+            """
+            INSERT INTO class_events
+            SELECT 1, 'start', '', make_timestamp(epoch_us(now())), '{}', NULL, '{}'
+            WHERE EXISTS (SELECT 1 FROM classes)
+            """,
+            "ALTER TABLE classes ADD COLUMN description TEXT DEFAULT ''",
+            "ALTER TABLE classes ADD COLUMN examples TEXT DEFAULT ''",
+            # Rounds from before the history have none.
+            "ALTER TABLE rounds ADD COLUMN class_seq INTEGER DEFAULT 0",
+        ),
+    ),
 )

@@ -21,7 +21,7 @@ CHECKPOINT_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")  # a file's name, never a way
 
 _COLUMNS = (
     "id, state, config, strategy, class_ids, last_seq, labels, started_by, created_at, started_at, finished_at, error, "
-    "checkpoint"
+    "checkpoint, class_seq"
 )
 
 _EPOCH_COLUMNS = (
@@ -34,7 +34,7 @@ def _round(row: tuple[Any, ...]) -> RoundRecord:
     class_ids = tuple(int(part) for part in row[4].split(",") if part)
     # A file that was changed by hand cannot name weights elsewhere: then the round has none.
     checkpoint = row[12] if row[12] is None or CHECKPOINT_NAME.fullmatch(row[12]) else None
-    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *(*row[5:12], checkpoint))
+    return RoundRecord(row[0], RoundState(row[1]), row[2], row[3], class_ids, *(*row[5:12], checkpoint, row[13]))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Rounds:
             row = first_row(cursor, "SELECT coalesce(max(id), 0) + 1 FROM rounds")
             round_id = int(row[0]) if row else 1
             cursor.execute(
-                f"INSERT INTO rounds ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)",
+                f"INSERT INTO rounds ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, "
+                "(SELECT coalesce(max(seq), 0) FROM class_events))",
                 [
                     round_id,
                     RoundState.WAITING.value,

@@ -25,7 +25,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 from tidal_core.errors import InputError
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.records import ClassRecord
-from tidal_core.store.classes import plain_name
+from tidal_core.store.class_rules import plain_name
 
 Kind = Literal["number", "class", "text", "date"]
 

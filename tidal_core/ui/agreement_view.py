@@ -22,6 +22,7 @@ from tidal_core.text import literal
 from tidal_core.ui import life, looking, review_keys
 from tidal_core.ui.address import DYNAMICS_PAGE, PROJECT_PAGE
 from tidal_core.ui.forms import table
+from tidal_core.ui.owners import may_change
 from tidal_core.ui.runtime import annotator
 from tidal_core.ui.thumbnails import picture
 
@@ -147,7 +148,7 @@ def _alt(image: ImageRecord) -> str:
 
 def _said(project: Project, current: Disagreement, styles: dict[int, ClassStyle]) -> list[str]:
     """Who says what, the most said first, as Markdown; without names where these are nobody else's business."""
-    names_shown = people.may_see_people(project)
+    names_shown = people.may_see_people(project, is_owner=may_change())
     by_class = Counter(each.class_id for each in current.said)
     lines = []
     for class_id, n in by_class.most_common():
@@ -263,7 +264,7 @@ def _tables(project: Project, found: Agreeing) -> None:
         st.caption("Images that at least one person gave the class. Alpha: this class against all others.")
     with of_pairs:
         st.markdown("### By pair")
-        if not people.may_see_people(project):
+        if not people.may_see_people(project, is_owner=may_change()):
             st.caption("The owner of the project does not show how each person labels.")
             return
         table(
@@ -281,7 +282,7 @@ def _tables(project: Project, found: Agreeing) -> None:
 
 
 def _people(project: Project) -> None:
-    if not people.may_see_people(project):
+    if not people.may_see_people(project, is_owner=may_change()):
         return
     everybody = project.store.people.all()
     if not everybody:

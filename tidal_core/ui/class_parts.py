@@ -2,7 +2,8 @@
 
 Every widget is keyed by the project and by what it shows, and what a person does there is done once, in a callback that
 knows what was shown: it never reaches another project, nor undoes what another tab has changed meanwhile. What takes
-labels out of a class is chosen first, confirmed with its numbers second, and can be undone.
+labels out of a class is chosen first, confirmed with its numbers second, and can be undone. ``class_about`` describes
+and splits one class, ``class_history`` has every change with its way back.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import streamlit as st
 from tidal_core.labelling.desk import classes_version
 from tidal_core.projects import Project
 from tidal_core.records import ClassRecord
-from tidal_core.store.classes import plain_name
+from tidal_core.store.class_rules import plain_name
 from tidal_core.text import from_spreadsheet, literal, plain_colour, spreadsheet_safe
+from tidal_core.ui import class_about, class_history
 from tidal_core.ui.forms import attempt_in_callback, show_refused
 from tidal_core.ui.owners import for_owners
+from tidal_core.ui.runtime import annotator
 
 AT_THE_END = "at the end"
 
@@ -69,6 +72,8 @@ def class_editor(project: Project) -> None:
     if len(known) > 1:
         _merging(project, known, labelled, version)
     _out_of_use(project)
+    class_history.files(project)
+    class_history.history(project)
 
 
 def _edits_of(project: Project) -> str:
@@ -88,7 +93,10 @@ def _change_classes(project: Project, shown: list[ClassRecord], key: str) -> Non
         if "name" in changed:  # the table can be downloaded, so it is safe for spreadsheets
             changed["name"] = from_spreadsheet(changed["name"])
         for column, text in changed.items():  # each on its own: a refused key leaves the name
-            attempt_in_callback(refused, functools.partial(classes.change, record.id, shown=record, **{column: text}))
+            attempt_in_callback(
+                refused,
+                functools.partial(classes.change, record.id, shown=record, author=annotator(), **{column: text}),
+            )
         if "Place" in cells:
             place = int(cells["Place"] or 0)
             attempt_in_callback(refused, functools.partial(_move, project, shown, record, place))
@@ -98,7 +106,7 @@ def _move(project: Project, shown: list[ClassRecord], record: ClassRecord, place
     """Put a class at a place, from 1; beyond the ends it is the first or the last."""
     order = [other.id for other in shown if other.id != record.id]
     order.insert(max(place, 1) - 1, record.id)
-    project.store.classes.arrange(order, keep_looks=True)
+    project.store.classes.arrange(order, keep_looks=True, author=annotator())
 
 
 # ---- new ones
@@ -124,7 +132,9 @@ def _add_classes(project: Project, key: str, where: str) -> None:
     """Add what was typed; the field keeps it where nothing came of it, and a sentence says why."""
     names = [line for line in str(st.session_state[key]).splitlines() if line.strip()]
     before = {record.name for record in project.store.classes.all()}
-    added = attempt_in_callback(f"new-classes-{project.slug}", lambda: project.store.classes.add(names))
+    added = attempt_in_callback(
+        f"new-classes-{project.slug}", lambda: project.store.classes.add(names, author=annotator())
+    )
     if added is None:
         return
     sentences = st.session_state.setdefault(f"new-classes-{project.slug}-added", [])
@@ -144,7 +154,7 @@ def _add_classes(project: Project, key: str, where: str) -> None:
     order = [record.id for record in project.store.classes.all() if record.id not in new]
     if next_id in order:
         order[order.index(next_id) : order.index(next_id)] = new
-        project.store.classes.arrange(order, keep_looks=True)
+        project.store.classes.arrange(order, keep_looks=True, author=annotator())
 
 
 # ---- one class: its colour, and retiring it
@@ -171,6 +181,8 @@ def _one_class(project: Project, known: list[ClassRecord], labelled: dict[int, i
             )
             _confirm(f"{key}-{record.id}-retire", "Retire this class", functools.partial(_retire, project, record))
     show_refused(f"one-class-{project.slug}")
+    class_about.describe(project, record, key)
+    class_about.split(project, record, key)
 
 
 @for_owners
@@ -178,13 +190,13 @@ def _set_colour(project: Project, record: ClassRecord, key: str) -> None:
     colour = str(st.session_state[key])
     attempt_in_callback(
         f"one-class-{project.slug}",
-        lambda: project.store.classes.change(record.id, shown=record, colour=colour),
+        lambda: project.store.classes.change(record.id, shown=record, colour=colour, author=annotator()),
     )
 
 
 def _retire(project: Project, record: ClassRecord) -> None:
     def retire() -> bool:
-        project.store.classes.retire(record.id)
+        project.store.classes.retire(record.id, author=annotator())
         return True
 
     if attempt_in_callback(f"one-class-{project.slug}", retire):
@@ -217,7 +229,7 @@ def _merging(project: Project, known: list[ClassRecord], labelled: dict[int, int
 
 def _merge(project: Project, source: ClassRecord, into: ClassRecord) -> None:
     def merge() -> bool:
-        project.store.classes.merge(source.id, into.id, shown=(source, into))
+        project.store.classes.merge(source.id, into.id, shown=(source, into), author=annotator())
         return True
 
     if attempt_in_callback(f"merge-{project.slug}", merge):
@@ -247,7 +259,9 @@ def _show_done(project: Project) -> None:
 
 @for_owners
 def _bring_back(project: Project, class_id: int) -> None:
-    attempt_in_callback(f"bring-back-{project.slug}", lambda: project.store.classes.bring_back(class_id))
+    attempt_in_callback(
+        f"bring-back-{project.slug}", lambda: project.store.classes.bring_back(class_id, author=annotator())
+    )
 
 
 def _out_of_use(project: Project) -> None:

@@ -157,19 +157,19 @@ def data_map(project: Project) -> None:
         )
     if record is None:
         return
-    styles = looking.class_styles(project)
     rows: MapRows | ExactMapRows
     if exact is not None and shown == "all":
         rows = exact
-        group, members = (exact.groups, list(GROUPS_OF_ALL)) if by == "labelled" else _by_class(exact, record, styles)
+        group, members = (exact.groups, list(GROUPS_OF_ALL)) if by == "labelled" else _by_class(project, exact, record)
     else:
         rows = labelled = _rows(project, record)
-        group, members = _by_annotator(labelled) if by == "annotator" else _by_class(labelled, record, styles)
+        group, members = _by_annotator(labelled) if by == "annotator" else _by_class(project, labelled, record)
     kept_as = f"{looking.key_of(project, record)}|{looking.labels_version(project)}|{shown}|{by}|{len(rows.image_ids)}"
     names = desk_of(project).names()
     map_info, figure = _map(rows, names, group, tuple(members), kept_as, charts.page_theme(), by == "correctness")
     charts.heading(MAP, ALL_HELP if shown == "all" else MAP_HELP, "map", lambda: (map_info, figure))
     charts.say(words.map_told(map_info))
+    looking.say_names(project, record)
     key = f"map-{project.slug}-{record.id}-{shown}-{by}"
     selection = charts.draw(figure, MAP, key, select=True, modes=("points", "lasso", "box"))
     picked = [int(image_id) for image_id in charts.picked(selection)]
@@ -203,10 +203,8 @@ def _selected(project: Project, picked: list[int]) -> None:
     life.show(project, project.store.images.get(chosen))
 
 
-def _by_class(
-    rows: MapRows | ExactMapRows, record: RoundRecord, styles: dict[int, ClassStyle]
-) -> tuple[Int64, list[ClassStyle]]:
-    members = looking.styles_of(record, styles)
+def _by_class(project: Project, rows: MapRows | ExactMapRows, record: RoundRecord) -> tuple[Int64, list[ClassStyle]]:
+    members = looking.styles_of(project, record)
     group = class_positions(rows.class_ids, record.class_ids)
     if (group < 0).any():  # labelled since, as a class that the round did not know
         group[group < 0] = len(members)
@@ -222,9 +220,7 @@ def _by_annotator(rows: MapRows) -> tuple[Int64, list[ClassStyle]]:
     return group.astype(np.int64), members
 
 
-def _grouped(
-    by: str, rows: MapRows, record: RoundRecord, styles: dict[int, ClassStyle]
-) -> tuple[Int64, list[ClassStyle]]:
+def _grouped(project: Project, by: str, rows: MapRows, record: RoundRecord) -> tuple[Int64, list[ClassStyle]]:
     """Group of each row, and how groups are shown."""
     if by == "annotator":
         return _by_annotator(rows)
@@ -240,7 +236,7 @@ def _grouped(
             ClassStyle(0, "chosen at the start", class_colour(0)),
             ClassStyle(1, "chosen by the model", class_colour(9)),
         ]
-    return _by_class(rows, record, styles)
+    return _by_class(project, rows, record)
 
 
 def bands(project: Project) -> None:
@@ -255,7 +251,7 @@ def bands(project: Project) -> None:
         return
     labels = looking.labels_version(project)
     rows = _rows(project, record)
-    group, members = _grouped(str(by), rows, record, looking.class_styles(project))
+    group, members = _grouped(project, str(by), rows, record)
     counted = np.arange(len(rows.image_ids))
     if len(counted) > looking.BAND_IMAGES:
         counted = np.sort(np.random.default_rng(0).choice(counted, looking.BAND_IMAGES, replace=False))
@@ -279,6 +275,7 @@ def bands(project: Project) -> None:
     )
     theme = charts.page_theme()
     charts.chart(BANDS, BANDS_HELP, "bands", lambda: (info, figures.bands_figure(info, theme)), words.bands_told(info))
+    looking.say_names(project, record)
     if len(counted) < len(rows.image_ids):
         st.caption(f"From {len(counted):,} of {len(rows.image_ids):,} images, chosen at random.")
     if len(present) < len(members):

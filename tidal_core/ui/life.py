@@ -27,8 +27,9 @@ from tidal_core.store.scores import ImageScore
 from tidal_core.store.views import ImageInRound
 from tidal_core.text import literal
 from tidal_core.ui import charts
+from tidal_core.ui.class_about import example_button
 from tidal_core.ui.first_figure import first_figure_stands
-from tidal_core.ui.looking import class_styles, styles_of
+from tidal_core.ui.looking import class_styles, say_names, styles_of
 from tidal_core.ui.runtime import annotator, get_studio
 from tidal_core.ui.thumbnails import picture
 
@@ -94,6 +95,8 @@ def show(project: Project, image: ImageRecord) -> None:
         _portrait(project, life._replace(label=None) if image.id in hidden else life)
         if image.id not in hidden:
             _relabel(project, life)
+            if life.label is not None:
+                example_button(project, image.id, life.label)
         else:
             st.info("Others have answered this image. What they said is shown after your own answer, on Label.")
     if image.id in hidden:
@@ -137,18 +140,22 @@ def show(project: Project, image: ImageRecord) -> None:
         _over_rounds(project, life)
 
 
-def last_info(project: Project, image: ImageRecord) -> figures.LifeInfo | None:
-    """The numbers of the last finished round that kept a curve of an image; None where there is none."""
+def last_info(project: Project, image: ImageRecord) -> tuple[RoundRecord, figures.LifeInfo] | None:
+    """The last finished round that kept a curve of an image, and its numbers; None where there is none."""
     life = life_of(project, image)
-    finished = (number for number in sorted(life.records, reverse=True) if not _runs(life, number))
-    return next(filter(None, (_life_info(project, life, number) for number in finished)), None)
+    for number in sorted(life.records, reverse=True):
+        info = None if _runs(life, number) else _life_info(project, life, number)
+        if info is not None:
+            return life.records[number], info
+    return None
 
 
 def last_curve(project: Project, image: ImageRecord) -> None:
     """Its probabilities in the last finished round that kept a curve of it; nothing where there is none."""
-    life_info = last_info(project, image)
-    if life_info is None:
+    last = last_info(project, image)
+    if last is None:
         return
+    record, life_info = last
     theme = charts.page_theme()
     help_text = LIFE_HELP if life_info.role == "label" else EXACT_LIFE_HELP
     charts.chart(
@@ -158,6 +165,7 @@ def last_curve(project: Project, image: ImageRecord) -> None:
         lambda: (life_info, figures.life_figure(life_info, theme)),
         words.life_told(life_info),
     )
+    say_names(project, record)
 
 
 def _portrait(project: Project, life: Life) -> None:
@@ -180,8 +188,11 @@ def _portrait(project: Project, life: Life) -> None:
             f"The model's class {literal(life.styles[accepted].name)} was accepted for it (page Finish); no label."
         )
     if life.scores:
-        predicted = life.styles[life.scores[-1].predicted].name
-        st.caption(f"Predicted class: {literal(predicted)} (round {life.scores[-1].round_id}).")
+        last = life.scores[-1]
+        predicted = class_styles(project, life.records[last.round_id])[last.predicted].name
+        now = life.styles[project.store.classes.standing([last.predicted])[0]].name
+        since = "" if now == predicted else f", which is {literal(now)} now"
+        st.caption(f"Predicted class: {literal(predicted)} (round {last.round_id}){since}.")
     reason = asked_because(project, life)
     if reason:
         st.caption(literal(reason))
@@ -270,6 +281,7 @@ def _growing(project: Project, image: ImageRecord, round_id: int) -> None:
     theme = charts.page_theme()
     version = (project.slug, image.id, round_id, len(life_info.epoch))
     charts.draw_live(lambda: figures.life_figure(life_info, theme), LIFE, "live-life", version)
+    say_names(project, project.store.rounds.get(round_id))
     st.caption(f"Round {round_id} is running: epoch {life_info.epoch[-1]} so far.")
 
 
@@ -293,7 +305,7 @@ def _life_info(project: Project, life: Life, round_id: int) -> figures.LifeInfo 
     return figures.life_info(
         curve.epochs,
         rows,
-        styles_of(record, life.styles),
+        styles_of(project, record),
         order.index(trained.class_id),
         predicted=predicted,
         predicted_top=top,
@@ -314,7 +326,7 @@ def _exact_info(project: Project, life: Life, record: RoundRecord) -> figures.Li
     return figures.life_info(
         curve.epochs,
         rows,
-        styles_of(record, life.styles),
+        styles_of(project, record),
         order.index(shown),
         predicted=None if score.td is None else dense([score.td], [score.class_ids], order)[0],
         predicted_top=order.index(score.predicted),
@@ -348,6 +360,7 @@ def _curves(project: Project, life: Life, round_id: int) -> bool:
         lambda: (life_info, figures.areas_figure(life_info, theme)),
         words.areas_told(life_info),
     )
+    say_names(project, life.records[round_id])
     _areas_in_numbers(life_info, f"{project.slug}-{life.image.id}-{round_id}")
     return True
 

@@ -26,17 +26,30 @@ BAND_IMAGES = 4_000  # quartiles of more images look the same and take longer th
 BAND_EPOCHS = 30  # of as many images, for the same reason
 
 
-def class_styles(project: Project) -> dict[int, ClassStyle]:
-    """Name and colour of every class, retired ones too, by id."""
-    return {
-        record.id: ClassStyle(record.id, record.name, plain_colour(record.colour))
-        for record in project.store.classes.all(include_retired=True)
-    }
+def class_styles(project: Project, record: RoundRecord | None = None) -> dict[int, ClassStyle]:
+    """Name and colour of every class, retired ones too, by id.
+
+    Of a round as they were when it began, and of classes that came later as they are; say so with ``say_names``.
+    """
+    if record is None:
+        classes = {each.id: each for each in project.store.classes.all(include_retired=True)}
+    else:
+        then, now = project.store.classes.then_and_now(record)
+        classes = now | then
+    return {each.id: ClassStyle(each.id, each.name, plain_colour(each.colour)) for each in classes.values()}
 
 
-def styles_of(record: RoundRecord, styles: dict[int, ClassStyle]) -> list[ClassStyle]:
-    """The classes of a round in its order."""
+def styles_of(project: Project, record: RoundRecord) -> list[ClassStyle]:
+    """The classes of a round in its order, as they were when it began."""
+    styles = class_styles(project, record)
     return [styles[class_id] for class_id in record.class_ids]
+
+
+def say_names(project: Project, record: RoundRecord) -> None:
+    """Say how the classes of a round differ from those of now; nothing where they do not."""
+    sentence = project.store.classes.names_told(record)
+    if sentence:
+        st.caption(literal(sentence))
 
 
 def done_rounds(project: Project) -> list[RoundRecord]:

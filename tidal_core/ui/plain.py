@@ -15,7 +15,10 @@ from tidal_core.images.pixels import PixelStore
 from tidal_core.images.previews import SCREEN_SIZE, preview
 from tidal_core.labelling.desk import Asked, Desk
 from tidal_core.records import Answer, AnswerKind, AnswerMode, Shown
+from tidal_core.store.class_rules import LONGEST_NAME
 from tidal_core.text import literal
+from tidal_core.ui.forms import attempt_in_callback, show_refused
+from tidal_core.ui.owners import owners
 
 REASONS = ("unclear", "not in the list", "bad image")
 _TAB = "plain-tab"
@@ -85,6 +88,13 @@ def _one(desk: Desk, asked: Asked, tab: str, annotator: str) -> None:
                 args=(desk, asked, tab, annotator, chosen, names[chosen]),
             )
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        new_key = f"{key}-new-class"
+        st.text_input("Another class", key=new_key, max_chars=LONGEST_NAME, placeholder="Its name")
+        owners.button(
+            "Add it and answer", key=f"{key}-add", on_click=_add_class, args=(desk, asked, tab, annotator, new_key)
+        )
+    show_refused(f"plain-class-{desk.project.slug}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         reason = st.selectbox("Reason to skip", REASONS, key=f"{key}-reason", width=220)
         st.button("Skip", key=f"{key}-skip", on_click=_skip, args=(desk, asked, tab, annotator, reason))
         note = st.text_input("Note for a discussion", key=f"{key}-note", max_chars=500)
@@ -119,6 +129,16 @@ def _record(desk: Desk, answer: Answer, tab: str, said: str) -> None:
 def _label(desk: Desk, asked: Asked, tab: str, annotator: str, class_id: int, name: str) -> None:
     answer = Answer(**_answer(asked, AnswerKind.LABEL, annotator), class_id=class_id)  # type: ignore[arg-type]
     _record(desk, answer, tab, f"{_called(desk, asked)}: {literal(name)}")
+
+
+def _add_class(desk: Desk, asked: Asked, tab: str, annotator: str, key: str) -> None:
+    """A class that is missing, and the answer with it."""
+    name = str(st.session_state.get(key) or "")
+    added = attempt_in_callback(
+        f"plain-class-{desk.project.slug}", lambda: desk.project.store.classes.add([name], author=annotator)
+    )
+    if added:
+        _label(desk, asked, tab, annotator, added[0].id, added[0].name)
 
 
 def _skip(desk: Desk, asked: Asked, tab: str, annotator: str, reason: str) -> None:

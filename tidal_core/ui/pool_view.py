@@ -148,7 +148,7 @@ def agreement(project: Project, table: dict[str, Any], known: list[str]) -> None
 
 def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estimator: str) -> None:
     """Spread of an estimator per predicted class."""
-    styles = looking.styles_of(record, looking.class_styles(project))
+    styles = looking.styles_of(project, record)
     positions = class_positions(np.asarray(table["predicted"], dtype=np.int64), record.class_ids)
     values = np.asarray(table[estimator], dtype=np.float64)
     present = np.unique(positions)
@@ -163,3 +163,4 @@ def by_class(project: Project, record: RoundRecord, table: dict[str, Any], estim
         lambda: (info, figures.by_class_figure(info, theme)),
         words.by_class_told(info),
     )
+    looking.say_names(project, record)

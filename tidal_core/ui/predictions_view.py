@@ -30,7 +30,6 @@ _THUMBNAIL = 96  # pixels
 
 def predictions(project: Project, done: list[RoundRecord]) -> None:
     """The table of one round, by class and in an order that a person chooses."""
-    styles = looking.class_styles(project)
     rounds = {record.id: record for record in done}
     key = f"predictions-{project.slug}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -41,6 +40,7 @@ def predictions(project: Project, done: list[RoundRecord]) -> None:
             key=f"{key}-round",
             width=220,
         )
+        styles = looking.class_styles(project, rounds[round_id])
         class_id = st.selectbox(
             "Predicted class",
             [None, *rounds[round_id].class_ids],
@@ -59,6 +59,7 @@ def predictions(project: Project, done: list[RoundRecord]) -> None:
         page = int(st.number_input(f"Page, of {pages:,}", 1, pages, 1, key=chosen_key, width=160))
     rows = stored.some(round_id, class_id, who, order, (page - 1) * ROWS_AT_ONCE, ROWS_AT_ONCE)
     st.caption(f"{n:,} images." if n else "No image is like that.")
+    looking.say_names(project, rounds[round_id])
     if rows:
         names = {class_id: style.name for class_id, style in styles.items()}
         hidden = again.hidden_from(project, annotator())

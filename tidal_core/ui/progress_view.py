@@ -150,7 +150,7 @@ def _counts(project: Project, record: RoundRecord, part: str) -> Int64:
 @st.fragment
 def classes(project: Project, record: RoundRecord, part: str) -> None:
     """Recall per class, and the confusions with their images."""
-    styles = looking.styles_of(record, looking.class_styles(project))
+    styles = looking.styles_of(project, record)
     counts = _counts(project, record, part)
     theme = charts.page_theme()
     left, right = st.columns(2, gap="large")
@@ -173,6 +173,7 @@ def classes(project: Project, record: RoundRecord, part: str) -> None:
         selection = charts.draw(figure, CONFUSIONS, f"confusions-{project.slug}-{record.id}", select=True)
         if info.left_out:
             st.caption(f"The {len(info.classes)} most confused classes; {info.left_out} more are not shown.")
+    looking.say_names(project, record)
     picked = charts.picked(selection)
     if not picked:
         return

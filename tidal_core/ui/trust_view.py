@@ -99,7 +99,8 @@ def pool_quality(project: Project, done: list[RoundRecord]) -> None:
         lambda: (info, figures.pool_quality_figure(info, theme)),
         words.pool_quality_told(info),
     )
-    styles = looking.class_styles(project)
+    newest = next(record for record in done if record.id == rounds[-1])
+    styles = looking.class_styles(project, newest)
     by_class = {
         metric.class_id: metric
         for metric in project.store.metrics.of_round(rounds[-1])
@@ -113,6 +114,7 @@ def pool_quality(project: Project, done: list[RoundRecord]) -> None:
             f"({best.value:.2f}, {best.n:,} images), farthest for {literal(styles[worst.class_id or 0].name)} "
             f"({worst.value:.2f}, {worst.n:,} images)."
         )
+        looking.say_names(project, newest)
 
 
 def _of_pool(project: Project, name: str) -> dict[int, Metric]:

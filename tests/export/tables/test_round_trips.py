@@ -19,7 +19,7 @@ from tidal_core.export.tables.trees import folder_names
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind, Split
-from tidal_core.store.classes import checked_name
+from tidal_core.store.class_rules import checked_name
 
 TARGETS = {exporter.name: f"out{exporter.suffix}" for exporter in EXPORTERS}
 

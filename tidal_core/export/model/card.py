@@ -114,7 +114,8 @@ def _class_table(facts: ModelFacts) -> str:
 
 def _class_name(class_facts: ClassFacts) -> str:
     since = f" (since then merged into {literal(class_facts.merged_into)})" if class_facts.merged_into else ""
-    return literal(class_facts.name) + since
+    before = f" (called {literal(class_facts.trained_as)} when it was trained)" if class_facts.trained_as else ""
+    return literal(class_facts.name) + before + since
 
 
 def _body(body: BodyFacts) -> str:

@@ -18,7 +18,7 @@ from tidal_core.errors import InputError, reason_of
 from tidal_core.images.pixels import cached_spec
 from tidal_core.images.squares import REDUCING_GAP
 from tidal_core.projects import Project
-from tidal_core.records import RoundRecord, RoundState, Split
+from tidal_core.records import ClassRecord, RoundRecord, RoundState, Split
 from tidal_core.store.metrics import Metric
 
 
@@ -32,6 +32,7 @@ class ClassFacts:
     labels: int  # images of it that the round trained on
     recall: Metric | None  # None where it was not measured
     merged_into: str | None  # the class that it counts as since the round
+    trained_as: str | None  # its name when the round began, where that was another one
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
     metrics = {(metric.name, metric.class_id): metric for metric in store.metrics.of_round(record.id)}
     _, trained = store.rounds.images(record.id)
     labels = Counter(trained.tolist())
-    class_records = {class_record.id: class_record for class_record in store.classes.all(include_retired=True)}
+    then, class_records = store.classes.then_and_now(record)
     classes = []
     for position, class_id in enumerate(record.class_ids):
         target_id = class_records[class_id].merged_into
@@ -151,6 +152,7 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
                 labels[class_id],
                 metrics.get(("recall", class_id)),
                 class_records[target_id].name if target_id is not None else None,
+                _former_name(then.get(class_id), class_records[class_id]),
             )
         )
     config = RoundConfig.from_json(record.config)
@@ -176,6 +178,10 @@ def model_facts(project: Project, round_id: int | None = None) -> ModelFacts:
         accuracy=metrics.get(("accuracy", None)),
         balanced=metrics.get(("balanced_accuracy", None)),
     )
+
+
+def _former_name(then: ClassRecord | None, now: ClassRecord) -> str | None:
+    return None if then is None or then.name == now.name else then.name
 
 
 def _pixels(project: Project, config: RoundConfig) -> PixelSpec:

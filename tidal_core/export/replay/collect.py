@@ -163,7 +163,20 @@ def _round(
         summary=summary[:, has_curve] if kind == "summary" else None,
         queue=queue,
         accuracy=accuracy,
+        named=_named(project, record, order),
+        names_told=project.store.classes.names_told(record),
     )
+
+
+def _named(project: Project, record: RoundRecord, order: Sequence[int]) -> dict[int, ClassStyle]:
+    """The classes that looked otherwise when a round began, by their places in ``order``."""
+    then, now = project.store.classes.then_and_now(record)
+    looks = {class_id: (each.name, each.colour) for class_id, each in now.items()}
+    return {
+        place: ClassStyle(class_id, then[class_id].name, plain_colour(then[class_id].colour))
+        for place, class_id in enumerate(order)
+        if class_id in then and (then[class_id].name, then[class_id].colour) != looks[class_id]
+    }
 
 
 def _some(epochs: Int64, most: int) -> Int64:

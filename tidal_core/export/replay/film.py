@@ -126,7 +126,7 @@ class FilmFrames:
 
     def _colours(self, of: ReplayRound) -> list[str]:
         if self._by_class:
-            return [self.info.classes[group].colour for group in of.groups]
+            return [of.named.get(int(group), self.info.classes[group]).colour for group in of.groups]
         return [STATE_COLOURS[int(state)] for state in of.states]
 
     def _draw_map(self, draw: Draw, of: ReplayRound, moment: Moment) -> None:
@@ -170,7 +170,7 @@ class FilmFrames:
         by, queue = self.info.queue(moment)
         title = f"Asked after round {by}" if by else "Labelled before the first round"
         self._text(draw, (16, 448), title, 13, self.theme.muted)
-        self._legend(draw)
+        self._legend(draw, self.info.rounds[moment.round])
         for place, asked in enumerate(queue[:TILES]):
             left, top = _TWICE * (16 + 58 * place), _TWICE * 470
             tile = self._tiles.get(asked.image)
@@ -182,10 +182,11 @@ class FilmFrames:
                 colour = self.info.classes[asked.group].colour
                 draw.rectangle((left, top + 108, left + 103, top + 115), fill=colour)
 
-    def _legend(self, draw: Draw) -> None:
+    def _legend(self, draw: Draw, of: ReplayRound) -> None:
         """What the colours mean, as much of it as fits."""
         if self._by_class:
-            entries = [(style.colour, style.name) for style in self.info.classes]
+            styles = [of.named.get(group, style) for group, style in enumerate(self.info.classes)]
+            entries = [(style.colour, style.name) for style in styles]
         else:
             entries = [(STATE_COLOURS[state], name) for state, name in STATE_NAMES.items()]
         left = 260.0

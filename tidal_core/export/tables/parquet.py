@@ -16,8 +16,9 @@ from tidal_core.projects import Project
 class ParquetExporter:
     """Labels, history, predictions or curves as one Parquet file.
 
-    The schema's metadata holds ``tidal_classes``: JSON, class names in the order of dense vectors (the round's), and
-    ``tidal_class_ids``, their ids.
+    The schema's metadata holds ``tidal_classes``: JSON, class names of now in the order of dense vectors (the round's),
+    and ``tidal_class_ids``, their ids. Of a round also ``tidal_classes_then``, the names that it was made with, and
+    ``tidal_classes_note``, what has changed since.
     """
 
     name = "parquet"
@@ -31,10 +32,16 @@ class ParquetExporter:
         """Write the table that was asked for."""
         table = table_of(project, options)
         classes = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
-        ids = list(classes)
+        ids, then = list(classes), dict[str, str]()
         if options.what in {"predictions", "curves"}:
-            ids = list(project.store.rounds.get(round_of(project, options)).class_ids)
+            record = project.store.rounds.get(round_of(project, options))
+            ids, named = list(record.class_ids), project.store.classes.then_and_now(record)[0]
+            then = {
+                "tidal_classes_then": json.dumps([named[class_id].name for class_id in ids]),
+                "tidal_classes_note": project.store.classes.names_told(record),
+            }
         metadata = {
+            **then,
             "tidal_classes": json.dumps([classes[class_id] for class_id in ids]),
             "tidal_class_ids": json.dumps(ids),
             **(table.schema.metadata or {}),

@@ -10,7 +10,9 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 # One module for the browser, in this order: each part uses what stands before it.
-PARTS = ("shared", "transport", "outbox", "pictures", "single", "panel", "grid", "popovers", "main", "keys")
+PARTS = (
+    "shared", "transport", "outbox", "pictures", "single", "panel", "grid", "class_forms", "popovers", "main", "keys",
+)  # fmt: skip
 STYLES = (HERE.parent / "controls.css", HERE / "labeller.css")
 
 

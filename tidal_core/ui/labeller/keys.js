@@ -14,6 +14,8 @@ const ACTIONS = {
   flag: (lab) => lab.single.current && lab.popovers.toggle("flag"),
   find: (lab) => lab.popovers.toggle("find"),
   help: (lab) => lab.popovers.toggle("help"),
+  new: (lab) => lab.popovers.toggle("new"),
+  about: (lab) => lab.popovers.toggle("about"),
   aside: (lab) => lab.popovers.toggle("aside"),
   why: (lab) => {
     lab.prefer({ why: !lab.preferences.why });
@@ -22,7 +24,8 @@ const ACTIONS = {
   },
 };
 
-const LETTERS = { u: "undo", s: "skip", f: "flag", w: "why", "/": "find", "?": "help" };
+const LETTERS = { u: "undo", s: "skip", f: "flag", w: "why", "/": "find", "?": "help", ".": "new", ",": "about" };
+const IN_BOTH_MODES = ["find", "help", "new", "about"];
 
 Labeller.prototype.key = function (event) {
   if (this.closed || event.isComposing || !this.root.isConnected || !this.root.offsetParent) return;
@@ -59,7 +62,7 @@ Labeller.prototype.meaning = function (key) {
   if (chosen) return () => classes.label(chosen.id);
   if (key === "g") return () => this.setMode(this.mode === "grid" ? "single" : "grid");
   if (key === "u" || key === "Backspace") return () => ACTIONS.undo(this);
-  if (LETTERS[key] && (this.mode === "single" || ["find", "help"].includes(LETTERS[key]))) {
+  if (LETTERS[key] && (this.mode === "single" || IN_BOTH_MODES.includes(LETTERS[key]))) {
     return () => ACTIONS[LETTERS[key]](this);
   }
   if (this.mode === "grid") {

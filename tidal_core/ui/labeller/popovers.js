@@ -9,7 +9,8 @@ class Popovers {
     this.lab = lab;
     this.open = null;
     const find = (selector) => lab.root.querySelector(selector);
-    this.boxes = { skip: find(".skip-box"), flag: find(".flag-box"), find: find(".find-box"), help: find(".help-box"), aside: find(".aside-box") };
+    this.boxes = { skip: find(".skip-box"), flag: find(".flag-box"), find: find(".find-box"), help: find(".help-box"), aside: find(".aside-box"), new: find(".new-box"), about: find(".about-box") };
+    this.classForms = new ClassForms(this);
     this.finder = find(".find-box input");
     this.list = find(".find-box ul");
     this.found = [];
@@ -31,7 +32,8 @@ class Popovers {
       this.close();
       single.flag(text);
     });
-    for (const box of [this.boxes.flag, this.boxes.find]) {
+    this.classForms.listen();
+    for (const box of [this.boxes.flag, this.boxes.find, this.boxes.new]) {
       box.addEventListener("keydown", (event) => {
         event.stopPropagation();
         if (event.key === "Escape") this.close();
@@ -43,9 +45,10 @@ class Popovers {
         event.preventDefault();
         this.active += event.key === "ArrowDown" ? 1 : -1;
         this.showFound();
-      } else if (event.key === "Enter" && !event.isComposing && this.found[this.active]) {
+      } else if (event.key === "Enter" && !event.isComposing) {
         event.preventDefault();
-        this.choose(this.found[this.active]);
+        if (this.found[this.active]) this.choose(this.found[this.active]);
+        else this.addFound();
       }
     });
     this.boxes.aside.querySelector('[data-aside="download"]').addEventListener("click", () => this.download());
@@ -109,12 +112,15 @@ class Popovers {
     }
     this.close();
     this.open = name;
+    this.lab.root.dataset.box = name;
     this.boxes[name].hidden = false;
     this.lab.root.querySelector(`[data-do="${name}"]`).setAttribute("aria-expanded", "true");
     if (name === "find") {
       this.finder.value = "";
       this.filter();
     }
+    if (name === "new") this.classForms.begin();
+    if (name === "about") this.classForms.ask();
     this.boxes[name].querySelector("input")?.focus();
   }
 
@@ -123,6 +129,7 @@ class Popovers {
     const box = this.boxes[this.open];
     const inside = box.contains(box.getRootNode().activeElement);
     box.hidden = true;
+    this.lab.root.dataset.box = "";
     this.lab.root.querySelector(`[data-do="${this.open}"]`).setAttribute("aria-expanded", "false");
     this.open = null;
     if (inside) this.lab.root.focus({ preventScroll: true });
@@ -134,6 +141,9 @@ class Popovers {
     if (this.open === "skip" && REASONS[key]) return () => this.skip(REASONS[key]);
     if (this.open === "skip" && key === "s") return () => this.close();
     if (this.open === "help" && key === "?") return () => this.close();
+    if (this.open === "about" && key === ",") return () => this.close();
+    const chosen = this.open === "about" && this.lab.byKey.get(key);
+    if (chosen) return () => this.classForms.show(chosen.id);
     return key.length === 1 ? () => {} : null;
   }
 
@@ -215,8 +225,21 @@ class Popovers {
         return row;
       }),
     );
-    if (!this.found.length) this.list.append(element("li", { className: "none", textContent: "No class has these letters." }));
+    if (!this.found.length) {
+      const name = this.finder.value.trim();
+      const text = name ? `No class has these letters. Enter adds the class “${name}” and answers with it.` : "There are no classes yet.";
+      this.list.append(element("li", { className: "none", textContent: text }));
+    }
     this.finder.setAttribute("aria-activedescendant", this.found.length ? `tidal-found-${this.active}` : "");
+  }
+
+  // A name that no class has is that of a new one.
+  addFound() {
+    const name = this.finder.value;
+    if (!name.trim()) return;
+    this.toggle("new");
+    this.classForms.name.value = name;
+    this.classForms.add();
   }
 
   choose(each) {

@@ -120,9 +120,9 @@ def _with_curve(project: Project, suspects: list[Suspect]) -> tuple[Suspect, lif
     for suspect in suspects:
         if suspect.suggested is None or not suspect.p_label >= 0:
             continue
-        curves = life.last_info(project, project.store.images.get(suspect.image_id))
-        if curves is not None and curves.classes[0].id == suspect.label:
-            return suspect, curves
+        last = life.last_info(project, project.store.images.get(suspect.image_id))
+        if last is not None and last[1].classes[0].id == suspect.label:
+            return suspect, last[1]
     return None
 
 

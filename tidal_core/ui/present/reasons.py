@@ -51,7 +51,7 @@ def unsure(project: Project, height: int) -> Page:
     if image_id is None:
         return Page(UNSURE, "No image without a label is left to be unsure of.", None)
     why = explaining.reasons(project, image_id)
-    styles = looking.class_styles(project)
+    styles = looking.class_styles(project, newest)
     classes = [styles[share.class_id] for share in why.classes]
     p = [share.p for share in why.classes]
     td = [share.td for share in why.classes]
@@ -67,12 +67,13 @@ def unsure(project: Project, height: int) -> Page:
         with side:
             tiles(project, [image_id], "unsure", room="27vw")
         with main:
-            figure = life_figures.life_figure(curves, theme) if curves else figures.shares_figure(info, theme)
+            figure = life_figures.life_figure(curves[1], theme) if curves else figures.shares_figure(info, theme)
             charts.draw(
                 enlarged(figure, height=height), f"Probabilities of image {image_id}", f"present-unsure-{project.slug}"
             )
 
-    return Page(UNSURE, sentence, exhibit, note=literal(why.unsettled))
+    note = " ".join(filter(None, (why.unsettled, project.store.classes.names_told(newest))))
+    return Page(UNSURE, sentence, exhibit, note=literal(note))
 
 
 def _least_certain(project: Project, newest: RoundRecord) -> int | None:

@@ -36,7 +36,8 @@ def _component() -> Any:
 def replay(project: Project, *, project_id: str, token: str, version: str) -> None:
     """Mount the player; the moment that it rests at stands in the address.
 
-    ``version`` changes when another round has ended. See ``ui.labeller.labeller`` for the others.
+    ``version`` changes when another round has ended or a class was changed. See ``ui.labeller.labeller`` for the
+    others.
     """
     slug = project.slug
     key = f"replay-{slug}"

@@ -88,7 +88,7 @@ function ticks(low, high, most) {
 function coloursOf(story, place, by) {
   const found = story.of(place);
   if (by === "state") return { key: found.states, colours: STATE_COLOURS };
-  if (by === "class") return { key: found.groups, colours: story.classes.map((each) => each.colour) };
+  if (by === "class") return { key: found.groups, colours: story.classes.map((_, group) => story.classIn(place, group).colour) };
   const half = (LEVELS - 1) / 2;
   const colours = Array.from({ length: LEVELS }, (_, level) =>
     level < half ? mixed(CORRECT[0], CORRECT[1], level / half) : mixed(CORRECT[1], CORRECT[2], (level - half) / half),

@@ -281,7 +281,10 @@ class Player {
       STATES.forEach((name, state) => counts[state] && entry(STATE_COLOURS[state], `${name} (${counts[state].toLocaleString("en")})`));
     } else if (this.by === "class") {
       const present = [...new Set(found.groups)].sort((a, b) => a - b);
-      for (const group of present.slice(0, LEGEND_AT_MOST)) entry(this.story.classes[group].colour, this.story.classes[group].name);
+      for (const group of present.slice(0, LEGEND_AT_MOST)) {
+        const { colour, name } = this.story.classIn(round.place, group);
+        entry(colour, name);
+      }
       if (present.length > LEGEND_AT_MOST) entries.push(element("span", { textContent: `and ${present.length - LEGEND_AT_MOST} more classes` }));
     } else {
       ["never right", "half of the time", "always right"].forEach((name, place) => entry(CORRECT[place], name));
@@ -294,7 +297,8 @@ class Player {
     const few = drawn < round.n ? `${drawn} of ${round.n.toLocaleString("en")} curves are drawn. ` : "";
     const ofOthers = round.kind === "exact" ? " Of images without a label: the class that this round predicts." : "";
     this.find(".curves figcaption").textContent =
-      round.kind === "summary" ? "" : `${few}Thick: the median of the labelled images; the band holds the middle half of them.${ofOthers}`;
+      (round.kind === "summary" ? "" : `${few}Thick: the median of the labelled images; the band holds the middle half of them.${ofOthers}`) +
+      (round.namesTold ? ` ${round.namesTold}` : "");
   }
 
   queue(at) {
@@ -356,7 +360,7 @@ class Player {
     if (i >= 0) {
       const place = epoch * found.n + i;
       const now = found.p ? `, ${shareText(found.p[place] / STEPS)} at this epoch` : "";
-      text = `${this.story.classes[found.groups[i]].name} (${STATES[found.states[i]]})${now}; confidence ${found.confidence[place].toFixed(2)}, variability ${found.variability[place].toFixed(2)}. `;
+      text = `${this.story.classIn(round, found.groups[i]).name} (${STATES[found.states[i]]})${now}; confidence ${found.confidence[place].toFixed(2)}, variability ${found.variability[place].toFixed(2)}. `;
     }
     const words = box.querySelector("p");
     words.replaceChildren(text);

@@ -20,6 +20,11 @@ class Story {
     this.atHand = new Map(); // place of a round -> its statistics, least recently used first
   }
 
+  // A class as it was called and coloured when a round began.
+  classIn(place, group) {
+    return this.rounds[place].named?.[group] ?? this.classes[group];
+  }
+
   // The arrays of a round, and for each epoch t and image i at t * n + i: confidence and variability up to there.
   of(place) {
     let found = this.atHand.get(place);
