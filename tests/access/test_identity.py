@@ -95,6 +95,13 @@ def test_a_list_that_cannot_work_is_refused_with_what_is_missing(secrets: dict[s
         guests_of(secrets)
 
 
+def test_a_studio_without_the_package_that_asks_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    with pytest.raises(InputError, match=r"Authlib: python -m pip install -r requirements-login\.txt"):
+        guests_of({"tidal": {"owners": ["a@b.org"]}, "auth": AUTH})
+
+
 def test_secrets_of_another_app_are_none_of_ours(tmp_path: Path) -> None:
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n', encoding="utf-8")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.gates import wait_for
 from tidal_core.access import attempts, pass_phrases
 from tidal_core.access.attempts import TooManyAttempts
 from tidal_core.access.pass_phrases import COOKIE, PassPhrases, SharedPassPhrase, change
@@ -167,6 +169,17 @@ def test_who_knows_one_pass_phrase_cannot_guess_the_other_for_ever(login: Shared
 
     with pytest.raises(TooManyAttempts):
         login.sign_in(ANNOTATORS, "Bob", "192.0.2.66")
+
+
+def test_a_flood_of_sign_ins_takes_no_more_than_a_few_threads(login: SharedPassPhrase) -> None:
+    with ThreadPoolExecutor(pass_phrases.AT_ONCE) as pool:
+        with login._trying:  # nobody's pass phrase is looked at until the end of this block
+            waiting = [pool.submit(login.sign_in, OWNERS, "Ann", f"192.0.2.{n}") for n in range(pass_phrases.AT_ONCE)]
+            wait_for(lambda: not login._queue._value, "the queue to be full")  # type: ignore[attr-defined]
+            with pytest.raises(TooManyAttempts, match="Many people are signing in"):
+                login.sign_in(OWNERS, "Bob", "192.0.2.99")
+        assert all(each.result()[1] == 12 * 3600 for each in waiting)
+    assert login.person(cookie(login, OWNERS)) is not None
 
 
 def test_an_ipv6_household_counts_as_one_address() -> None:

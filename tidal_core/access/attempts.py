@@ -16,13 +16,15 @@ FORGOTTEN_AFTER = 3600.0  # seconds without a wrong one
 ADDRESSES_AT_MOST = 10_000
 
 
-class TooManyAttempts(TidalError):
-    """A pass phrase is not looked at, as too many wrong ones came from the same address."""
+WRONG = "Too many wrong pass phrases came from your address."
+BUSY = "Many people are signing in at this moment."
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"Too many wrong pass phrases came from your address. Try again in {seconds_in_words(max(seconds, 1))}."
-        )
+
+class TooManyAttempts(TidalError):
+    """A pass phrase is not looked at, as too many wrong ones came from the same address, or too many at once."""
+
+    def __init__(self, seconds: float, why: str = WRONG) -> None:
+        super().__init__(f"{why} Try again in {seconds_in_words(max(seconds, 1))}.")
         self.seconds = seconds
 
 
@@ -33,7 +35,7 @@ class _Tries:
 
 
 class Attempts:
-    """Counts wrong pass phrases by address, in memory. Not thread-safe: its caller tries one at a time."""
+    """Counts wrong pass phrases by address, in memory. ``note_wrong`` is for one thread at a time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -11,6 +11,7 @@ Both stand in ``.streamlit/secrets.toml``: the section ``[auth]`` is Streamlit's
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 import tomllib
@@ -83,6 +84,8 @@ def guests_of(secrets: Mapping[str, Any]) -> Guests | None:
             f"cookie_secret in .streamlit/secrets.toml has fewer than {SHORTEST_SECRET} letters: cookies signed with "
             "it could be forged. Take a random one: python -c 'import secrets; print(secrets.token_hex(32))'"
         )
+    if importlib.util.find_spec("authlib") is None:
+        raise InputError(f"To ask the identity provider the studio needs the package Authlib: {INSTALL}")
     return guests
 
 

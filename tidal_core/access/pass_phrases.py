@@ -23,7 +23,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from msgspec import Meta
 
 from tidal_core import files, json_checks
-from tidal_core.access.attempts import Attempts
+from tidal_core.access.attempts import BUSY, Attempts, TooManyAttempts
 from tidal_core.access.people import Person, Role, clean_name
 from tidal_core.access.sessions import Clock, Login, Session
 from tidal_core.errors import InputError, NotAllowed
@@ -33,6 +33,8 @@ COOKIE = "tidal_session"
 SHORTEST, LONGEST = 12, 200  # letters
 HOURS = 12.0  # of a session
 N, R, P = 2**15, 8, 3  # of scrypt: 32 MB and about a third of a second on one core
+AT_ONCE = 8  # people whose pass phrases wait to be looked at: each takes a thread that answers of others need
+_WHEN_BUSY = 5.0  # seconds
 _LOOK_AGAIN = 1.0  # seconds: whether the file was changed
 
 
@@ -144,7 +146,7 @@ class SharedPassPhrase(Login):
         """Raises InputError where the home has no pass phrases."""
         super().__init__(clock)
         self._file = home / FILE
-        self._trying = threading.Lock()
+        self._trying, self._queue = threading.Lock(), threading.Semaphore(AT_ONCE)
         self._attempts = Attempts(clock)
         known = PassPhrases.read(home)
         if known is None:
@@ -160,13 +162,19 @@ class SharedPassPhrase(Login):
         who = clean_name(name)
         if not who:
             raise InputError("Type your name: it is kept with each of your answers.")
-        with self._trying:
-            self.refresh()
-            self._attempts.check(address)
-            role = self._role_of(pass_phrase[: LONGEST + 1])
-            if role is None:
-                self._attempts.note_wrong(address)
-                raise NotAllowed("This is not the pass phrase. Ask whoever runs this studio for it.")
+        self._attempts.check(address)
+        if not self._queue.acquire(blocking=False):
+            raise TooManyAttempts(_WHEN_BUSY, BUSY)
+        try:
+            with self._trying:
+                self.refresh()
+                self._attempts.check(address)
+                role = self._role_of(pass_phrase[: LONGEST + 1])
+                if role is None:
+                    self._attempts.note_wrong(address)
+                    raise NotAllowed("This is not the pass phrase. Ask whoever runs this studio for it.")
+        finally:
+            self._queue.release()
         phrases = self._phrases
         assert phrases is not None
         seconds = phrases.hours * 3600
