@@ -202,7 +202,10 @@ class Memory(threading.Thread):
     def run(self) -> None:
         """Read until told to stop."""
         while not self._stop_reading.wait(min(1.0, 0.2 + len(self.megabytes) / 100)):
-            self.megabytes.append(self._process.memory_info().rss / 1e6)
+            try:
+                self.megabytes.append(self._process.memory_info().rss / 1e6)
+            except psutil.NoSuchProcess:  # the benchmark has failed, and says why
+                return
 
     def growth(self) -> float:
         """The last tenth against the tenth after the first third, medians."""
