@@ -106,7 +106,13 @@ class Person(threading.Thread):
 
     def _post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
         began = time.perf_counter()
-        answer = self._client.post(path, json=body)
+        for is_last in (False, False, True):
+            try:
+                answer = self._client.post(path, json=body)
+                break
+            except httpx.TransportError:  # an idle connection that was just closed: sent again, as the page does
+                if is_last:
+                    raise
         took = 1000 * (time.perf_counter() - began)
         answer.raise_for_status()
         return answer.json(), took
