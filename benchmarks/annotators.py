@@ -15,8 +15,8 @@ more or less. ``--double``: a share of images that is asked of two people. Print
   lost               acknowledged answers, or keys on a painted image, that are not in the file as they were given
   answer_p50_ms, answer_p95_ms   of the twenty: from an answer that is sent to its acknowledgement
   open_p95_ms        the same of taking images
-  memory_growth_mb   resident memory of the server: the last tenth of the time against the tenth after its first third
-                     (by then a round has loaded what training needs), medians
+  memory_growth_mb   resident memory of the server, medians: the last tenth of the time against the tenth after the
+                     first round was done, when training has loaded what it needs; where none was, after the first third
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Tally:
     answer_ms: list[float] = field(default_factory=list)
     open_ms: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    has_trained: threading.Event = field(default_factory=threading.Event)  # a ranking is served
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -97,14 +98,21 @@ class Person(threading.Thread):
         if len(self._held) < FEW:
             self._take("queue")
         if time.monotonic() - self._spoke > ALIVE:
-            self._post(
-                "status", {"tab": self.tab, "annotator": self.tab, "held": [item["image"] for item in self._held]}
-            )
+            held = [item["image"] for item in self._held]
+            status, _ = self._post("status", {"tab": self.tab, "annotator": self.tab, "held": held})
             self._spoke = time.monotonic()
+            if status["ranking"] > 0:
+                self.tally.has_trained.set()
 
     def _post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
         began = time.perf_counter()
-        answer = self._client.post(path, json=body)
+        for is_last in (False, False, True):
+            try:
+                answer = self._client.post(path, json=body)
+                break
+            except httpx.TransportError:  # an idle connection that was just closed: sent again, as the page does
+                if is_last:
+                    raise
         took = 1000 * (time.perf_counter() - began)
         answer.raise_for_status()
         return answer.json(), took
@@ -194,21 +202,26 @@ def check(tally: Tally, pressed: list[list[Key]]) -> dict[str, int]:
 class Memory(threading.Thread):
     """Reads every second how much memory a process has."""
 
-    def __init__(self, pid: int, stop: threading.Event) -> None:
+    def __init__(self, pid: int, stop: threading.Event, has_trained: threading.Event) -> None:
         super().__init__(name="memory")
-        self._process, self._stop_reading = psutil.Process(pid), stop
+        self._process, self._stop_reading, self._has_trained = psutil.Process(pid), stop, has_trained
         self.megabytes: list[float] = []
+        self._untrained = 0  # how many of these were read before a round was done
 
     def run(self) -> None:
         """Read until told to stop."""
         while not self._stop_reading.wait(min(1.0, 0.2 + len(self.megabytes) / 100)):
-            self.megabytes.append(self._process.memory_info().rss / 1e6)
+            try:
+                self.megabytes.append(self._process.memory_info().rss / 1e6)
+                self._untrained += not self._has_trained.is_set()
+            except psutil.NoSuchProcess:  # the benchmark has failed, and says why
+                return
 
     def growth(self) -> float:
-        """The last tenth against the tenth after the first third, medians."""
+        """The last tenth against the tenth after the first round, or the first third where no round was; medians."""
         n = len(self.megabytes)
-        tenth = max(1, n // 10)
-        return statistics.median(self.megabytes[-tenth:]) - statistics.median(self.megabytes[n // 3 : n // 3 + tenth])
+        tenth, first = max(1, n // 10), self._untrained if self._untrained < n else n // 3
+        return statistics.median(self.megabytes[-tenth:]) - statistics.median(self.megabytes[first : first + tenth])
 
 
 def measure(
@@ -221,7 +234,7 @@ def measure(
     tally, stop = Tally(), threading.Event()
     with Server(home) as server:
         everyone = [Person(number, server.url, token, tally, stop) for number in range(people)]
-        memory = Memory(server.pid, stop)
+        memory = Memory(server.pid, stop, tally.has_trained)
         for thread in (*everyone, memory):
             thread.start()
         if browsers:
