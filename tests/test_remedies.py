@@ -26,7 +26,9 @@ def test_every_message_names_only_what_is_there() -> None:
     assert report(messages(), studio()) == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md", "docs/scale.md"]
+)
 def test_the_documentation_names_only_what_is_there(page: str) -> None:
     assert report(messages_of_markdown((ROOT / page).read_text(encoding="utf-8"), page), studio()) == []
 

@@ -70,6 +70,7 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
     "measuring": ([], lambda found: 0 <= found["even_accuracy"][0] <= 100 and found["early_audit_width"][0] > 0),
     "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),
     "paper_round": ([], lambda found: found["seconds"] > 0),
+    "ray": ([], lambda found: found["local"] > 0 and found["same_bytes"]),
     "review": ([], lambda found: 0 <= found["made_up"]["combined"]["at_10"][0] <= 1),
     "round_time": ([], lambda found: found["seconds"] > 0),
     "scoring": (["--backbone", "resnet18"], lambda found: found["ratio"] > 0),
