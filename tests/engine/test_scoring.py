@@ -81,7 +81,7 @@ def test_a_pool_of_several_blocks_is_scored_as_each_block_is(
 ) -> None:
     in_one = score(model, images.pixels, images.rows)
     parts = [score(model, images.pixels, images.rows[first : first + 16]) for first in (0, 16, 32)]
-    monkeypatch.setattr(scoring, "block_of", lambda model: 16)
+    monkeypatch.setattr(scoring, "block_size", lambda frozen: 16)
     reports: list[tuple[int, int]] = []
 
     in_three = score(model, images.pixels, images.rows, progress=lambda done, of: reports.append((done, of)))

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+TRIES = 5  # on a machine with ten jobs for each core
 STORE_BYTES = 100_000_000  # of objects on each node: the least that Ray takes is 75 MiB
 
 
@@ -74,8 +75,14 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    second = cluster.add_node(**node)
+    for attempt in range(1, TRIES + 1):
+        try:
+            cluster = Cluster(initialize_head=True, head_node_args=node)
+            second = cluster.add_node(**node)
+            break
+        except Exception:  # the plain class, where a node is not up in the 30 s that Ray gives it
+            if attempt == TRIES:
+                raise
     print(cluster.address, flush=True)
     for _ in sys.stdin:
         cluster.remove_node(second, allow_graceful=False)

@@ -49,7 +49,7 @@ class _ScoredBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class PoolScoring:
-    """The work (``executors``) of scoring; a task is the rows (n,) of at most ``block_of`` images.
+    """The work (``executors``) of scoring; a task is the rows (n,) of at most ``block_size`` images.
 
     Sent to another process, the model is built there on that machine's fastest device.
     """
@@ -69,7 +69,7 @@ class PoolScoring:
 
     def memory(self, n_images: int) -> Memory:
         """What a worker, a block's scores and the collecting process take."""
-        model, block = self.model, block_of(self.model)
+        model, block = self.model, block_size(frozen=self.model.frozen)
         channels = model.backbone.stage_channels
         score_bytes = 4 * (model.n_classes * (1 + ("td" in model.companions)) + channels[-1] + len(model.companions))
         weights = 3 * 4 * sum(value.numel() for value in model.state().values())
@@ -94,7 +94,9 @@ class _Scorer:
         use_threads(model.device, work.threads)
         self.model = model.eval()
         self.backbone = _for_scoring(model)
-        self.batch_size = work.batch_size or (block_of(model) if model.frozen else best_batch_size(model.device))
+        self.batch_size = work.batch_size or (
+            block_size(frozen=True) if model.frozen else best_batch_size(model.device)
+        )
         self.pixels = self.features = None
         if not model.frozen:
             self.pixels = open_source(work.pixels)
@@ -131,9 +133,9 @@ class _Scorer:
         return FeatureBatches(self.features, rows, self.model.device)
 
 
-def block_of(model: Model) -> int:
+def block_size(*, frozen: bool) -> int:
     """Images in a task: what is lost with a worker; a head on features is quicker with more at once."""
-    return 8_192 if model.frozen else 1_024
+    return 8_192 if frozen else 1_024
 
 
 def score(
@@ -157,7 +159,7 @@ def score(
     batch, and where another machine computes several times a second; when it says yes, Stopped is raised.
     ``executor``: where it is computed.
     """
-    N, block = len(rows), block_of(model)
+    N, block = len(rows), block_size(frozen=model.frozen)
     td = model.companions.get("td")
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None

@@ -14,6 +14,7 @@ from typing import Any
 from tidal_core.engine.backbones import stage_channels
 from tidal_core.engine.executors import LOCAL, Executor, LocalExecutor, Memory, Watch
 from tidal_core.engine.executors.base import PROCESS_BYTES, activation_bytes
+from tidal_core.engine.scoring import block_size
 from tidal_core.errors import InputError, TidalError
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.files import Experiment, read
@@ -117,11 +118,14 @@ class Playing:
         return self.folder, self.dataset.features.parent
 
     def memory(self, n_images: int) -> Memory:
-        """What a worker takes: training keeps three times what a pass forward does."""
-        train, side = self.protocol.train, max(self.dataset.side, self.protocol.enlarge_to)
+        """What a worker takes: the labelled images, and training keeps three times what a pass forward does."""
+        train, protocol = self.protocol.train, self.protocol
+        labels = min(n_images, protocol.first + protocol.per_round * protocol.rounds)
         if train.body == "frozen":
-            return Memory(PROCESS_BYTES + n_images * sum(stage_channels(train.backbone)) * 6, 2**10, 0)
-        pixels = n_images * self.dataset.side**2 * 3
+            rows = labels + block_size(frozen=True)
+            return Memory(PROCESS_BYTES + rows * sum(stage_channels(train.backbone)) * 8, 2**10, 0)
+        side = self.dataset.side
+        pixels = labels * side * side * 3
         return Memory(PROCESS_BYTES + pixels + 3 * activation_bytes(train.batch_size, side), 2**10, 0)
 
     def open(self) -> Callable[[Run, Watch], str]:

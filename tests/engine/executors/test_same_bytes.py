@@ -106,7 +106,7 @@ def test_scores_of_a_copy_at_an_address_are_the_same_bytes_and_only_its_rows_tra
     model = build_model(brief(), images.n_classes, Seeds(), CPU)
     list(train(brief(), replace(images, rows=images.rows[:24], labels=images.labels[:24]), model, Seeds()))
     rows = np.concatenate([np.arange(40), np.arange(350, 360)])
-    monkeypatch.setattr(scoring, "block_of", lambda model: 16)
+    monkeypatch.setattr(scoring, "block_size", lambda frozen: 16)
 
     with served_by_ranges(tmp_path) as (address, asked), RayExecutor(nodes.address, workers=1) as ray:
         here = score(model, images.pixels, rows)

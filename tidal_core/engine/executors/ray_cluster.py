@@ -73,6 +73,30 @@ class RayExecutor:
         ray = _prepared(self.address)
         if self.address not in (OWN, "auto"):
             _check_listens(self.address)
+        try:
+            for attempt in range(1, (TRIES if self.address == OWN else 1) + 1):
+                try:
+                    self._connect(ray)
+                    break
+                except Exception:  # the plain class, where a Ray of our own is not up in the 30 s that it gives itself
+                    self._clear()
+                    if attempt == TRIES or self.address != OWN:
+                        raise
+        except ray.exceptions.AuthenticationError as error:
+            raise InputError(
+                f"the Ray cluster at {self.address} asks for a token that this machine does not have; copy the file "
+                "~/.ray/auth_token of its first machine, or set RAY_AUTH_TOKEN_PATH to a copy of it (docs/scale.md)."
+            ) from error
+        except Exception as error:
+            if self.address == OWN:
+                raise InputError(
+                    f"Ray could not be started on this machine ({reason_of(error)}); try again when it is less busy."
+                ) from error
+            raise _no_cluster(self.address, f"{reason_of(error)}, or its token is another") from error
+        self._ray = ray
+        return self
+
+    def _connect(self, ray: Any) -> None:
         options: dict[str, Any] = {"address": self.address}
         if self.address == OWN:
             self._own = tempfile.mkdtemp(prefix="tidal-ray-")
@@ -82,23 +106,16 @@ class RayExecutor:
                 "include_dashboard": False,
                 "_temp_dir": self._own,
             }
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # what Ray will do one day
-                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, namespace="tidal-studio")
-        except ray.exceptions.AuthenticationError as error:
-            raise InputError(
-                f"the Ray cluster at {self.address} asks for a token that this machine does not have; copy the file "
-                "~/.ray/auth_token of its first machine, or set RAY_AUTH_TOKEN_PATH to a copy of it (docs/scale.md)."
-            ) from error
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise _no_cluster(self.address, f"{reason_of(error)}, or its token is another") from error
-        self._ray = ray
-        return self
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what Ray will do one day
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, namespace="tidal-studio")
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
         self._ray = None
+        self._clear()
+
+    def _clear(self) -> None:
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
 
