@@ -181,6 +181,7 @@ class RayExecutor:
             )
             crew = _Crew(ray, tasks, 1 + work.ahead, orders, _options(ray, work.threads, memory), watch)
             stack.callback(crew.dismiss)
+            self.places = crew.places
             for _ in range(n_workers):
                 crew.start()
             while crew.left:
@@ -188,7 +189,7 @@ class RayExecutor:
                     raise Stopped("the work was stopped before its end.")
                 watch.meanwhile()
                 yield from crew.finished()
-                self.places, self.lost = crew.places, crew.lost
+                self.lost = crew.lost
 
 
 class _Crew:
@@ -228,7 +229,7 @@ class _Crew:
             try:
                 value = self.ray.get(reference)
             except errors.RayActorError as error:
-                self._lose(worker, position, reason_of(error))
+                self._lose(worker, _why_lost(error))
                 continue
             except errors.ObjectLostError:  # done, and gone with its machine
                 worker.positions.discard(position)
@@ -254,7 +255,7 @@ class _Crew:
                 worker.positions.add(position)
                 self.pending[worker.actor.do.remote(self.tasks[position])] = worker, position
 
-    def _lose(self, worker: _Started, position: int | None, reason: str) -> None:
+    def _lose(self, worker: _Started, reason: str) -> None:
         """Give the tasks of a worker that is gone to others, and start another. Raises WorkersLost after TRIES."""
         self.workers.remove(worker)
         self.pending = {of: (who, what) for of, (who, what) in self.pending.items() if who is not worker}
@@ -266,7 +267,7 @@ class _Crew:
             if self.failed_starts >= TRIES:
                 raise WorkersLost(
                     f"{TRIES} workers in a row ended before they could begin ({reason}); see that TiDAL Studio and "
-                    "what it needs are installed on every machine of the cluster."
+                    "what it needs are installed on every machine of the cluster, as here (docs/scale.md)."
                 )
         where = "A worker" if worker.place is None else f"The worker {worker.place.pid} on {worker.place.machine}"
         self.watch.say(f"{where} was lost ({reason}); its {len(worker.positions)} tasks go to another.")
@@ -321,16 +322,17 @@ def _marked(folder: Path) -> Iterator[Path]:
         mark.unlink(missing_ok=True)
 
 
+def _why_lost(error: Any) -> str:
+    """For the middle of a sentence; what Ray says of a worker that could not begin is a traceback."""
+    text = str(error).strip()
+    if "No module named 'tidal_core'" in text:
+        return "TiDAL Studio is not installed there"
+    return text.splitlines()[-1][:200] if "creation task" in text else reason_of(error)
+
+
 def _in_words(error: Any) -> BaseException:
     """What a task raised, as if it had been raised here."""
-    cause = error.cause
-    if isinstance(cause, BaseException):
-        return cause
-    if "No module named 'tidal_core'" in str(error):
-        return InputError(
-            "TiDAL Studio is not installed on a machine of the cluster; install it there as here (docs/scale.md)."
-        )
-    return RuntimeError(str(error))
+    return error.cause if isinstance(error.cause, BaseException) else RuntimeError(str(error))
 
 
 def _check_listens(address: str) -> None:
