@@ -33,6 +33,7 @@ from tidal_core.engine.training import train
 from tidal_core.experiments.files import Spec, begin
 from tidal_core.experiments.running import execute_all, runs_of
 from tidal_core.experiments.runs import TIMES
+from tidal_core.files import sweep
 from tidal_core.projects import open_project
 from tidal_core.records import RoundState
 from tidal_core.rounds.queue_plan import fill_queue
@@ -92,6 +93,7 @@ def test_features_are_the_same_bytes_also_when_the_driver_is_killed_and_another_
     _, alive = psutil.wait_procs(workers, timeout=WAIT_SECONDS)
     assert not alive, "they compute, for nobody"
     assert 0 < len(far.missing(np.arange(150))) < 150
+    assert sweep(tmp_path) == 1, "the mark of the folder, which the next start takes away"
     with RayExecutor(nodes.address, workers=1) as ray:
         assert extract(extractor, tmp_path / "pixels.npy", far, np.arange(150), executor=ray)
 

@@ -41,7 +41,7 @@ def test_both_executors_do_all_tasks_and_say_which(tmp_path: Path, nodes: Nodes)
 
     assert {n: value for n, (value, _) in results.items()} == expected
     assert len({place.pid for place in ray.places}) == 2, "a worker on each node"
-    assert list(tmp_path.glob(".shared-*")) == []
+    assert list(tmp_path.glob(".shared*")) == []
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path, nodes: Nodes) -> None:

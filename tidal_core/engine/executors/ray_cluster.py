@@ -18,11 +18,10 @@ import socket
 import tempfile
 import threading
 import time
-import uuid
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +30,7 @@ from typing import Any, Self
 from tidal_core.engine.executors.base import UNWATCHED, Memory, Result, Task, Watch, Work, check_here, gib
 from tidal_core.engine.executors.ray_worker import Host, Orders, Place, versions
 from tidal_core.errors import InputError, OutOfMemory, Stopped, WorkersLost, reason_of
+from tidal_core.files import mark
 
 INSTALL = "python -m pip install -r requirements-ray.txt, or of the package: pip install 'tidal-studio[ray]'"
 OWN = "local"  # the address that starts a Ray of our own on this machine
@@ -175,7 +175,7 @@ class RayExecutor:
                 Orders(
                     ray.cloudpickle.dumps(work),
                     versions(),
-                    tuple(stack.enter_context(_marked(folder)) for folder in work.folders),
+                    tuple(stack.enter_context(mark(folder, "shared")) for folder in work.folders),
                     self.address != OWN,
                 )
             )
@@ -309,17 +309,6 @@ def _options(ray: ModuleType, threads: int, memory: Memory) -> dict[str, Any]:
         "max_restarts": 0,
         "scheduling_strategy": "SPREAD",
     }
-
-
-@contextmanager
-def _marked(folder: Path) -> Iterator[Path]:
-    """An empty file in a folder, by which others recognise it; gone afterwards."""
-    mark = folder / f".shared-{uuid.uuid4().hex}"
-    mark.touch()
-    try:
-        yield mark
-    finally:
-        mark.unlink(missing_ok=True)
 
 
 def _why_lost(error: Any) -> str:
