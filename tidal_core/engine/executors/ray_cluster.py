@@ -13,9 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import socket
-import tempfile
+import sys
 import threading
 import time
 import warnings
@@ -30,7 +29,7 @@ from typing import Any, Self
 from tidal_core.engine.executors.base import UNWATCHED, Memory, Result, Task, Watch, Work, check_here, gib
 from tidal_core.engine.executors.ray_worker import Host, Orders, Place, versions
 from tidal_core.errors import InputError, OutOfMemory, Stopped, WorkersLost, reason_of
-from tidal_core.files import mark
+from tidal_core.files import mark, scratch
 
 INSTALL = "python -m pip install -r requirements-ray.txt, or of the package: pip install 'tidal-studio[ray]'"
 OWN = "local"  # the address that starts a Ray of our own on this machine
@@ -65,7 +64,7 @@ class RayExecutor:
         self.places: list[Place] = []  # of all workers that have opened a work, for whoever wants to know
         self.lost = 0  # workers
         self._ray: Any = None
-        self._own: str | None = None  # folder of a Ray of our own
+        self._own = ExitStack()  # the folder of a Ray of our own
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -79,7 +78,7 @@ class RayExecutor:
                     self._connect(ray)
                     break
                 except Exception:  # the plain class, where a Ray of our own is not up in the 30 s that it gives itself
-                    self._clear()
+                    self._own.close()
                     if attempt == TRIES or self.address != OWN:
                         raise
         except ray.exceptions.AuthenticationError as error:
@@ -99,13 +98,13 @@ class RayExecutor:
     def _connect(self, ray: Any) -> None:
         options: dict[str, Any] = {"address": self.address}
         if self.address == OWN:
-            self._own = tempfile.mkdtemp(prefix="tidal-ray-")
             options |= {
                 "num_cpus": max(os.cpu_count() or 1, self.workers or 1),
                 "object_store_memory": OWN_STORE_BYTES,
                 "include_dashboard": False,
-                "_temp_dir": self._own,
             }
+            if sys.platform == "linux":  # elsewhere the path would be too long for Ray's sockets
+                options["_temp_dir"] = str(self._own.enter_context(scratch("r")))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # what Ray will do one day
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, namespace="tidal-studio")
@@ -113,11 +112,7 @@ class RayExecutor:
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
         self._ray = None
-        self._clear()
-
-    def _clear(self) -> None:
-        if self._own is not None:
-            shutil.rmtree(self._own, ignore_errors=True)
+        self._own.close()
 
     def run(
         self, work: Work[Task, Result], tasks: Sequence[Task], n_images: int, watch: Watch = UNWATCHED
