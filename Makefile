@@ -9,7 +9,7 @@ RUNTIME := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 # pip compiles 15,000 files one after the other, which takes it a minute; all cores do it in less.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
-DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-onnx.txt requirements-timm.txt requirements-film.txt requirements-login.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-onnx.txt requirements-timm.txt requirements-film.txt requirements-login.txt requirements-ray.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
 .PHONY: setup dev chromium run lint types check test screenshots clean
 

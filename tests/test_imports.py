@@ -25,7 +25,7 @@ TABLES = {"numpy", "pyarrow"}
 # room -> rooms it may import, third-party packages it may import
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "method": (set(), ARRAYS | {"torch", "nltk", "cleanlab"}),
-    "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE"}),
+    "engine": ({"method", "images"}, COMPUTING | {"timm", "huggingface_hub", "openTSNE", "joblib", "ray"}),
     "strategies": ({"method"}, ARRAYS),  # of it three modules only, see below
     "images": ({"store"}, TABLES | {"PIL", "fsspec", "aiohttp", "torchvision", "pillow_heif", "charset_normalizer",
                "yaml"}),
@@ -80,7 +80,7 @@ OF_THE_GROUND: dict[str, tuple[set[str], set[str]]] = {
 
 # Modules that a page opens with, or that torch must never be needed for.
 WITHOUT_TORCH = {
-    "engine.features.planes",
+    "engine.executors", "engine.features.planes",
     "engine.published_weights", "engine.speed_trial", "figures", "labelling", "method.calibration", "method.dynamics",
     "method.estimators",
     "method.finishing",
@@ -189,6 +189,18 @@ def test_pages_do_not_import_torch_when_they_open() -> None:
     for path in [*(ROOT / "pages").glob("*.py"), ROOT / "app.py"]:
         names = set(imported_by(tree_of(path)))
         assert not any(name.split(".")[0] in {"torch", "torchvision"} for name in names), path
+
+
+def test_no_page_and_nothing_that_serves_one_can_start_ray() -> None:
+    """It is started in a command's own process. Who chooses an executor can; whoever is given one cannot."""
+    assert {name for name in MODULES if "ray" in third_party(name)} == {"tidal_core.engine.executors.ray_cluster"}
+    starters = {"tidal_core.engine.executors.ray_cluster", "tidal_core.engine.executors.choosing"}
+    who = {name for name, targets in GRAPH.items() if targets & starters} - starters
+    assert who == {"tidal_core.commands.computing", "tidal_core.experiments.command"}
+    served = [*(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
+    assert not {path for path in served if set(imported_by(tree_of(path))) & (starters | who)}
+    beside_pages = ("ui", "server", "labelling", "rounds")
+    assert not {name for room in beside_pages for name in inside(room) if GRAPH[name] & (starters | who)}
 
 
 AT_THE_TOP = import_graph(MODULES, at_the_top=True)

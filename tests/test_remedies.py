@@ -27,7 +27,8 @@ def test_every_message_names_only_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md", "docs/people.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md", "docs/people.md", "docs/scale.md"],
 )
 def test_the_documentation_names_only_what_is_there(page: str) -> None:
     assert report(messages_of_markdown((ROOT / page).read_text(encoding="utf-8"), page), studio()) == []

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from tidal_core.commands.classes import classes
+from tidal_core.commands.computing import features, train
 from tidal_core.commands.console import err, unusable
 from tidal_core.commands.demo import demo
 from tidal_core.commands.exporting import export, export_replay, report
@@ -36,6 +37,8 @@ app.command()(export_replay)
 app.command()(export_model)
 app.command()(predict)
 app.command("pass-phrase")(pass_phrase)
+app.command()(features)
+app.command()(train)
 app.command()(projects)
 app.command()(status)
 app.command()(backup)

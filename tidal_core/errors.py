@@ -17,7 +17,8 @@
     │   └── TooFewClasses        a margin of fewer than two classes
     ├── NotAllowed               a person without the role that it takes, or without a login
     ├── TrainingDiverged         the loss is not a number
-    ├── OutOfMemory              not even a batch of one fits on the device
+    ├── OutOfMemory              not even a batch of one fits on the device, or an estimate is more than there is
+    ├── WorkersLost              machines of a cluster that computed for us ended again and again
     └── Stopped                  work that was asked to stop before its end (a cancelled round, the app closing)
 
 A message names the thing, the value and the remedy: it is shown to people as it stands.
@@ -109,7 +110,11 @@ class TrainingDiverged(TidalError):
 
 
 class OutOfMemory(TidalError):
-    """Not even a batch of one fits on the device."""
+    """Not even a batch of one fits on the device, or what was estimated is more than there is."""
+
+
+class WorkersLost(TidalError):
+    """Machines or processes of a cluster that computed for us ended again and again."""
 
 
 class Stopped(TidalError):

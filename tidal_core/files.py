@@ -74,6 +74,17 @@ def scratch(name: str) -> Iterator[Path]:
 
 
 @contextmanager
+def mark(folder: Path, name: str) -> Iterator[Path]:
+    """An empty file in a folder while the block lasts, by which another process recognises it. Raises OSError."""
+    path = _beside(folder / name)
+    path.touch()
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
+@contextmanager
 def atomic_file(
     target: Path, *, durable: bool = False, private: bool = False, replacing: bool = True, keep_equal: bool = False
 ) -> Iterator[BinaryIO]:

@@ -87,6 +87,11 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
 }  # fmt: skip
 """Options and what its figures must say, of those that need no browser."""
 
+OF_ITS_OWN: dict[str, Callable[[Figures], bool]] = {
+    "ray": lambda found: found["local"] > 0 and found["same_bytes"],
+}
+"""What runs in a process of its own: Ray keeps the token of the first cluster that a process had."""
+
 WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
     "key_latency": lambda found: (
         (found["lost"], found["duplicated"], found["misattributed"]) == (0, 0, 0)
@@ -126,7 +131,7 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
 
 
 def test_every_benchmark_is_run() -> None:
-    assert {*HERE, *WITH_A_SERVER} == BENCHMARKS
+    assert {*HERE, *OF_ITS_OWN, *WITH_A_SERVER} == BENCHMARKS
 
 
 @pytest.mark.parametrize("name", sorted(HERE))
@@ -155,13 +160,25 @@ def test_training_is_timed_in_one_precision_where_one_is_asked_for(
     assert "bfloat16_ratio" not in figures
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("name", sorted(WITH_A_SERVER))
-def test_the_quick_run_with_a_server_ends_with_one_line_of_json(name: str) -> None:
+def figures_of_a_process(name: str) -> Figures:
+    """The last line of the short form, run in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--quick"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", sorted(OF_ITS_OWN))
+def test_the_quick_run_in_a_process_of_its_own_ends_with_one_line_of_json(name: str) -> None:
+    figures = figures_of_a_process(name)
+
+    assert OF_ITS_OWN[name](figures), figures
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", sorted(WITH_A_SERVER))
+def test_the_quick_run_with_a_server_ends_with_one_line_of_json(name: str) -> None:
+    figures = figures_of_a_process(name)
+
     assert WITH_A_SERVER[name](figures), figures

@@ -8,9 +8,10 @@ import torch
 
 from tests.helpers.training import brief, training_images
 from tidal_core.config import Seeds
+from tidal_core.engine import scoring
 from tidal_core.engine.batches import open_pixels
 from tidal_core.engine.model import Model, build_model
-from tidal_core.engine.scoring import score, score_blocks
+from tidal_core.engine.scoring import score
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError, Stopped
 from tidal_core.records import TrainImages
@@ -75,15 +76,20 @@ def test_a_model_without_a_module_has_no_predicted_dynamics(images: TrainImages)
     assert score(plain, images.pixels, images.rows).td_log_p is None
 
 
-def test_scoring_goes_on_from_the_block_where_it_stopped(model: Model, images: TrainImages) -> None:
-    whole = list(score_blocks(model, images.pixels, images.rows, block=16))
-    blocks = list(score_blocks(model, images.pixels, images.rows, block=16, start=whole[0].stop))
+def test_a_pool_of_several_blocks_is_scored_as_each_block_is(
+    model: Model, images: TrainImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one = score(model, images.pixels, images.rows)
+    parts = [score(model, images.pixels, images.rows[first : first + 16]) for first in (0, 16, 32)]
+    monkeypatch.setattr(scoring, "block_size", lambda frozen: 16)
+    reports: list[tuple[int, int]] = []
 
-    assert [(b.start, b.stop) for b in whole] == [(0, 16), (16, 32), (32, 40)]
-    assert [(b.start, b.stop) for b in blocks] == [(16, 32), (32, 40)]
-    assert np.array_equal(whole[2].scores.log_p, blocks[1].scores.log_p)
-    in_one = score(model, images.pixels, images.rows).log_p
-    assert np.allclose(np.concatenate([block.scores.log_p for block in whole]), in_one, atol=1e-6)
+    in_three = score(model, images.pixels, images.rows, progress=lambda done, of: reports.append((done, of)))
+
+    assert np.array_equal(in_three.log_p, np.concatenate([part.log_p for part in parts]))
+    assert np.array_equal(in_three.features, np.concatenate([part.features for part in parts]))
+    assert np.allclose(in_three.log_p, in_one.log_p, atol=1e-6)
+    assert reports[-1] == (40, 40)
 
 
 def test_scoring_stops_when_asked(model: Model, images: TrainImages) -> None:

@@ -61,8 +61,8 @@ def bytes_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def stopped_by_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C ends the work after the current files, so that it is reported; the second stops it at once."""
+def stopped_by_ctrl_c(under_way: str = "the current files") -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C ends the work after what is under way, so that it is reported; the second stops it at once."""
     stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -70,7 +70,7 @@ def stopped_by_ctrl_c() -> Iterator[Callable[[], bool]]:
         if stopping:
             raise KeyboardInterrupt
         stopping = True
-        err.print("Stopping after the current files; press Ctrl-C again to stop immediately.")
+        err.print(f"Stopping after {under_way}; press Ctrl-C again to stop immediately.")
 
     before = signal.signal(signal.SIGINT, stop)
     try:

@@ -18,10 +18,11 @@ from tidal_core.config import TrainConfig
 from tidal_core.engine.devices import free_bytes
 from tidal_core.engine.features.store import Features
 from tidal_core.errors import InputError
-from tidal_core.images.pixels import PixelStore
+from tidal_core.images.pixels import AddressedPixels, PixelStore
 from tidal_core.records import Int64
 
 Place = Literal["device", "host", "file"]
+PixelSource = PixelStore | AddressedPixels
 
 # Of the free memory, so that weights, activations and the other processes keep room.
 SHARE_OF_DEVICE = 0.4
@@ -33,7 +34,12 @@ def open_pixels(path: Path) -> PixelStore:
     return PixelStore(path).open()
 
 
-def check_rows(pixels: PixelStore, rows: Int64) -> None:
+def open_source(pixels: Path | str) -> PixelSource:
+    """As ``open_pixels``, also of a copy at an address, which is text."""
+    return AddressedPixels(pixels).open() if isinstance(pixels, str) else open_pixels(pixels)
+
+
+def check_rows(pixels: PixelSource, rows: Int64) -> None:
     """InputError unless every row is one of the file's."""
     if len(rows) and not (rows.min() >= 0 and rows.max() < len(pixels)):
         raise InputError(
@@ -54,7 +60,7 @@ def choose_place(n_bytes: int, device: torch.device) -> Place:
 class PixelBatches:
     """The images ``rows`` of a pixel file as batches on ``device``; close it when done."""
 
-    def __init__(self, pixels: PixelStore, rows: Int64, device: torch.device, place: Place | None = None) -> None:
+    def __init__(self, pixels: PixelSource, rows: Int64, device: torch.device, place: Place | None = None) -> None:
         check_rows(pixels, rows)
         self.side = pixels.side
         self.device = device

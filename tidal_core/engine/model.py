@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
@@ -164,7 +165,10 @@ class Model:
 
     def save(self, path: Path, beside: Mapping[str, Tensor] | None = None) -> None:
         """Write the weights to ``path``, and the tensors ``beside`` them."""
-        metadata = {
+        write_tensors(path, {**self.state(), **(beside or {})}, self._metadata())
+
+    def _metadata(self) -> dict[str, str]:
+        return {
             "backbone": self.backbone_name,
             "body": "frozen" if self.frozen else "trained",
             "stage_channels": json.dumps(self.backbone.stage_channels),  # so that a head opens without its body
@@ -172,7 +176,11 @@ class Model:
             "n_classes": str(self.n_classes),
             "channels_last": json.dumps(self.channels_last),
         }
-        write_tensors(path, {**self.state(), **(beside or {})}, metadata)
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[dict[str, NDArray[Any]], dict[str, str]]]:
+        """A copy in another process is built there, on that machine's fastest device, and takes these weights."""
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.state().items()}
+        return _model_of_arrays, (arrays, self._metadata())
 
     @classmethod
     def load(cls, path: Path, device: torch.device | None = None) -> Self:
@@ -180,6 +188,12 @@ class Model:
         tensors, metadata = read_tensors(path)
         if "backbone" not in metadata:
             raise InputError(f"{path} does not hold the weights of a model; choose a file that a round has saved.")
+        return cls._of_tensors(tensors, metadata, device)
+
+    @classmethod
+    def _of_tensors(
+        cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], device: torch.device | None = None
+    ) -> Self:
         companions = tuple(json.loads(metadata["companions"]))
         body: Body = "frozen" if metadata.get("body") == "frozen" else "trained"
         # A file of an earlier version has no channels, and a body that states its own.
@@ -229,6 +243,11 @@ class Model:
             preprocessing = preprocessing_of(backbone_name)
             model.mean, model.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
         return model
+
+
+def _model_of_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Model:
+    tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+    return Model._of_tensors(tensors, metadata)
 
 
 def build_model(config: TrainConfig, n_classes: int, seeds: Seeds, device: torch.device | None = None) -> Model:

@@ -1,13 +1,14 @@
 """Images through the trained network: log-probabilities of f and m in float32 and the features to choose by.
 
-In evaluation mode, without augmentation. Large pools come in blocks that can be stored one by one, so that scoring
-goes on where it stopped.
+In evaluation mode, without augmentation. Large pools are scored in blocks, here or on the machines of a cluster
+(``executors``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,11 @@ import torch
 
 from tidal_core.config import Precision
 from tidal_core.engine.backbones import Backbone
-from tidal_core.engine.batches import FeatureBatches, PixelBatches, open_pixels
+from tidal_core.engine.batches import FeatureBatches, PixelBatches, open_source
 from tidal_core.engine.companions import Companion, said_by
 from tidal_core.engine.devices import use_threads
+from tidal_core.engine.executors import LOCAL, Executor, Memory, Watch
+from tidal_core.engine.executors.base import PROCESS_BYTES, activation_bytes
 from tidal_core.engine.features.extract import Extractor
 from tidal_core.engine.features.store import open_features
 from tidal_core.engine.folding import folded
@@ -28,7 +31,6 @@ from tidal_core.method.tidal import log_probabilities
 from tidal_core.records import Float32, Int64, PoolScores, Progress, UInt8
 
 REPORT_SECONDS = 0.9  # between two progress reports
-BLOCK = 8_192  # images: small enough to lose one, large enough to store one at a time
 
 
 def best_batch_size(device: torch.device) -> int:
@@ -45,114 +47,154 @@ class _ScoredBatch(NamedTuple):
     said: dict[str, torch.Tensor]  # by companions that go through it batch by batch: (B,) each
 
 
-class ScoredBlock(NamedTuple):
-    """The scores of ``rows[start:stop]``."""
+@dataclass(frozen=True)
+class PoolScoring:
+    """The work (``executors``) of scoring; a task is the rows (n,) of at most ``block_size`` images.
 
-    start: int
-    stop: int
-    scores: PoolScores
+    Sent to another process, the model is built there on that machine's fastest device.
+    """
+
+    model: Model
+    pixels: Path | str  # the file of a pixel store, or the address of a copy
+    features: Path | None  # rows.f16, for a model whose body is frozen
+    batch_size: int | None  # None for ``best_batch_size``
+    threads: int  # torch's
+    ahead: int = 1
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where pixels or features lie, unless at an address."""
+        read = self.features if self.model.frozen else self.pixels
+        return (read.parent,) if isinstance(read, Path) else ()
+
+    def memory(self, n_images: int) -> Memory:
+        """What a worker, a block's scores and the collecting process take."""
+        model, block = self.model, block_size(frozen=self.model.frozen)
+        channels = model.backbone.stage_channels
+        score_bytes = 4 * (model.n_classes * (1 + ("td" in model.companions)) + channels[-1] + len(model.companions))
+        weights = 3 * 4 * sum(value.numel() for value in model.state().values())
+        if model.frozen:
+            inputs = block * sum(channels) * 8
+        else:
+            side = open_source(self.pixels).side
+            inputs = activation_bytes(self.batch_size or best_batch_size(model.device), side)
+        worker = PROCESS_BYTES + weights + inputs + 2 * block * score_bytes
+        return Memory(worker, block * score_bytes, n_images * score_bytes + block * score_bytes)
+
+    def open(self) -> Callable[[Int64, Watch], PoolScores]:
+        """See ``executors.Work``. Raises InputError where pixels or features are missing."""
+        return _Scorer(self)
+
+
+class _Scorer:
+    """Scores block after block; what they share is loaded once."""
+
+    def __init__(self, work: PoolScoring) -> None:
+        model = work.model
+        use_threads(model.device, work.threads)
+        self.model = model.eval()
+        self.backbone = _for_scoring(model)
+        self.batch_size = work.batch_size or (
+            block_size(frozen=True) if model.frozen else best_batch_size(model.device)
+        )
+        self.pixels = self.features = None
+        if not model.frozen:
+            self.pixels = open_source(work.pixels)
+        elif work.features is not None:
+            self.features = open_features(work.features)
+        else:
+            raise InputError(
+                "a frozen body is scored on features and none were given; compute the images' features first."
+            )
+
+    def __call__(self, rows: Int64, watch: Watch) -> PoolScores:
+        source = self._source(rows)
+        batches = torch.split(torch.arange(len(rows)), self.batch_size)
+        parts = []
+        try:
+            for i, index in enumerate(batches):
+                if watch.should_stop():
+                    raise Stopped("scoring was stopped.")
+                following = batches[i + 1] if i + 1 < len(batches) and source.worth_reading_ahead else None
+                parts.append(_score_batch(self.model, self.backbone, source.take(index, following)))
+                watch.progress(int(index[-1]) + 1)
+        finally:
+            source.close()
+        log_p = torch.cat([part.log_p for part in parts]).cpu().numpy()
+        td = torch.cat([part.td_log_p for part in parts]).cpu().numpy() if "td" in self.model.companions else None
+        pooled = torch.cat([part.features for part in parts]).cpu().numpy()
+        extra = {name: torch.cat([part.said[name] for part in parts]).cpu().numpy() for name in parts[0].said}
+        return PoolScores(log_p, td, pooled, extra)
+
+    def _source(self, rows: Int64) -> PixelBatches | FeatureBatches:
+        if self.pixels is not None:
+            return PixelBatches(self.pixels, rows, self.model.device, "file")
+        assert self.features is not None  # one of the two, see above
+        return FeatureBatches(self.features, rows, self.model.device)
+
+
+def block_size(*, frozen: bool) -> int:
+    """Images in a task: what is lost with a worker; a head on features is quicker with more at once."""
+    return 8_192 if frozen else 1_024
 
 
 def score(
     model: Model,
-    pixels: Path,
+    pixels: Path | str,
     rows: Int64,
     *,
     batch_size: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    say: Callable[[str], None] = lambda _: None,
     threads: int = 1,
     features: Path | None = None,
+    executor: Executor = LOCAL,
 ) -> PoolScores:
-    """The scores of the images ``rows`` (N,) of the pixel file, in their order.
+    """The scores of the images ``rows`` (N,) of the pixel file, or of a copy at an address, in their order.
 
     ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read.
 
     ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
-    batch; when it says yes, Stopped is raised.
+    batch, and where another machine computes several times a second; when it says yes, Stopped is raised.
+    ``executor``: where it is computed.
     """
-    N = len(rows)
+    N, block = len(rows), block_size(frozen=model.frozen)
     td = model.companions.get("td")
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
     pooled: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
     extra: dict[str, Float32] = {}
-    blocks = score_blocks(
-        model,
-        pixels,
-        rows,
-        batch_size=batch_size,
-        progress=progress,
-        should_stop=should_stop,
-        threads=threads,
-        features=features,
-    )
-    for start, stop, scores in blocks:
-        log_p[start:stop] = scores.log_p
-        pooled[start:stop] = scores.features
-        if td_log_p is not None and scores.td_log_p is not None:
-            td_log_p[start:stop] = scores.td_log_p
-        for name, values in scores.extra.items():
-            extra.setdefault(name, np.empty(N, np.float32))[start:stop] = values
+    tasks = [rows[first : first + block] for first in range(0, N, block)]
+    done, reported = 0, time.monotonic()
+
+    def report(n: int) -> None:
+        nonlocal reported
+        if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
+            progress(done + n, N)
+            reported = time.monotonic()
+
+    watch = Watch(should_stop or (lambda: False), report, say)
+    work = PoolScoring(model, pixels, features, batch_size, threads)
+    try:
+        for position, scores in executor.run(work, tasks, N, watch):
+            at = slice(position * block, position * block + len(tasks[position]))
+            log_p[at], pooled[at] = scores.log_p, scores.features
+            if td_log_p is not None and scores.td_log_p is not None:
+                td_log_p[at] = scores.td_log_p
+            for name, values in scores.extra.items():
+                extra.setdefault(name, np.empty(N, np.float32))[at] = values
+            done += len(tasks[position])
+            report(0)
+    except Stopped as error:
+        raise Stopped(f"scoring was stopped after {done:,} of {N:,} images.") from error
+    if progress is not None:
+        progress(N, N)
     for companion in model.companions.values():
         if isinstance(companion, Companion):
             extras = companion.extra(torch.from_numpy(pooled).to(model.device))
             extra |= {name: value.cpu().numpy() for name, value in extras.items()}
     return PoolScores(log_p, td_log_p, pooled, extra, head=model.linear_head())
-
-
-def score_blocks(
-    model: Model,
-    pixels: Path,
-    rows: Int64,
-    *,
-    start: int = 0,
-    block: int = BLOCK,
-    batch_size: int | None = None,
-    progress: Progress | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    threads: int = 1,
-    features: Path | None = None,
-) -> Iterator[ScoredBlock]:
-    """Scores in blocks of ``block`` images from position ``start`` of ``rows`` on, which is where to go on again."""
-    device = model.device
-    use_threads(device, threads)
-    model.eval()
-    source = _open(model, pixels, features, rows)
-    backbone = _for_scoring(model)
-    batch_size = batch_size or (block if model.frozen else best_batch_size(device))
-    reads_ahead = source.worth_reading_ahead
-    reported = time.monotonic()
-    try:
-        for first in range(start, len(rows), block):
-            last = min(first + block, len(rows))
-            batches = torch.split(torch.arange(first, last), batch_size)
-            parts = []
-            for i, index in enumerate(batches):
-                if should_stop is not None and should_stop():
-                    raise Stopped(f"scoring was stopped after {first:,} of {len(rows):,} images.")
-                following = batches[i + 1] if i + 1 < len(batches) and reads_ahead else None
-                parts.append(_score_batch(model, backbone, source.take(index, following)))
-                if progress is not None and time.monotonic() - reported >= REPORT_SECONDS:
-                    progress(int(index[-1]) + 1, len(rows))
-                    reported = time.monotonic()
-            log_p = torch.cat([part.log_p for part in parts]).cpu().numpy()
-            td = torch.cat([part.td_log_p for part in parts]).cpu().numpy() if "td" in model.companions else None
-            pooled = torch.cat([part.features for part in parts]).cpu().numpy()
-            extra = {name: torch.cat([part.said[name] for part in parts]).cpu().numpy() for name in parts[0].said}
-            yield ScoredBlock(first, last, PoolScores(log_p, td, pooled, extra))
-        if progress is not None:
-            progress(len(rows), len(rows))
-    finally:
-        source.close()
-
-
-def _open(model: Model, pixels: Path, features: Path | None, rows: Int64) -> PixelBatches | FeatureBatches:
-    if not model.frozen:
-        return PixelBatches(open_pixels(pixels), rows, model.device, "file")
-    if features is None:
-        raise InputError("a frozen body is scored on features and none were given; compute the images' features first.")
-    return FeatureBatches(open_features(features), rows, model.device)
 
 
 def _for_scoring(model: Model) -> Backbone:

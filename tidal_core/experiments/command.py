@@ -27,6 +27,28 @@ DATA_SETS = (
     "cifar10@16: shrunk to 16 pixels."
 )
 BY_PRESET = "the preset's"
+ExecutorOption = Annotated[
+    str,
+    Option(
+        help="Where to compute: local, this machine, or ray, a Ray cluster (docs/scale.md).", envvar="TIDAL_EXECUTOR"
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    Option(
+        help="With --executor ray: auto, the cluster that this machine is part of, or HOST:PORT of one.",
+        envvar="TIDAL_RAY_ADDRESS",
+        show_default="a Ray of its own on this machine",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    Option(
+        min=1,
+        help="Number of runs at the same time.",
+        show_default="1; with --executor ray as many as there is room for",
+    ),
+]
 
 
 def experiment(
@@ -158,7 +180,9 @@ def experiment(
     ] = None,
     data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
     download: Annotated[bool, Option("--download", help="Download missing files with torchvision.")] = False,
-    jobs: Annotated[int, Option(min=1, help="Number of runs at the same time.")] = 1,
+    jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
     threads: Annotated[int | None, Option(min=1, help="CPU threads of each run.", show_default=BY_PRESET)] = None,
     report_only: Annotated[
         bool, Option("--report-only", help="Run nothing; write the tables of the finished rounds.")
@@ -226,7 +250,7 @@ def experiment(
         if config is not None:
             files.write(comparison.folder / CONFIG_FILE, config.read_text(encoding="utf-8"))
     try:
-        _execute(comparison, prepared, jobs)
+        _execute(comparison, prepared, jobs, executor, address)
     except InputError:  # what could be executed is reported all the same
         write(read_results(comparison), comparison.folder)
         raise
@@ -241,10 +265,12 @@ def owning_if_there(folder: Path) -> AbstractContextManager[None]:
     return owning(folder) if (folder / "spec.json").exists() else nullcontext()
 
 
-def _execute(comparison: Experiment, prepared: Dataset, jobs: int) -> None:
+def _execute(comparison: Experiment, prepared: Dataset, jobs: int | None, executor: str, address: str | None) -> None:
+    from tidal_core.engine.executors.choosing import chosen
     from tidal_core.experiments.running import execute_all
 
-    n_runs = execute_all(comparison, prepared, jobs=jobs, say=typer.echo)
+    with chosen(executor, address, jobs) as where:
+        n_runs = execute_all(comparison, prepared, say=typer.echo, executor=where)
     typer.echo(f"{n_runs} runs finished.")
 
 
@@ -305,7 +331,9 @@ def _numbers(text: str) -> tuple[float, ...]:
 def resume(
     name: Annotated[str, Argument(help="Name of an existing experiment.")],
     data: Annotated[Path | None, Option(help="Folder with the data set's files.", envvar="TIDAL_DATA")] = None,
-    jobs: Annotated[int, Option(min=1, help="Number of runs at the same time.")] = 1,
+    jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
 ) -> None:
     """Continue an experiment. Runs at low priority; the Experiments page starts this command."""
     import os
@@ -319,7 +347,7 @@ def resume(
     comparison = Experiment(home() / "experiments" / name)
     try:
         prepared = datasets.prepare(comparison.spec.dataset, home() / "experiments" / "data", data)
-        _execute(comparison, prepared, jobs)
+        _execute(comparison, prepared, jobs, executor, address)
     finally:
         write(read_results(comparison), comparison.folder)
 

@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from tidal_core.config import PixelSpec
+from tidal_core.engine.executors import LOCAL, Executor
 from tidal_core.engine.features.extract import extract, extractor_of
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.published_weights import feature_key
@@ -43,12 +44,17 @@ def features_of(dataset: Dataset, protocol: Protocol) -> FeatureStore | None:
 
 
 def compute_features(
-    dataset: Dataset, protocol: Protocol, *, say: Say | None = None, should_stop: Callable[[], bool] | None = None
+    dataset: Dataset,
+    protocol: Protocol,
+    *,
+    say: Say | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    executor: Executor = LOCAL,
 ) -> None:
     """Compute the features that a protocol's runs train on and that are missing, or wait for the process that does.
 
-    ``say`` hears of the progress. Raises Stopped when ``should_stop`` says so, and InputError where they cannot be
-    computed or written.
+    ``say`` hears of the progress; ``executor``: where they are computed. Raises Stopped when ``should_stop`` says so,
+    and InputError where they cannot be computed or written.
     """
     store, rows = features_of(dataset, protocol), np.union1d(dataset.pool_rows, dataset.test_rows)
     if store is None or not len(store.missing(rows)):
@@ -57,7 +63,7 @@ def compute_features(
     try:
         dataset.features.mkdir(parents=True, exist_ok=True)
         with _alone(dataset, store, say, should_stop):
-            complete = _compute(dataset, protocol, store, rows, say, should_stop)
+            complete = _compute(dataset, protocol, store, rows, say, should_stop, executor)
     except OSError as error:
         raise InputError(
             f"The features of {dataset.name} cannot be written in {dataset.features} ({error.strerror or error}); free "
@@ -92,6 +98,7 @@ def _compute(
     rows: Int64,
     say: Say,
     should_stop: Callable[[], bool] | None,
+    executor: Executor,
 ) -> bool:
     """Whether all have been computed."""
     if not len(store.missing(rows)):  # by the process that was waited for
@@ -116,6 +123,8 @@ def _compute(
         side=store.key.side,
         progress=tell,
         should_stop=should_stop,
+        say=say,
+        executor=executor,
     )
 
 

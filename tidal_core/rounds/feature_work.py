@@ -12,12 +12,17 @@ import shutil
 import time
 from collections.abc import Callable
 
+import numpy as np
+
+from tidal_core.engine.executors import Executor
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.published_weights import DEFAULT
 from tidal_core.errors import InputError, TidalError
 from tidal_core.images.pixels import round_uses
 from tidal_core.projects import Project
 from tidal_core.records import FeatureProgress
+from tidal_core.rounds.copies import check_copy
+from tidal_core.rounds.fastest import settle_speed
 from tidal_core.rounds.features import SPEED, missing_rows, wanted
 from tidal_core.rounds.queue_plan import plan_first_images
 
@@ -85,6 +90,48 @@ def compute_some(
         project.store.settings.set(SPEED, f"{last.images_per_second:.3g}")
     plan_first_images(project, store)
     return True
+
+
+def compute_all(
+    project: Project,
+    *,
+    executor: Executor,
+    copy: str | None = None,
+    progress: Callable[[FeatureProgress], None],
+    should_stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> bool:
+    """Compute all features that are missing, where ``executor`` says; False if it was stopped before the end.
+
+    ``copy``: the address of the project's squares, for machines that do not see its folder. Rows come in their order in
+    the file, which is quickest to read. Raises InputError where the project needs no features.
+    """
+    if not settle_speed(project, should_stop=should_stop):
+        return False
+    store = wanted(project)
+    if store is None:
+        raise InputError(
+            f"The project {project.title!r} trains its whole network and keeps no features; to score its images on a "
+            "cluster, give the same options to the command train."
+        )
+    if copy is not None:
+        check_copy(project, copy)
+    from tidal_core.engine.features.extract import extract, extractor_of  # torch comes in here
+
+    rows = np.sort(missing_rows(project, store))
+    with round_uses(project.folder):
+        complete = extract(
+            extractor_of(store.key.backbone, store.key.precision),
+            copy or project.pixels,
+            store,
+            rows,
+            progress=progress,
+            should_stop=should_stop,
+            say=say,
+            executor=executor,
+        )
+    plan_first_images(project, store)
+    return complete
 
 
 class FeatureWork:

@@ -18,6 +18,7 @@ from tidal_core import strategies
 from tidal_core.config import RoundConfig
 from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.exact_dynamics import HeadHistory
+from tidal_core.engine.executors import LOCAL, Executor
 from tidal_core.engine.features.extract import extract, extractor_of
 from tidal_core.engine.features.store import Features, FeatureStore
 from tidal_core.engine.model import Model, build_model, load_weights
@@ -64,8 +65,12 @@ class RoundRun:
         *,
         report: Callable[[RoundProgress], None],
         should_stop: Callable[[], bool],
+        executor: Executor = LOCAL,
+        copy: str | None = None,
     ) -> None:
+        """``executor``: where the pool is scored; ``copy``: the address of the project's squares for its machines."""
         self.project, self.record = project, record
+        self.executor, self.copy = executor, copy
         self.store = project.store
         self.config = RoundConfig.from_json(record.config)
         self.report, self.should_stop = report, should_stop
@@ -262,12 +267,15 @@ class RoundRun:
         self.report(RoundProgress(RoundState.SCORING, to_score=len(ids)))
         scores = score(
             model,
-            self.project.pixels,
+            self.copy or self.project.pixels,
             rows,
             progress=lambda done, total: self.report(RoundProgress(RoundState.SCORING, scored=done, to_score=total)),
             should_stop=self.should_stop,
+            say=lambda words: self._note(f"Round {self.record.id}: {words}", "warning"),
             threads=self.config.threads,
             features=None if self.features is None else self.features.path,
+            # A head on stored features takes less than to send it anywhere.
+            executor=LOCAL if model.frozen else self.executor,
         )
         exact = None
         if features is not None and heads is not None:

@@ -1,0 +1,120 @@
+"""``features`` and ``train``: what the studio computes in the background, by itself, and on several machines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tidal_core.commands.console import called_as, err, out, progress_bar, stopped_by_ctrl_c
+from tidal_core.errors import Stopped, TidalError
+from tidal_core.experiments.command import AddressOption, ExecutorOption
+from tidal_core.records import FeatureProgress, RoundProgress, RoundState
+
+ProjectName = Annotated[str, typer.Argument(help="The project's name; `projects` lists them.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes that compute at the same time.",
+        show_default="1; with --executor ray as many as there is room for",
+    ),
+]
+Pixels = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a copy of the project's file pixels.npy, such as s3://bucket/birds/pixels.npy, for machines "
+        "that do not see the project's folder.",
+        show_default="the project's own file",
+    ),
+]
+
+
+def _say(words: str) -> None:
+    err.print(escape(words), soft_wrap=True)
+
+
+def features(
+    project: ProjectName,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    workers: Workers = None,
+    pixels: Pixels = None,
+) -> None:
+    """Compute the features of a project's images, for a pretrained model. The same command goes on after a stop."""
+    from tidal_core import projects
+    from tidal_core.engine.executors.choosing import chosen
+    from tidal_core.rounds.feature_work import compute_all
+    from tidal_core.rounds.features import progress_of
+
+    opened = projects.open_project(projects.slugify(project))
+    try:
+        with (
+            chosen(executor, address, workers) as where,
+            progress_bar("features") as show,
+            stopped_by_ctrl_c("the images that are under way") as stop,
+        ):
+
+            def tell(step: FeatureProgress) -> None:
+                show(step.done, step.total)
+
+            complete = compute_all(opened, executor=where, copy=pixels, progress=tell, should_stop=stop, say=_say)
+        state = progress_of(opened)
+    finally:
+        opened.close()
+    if state is not None:
+        out.print(f"{state.done:,} of {state.total:,} images have their features{'' if complete else '; stopped'}.")
+
+
+def train(
+    project: ProjectName,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    workers: Workers = None,
+    pixels: Pixels = None,
+) -> None:
+    """Train a round on the labels of now, score all images and choose what is asked next, without the studio.
+
+    A round that was interrupted goes on where it was. The executor scores the images; the training is done here.
+    """
+    from tidal_core import projects
+    from tidal_core.engine.executors.choosing import chosen
+    from tidal_core.rounds.copies import check_copy
+    from tidal_core.rounds.due import claim_round, end_round
+    from tidal_core.rounds.fastest import settle_speed
+    from tidal_core.rounds.run import RoundRun
+
+    opened = projects.open_project(projects.slugify(project))
+    try:
+        with (
+            chosen(executor, address, workers) as where,
+            progress_bar("training, then scoring") as show,
+            stopped_by_ctrl_c("the images that are under way") as stop,
+        ):
+
+            def tell(step: RoundProgress) -> None:
+                if step.training is not None:
+                    show(step.training.epoch, step.training.epochs)
+                elif step.state is RoundState.SCORING and step.to_score:
+                    show(step.scored, step.to_score)
+
+            if pixels is not None:
+                check_copy(opened, pixels)
+            record = opened.store.rounds.active()
+            if record is None:
+                settle_speed(opened, should_stop=stop)
+                record = claim_round(opened, started_by="person")
+            try:
+                RoundRun(opened, record, report=tell, should_stop=stop, executor=where, copy=pixels).run()
+            except Stopped as error:
+                raise Stopped(f"Round {record.id} was stopped; to go on: {called_as()} train {opened.slug}") from error
+            except TidalError as error:
+                end_round(opened, record.id, RoundState.FAILED, str(error))
+                raise
+        metrics = opened.store.metrics.of_round(record.id)
+    finally:
+        opened.close()
+    accuracy = next((metric for metric in metrics if metric.name == "accuracy" and metric.class_id is None), None)
+    measured = "" if accuracy is None else f", accuracy {accuracy.value:.1%} on {accuracy.n:,} images"
+    out.print(f"Round {record.id} is done{measured}.")
