@@ -361,6 +361,7 @@ class ClassesOverTime(RuleBasedStateMachine):
                 "order": order,
                 "names": [self.model.classes[c]["name"] for c in order],
                 "labels": self.model.labels(),
+                "known": set(self.model.classes),
             }
         )
 
@@ -398,6 +399,7 @@ class ClassesOverTime(RuleBasedStateMachine):
             return
         for record, expected in zip(self.store.rounds.all(), self.model.rounds, strict=True):
             then, _ = self.store.classes.then_and_now(record)
+            assert set(then) == expected["known"]
             assert list(record.class_ids) == expected["order"]
             assert [then[c].name for c in record.class_ids] == expected["names"]
             images, classes = self.store.rounds.images(record.id)
