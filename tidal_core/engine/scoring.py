@@ -63,10 +63,13 @@ def score(
     should_stop: Callable[[], bool] | None = None,
     threads: int = 1,
     features: Path | None = None,
+    keep_features: bool = True,
 ) -> PoolScores:
     """The scores of the images ``rows`` (N,) of the pixel file, in their order.
 
-    ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read.
+    ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read. Of a million
+    images those of the scores are 5 GB: without ``keep_features`` they are (0, D) there, unless a companion reads them
+    all, and ``features_of`` gives those of some.
 
     ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
     batch; when it says yes, Stopped is raised.
@@ -75,7 +78,8 @@ def score(
     td = model.companions.get("td")
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
-    pooled: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
+    keep_features |= any(isinstance(companion, Companion) for companion in model.companions.values())
+    pooled: Float32 = np.empty((N * keep_features, model.backbone.stage_channels[-1]), np.float32)
     extra: dict[str, Float32] = {}
     blocks = score_blocks(
         model,
@@ -89,16 +93,29 @@ def score(
     )
     for start, stop, scores in blocks:
         log_p[start:stop] = scores.log_p
-        pooled[start:stop] = scores.features
+        if keep_features:
+            pooled[start:stop] = scores.features
         if td_log_p is not None and scores.td_log_p is not None:
             td_log_p[start:stop] = scores.td_log_p
         for name, values in scores.extra.items():
             extra.setdefault(name, np.empty(N, np.float32))[start:stop] = values
-    for companion in model.companions.values():
+    for companion in model.companions.values() if keep_features else ():
         if isinstance(companion, Companion):
             extras = companion.extra(torch.from_numpy(pooled).to(model.device))
             extra |= {name: value.cpu().numpy() for name, value in extras.items()}
     return PoolScores(log_p, td_log_p, pooled, extra, head=model.linear_head())
+
+
+def features_of(model: Model, features: Path, rows: Int64) -> Float32:
+    """What ``PoolScores.features`` holds (n, D) of the images at ``rows`` (n,), for a model whose body is frozen."""
+    source = open_features(features)
+    pooled: Float32 = np.empty((len(rows), model.backbone.stage_channels[-1]), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(rows), BLOCK):
+            block = slice(start, start + BLOCK)
+            inputs = model.normalise(torch.from_numpy(source.take(rows[block])).to(model.device))
+            pooled[block] = inputs[:, -pooled.shape[1] :].float().cpu().numpy()
+    return pooled
 
 
 def score_blocks(
@@ -152,7 +169,7 @@ def _open(model: Model, pixels: Path, features: Path | None, rows: Int64) -> Pix
         return PixelBatches(open_pixels(pixels), rows, model.device, "file")
     if features is None:
         raise InputError("a frozen body is scored on features and none were given; compute the images' features first.")
-    return FeatureBatches(open_features(features), rows, model.device)
+    return FeatureBatches(open_features(features), rows, model.device, as_asked=True)
 
 
 def _for_scoring(model: Model) -> Backbone:

@@ -70,6 +70,9 @@ class Strategy(ABC):
     reads_held_out: ClassVar[bool] = False
     """Whether it chooses better by ``PoolView.held_out_log_p``: heads are then trained for it where they train fast."""
     represents: ClassVar[bool] = False  # whether it chooses an image to stand for others
+    chosen_among: ClassVar[int | None] = None
+    """Of a larger pool it looks at a random part of so many images (n at least): nobody need bring it the features of
+    the others."""
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 
