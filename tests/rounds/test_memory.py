@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.frozen import run_round, trained_frozen_project
+from tidal_core.config import ProjectSettings
 from tidal_core.engine.batches import FeatureBatches
 from tidal_core.engine.model import Model
 from tidal_core.engine.scoring import features_of, score
+from tidal_core.errors import InputError
 from tidal_core.projects import Project
 from tidal_core.records import Float32, Int64
 from tidal_core.rounds import run
@@ -77,3 +79,26 @@ def test_scoring_reads_features_block_by_block_and_says_the_same(
     assert free.features.size == 0
     np.testing.assert_array_equal(free.log_p, held.log_p)
     np.testing.assert_array_equal(features_of(model, store.path, rows), held.features)
+
+
+def test_whole_curves_are_kept_of_as_many_rounds_as_the_setting_says(project: Project) -> None:
+    project.store.settings.save(replace(project.settings, curve_rounds=2))
+    for _ in range(3):
+        run_round(project)
+
+    store = project.store
+    statistics = store.database.rows(
+        "SELECT DISTINCT round_id FROM round_images WHERE confidence IS NOT NULL ORDER BY 1"
+    )
+    assert store.curves.rounds_kept() == [3, 4]
+    assert [round_id for (round_id,) in statistics] == [1, 2, 3, 4]  # what describes the curves stays
+    assert sorted(file.name for file in project.checkpoints.glob("*.safetensors")) == [
+        "round-0003.safetensors",
+        "round-0004.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("rounds", [0, -1, 1_001])
+def test_a_number_of_rounds_that_cannot_be_is_refused(rounds: int) -> None:
+    with pytest.raises(InputError, match=r"choose a number from 1 to 1,000"):
+        ProjectSettings(curve_rounds=rounds)
