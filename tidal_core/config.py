@@ -222,6 +222,8 @@ class ProjectSettings(JsonConfig):
     def __post_init__(self) -> None:
         if not 1 <= self.labels_per_round <= 100_000:
             raise InputError(f"labels per round is {self.labels_per_round}; choose a number from 1 to 100,000.")
+        if not 1 <= self.curve_rounds <= 1_000:
+            raise InputError(f"whole curves are kept for {self.curve_rounds} rounds; choose a number from 1 to 1,000.")
         if not 0 <= self.audit_share <= 0.5:
             raise InputError(f"the audit share is {self.audit_share:g}; choose a share from 0 to 0.5.")
         if not 0 <= self.double_share <= 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -399,6 +399,18 @@ class PoolView:
     held_out_log_p: Float32 | None = None  # (L, C) of the labelled by heads that did not train on them; rarely there
     head: LinearHead | None = None  # as in PoolScores
     votes: Float64 | None = None  # (L, A) class positions that each of A people gave the labelled; NaN for none
+
+    def part(self, rows: Int64) -> PoolView:
+        """The pool as if it were only the images ``rows`` (n,); those that are labelled stay."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            log_p=self.log_p[rows],
+            td_log_p=None if self.td_log_p is None else self.td_log_p[rows],
+            features=self.features[rows] if len(self.features) else self.features,
+            extra={name: values[rows] for name, values in self.extra.items()},
+            exact_log_p=None if self.exact_log_p is None else self.exact_log_p[rows],
+        )
 
     @classmethod
     def from_scores(cls, ids: Int64, scores: PoolScores, labels: Int64, n_classes: int) -> PoolView:

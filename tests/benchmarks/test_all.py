@@ -67,11 +67,26 @@ HERE: dict[str, tuple[list[str], Callable[[Figures], bool]]] = {
         } == {(2, "random", True)},
     ),
     "many_classes": ([], lambda found: found["seconds"] > 0),
+    "long_run": (
+        [],
+        lambda found: (
+            (found["rounds"], found["answers"]) == (1, 40)
+            and 0 < found["file_opened_mb"] <= found["file_closed_mb"]
+            and min(found[name]["last"] for name in ("memory_mb", "handles", "threads", "file_mb")) > 0
+        ),
+    ),
     "measuring": ([], lambda found: 0 <= found["even_accuracy"][0] <= 100 and found["early_audit_width"][0] > 0),
     "pages": ([], lambda found: set(found["pages"]) == set(PAGES) and found["slowest_query_ms"] > 0),
     "paper_round": ([], lambda found: found["seconds"] > 0),
     "review": ([], lambda found: 0 <= found["made_up"]["combined"]["at_10"][0] <= 1),
     "round_time": ([], lambda found: found["seconds"] > 0),
+    "scale_cost": (
+        [],
+        lambda found: (
+            [each["images"] for each in found["sizes"]] == [10**6, 10**7, 10**8]
+            and all(each["hours"]["all"] > 0 < each["gb"]["all"] for each in found["sizes"])
+        ),
+    ),
     "scoring": (["--backbone", "resnet18"], lambda found: found["ratio"] > 0),
     "separability": ([], lambda found: 0 <= found["td_entropy_auroc"] <= 1),
     "strategies": (
@@ -108,6 +123,11 @@ WITH_A_SERVER: dict[str, Callable[[Figures], bool]] = {
     "kills": lambda found: (
         found["kills"] + found["ended"] == 11
         and (found["lost"], found["duplicated"], found["unopened"], found["different"]) == (0, 0, 0, 0)
+    ),
+    "million": lambda found: (
+        (found["rows"], found["exported_rows"]) == (600, 600)
+        and min(found[name] for name in ("open_s", "key_p95_ms", "rank_s", "gallery_filter_ms", "memory_gb", "file_gb"))
+        > 0
     ),
     "annotators": lambda found: (
         found["answers"] > 0

@@ -143,12 +143,14 @@ def test_settings_are_kept_for_the_next_round(studio: Studio) -> None:
     next(n for n in shown.number_input if n.label.startswith("Labels per")).set_value(50)
     next(s for s in shown.selectbox if s.label == "Choose images by").set_value("tidal-margin")
     next(s for s in shown.selectbox if s.label == "Classes with few labels").set_value("weights")
+    next(n for n in shown.number_input if n.label == "Rounds with whole curves").set_value(2)
     next(b for b in shown.button if b.label == "Save").click()
     shown.run()
     assert not shown.exception
     settings = studio.project("tiny").settings
     assert (settings.labels_per_round, settings.strategy) == (50, "tidal-margin")
     assert settings.class_balance == "weights"
+    assert settings.curve_rounds == 2
     assert settings.training_size == 8
 
 

@@ -150,10 +150,13 @@ def score(
     threads: int = 1,
     features: Path | None = None,
     executor: Executor = LOCAL,
+    keep_features: bool = True,
 ) -> PoolScores:
     """The scores of the images ``rows`` (N,) of the pixel file, or of a copy at an address, in their order.
 
-    ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read.
+    ``features``: rows.f16 of their features, for a model whose body is frozen; then pixels are not read. Of a million
+    images those of the scores are 5 GB: without ``keep_features`` they are (0, D) there, unless a companion reads them
+    all, and ``features_of`` gives those of some.
 
     ``batch_size`` decides nothing but speed (default: ``best_batch_size``). ``should_stop`` is asked before every
     batch, and where another machine computes several times a second; when it says yes, Stopped is raised.
@@ -163,7 +166,8 @@ def score(
     td = model.companions.get("td")
     log_p: Float32 = np.empty((N, model.n_classes), np.float32)
     td_log_p: Float32 | None = np.empty((N, model.n_classes), np.float32) if td is not None else None
-    pooled: Float32 = np.empty((N, model.backbone.stage_channels[-1]), np.float32)
+    keep_features |= any(isinstance(companion, Companion) for companion in model.companions.values())
+    pooled: Float32 = np.empty((N * keep_features, model.backbone.stage_channels[-1]), np.float32)
     extra: dict[str, Float32] = {}
     tasks = [rows[first : first + block] for first in range(0, N, block)]
     done, reported = 0, time.monotonic()
@@ -179,7 +183,9 @@ def score(
     try:
         for position, scores in executor.run(work, tasks, N, watch):
             at = slice(position * block, position * block + len(tasks[position]))
-            log_p[at], pooled[at] = scores.log_p, scores.features
+            log_p[at] = scores.log_p
+            if keep_features:
+                pooled[at] = scores.features
             if td_log_p is not None and scores.td_log_p is not None:
                 td_log_p[at] = scores.td_log_p
             for name, values in scores.extra.items():
@@ -190,11 +196,23 @@ def score(
         raise Stopped(f"scoring was stopped after {done:,} of {N:,} images.") from error
     if progress is not None:
         progress(N, N)
-    for companion in model.companions.values():
+    for companion in model.companions.values() if keep_features else ():
         if isinstance(companion, Companion):
             extras = companion.extra(torch.from_numpy(pooled).to(model.device))
             extra |= {name: value.cpu().numpy() for name, value in extras.items()}
     return PoolScores(log_p, td_log_p, pooled, extra, head=model.linear_head())
+
+
+def features_of(model: Model, features: Path, rows: Int64) -> Float32:
+    """What ``PoolScores.features`` holds (n, D) of the images at ``rows`` (n,), for a model whose body is frozen."""
+    source, step = open_features(features), block_size(frozen=True)
+    pooled: Float32 = np.empty((len(rows), model.backbone.stage_channels[-1]), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            inputs = model.normalise(torch.from_numpy(source.take(rows[block])).to(model.device))
+            pooled[block] = inputs[:, -pooled.shape[1] :].float().cpu().numpy()
+    return pooled
 
 
 def _for_scoring(model: Model) -> Backbone:

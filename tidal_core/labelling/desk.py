@@ -258,12 +258,18 @@ class Desk:
         return Sheet(class_id, [(image, p_by_image[image.id]) for image in images], round_id)
 
     def _sweepable(self, round_id: int, tab: str, without: Iterable[int]) -> dict[int, list[tuple[int, float]]]:
-        """What a sheet may show, by predicted class in use: (image, probability), most certain first."""
+        """What a sheet may show, by predicted class in use: (image, probability), most certain first.
+
+        Of each class twice as many as a sheet has: others may get some of them before it is made.
+        """
         taken = self._sheets.of_others(tab) | set(without) | set(audit.reserved(self.project).tolist())
         in_use = {c.id for c in self._store.classes.all()}
         by_class: dict[int, list[tuple[int, float]]] = {}
-        for image_id, class_id, p in self._store.scores.unanswered(round_id, tab, self._temperature(round_id)):
-            if image_id not in taken and class_id in in_use:
+        rows = self._store.scores.unanswered(
+            round_id, tab, self._temperature(round_id), without=taken, most=2 * SHEET_AT_MOST
+        )
+        for image_id, class_id, p in rows:
+            if class_id in in_use:
                 by_class.setdefault(class_id, []).append((image_id, p))
         return by_class
 

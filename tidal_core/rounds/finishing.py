@@ -52,10 +52,7 @@ def standing(project: Project) -> Standing | None:
     order = store.rounds.get(round_id).class_ids
     in_use = [record.id for record in store.classes.all()]
     folds, temperature = _folds(project, round_id, order)
-    rows = store.scores.unanswered(round_id, "", temperature)
-    image_ids = np.array([row[0] for row in rows], dtype=np.int64)
-    predicted = np.array([row[1] for row in rows], dtype=np.int64)
-    confidence = np.array([row[2] for row in rows], dtype=np.float64)
+    image_ids, predicted, confidence = store.scores.waiting(round_id, "", temperature)
     keep = ~np.isin(image_ids, audit.reserved(project)) & np.isin(predicted, in_use)
     judged = store.scores.random_checks(round_id, temperature)
     of_test = [row for row in judged if row.is_test]

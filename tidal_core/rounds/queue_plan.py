@@ -65,10 +65,12 @@ def fill_queue(project: Project) -> int:
     """
     store = project.store
     waiting = store.queue.items()
-    pool = np.setdiff1d(audit.rankable(project), [item.image_id for item in waiting])
+    rankable = audit.rankable(project)
+    pool = rankable[~np.isin(rankable, np.array([item.image_id for item in waiting], dtype=np.int64))]
     rng = np.random.default_rng((project.settings.seed, store.answers.last_seq()))
     pool = rng.permutation(pool)
-    chosen = pool[np.argsort(np.isin(pool, store.model_answers.images()), kind="stable")][:SEED_IMAGES]
+    is_last = np.isin(pool, store.model_answers.images())
+    chosen = np.concatenate([pool[~is_last][:SEED_IMAGES], pool[is_last][:SEED_IMAGES]])[:SEED_IMAGES]
     purpose = Purpose.QUERY
     if store.rounds.latest() is None:
         purpose = Purpose.SEED

@@ -22,7 +22,7 @@ from tidal_core.engine.executors import LOCAL, Executor
 from tidal_core.engine.features.extract import extract, extractor_of
 from tidal_core.engine.features.store import Features, FeatureStore
 from tidal_core.engine.model import Model, build_model, load_weights
-from tidal_core.engine.scoring import score
+from tidal_core.engine.scoring import features_of, score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import DISK_FULL, InputError, Stopped, TidalError
@@ -52,6 +52,7 @@ from tidal_core.text import seconds_in_words
 
 logger = logging.getLogger(__name__)
 
+FEATURES = frozenset({"features", "labelled_features", "head"})  # needs of strategies that read features
 CHECKPOINT_SECONDS = 2.0  # between two checkpoints of a training, at least: what a kill can cost
 
 
@@ -116,7 +117,7 @@ class RoundRun:
         scored = self._score(model, heads)
         if state is RoundState.SCORING:
             self._move(RoundState.SCORING, RoundState.RANKING)
-        held_out = self._rank(scored)
+        held_out = self._rank(scored, model)
         self.store.metrics.add(metrics_of(self.record.id, scored, self.class_ids))
         self._predict_by_folds(scored, held_out)
         self._move(RoundState.RANKING, RoundState.DONE)
@@ -276,6 +277,7 @@ class RoundRun:
             features=None if self.features is None else self.features.path,
             # A head on stored features takes less than to send it anywhere.
             executor=LOCAL if model.frozen else self.executor,
+            keep_features=self.features is None,
         )
         exact = None
         if features is not None and heads is not None:
@@ -302,6 +304,29 @@ class RoundRun:
         standing = np.array(before, dtype=np.int64)
         return standing, test.where(np.isin(test.class_ids, standing))
 
+    def _view(self, scored: Scored, strategy: strategies.Strategy, model: Model, n: int) -> tuple[PoolView, Int64]:
+        """What a strategy that is to choose n images gets to see (P images), and which rows of the pool (P,) these are.
+
+        Where the body is frozen, features are read for it, of no more images than it looks at.
+        """
+        view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
+        rows = np.arange(len(scored.pool))
+        if strategy.chosen_among is not None and len(rows) > (most := max(strategy.chosen_among, n)):
+            rng = np.random.default_rng((self.config.seeds.selection, most))
+            rows = np.sort(rng.choice(len(rows), most, replace=False))
+            view = view.part(rows)
+        if self.features is None or len(scored.scores.features) or not strategy.needs & FEATURES:
+            return view, rows
+        path, pixel_rows = self.features.path, self.store.images.pixel_rows
+        return (
+            dataclasses.replace(
+                view,
+                features=features_of(model, path, pixel_rows(view.ids)),
+                labelled_features=features_of(model, path, pixel_rows(scored.labelled)),
+            ),
+            rows,
+        )
+
     def _for_exports(self, features: Features | None, scored_ids: Int64) -> tuple[Int64, Int64]:
         """All other images, by id: those of the audit sample that nobody labelled, and the rest.
 
@@ -325,30 +350,32 @@ class RoundRun:
             )
         return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
-    def _rank(self, scored: Scored) -> Float32 | None:
+    def _rank(self, scored: Scored, model: Model) -> Float32 | None:
         """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue.
 
         Returns what was predicted by folds, if the strategy reads it: it is trained for then, before the queue is made.
         """
-        view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
         n = len(scored.pool)
         strategy = strategies.get(self.config.strategy)
         wants_crowdlab = self.project.settings.consensus == "crowdlab"
+        n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
+        n_wanted = min(n_wanted, n)
+        view, looked_at = self._view(scored, strategy, model, n_wanted)
         if (strategy.reads_held_out or wants_crowdlab) and self._has_folds:
             view = dataclasses.replace(view, held_out_log_p=self._out_of_fold())
         if strategy.asks_again:
             view = dataclasses.replace(view, votes=crowd.votes_of(self.project, self.image_ids, self.class_ids))
         if wants_crowdlab:
             self._weigh_people(view.held_out_log_p)
-        n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
-        rows = strategy.select(view, min(n_wanted, n), np.random.default_rng(self.config.seeds.selection))
+        chosen = strategy.select(view, n_wanted, np.random.default_rng(self.config.seeds.selection))
+        rows = looked_at[chosen]
         ranks = np.zeros(n, dtype=np.int64)
         ranks[rows] = np.arange(1, len(rows) + 1)
         self._keep_scores(scored, ranks)
         shown_scores = strategy.scores(view) if n else None
         ranked, ranked_scores = scored.pool[rows], None
         if shown_scores is not None:
-            ranked_scores = shown_scores[rows].astype(np.float32)
+            ranked_scores = shown_scores[chosen].astype(np.float32)
         asked_again = np.empty(0, dtype=np.int64)
         if strategy.asks_again and ranked_scores is not None:
             ranked, ranked_scores, asked_again = crowd.with_asked_again(
@@ -397,8 +424,8 @@ class RoundRun:
 
         ``held_out``: the same, if the strategy needed it already.
         """
-        is_known = bool(self.store.images.known_classes())
-        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH or is_known
+        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH
+        enough = enough or self.store.images.has_known_classes()
         if enough or not self._has_folds:
             return
         log_p = self._out_of_fold() if held_out is None else held_out

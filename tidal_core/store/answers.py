@@ -31,6 +31,22 @@ _OF_ACTS = (
     AnswerKind.INCLUDE.value,
 )  # taken back with their act only, see ``acts``
 
+_ANSWERED = """
+    SELECT a.kind, i.split = 'pool' AS in_pool, i.status = 'ready' AS is_ready, t.id AS class_id,
+           t.retired_at IS NULL AS in_use, u.image_id IS NOT NULL AS audited,
+           a.seq > ? AND t.id IS DISTINCT FROM coalesce(w.merged_into, w.id) AS is_new, count(*)
+    FROM current_answers a JOIN images i ON i.id = a.image_id
+    LEFT JOIN classes c ON c.id = a.class_id LEFT JOIN classes t ON t.id = coalesce(c.merged_into, c.id)
+    LEFT JOIN (SELECT image_id, class_id FROM round_images
+               WHERE round_id = (SELECT max(id) FROM rounds) AND split = 'train') r ON r.image_id = i.id
+    LEFT JOIN classes w ON w.id = r.class_id
+    LEFT JOIN (SELECT DISTINCT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo') u
+        ON u.image_id = i.id
+    WHERE i.status <> 'excluded'
+    GROUP BY ALL
+"""
+"""How images with a label or skip that stands are counted; ``census``."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -316,28 +332,18 @@ class Answers:
         A label is trainable if its image is in the pool and was never asked for the audit, and its class is in use.
         A label that only says again what the newest round has trained on teaches nothing: it is not new.
         """
-        groups = self._db.rows(
-            """
-            SELECT a.kind, i.split = 'pool' AS in_pool, i.status = 'ready' AS is_ready, t.id AS class_id,
-                   t.retired_at IS NULL AS in_use, u.image_id IS NOT NULL AS audited,
-                   coalesce(a.seq > ?, FALSE) AND t.id IS DISTINCT FROM coalesce(w.merged_into, w.id) AS is_new,
-                   count(*)
-            FROM images i LEFT JOIN current_answers a ON a.image_id = i.id
-            LEFT JOIN classes c ON c.id = a.class_id LEFT JOIN classes t ON t.id = coalesce(c.merged_into, c.id)
-            LEFT JOIN (SELECT image_id, class_id FROM round_images
-                       WHERE round_id = (SELECT max(id) FROM rounds) AND split = 'train') r ON r.image_id = i.id
-            LEFT JOIN classes w ON w.id = r.class_id
-            LEFT JOIN (SELECT DISTINCT image_id FROM answers WHERE purpose = 'audit' AND kind <> 'undo') u
-                ON u.image_id = i.id
-            WHERE i.status <> 'excluded'
-            GROUP BY ALL
-            """,
-            [after_seq],
-        )
+        # Answers are few and images many: what nobody answered is counted by its columns and joined with nothing.
+        with self._db.moment() as cursor:
+            all_images = cursor.execute(
+                "SELECT split = 'pool', status = 'ready', count(*) FROM images WHERE status <> 'excluded' GROUP BY ALL"
+            ).fetchall()
+            groups = cursor.execute(_ANSWERED, [after_seq]).fetchall()
         by_class: Counter[int] = Counter()
         trainable: Counter[int] = Counter()
-        labelled = skipped = left = hidden = new = 0
+        unanswered = Counter({(in_pool, is_ready): n for in_pool, is_ready, n in all_images})
+        labelled = skipped = new = 0
         for kind, in_pool, is_ready, class_id, in_use, audited, is_new, n in groups:
+            unanswered[in_pool, is_ready] -= n
             if kind == "label" and class_id is not None:
                 by_class[class_id] += n
                 if in_pool and in_use and not audited:
@@ -346,8 +352,7 @@ class Answers:
             if in_pool:
                 labelled += n * (kind == "label")
                 skipped += n * (kind == "skip")
-                left += n * (kind is None and is_ready)
-                hidden += n * (kind is None and not is_ready)
+        left, hidden = unanswered[True, True], unanswered[True, False]
         tally = Tally(labelled + skipped + left, labelled, skipped, left, hidden)
         return Census(tally, dict(by_class), dict(trainable), new)
 

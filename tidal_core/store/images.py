@@ -127,8 +127,7 @@ class Images:
                 f"regexp_replace(regexp_replace({last}, '\\.[^.]*$', ''), '[0-9]+', '', 'g')",
             )
         )
-        known = self._db.value("SELECT count(*) FROM images WHERE known_class IS NOT NULL")
-        return NamesInUse([folder for folder in folders if folder], stems, bool(known))
+        return NamesInUse([folder for folder in folders if folder], stems, self.has_known_classes())
 
     def median_side(self) -> float:
         """The median of the images' shortest sides in pixels; 0 without images."""
@@ -177,6 +176,10 @@ class Images:
     def known_classes(self) -> dict[int, int]:
         """Known classes by image id; images without one are left out."""
         return dict(self._db.rows("SELECT id, known_class FROM images WHERE known_class IS NOT NULL"))
+
+    def has_known_classes(self) -> bool:
+        """Whether the source named the class of any image."""
+        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM images WHERE known_class IS NOT NULL)"))
 
     def audit_order(self) -> tuple[Int64, list[str], Int64]:
         """Ids, content hashes and places in the audit order (-1 for none yet) of all pool images, by id."""

@@ -13,12 +13,13 @@ import duckdb
 from tidal_core.errors import DiskFull, ProjectInUse, SchemaTooNew, StoreError
 from tidal_core.files import disk_full
 from tidal_core.store.catalog import MIGRATIONS_TABLE, step_of
+from tidal_core.store.compacting import empty_bytes, is_worth_it, write_anew
 from tidal_core.store.duckdb_texts import holder_of, is_disk_full, is_open_here
 from tidal_core.store.migrations import Migration
 
 
 def open_file(path: Path, migrations: Sequence[Migration], *, is_shared: bool) -> duckdb.DuckDBPyConnection:
-    """A connection to the file, new or known, with this version's tables.
+    """A connection to the file, new or known, with this version's tables; written anew where it is mostly empty.
 
     ``is_shared``: others may open what DuckDB has open, so that it need not copy the file by itself (not on Windows).
 
@@ -26,6 +27,15 @@ def open_file(path: Path, migrations: Sequence[Migration], *, is_shared: bool) -
     one, and StoreError for one that is damaged, cannot be written, or defines what this studio did not make (see
     ``catalog``).
     """
+    connection = _opened(path, migrations, is_shared)
+    if str(path) == ":memory:" or not is_worth_it(*empty_bytes(connection)):
+        return connection
+    connection.close()
+    write_anew(path, lambda beside: _opened(beside, migrations, is_shared).close())
+    return _opened(path, migrations, is_shared)
+
+
+def _opened(path: Path, migrations: Sequence[Migration], is_shared: bool) -> duckdb.DuckDBPyConnection:
     is_new = not any(os.path.exists(file) and os.path.getsize(file) for file in (path, f"{path}.wal"))
     try:
         connection = duckdb.connect(str(path), config=_configuration(is_shared))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidal_core.estimator_facts import ESTIMATORS
-from tidal_core.records import Float32, Int64
+from tidal_core.records import Float32, Float64, Int64
 from tidal_core.store.classes import standing_class
 from tidal_core.store.columns import float_lists, insert, int_lists, steady_utc_now
 from tidal_core.store.curves import ImageCurve
@@ -242,23 +242,45 @@ class Scores:
         )
         return {row[0]: (row[1], float(row[2])) for row in rows}
 
-    def unanswered(self, round_id: int, holder: str, temperature: float = 1.0) -> list[tuple[int, int, float]]:
+    def unanswered(
+        self, round_id: int, holder: str, temperature: float = 1.0, *, without: Iterable[int] = (), most: int = 0
+    ) -> list[tuple[int, int, float]]:
         """Pool images that wait for an answer: (image id, predicted class id, its probability), most certain first.
 
-        Without images that are answered, hidden or leased by another tab than ``holder``.
+        Without images that are answered, hidden or leased by another tab than ``holder``, and those of ``without``.
+        ``most``: of each class, so many at most (0: all); of a large pool nobody needs all.
         """
-        return self._db.rows(
+        return list(zip(*(a.tolist() for a in self.waiting(round_id, holder, temperature, without, most)), strict=True))
+
+    def waiting(
+        self, round_id: int, holder: str, temperature: float = 1.0, without: Iterable[int] = (), most: int = 0
+    ) -> tuple[Int64, Int64, Float64]:
+        """As ``unanswered``, as three arrays (N,)."""
+        at_the_front = "QUALIFY row_number() OVER (PARTITION BY predicted ORDER BY p DESC, image_id) <= $6"
+        table = self._db.arrays(
             f"""
-            SELECT s.image_id, {_PREDICTED}, {_LARGEST}
-            FROM scores s JOIN images i ON i.id = s.image_id JOIN rounds r ON r.id = s.round_id
-            WHERE s.round_id = $1 AND s.part = 'pool' AND i.status = 'ready'
-              AND s.image_id NOT IN (SELECT image_id FROM current_answers)
-              AND s.image_id NOT IN (
-                  SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> $3 AND lease_until > $4
-              )
-            ORDER BY 3 DESC, 1
+            SELECT image_id, predicted, p FROM (
+                SELECT s.image_id, {_PREDICTED} AS predicted, {_LARGEST} AS p
+                FROM scores s JOIN images i ON i.id = s.image_id JOIN rounds r ON r.id = s.round_id
+                WHERE s.round_id = $1 AND s.part = 'pool' AND i.status = 'ready'
+                  AND s.image_id NOT IN (SELECT image_id FROM current_answers)
+                  AND s.image_id NOT IN (
+                      SELECT image_id FROM queue WHERE holder IS NOT NULL AND holder <> $3 AND lease_until > $4
+                  )
+                  AND s.image_id NOT IN (SELECT unnest($5::INTEGER[]))
+            )
+            {at_the_front if most else ""}
+            ORDER BY p DESC, image_id
             """,
-            [round_id, 1 / temperature, holder, steady_utc_now()],
+            [
+                round_id, 1 / temperature, holder, steady_utc_now(), [int(image_id) for image_id in without],
+                *([most] if most else []),
+            ],
+        )  # fmt: skip
+        return (
+            np.asarray(table["image_id"], dtype=np.int64),
+            np.asarray(table["predicted"], dtype=np.int64),
+            np.asarray(table["p"], dtype=np.float64),
         )
 
     def random_checks(self, round_id: int, temperature: float = 1.0) -> list[RandomCheck]:

@@ -72,6 +72,9 @@ class Strategy(ABC):
     asks_again: ClassVar[bool] = False
     """Whether it ranks labelled images beside those of the pool, to be asked of other people: ``scores_again``."""
     represents: ClassVar[bool] = False  # whether it chooses an image to stand for others
+    chosen_among: ClassVar[int | None] = None
+    """Of a larger pool it looks at a random part of so many images (n at least): nobody need bring it the features of
+    the others."""
     estimator: ClassVar[Estimator | None] = None
     """What it ranks images by, for showing its value; None where the scores table keeps no such number."""
 

@@ -33,6 +33,7 @@ class Herding(Strategy):
 
     cost = "Time N T D, memory 4 N T bytes, for N = 8,000 and T = 4,000 images of the pool at most: 128 MB."
     represents = True
+    chosen_among = CHOSEN_AMONG
 
     def choose(self, pool: PoolView, n: int, rng: np.random.Generator) -> Int64:
         """The n that add most weighted coverage, one after the other."""

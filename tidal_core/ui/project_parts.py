@@ -86,6 +86,7 @@ FORM = (
     "title", "rounds_enabled", "labels_per_round", "strategy", "preset", "backbone", "quick_network", "augmentation",
     "class_balance", "suggestions", "shown_names", "double_share", "people_per_image", "consensus", "people_shown",
     "audit_share", "training_size", "fit", "grayscale", "pixel_cache_gb",
+    "curve_rounds",
 )  # fmt: skip
 """The settings that the form shows, by their names in ``ProjectSettings``."""
 
@@ -196,6 +197,15 @@ def settings_form(project: Project) -> None:
             format="%g",
             help="Disk space for prepared images. Images beyond it are decoded at each use, which is slower.",
             key=f"{key}-pixel_cache_gb",
+        )
+        st.number_input(
+            "Rounds with whole curves",
+            1,
+            1_000,
+            now.curve_rounds,
+            help="Of so many of the last rounds every curve is kept, epoch by epoch. Of older rounds what describes "
+            "the curves stays; their room is used again, or given back when the project is opened.",
+            key=f"{key}-curve_rounds",
         )
         owners.form_submit_button("Save", type="primary", on_click=_save_settings, args=(project, now, key))
     show_refused(f"settings-{project.slug}")

@@ -16,9 +16,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -86,7 +87,7 @@ class Features:
 
     def last_stage(self, rows: Int64) -> Float32:
         """(N, D of the last stage) float32 of images that have features: what a classifier reads, to compare images."""
-        self._check(rows)
+        self.check(rows)
         return np.asarray(self.rows[rows, -self.stage_channels[-1] :], np.float32)
 
     def standardised(self, rows: Int64) -> Float32:
@@ -103,10 +104,11 @@ class Features:
 
     def take(self, rows: Int64) -> Float16:
         """Features (N, D) of the images at ``rows`` (N,). Raises InputError where one has none yet."""
-        self._check(rows)
+        self.check(rows)
         return np.asarray(self.rows[rows])
 
-    def _check(self, rows: Int64) -> None:
+    def check(self, rows: Int64) -> None:
+        """Raises InputError where one of ``rows`` (N,) has no features yet."""
         missing = int(len(rows) - self.has(rows).sum())
         if missing:
             raise InputError(f"{missing:,} of {len(rows):,} images have no features yet; wait until they are computed.")
@@ -145,6 +147,14 @@ def open_features(path: Path) -> Features:
             f"the features in {path.parent.name} cannot be read "
             f"({reason_of(error)}); delete that folder to compute them again."
         ) from error
+
+
+def _runs(rows: Int64) -> Iterator[tuple[int, slice]]:
+    """Rows (N,), sorted, in pieces that lie side by side: the first row of each, and its place among them."""
+    edges = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+    for start, stop in pairwise(edges):
+        if stop > start:
+            yield int(rows[start]), slice(start, stop)
 
 
 class FeatureStore:
@@ -196,16 +206,17 @@ class FeatureStore:
         if (self.folder / WHOLE).stat().st_size > rows_there:
             os.truncate(self.folder / WHOLE, rows_there)
         with self.path.open("r+b") as file:
-            for row, values in zip(rows[order].tolist(), np.asarray(features[order], dtype="<f2"), strict=True):
-                file.seek(row * bytes_of_row)
-                file.write(values.tobytes())
+            values = np.asarray(features[order], dtype="<f2")
+            for first, run in _runs(rows[order]):
+                file.seek(first * bytes_of_row)
+                file.write(values[run].tobytes())
             file.flush()
             os.fsync(file.fileno())
         # Only now: a row that is said to be whole is on the disk.
         with (self.folder / WHOLE).open("r+b") as file:
-            for row in rows[order].tolist():
-                file.seek(row)
-                file.write(b"\x01")
+            for first, run in _runs(rows[order]):
+                file.seek(first)
+                file.write(b"\x01" * (run.stop - run.start))
 
     def _begin(self, stage_channels: Sequence[int]) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
