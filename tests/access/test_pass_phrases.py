@@ -212,6 +212,12 @@ def test_the_two_pass_phrases_must_differ_and_the_owners_comes_first(tmp_path: P
         change(tmp_path, Role.ANNOTATOR, OWNERS)
 
 
+@pytest.mark.parametrize("name", ["autopilot", " Import "])
+def test_nobody_signs_in_under_a_name_of_answers_that_no_person_gave(login: SharedPassPhrase, name: str) -> None:
+    with pytest.raises(InputError, match="answers that no person gave; type another name"):
+        login.sign_in("the pass phrase of owners", name, "10.0.0.1")
+
+
 def test_a_damaged_file_is_named_with_the_command_that_mends_it(tmp_path: Path) -> None:
     (tmp_path / pass_phrases.FILE).write_text('{"secret": 1}', encoding="utf-8")
 

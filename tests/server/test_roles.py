@@ -114,6 +114,32 @@ def test_an_annotator_takes_back_an_own_act_and_no_other_s(served: Served, cooki
     assert (other.status_code, "take back what another person did" in other.text) == (403, True)
 
 
+def test_an_annotator_takes_back_an_own_answer_and_no_other_s(
+    served: Served, cookies: dict[Role | None, bytes]
+) -> None:
+    headers = {
+        role: {"X-Tidal-Token": served.studio.token, "Cookie": cookies[role].decode()}
+        for role in (Role.ANNOTATOR, Role.OWNER)
+    }
+    one, two = served.post("queue", {"tab": "tab-ann", "n": 2}, headers=headers[Role.ANNOTATOR]).json()["items"]
+    mine, other = served.label(one), served.label(two)
+    served.post("answers", {"answers": [mine]}, headers=headers[Role.ANNOTATOR])
+    served.post("answers", {"answers": [other]}, headers=headers[Role.OWNER])
+    undos = [
+        {"id": f"undo-of-{sent['id']}", "kind": "undo", "image": sent["image"], "undoes": sent["id"]}
+        for sent in (mine, other)
+    ]
+
+    results = served.post("answers", {"answers": undos}, headers=headers[Role.ANNOTATOR]).json()["results"]
+
+    refused = {result["id"]: result["refused"] for result in results}
+    assert refused[undos[0]["id"]] is None
+    assert "only Olga and the project's owners can take it back" in refused[undos[1]["id"]]
+    assert served.project.store.answers.current(two["image"]) is not None
+    results = served.post("answers", {"answers": undos[1:]}, headers=headers[Role.OWNER]).json()["results"]
+    assert results[0]["refused"] is None
+
+
 def test_the_annotator_of_an_answer_is_who_is_signed_in_whatever_the_browser_says(
     served: Served, cookies: dict[Role | None, bytes]
 ) -> None:

@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from tidal_core import files, json_checks
 from tidal_core.access.attempts import BUSY, Attempts, TooManyAttempts
-from tidal_core.access.people import Person, Role, clean_name
+from tidal_core.access.people import NOT_PEOPLE, Person, Role, clean_name
 from tidal_core.access.sessions import Clock, Login, Session
 from tidal_core.errors import InputError, NotAllowed
 
@@ -162,6 +162,8 @@ class SharedPassPhrase(Login):
         who = clean_name(name)
         if not who:
             raise InputError("Type your name: it is kept with each of your answers.")
+        if who.casefold() in NOT_PEOPLE:
+            raise InputError(f"{who!r} is the name of answers that no person gave; type another name.")
         self._attempts.check(address)
         if not self._queue.acquire(blocking=False):
             raise TooManyAttempts(_WHEN_BUSY, BUSY)

@@ -47,6 +47,10 @@ HERE = Person("", Role.OWNER)
 """Whoever sits at this computer, while there is no login."""
 
 
+NOT_PEOPLE = frozenset({"autopilot", "import"})
+"""Names that answers carry which nobody gave at the labelling page."""
+
+
 def clean_name(name: str) -> str:
     """A name on one line, without signs that are not seen, not longer than answers keep."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())[:LONGEST_NAME].strip()

@@ -68,7 +68,9 @@ def _next_items(call: Call, body: wire.QueueBody) -> list[dict[str, Any]]:
 def _answers(call: Call) -> Response:
     body: wire.AnswersBody = call.body
     answers = wire.answers_of(body, call.person)
-    foreign = {sent.id: why for sent in body.answers if (why := _of_another(call, sent))}
+    foreign = {
+        sent.id: why for sent in body.answers if (why := _of_another(call, sent) or _takes_from_another(call, sent))
+    }
     outcomes = _desk(call).record([answer for answer in answers if answer.event_id not in foreign], body.tab)
     if any(outcome.new for outcome in outcomes):
         call.studio.worker.wake()
@@ -87,6 +89,17 @@ def _of_another(call: Call, sent: wire.SentAnswer) -> str:
     return (
         f"{who} gave this answer, and {person.name} is signed in now. Sign in as {who} and send it again, or drop it."
     )
+
+
+def _takes_from_another(call: Call, sent: wire.SentAnswer) -> str:
+    """Why an undo is not taken: an annotator takes back own answers only. "" where it is, and for all else."""
+    if sent.undoes is None or call.person.role.may(Role.OWNER):
+        return ""
+    given = call.project.store.answers.of_image(sent.image)
+    author = next((stored.answer.annotator for stored in given if stored.answer.event_id == sent.undoes), None)
+    if author in (None, call.person.name):
+        return ""
+    return f"{author} gave this answer: only {author} and the project's owners can take it back."
 
 
 def _status(call: Call) -> Response:
