@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from tidal_core.access.people import HERE
 from tidal_core.config import PAPER, PRESETS, PixelSpec, ProjectSettings, RoundConfig, Seeds, TrainConfig
 from tidal_core.errors import InputError, SettingsTooNew
 from tidal_core.json_checks import convert, decode
@@ -85,7 +86,7 @@ ANSWER = {"id": "event-0001", "kind": "label", "image": 1, "class": 2, "suggesti
 @given(field=st.sampled_from([*ANSWER, "undoes", "note", "mode", "shown", "round", "purpose"]), value=json_values)
 def test_an_answer_is_read_or_refused_whatever_a_field_holds(field: str, value: Any) -> None:
     try:
-        wire.answers_of(convert({"answers": [{**ANSWER, field: value}]}, wire.AnswersBody))
+        wire.answers_of(convert({"answers": [{**ANSWER, field: value}]}, wire.AnswersBody), HERE)
     except InputError as error:
         str(error).encode()  # it can be shown
 

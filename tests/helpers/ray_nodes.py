@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TRIES = 5  # on a machine with ten jobs for each core
+# One for all clusters of a process: it reads its token once, and would show a later cluster that of the first.
+TOKEN = secrets.token_hex(32)
 STORE_BYTES = 100_000_000  # of objects on each node: the least that Ray takes is 75 MiB
 
 
@@ -41,7 +43,7 @@ def two_nodes() -> Iterator[tuple[Nodes, dict[str, str]]]:
     """The cluster, and the variables of a process that may connect to it."""
     folder = tempfile.mkdtemp(prefix="tidal-ray-", dir="/tmp")  # short: the paths of sockets must be
     token = Path(folder) / "token"
-    token.write_text(secrets.token_hex(32), encoding="utf-8")
+    token.write_text(TOKEN, encoding="utf-8")
     variables = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),

@@ -112,7 +112,7 @@ def test_each_persons_work_is_counted(served: Served) -> None:
 
 
 def test_how_people_label_is_the_owners_to_show(served: Served) -> None:
-    assert people.may_see_people(served.project)
+    assert people.may_see_people(served.project, is_owner=True)
     assert not people.may_see_people(served.project, is_owner=False)
     shown = dataclasses.replace(served.project.settings, people_shown=True)
     served.project.store.settings.save(shown)

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.frozen import run_round, trained_frozen_project
 from tidal_core.config import ProjectSettings
+from tidal_core.engine import scoring
 from tidal_core.engine.batches import FeatureBatches
+from tidal_core.engine.features.store import Features
 from tidal_core.engine.model import Model
 from tidal_core.engine.scoring import features_of, score
 from tidal_core.errors import InputError
@@ -65,20 +68,21 @@ def test_scoring_reads_features_block_by_block_and_says_the_same(
     _, rows = project.store.images.ids_and_pixel_rows()
     model = Model.load(project.checkpoints / "round-0001.safetensors")
     held = score(model, project.pixels, rows, features=store.path)
-    kept: list[object] = []
+    kept: list[int] = []
     begin = FeatureBatches.__init__
 
-    def noted(self: FeatureBatches, *given: object, **more: object) -> None:
-        begin(self, *given, **more)  # type: ignore[arg-type]
-        kept.append(self._all)
+    def noted(self: FeatureBatches, features: Features, rows: Int64, device: torch.device) -> None:
+        begin(self, features, rows, device)
+        kept.append(len(rows))
 
     monkeypatch.setattr(FeatureBatches, "__init__", noted)
+    monkeypatch.setattr(scoring, "block_size", lambda *, frozen: 16)
     free = score(model, project.pixels, rows, features=store.path, keep_features=False)
 
-    assert kept == [None]
+    assert kept == [16, 16, 16, 16, 11]
     assert free.features.size == 0
-    np.testing.assert_array_equal(free.log_p, held.log_p)
-    np.testing.assert_array_equal(features_of(model, store.path, rows), held.features)
+    np.testing.assert_allclose(free.log_p, held.log_p, atol=1e-5)
+    np.testing.assert_allclose(features_of(model, store.path, rows), held.features, atol=1e-5)
 
 
 def test_whole_curves_are_kept_of_as_many_rounds_as_the_setting_says(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import sys
@@ -233,7 +234,7 @@ def test_where_there_is_no_room_it_is_said_and_nothing_is_left(tmp_path: Path) -
     )
 
     assert ended.returncode == 1
-    assert "b.zip could not be written: the disk is full. It needs about 2 MB, and" in ended.stderr
+    assert re.search(r"b\.zip could not be written: the disk is full\. It needs about \d+ MB, and", ended.stderr)
     assert "MB are free there; free some space, or write it elsewhere." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert list(folder.iterdir()) == []

@@ -155,26 +155,18 @@ class Batches(Protocol):
 
 
 class FeatureBatches:
-    """``Batches`` of frozen features: float32 (B, D).
-
-    All of them are on the device (100,000 images are 0.35 GB), or with ``as_asked`` read when they are asked for: of a
-    million images nothing but the file has them.
-    """
+    """``Batches`` of frozen features: float32 (B, D), all of them on the device (100,000 images are 0.35 GB)."""
 
     item = "row of features"
 
-    def __init__(self, features: Features, rows: Int64, device: torch.device, *, as_asked: bool = False) -> None:
+    def __init__(self, features: Features, rows: Int64, device: torch.device) -> None:
         """``rows`` (N,) are those of ``features``. Raises InputError where one has none yet."""
-        features.check(rows)
-        self._features, self._rows, self._device = features, rows, device
-        self._all = None if as_asked else torch.from_numpy(features.take(rows)).to(device)
-        self.worth_reading_ahead = False  # they are all here, or one copy away
+        self._all = torch.from_numpy(features.take(rows)).to(device)
+        self.worth_reading_ahead = False  # they are all here
 
     def take(self, index: Tensor, following: Tensor | None = None) -> Tensor:
         """Features ``index`` (B,) (positions 0..N-1, on the CPU) as float32 (B, D) on the device."""
-        if self._all is None:
-            return torch.from_numpy(self._features.take(self._rows[index.numpy()])).to(self._device).float()
-        return self._all.index_select(0, index.to(self._device)).float()
+        return self._all.index_select(0, index.to(self._all.device)).float()
 
     def draw(self, index: Tensor, following: Tensor | None, generator: Generator) -> Tensor:
         """See ``Batches``; there is no chance in it."""
@@ -182,7 +174,7 @@ class FeatureBatches:
 
     def close(self) -> None:
         """Let go of the features."""
-        self._all = None
+        self._all = self._all[:0]
 
 
 class AugmentedPixels:

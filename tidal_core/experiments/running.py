@@ -165,11 +165,11 @@ def _execute_beside(
         None if executor.far else say,
     )
     n_images = len(dataset.pool_rows) + len(dataset.test_rows)
-    failures = []
-    for _, failure in executor.run(work, runs, n_images, watch):
+    failures = [""] * len(runs)
+    for position, failure in executor.run(work, runs, n_images, watch):
         if executor.far and failure:
             say(failure)
-        failures.append(failure)
+        failures[position] = failure
     if executor.far:
         followed.tell(say)
     return failures

@@ -79,7 +79,7 @@ def test_the_card_tells_the_labels_the_accuracy_and_what_it_was_measured_on(proj
     assert "trained with TiDAL Studio on 6 labelled images of 60" in card
     labels = {class_facts.name: class_facts.labels for class_facts in facts.classes}
     assert sum(labels.values()) == 6
-    assert f"| gr\\|een \\<b\\> | {labels['gr|een <b>']} |" in card
+    assert f"| gr\\|een \\<b\\> (called green when it was trained) | {labels['gr|een <b>']} |" in card
     assert "blue (since then merged into red)" in card
     assert f"The model of round 1 of {facts.finished_at:%Y-%m-%d}" in card
     assert "Classes with fewer than ten labels: red, gr" in card
