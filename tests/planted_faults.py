@@ -230,7 +230,7 @@ FAULTS: list[Fault] = [
         ),
         (
             "the reserve ranked",
-            "np.setdiff1d(project.store.images.unlabelled_ids(), reserved(project))",
+            "np.setdiff1d(project.store.images.unlabelled_ids(), reserved(project), assume_unique=True)",
             "project.store.images.unlabelled_ids()",
         ),
         (
@@ -386,9 +386,13 @@ FAULTS: list[Fault] = [
     *_in(
         "engine/scoring.py",
         "engine/test_scoring.py",
-        ("the module's logits for its log-probabilities", "log_probabilities(td_logits), seen", "td_logits, seen"),
-        ("the first block for all", "source.take(index, following)", "source.take(index - first, following)"),
-        ("the first stage for the features", "features[-1]\n    return", "features[0].flatten(1)\n    return"),
+        (
+            "the module's logits for its log-probabilities",
+            "log_probabilities(td_logits), features",
+            "td_logits, features",
+        ),
+        ("the first block for all", "source.take(index, following)", "source.take(index * 0, following)"),
+        ("the first stage for the features", "features[-1].float(), said", "features[0].flatten(1).float(), said"),
     ),
     *_in(
         "engine/curve_recorder.py",
@@ -773,8 +777,8 @@ FAULTS: list[Fault] = [
         ),
         (
             "hidden images are left",
-            "left += n * (kind is None and is_ready)",
-            "left += n * (kind is None)",
+            "left, hidden = unanswered[True, True], unanswered[True, False]",
+            "left, hidden = unanswered[True, True] + unanswered[True, False], 0",
         ),
     ),
     *_in(
@@ -847,7 +851,7 @@ FAULTS: list[Fault] = [
             "[round_id, 1 / temperature, [int(i) for i in image_ids]]",
             "[round_id, temperature, [int(i) for i in image_ids]]",
         ),
-        ("the least certain first", "ORDER BY 3 DESC, 1", "ORDER BY 3, 1"),
+        ("the least certain first", "ORDER BY p DESC, image_id\n", "ORDER BY p, image_id\n"),
     ),
     *_in(
         "store/views.py",
@@ -875,11 +879,11 @@ FAULTS: list[Fault] = [
         "store/test_classes.py",
         (
             "the merge of a merge stays",
-            'WHERE id = ? OR merged_into = ?", [into, class_id, class_id]',
-            'WHERE id = ? AND ? > 0", [into, class_id, class_id]',
+            "for record in known if record.merged_into == class_id]",
+            "for record in known if record.id == 0]",
         ),
         ("a class merged into itself", "if source.id == target.id:", "if False:"),
-        ("merged into one out of use", "if not _is_in_use(target):", "if False:"),
+        ("merged into one out of use", "if not target.is_in_use:", "if False:"),
         ("a key twice", "if key and key in {record.key for record in in_use}:", "if False:"),
         ("an edit of what others changed", "if before != after:", "if False:"),
     ),
@@ -911,8 +915,8 @@ FAULTS: list[Fault] = [
         ("the painted image given up", "self._store.queue.release(tab, keep=held)", "self._store.queue.release(tab)"),
         (
             "sheets of classes out of use",
-            "if image_id not in taken and class_id in in_use:",
-            "if image_id not in taken:",
+            "if class_id in in_use:",
+            "if class_id is not None:",
         ),
         (
             "the counts of before",

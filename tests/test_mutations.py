@@ -15,6 +15,8 @@ import pytest
 
 from tests.engine import test_class_weights, test_fine_tuning, test_training
 from tests.method import test_estimators, test_tidal
+from tests.mutations import missing
+from tests.planted_faults import FAULTS
 from tidal_core.engine import checkpoints, loop, step, training
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method import estimators, tidal
@@ -264,3 +266,7 @@ def test_a_wrong_engine_fails_its_test(
 
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         guard(tmp_path, *given)
+
+
+def test_every_fault_can_still_be_planted() -> None:
+    assert missing(FAULTS) == []
