@@ -6,6 +6,7 @@ import streamlit as st
 
 from tidal_core.labelling.desk import desk_of
 from tidal_core.ui import looking, replay_downloads
+from tidal_core.ui.blind import may_look
 from tidal_core.ui.replay import replay
 from tidal_core.ui.runtime import current_project, get_studio
 
@@ -14,7 +15,9 @@ seen = looking.state_of(project)  # before anything is drawn: what changes on th
 st.title("Replay")
 st.caption("How the model learnt, round by round: its curves, the data map, what it asked for, how accurate it became.")
 done = looking.done_rounds(project)
-if done:
+if not done:
+    looking.empty_state(project, "the rounds, to be played again")
+elif may_look(project, "Replay", titled=True):
     replay(
         project,
         project_id=desk_of(project).project_id(),
@@ -22,6 +25,4 @@ if done:
         version=f"{done[-1].id}-{done[-1].created_at.isoformat()}-{len(project.store.classes.history())}",
     )
     replay_downloads.replay_downloads(project)
-else:
-    looking.empty_state(project, "the rounds, to be played again")
 looking.watch(project, seen)

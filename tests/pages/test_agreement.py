@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
 from tests.pages.looking import open_page, texts
+from tests.pages.test_present import screen
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import Answer, AnswerKind
@@ -67,6 +68,22 @@ def test_a_disagreement_is_shown_with_who_said_what_and_settled_by_a_button(proj
     again = project.store.answers.current(3)
     assert again is not None
     assert again.answer.class_id == 1, "the newest of two"
+
+
+def test_pages_that_show_all_labels_wait_for_the_answers_that_are_still_to_be_given(project: Project) -> None:
+    project.store.settings.save(dataclasses.replace(project.settings, double_share=1.0))
+    before = len(screen("collection", "tiny").info)
+    desk_of(project).record([Answer("event-ann", AnswerKind.LABEL, 1, 1, annotator="ann")])
+
+    page = screen("collection", "tiny")
+
+    assert "what others say of 1 image that you are still to answer" in page.info[0].value
+    assert [each.label for each in page.toggle] == ["Show it all the same"]
+    page = page.toggle[0].set_value(True).run()
+    assert not page.exception
+    assert len(page.info) == before + 1
+    desk_of(project).record([Answer("event-me", AnswerKind.LABEL, 1, 1, annotator=project.settings.annotator)])
+    assert len(screen("collection", "tiny").info) == before
 
 
 def test_the_settings_of_several_people_are_on_the_project_page(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from tidal_core.access import pass_phrases
 from tidal_core.access.door import FOR_OWNERS, REFUSED, Door, own_path
 from tidal_core.access.pass_phrases import COOKIE, SharedPassPhrase, change
 from tidal_core.access.people import Role
+from tidal_core.labelling.desk import desk_of
+from tidal_core.records import Answer, AnswerKind
 from tidal_core.server import collection_api, web
 from tidal_core.server.endpoints import Endpoint
 from tidal_core.store.acts import ActKind
@@ -308,3 +311,18 @@ def test_scrypt_runs_in_a_thread_and_a_waiting_address_is_told_how_long(
     assert got.status == 429
     assert 0 < int(got.headers["retry-after"]) <= 30
     assert "Too many wrong pass phrases came from your address. Try again in" in got.text
+
+
+def test_an_annotator_replays_nothing_of_images_that_are_still_to_be_answered(
+    served: Served, cookies: dict[Role | None, bytes]
+) -> None:
+    settings = served.project.settings
+    served.project.store.settings.save(dataclasses.replace(settings, double_share=1.0))
+    desk_of(served.project).record([Answer("event-olga", AnswerKind.LABEL, 1, 1, annotator="Olga")])
+
+    def replay(role: Role) -> str:
+        headers = {"X-Tidal-Token": served.studio.token, "Cookie": cookies[role].decode()}
+        return served.get("replay", headers=headers).text
+
+    assert "images that you are still to answer" in replay(Role.ANNOTATOR)
+    assert "images that you are still to answer" not in replay(Role.OWNER)
