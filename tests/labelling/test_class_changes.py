@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,9 +37,16 @@ class Given(NamedTuple):
     class_id: int | None  # what was pressed; None for a skip
 
 
-def label_now(given: list[Given]) -> int | None:
-    """The rule that makes one label of all answers to an image: the last one counts. The one place that says so."""
-    return given[-1].class_id if given else None
+def label_now(given: list[Given], final: Callable[[int], int], in_use: list[int]) -> int | None:
+    """The rule that makes one label of all answers to an image (Consensus in the glossary). The one place that says so.
+
+    Each person's last answer is a vote for what its class was merged into; a skip and a class out of use are none. Most
+    votes win, on a tie the newest answer.
+    """
+    last = {each.annotator: (place, each.class_id) for place, each in enumerate(given)}
+    answers = [(place, None if pressed is None else final(pressed)) for place, pressed in last.values()]
+    votes = Counter(pressed for _, pressed in answers if pressed in in_use)
+    return max(answers, key=lambda each: (votes[each[1]], each[0]), default=(0, None))[1]
 
 
 class Refused(Exception):
@@ -193,9 +201,9 @@ class Model:
 
     def labels(self) -> dict[int, int]:
         """What a round would train on."""
-        pressed = {i: label_now(self.given(i)) for i in IMAGES}
-        ends = {i: self.final(c) for i, c in pressed.items() if c is not None}
-        return {i: c for i, c in ends.items() if c in self.in_use()}
+        in_use = self.in_use()
+        found = {i: label_now(self.given(i), self.final, in_use) for i in IMAGES}
+        return {i: c for i, c in found.items() if c in in_use}
 
 
 class ClassesOverTime(RuleBasedStateMachine):
