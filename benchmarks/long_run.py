@@ -102,9 +102,8 @@ def prepare(home: Path, per_round: int) -> None:
 class Person:
     """Labels over HTTP: again and again the same images, each time as another class, so that every label is new."""
 
-    def __init__(self, url: str, token: str, images: list[int]) -> None:
-        self._client = httpx.Client(base_url=f"{url}/api/p/{SLUG}/", headers={"X-Tidal-Token": token}, timeout=PATIENCE)
-        self._images, self._n = images, 0
+    def __init__(self, client: httpx.Client, images: list[int]) -> None:
+        self._client, self._images, self._n = client, images, 0
 
     def answer(self, n: int) -> int:
         """n labels; how many were acknowledged."""
@@ -153,8 +152,16 @@ def measure(home: Path, rounds: int, answers: int, seconds: float) -> Figures:
     project.close()
     acknowledged, until = 0, time.monotonic() + seconds
     tiny = replace(config.PRESETS["quick"], epochs=EPOCHS, min_steps=0)
-    with patch.dict(config.PRESETS, quick=tiny), Listening(with_worker=True) as listening:
-        person = Person(listening.address, listening.studio.token, images)
+    with (
+        patch.dict(config.PRESETS, quick=tiny),
+        Listening(with_worker=True) as listening,
+        httpx.Client(
+            base_url=f"{listening.address}/api/p/{SLUG}/",
+            headers={"X-Tidal-Token": listening.studio.token},
+            timeout=PATIENCE,
+        ) as client,
+    ):
+        person = Person(client, images)
         readings = Readings(psutil.Process(), path)
         done = 0
         while done < rounds and time.monotonic() < until:
