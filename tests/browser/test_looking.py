@@ -16,6 +16,7 @@ from tests.browser.driver import click_point
 from tests.browser.screenshots import training_for_long
 from tests.browser.server import Server
 from tests.helpers.gates import RoundGate
+from tidal_core.figures import cloud
 
 pytestmark = pytest.mark.browser
 
@@ -99,6 +100,26 @@ def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Se
 
     expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible()
     expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()
+
+
+def test_a_browser_without_webgl_has_a_map_of_many_images_too(home: Path, page: Page) -> None:
+    # Some builds of Chromium compute WebGL on the CPU, others have none.
+    page.add_init_script(
+        "const real = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return kind.includes('webgl') ? null : real.call(this, kind, ...more); };"
+    )
+    make("crowd", Size(labelled=cloud.PLAIN + 100, pool=20, test=20, rounds=1, epochs=2)).close()
+    with Server(home) as server:
+        page.goto(f"{server.url}/dynamics?project=crowd&view=map")
+
+        drawn = re.compile(rf"no WebGL, so {cloud.PLAIN:,} of 3,\d\d\d points are drawn")
+        expect(page.get_by_text(drawn)).to_be_visible()
+        page.wait_for_selector("[class*='st-key-map-'] .js-plotly-plot .scatterlayer .point")
+        # Of a crowd the points to the left lie on top of each other.
+        rightmost = POINT.replace("x < trace.x[place]", "x > trace.x[place]")
+        point = click_point(page, "[class*='st-key-map-'] .js-plotly-plot", rightmost)
+        expect(page.get_by_text(f"Image {point['image']}", exact=True)).to_be_visible()
 
 
 def test_a_live_round_gains_epochs_without_a_click_and_without_flicker(home: Path, gate: RoundGate, page: Page) -> None:

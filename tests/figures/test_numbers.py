@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.figures.samples import CLASSES, curves
-from tidal_core.figures import groups, palettes, progress, training, uncertainty
+from tidal_core.figures import cloud, groups, palettes, progress, training, uncertainty
 from tidal_core.figures import life as life_figures
 from tidal_core.method import dynamics as statistics
 
@@ -43,7 +43,7 @@ def test_a_map_of_few_images_needs_no_webgl_and_a_map_of_many_uses_it() -> None:
         info = groups.map_info(np.arange(n), ["a"] * n, half, half, half, np.zeros(n, int), CLASSES[:1])
         return groups.map_figure(info, palettes.LIGHT).data[0].type
 
-    assert (kind(groups.MAP_PLAIN - 1), kind(groups.MAP_PLAIN)) == ("scatter", "scattergl")
+    assert (kind(cloud.PLAIN - 1), kind(cloud.PLAIN)) == ("scatter", "scattergl")
 
 
 def test_the_margin_of_a_prediction_leads_from_what_the_classifier_says() -> None:

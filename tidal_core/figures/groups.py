@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from tidal_core.figures import look, palettes
+from tidal_core.figures import cloud, look, palettes
 from tidal_core.figures.palettes import ClassStyle, Theme
 from tidal_core.records import Bools, Float64, Int64
 
@@ -62,7 +62,6 @@ def map_info(
 
 
 MAP_SHOWN = 12  # groups with a legend entry of their own
-MAP_PLAIN = 3_000  # points that a browser draws well without WebGL, which remote desktops and old machines lack
 
 
 def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Figure:
@@ -73,13 +72,13 @@ def map_figure(info: MapInfo, theme: Theme, *, by: str = "correctness") -> go.Fi
     figure = look.base_figure(
         theme, x="Variability", y="Confidence", height=480, legend=by == "group" and len(info.groups) <= MAP_SHOWN
     )
-    names_fit = len(info.image) < MAP_PLAIN
+    names_fit = len(info.image) < cloud.PLAIN
     hover = ("%{text}<br>" if names_fit else "image %{customdata}<br>") + "confidence %{y:.2f}, variability %{x:.2f}"
     # The names of 20,000 files are most of what the page would send, to show one of them.
     names = np.array([palettes.short(file_name, 40) for file_name in info.name], dtype=object) if names_fit else None
 
     def points(rows: Bools, name: str, marker: dict[str, Any]) -> None:
-        kind = go.Scatter if names_fit else go.Scattergl
+        kind = cloud.trace_of(len(info.image))
         figure.add_trace(
             kind(
                 x=info.variability[rows].astype(np.float32),

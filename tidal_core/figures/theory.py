@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from tidal_core.estimator_facts import ESTIMATORS
+from tidal_core.figures.cloud import trace_of
 from tidal_core.figures.look import PERCENT, base_figure
 from tidal_core.figures.palettes import CLASS_COLOURS, Theme, faded, short
 from tidal_core.method import theory
@@ -309,13 +310,15 @@ def scatter_figure(info: SeparationInfo, theme: Theme, x: str = "entropy", y: st
     """Each training image: its final prediction against its training dynamics."""
     figure = base_figure(theme, x=ESTIMATORS[x].title, y=ESTIMATORS[y].title, height=380)
     for images, name, colour in ((~info.minor, "common classes", MAJOR), (info.minor, "rare classes", MINOR)):
-        figure.add_scattergl(
-            x=info.scores[x][images].astype(np.float32),
-            y=info.scores[y][images].astype(np.float32),
-            name=name,
-            mode="markers",
-            marker={"color": colour, "size": 4, "opacity": 0.5},
-            hovertemplate="%{x:.3f}, %{y:.3f}<extra>%{fullData.name}</extra>",
+        figure.add_trace(
+            trace_of(len(info.minor))(
+                x=info.scores[x][images].astype(np.float32),
+                y=info.scores[y][images].astype(np.float32),
+                name=name,
+                mode="markers",
+                marker={"color": colour, "size": 4, "opacity": 0.5},
+                hovertemplate="%{x:.3f}, %{y:.3f}<extra>%{fullData.name}</extra>",
+            )
         )
     return figure
 

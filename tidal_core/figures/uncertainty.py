@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.figures import look, palettes
+from tidal_core.figures.cloud import trace_of
 from tidal_core.figures.palettes import GROUP_COLOURS, ClassStyle, Theme
 from tidal_core.method.dynamics import rank_correlation, rank_correlations
 from tidal_core.records import Bools, Float64, Int64
@@ -171,15 +172,17 @@ def _scatter(info: ScatterInfo, theme: Theme, titles: tuple[str, str], low: floa
     )
     for name, images, size in (("remaining", ~info.queried, 5), ("asked", info.queried, 8)):
         if images.any():
-            figure.add_scattergl(
-                x=info.x[images].astype(np.float32),
-                y=info.y[images].astype(np.float32),
-                customdata=info.image[images].astype(np.int32),
-                name=name.capitalize(),
-                mode="markers",
-                marker={"color": GROUP_COLOURS[name], "size": size, "opacity": 0.75},
-                hovertemplate=f"image %{{customdata}}, {name}<br>{info.names[0]} %{{x:.2f}}, {info.names[1]} %{{y:.2f}}"
-                "<extra></extra>",
+            figure.add_trace(
+                trace_of(len(info.image))(
+                    x=info.x[images].astype(np.float32),
+                    y=info.y[images].astype(np.float32),
+                    customdata=info.image[images].astype(np.int32),
+                    name=name.capitalize(),
+                    mode="markers",
+                    marker={"color": GROUP_COLOURS[name], "size": size, "opacity": 0.75},
+                    hovertemplate=f"image %{{customdata}}, {name}<br>{info.names[0]} %{{x:.2f}}, "
+                    f"{info.names[1]} %{{y:.2f}}<extra></extra>",
+                )
             )
     figure.update_layout(dragmode="pan")
     figure.update_xaxes(range=[low, high], nticks=6)

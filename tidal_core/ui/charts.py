@@ -17,10 +17,12 @@ from typing import Any, Literal, NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
+from tidal_core.figures.cloud import needs_webgl, without_webgl
 from tidal_core.figures.look import titled
 from tidal_core.figures.palettes import Info, Theme, theme_of
 from tidal_core.figures.words import Told
 from tidal_core.text import SpreadsheetRows
+from tidal_core.ui import graphics
 from tidal_core.ui.streamlit_internals import told_by_component
 
 Mode = Literal["points", "box", "lasso"]
@@ -91,6 +93,11 @@ def draw(
     figure: go.Figure, title: str, key: str, *, select: bool = False, modes: tuple[Mode, ...] = ("points",)
 ) -> Any:
     """The figure itself; returns the selection if ``select``."""
+    if needs_webgl(figure):
+        if graphics.lacks_webgl():
+            figure = _without_webgl(figure)
+        else:
+            graphics.ask_for_webgl(key)
     config: dict[str, Any] = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["select2d", "autoScale2d", *([] if "lasso" in modes else ["lasso2d"])],
@@ -105,6 +112,16 @@ def draw(
     return st.plotly_chart(
         figure, theme=None, key=key, config=config, alt=title, on_select="rerun", selection_mode=modes
     )
+
+
+def _without_webgl(figure: go.Figure) -> go.Figure:
+    plain, shown, points = without_webgl(figure)
+    if shown < points:
+        st.caption(
+            f"This browser has no WebGL, so {shown:,} of {points:,} points are drawn, some of every place. To see all, "
+            "turn on *graphics acceleration* in the browser's settings and reload the page, or use another browser."
+        )
+    return plain
 
 
 def draw_live(build: Callable[[], go.Figure], title: str, key: str, version: tuple[object, ...]) -> None:
