@@ -1,11 +1,12 @@
 """Twenty-four hours of labelling in minutes: does anything grow that need not?
 
-    python -m benchmarks.long_run [--rounds 100] [--answers 20000] [--quick]
+    python -m benchmarks.long_run [--rounds 100] [--answers 20000] [--seconds 540] [--quick]
 
-A studio with its worker, listening on a port, on 1,797 digits of 8 pixels, with a round of two epochs for 200 answers.
-A person answers over HTTP and asks after each batch for what open pages ask for (status, history, the next images, the
-gallery's list, counts and a filter); then the studio is closed and the project opened once more. The figures are of the
-whole process, the person's half included. Prints one JSON line last:
+``streamlit run app.py`` on 1,797 digits of 8 pixels, with a round of two epochs for 200 answers, and four of its pages
+open in Chromium all the time (Training, Dynamics, Uncertainty, Progress). A person answers over HTTP and asks after
+each batch for what the labelling page and the gallery ask for (status, history, the next images, the list, counts and a
+filter); then the studio is stopped and the project opened once more. The figures are of the studio's process. Prints
+one JSON line last:
   rounds, answers            that ended and were acknowledged; fewer than asked for where time was up
   memory_mb, handles, threads, file_mb, log_mb   of each: the mean of the first and of the last third of the rounds, and
                              the slope a round of a straight line through the last two thirds
@@ -19,20 +20,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import numpy as np
 import psutil
 
-from tests.helpers.serving import Listening
-from tidal_core import config
+from tests.browser.server import ROOT, Server
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
 from tidal_core.projects import create_project, open_project
@@ -41,7 +44,15 @@ from tidal_core.store.compacting import empty_bytes
 
 SLUG = "long"
 CLASSES = 10
-EPOCHS = 2
+PAGES = ("training", "dynamics", "uncertainty", "progress")
+SHORT_ROUNDS = """
+from dataclasses import replace
+from streamlit.web.cli import main
+from tidal_core import config
+
+config.PRESETS["quick"] = replace(config.PRESETS["quick"], epochs=2, min_steps=0)
+main()
+"""
 PATIENCE = 600.0  # seconds for one round at the most
 BATCH = 50  # answers that are sent at once
 MEASURES = ("memory_mb", "handles", "threads", "file_mb", "log_mb")
@@ -99,6 +110,27 @@ def prepare(home: Path, per_round: int) -> None:
         project.close()
 
 
+@contextmanager
+def open_pages(url: str, names: tuple[str, ...]) -> Iterator[Callable[[], None]]:
+    """Pages in Chromium, until the block ends; what is given takes in what they tell, to be called now and then."""
+    if not names:
+        yield lambda: None
+        return
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.driver import launch
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright, webgl=False)
+        context = browser.new_context()
+        pages = [context.new_page() for _ in names]
+        for page, name in zip(pages, names, strict=True):
+            page.goto(f"{url}/{name}?project={SLUG}")
+            page.get_by_role("heading", level=1).first.wait_for(timeout=1_000 * PATIENCE)
+        yield lambda: pages[0].wait_for_timeout(1)
+        browser.close()
+
+
 class Person:
     """Labels over HTTP: again and again the same images, each time as another class, so that every label is new."""
 
@@ -143,32 +175,31 @@ class Person:
         return found
 
 
-def measure(home: Path, rounds: int, answers: int, seconds: float) -> Figures:
+def measure(home: Path, rounds: int, answers: int, seconds: float, pages: tuple[str, ...]) -> Figures:
     """All figures; not longer than ``seconds``, after which fewer rounds are said to have been played."""
     per_round = answers // rounds
     prepare(home, per_round)
     project = open_project(SLUG)
     images, path = project.store.images.unlabelled_ids().tolist(), project.store.database.path
     project.close()
-    acknowledged, until = 0, time.monotonic() + seconds
-    tiny = replace(config.PRESETS["quick"], epochs=EPOCHS, min_steps=0)
+    acknowledged, done, until = 0, 0, time.monotonic() + seconds
+    token = os.environ["TIDAL_TOKEN"] = secrets.token_urlsafe(32)
+    studio = [sys.executable, "-c", SHORT_ROUNDS, "run", ROOT / "app.py", "--server.port"]
     with (
-        patch.dict(config.PRESETS, quick=tiny),
-        Listening(with_worker=True) as listening,
+        Server(home, program=studio) as server,
         httpx.Client(
-            base_url=f"{listening.address}/api/p/{SLUG}/",
-            headers={"X-Tidal-Token": listening.studio.token},
-            timeout=PATIENCE,
+            base_url=f"{server.url}/api/p/{SLUG}/", headers={"X-Tidal-Token": token}, timeout=PATIENCE
         ) as client,
+        open_pages(server.url, pages) as take_in,
     ):
         person = Person(client, images)
-        readings = Readings(psutil.Process(), path)
-        done = 0
+        readings = Readings(psutil.Process(server.pid), path)
         while done < rounds and time.monotonic() < until:
             for start in range(0, per_round, BATCH):
                 acknowledged += person.answer(min(BATCH, per_round - start))
                 person.look()
             while (now := person.rounds_done()) <= done and time.monotonic() < until:
+                take_in()
                 time.sleep(0.05)
             done = now
             readings.take()
@@ -201,12 +232,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100, help="rounds to play (default 100)")
     parser.add_argument("--answers", type=int, default=20_000, help="answers in all of them (default 20,000)")
     parser.add_argument("--seconds", type=float, default=540.0, help="to end after, with fewer rounds (default 540)")
-    parser.add_argument("--quick", action="store_true", help="one round of 40 answers")
+    parser.add_argument("--quick", action="store_true", help="one round of 40 answers, no pages open")
     options = parser.parse_args()
     rounds, answers = (1, 40) if options.quick else (options.rounds, options.answers)
     folder = Path(tempfile.mkdtemp(prefix="tidal-long-"))
     try:
-        print(json.dumps(measure(folder / "home", rounds, answers, options.seconds)))
+        pages = () if options.quick else PAGES
+        print(json.dumps(measure(folder / "home", rounds, answers, options.seconds, pages)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
