@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, settings
 
 from tidal_core.config import PRESETS, QUICK
 
-# Timings never fail a test: a busy machine takes ten times as long.
-settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Timings never fail a test: a busy machine takes ten times as long. And what passed here passes elsewhere: the examples
+# of a property are the same in every run, and others with ``--hypothesis-profile explore``.
+settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("explore", settings.get_profile("studio"), derandomize=False, print_blob=True)
 settings.load_profile("studio")
 
 
