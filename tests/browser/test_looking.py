@@ -102,16 +102,25 @@ def test_a_click_on_a_point_of_the_data_map_shows_that_images_life(looked_at: Se
     expect(page.locator(".st-key-life .js-plotly-plot .scatterlayer .trace").first).to_be_visible()
 
 
-def test_a_browser_without_webgl_has_a_map_of_many_images_too(home: Path, page: Page) -> None:
-    # Some builds of Chromium compute WebGL on the CPU, others have none.
-    page.add_init_script(
-        "const real = HTMLCanvasElement.prototype.getContext;"
-        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
-        "  return kind.includes('webgl') ? null : real.call(this, kind, ...more); };"
-    )
+def test_a_map_of_many_images_is_drawn_with_webgl_and_without(home: Path, page: Page) -> None:
     make("crowd", Size(labelled=cloud.PLAIN + 100, pool=20, test=20, rounds=1, epochs=2)).close()
     with Server(home) as server:
-        page.goto(f"{server.url}/dynamics?project=crowd&view=map")
+        address = f"{server.url}/dynamics?project=crowd&view=map"
+        page.goto(address)
+        if page.evaluate("() => !!document.createElement('canvas').getContext('webgl')"):
+            page.wait_for_function(
+                "() => document.querySelector('[class*=st-key-map-] .js-plotly-plot')"
+                "?._fullLayout?._plots?.xy?._scene?.count > 0"
+            )
+            expect(page.locator("[class*='st-key-map-'] .gl-container canvas").first).to_be_visible()
+            expect(page.get_by_text("WebGL")).to_have_count(0)
+
+        page.add_init_script(
+            "const real = HTMLCanvasElement.prototype.getContext;"
+            "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+            "  return kind.includes('webgl') ? null : real.call(this, kind, ...more); };"
+        )
+        page.goto(address)
 
         drawn = re.compile(rf"no WebGL, so {cloud.PLAIN:,} of 3,\d\d\d points are drawn")
         expect(page.get_by_text(drawn)).to_be_visible()

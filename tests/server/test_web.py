@@ -53,6 +53,7 @@ def test_every_answer_says_what_a_page_may_load_and_who_may_frame_it(served: Ser
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["frame-ancestors"] == "'self'"
     assert policy["img-src"] == "'self' data: blob:"
+    assert "'unsafe-eval'" in policy["script-src"].split()  # without it Plotly says that the browser has no WebGL
     assert "http" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
 

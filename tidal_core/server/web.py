@@ -40,8 +40,9 @@ POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
         "font-src 'self' data:",
-        # Streamlit's page has a script and styles in it, and its components bring theirs as blobs.
-        "script-src 'self' 'unsafe-inline' blob:",
+        # Streamlit's page has a script and styles in it, and its components bring theirs as blobs. Plotly draws clouds
+        # of points by WebGL with functions that it makes of text.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
         "style-src 'self' 'unsafe-inline'",
         "worker-src 'self' blob:",
         "connect-src 'self'",

@@ -1,4 +1,4 @@
-"""Whether the browser that looks can draw by WebGL, which clouds of many points need."""
+"""Whether Plotly can draw by WebGL in the browser that looks, which clouds of many points need."""
 
 from __future__ import annotations
 
