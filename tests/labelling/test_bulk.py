@@ -29,13 +29,6 @@ RED, GREEN, BLUE = 1, 2, 3
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def project(served: Served) -> Project:
     return served.project
 
