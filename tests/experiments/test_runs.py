@@ -82,7 +82,7 @@ def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", killed_while_writing)
-        patch.setattr("tidal_core.experiments.runs._forget_peak", lambda device: None)
+        patch.setattr("tidal_core.experiments.runs.forget_peak", lambda device: None)
         list(execute(run, should_stop=lambda: True))
 
     kept = read(run.file)
