@@ -2,9 +2,9 @@
 
     python -m tests.mutations [--only PART] [--jobs N]
 
-Each fault is one place of one module, wrong. It is planted in a copy of the project, and the tests that guard the
-module run there until one fails. ``--only`` takes the faults whose module or description contains PART. A fault that
-survives is a missing test. Prints one JSON line last:
+Each fault is one place of one module, wrong (``tests/planted``, a file for each room). It is planted in a copy of the
+project, and the tests that guard the module run there until one fails. ``--only`` takes the faults whose module or
+description contains PART. A fault that survives is a missing test. Prints one JSON line last:
   planted    faults
   caught     those that a test noticed
   share      caught / planted; at least 0.97 is wanted
@@ -32,7 +32,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from tests.planted_faults import FAULTS, Fault
+from tests.planted import FAULTS, Fault
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("tidal_core", "tests", "pages", "benchmarks", "app.py", "pyproject.toml", "README.md", "docs")

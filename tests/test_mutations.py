@@ -16,7 +16,7 @@ import pytest
 from tests.engine import test_class_weights, test_fine_tuning, test_training
 from tests.method import test_estimators, test_tidal
 from tests.mutations import missing
-from tests.planted_faults import FAULTS
+from tests.planted import FAULTS
 from tidal_core.engine import checkpoints, loop, step, training
 from tidal_core.estimator_facts import ESTIMATORS
 from tidal_core.method import estimators, tidal

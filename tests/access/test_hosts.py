@@ -24,17 +24,17 @@ def test_only_loopback_addresses_are_this_computer(address: str, here: bool) -> 
 
 
 def test_on_this_computer_no_other_name_is_allowed_but_those_that_the_owner_gives() -> None:
-    assert hosts.allowed("127.0.0.1") == list(hosts.HERE)
-    assert hosts.allowed("127.0.0.1", ["studio.example.org"]) == [*hosts.HERE, "studio.example.org"]
+    assert hosts.allowed("127.0.0.1") == list(hosts.LOOPBACK)
+    assert hosts.allowed("127.0.0.1", ["studio.example.org"]) == [*hosts.LOOPBACK, "studio.example.org"]
 
 
 def test_in_all_networks_this_computer_s_own_addresses_are_allowed_and_no_star(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "own_addresses", lambda six: ["192.168.1.2", "fe80::1"] if six else ["192.168.1.2"])
 
-    assert {"192.168.1.2", *hosts.HERE} <= set(hosts.allowed("0.0.0.0"))
+    assert {"192.168.1.2", *hosts.LOOPBACK} <= set(hosts.allowed("0.0.0.0"))
     assert "[fe80::1]" in hosts.allowed("::")
     assert not any("*" in host for host in hosts.allowed("::"))
-    assert hosts.allowed("192.168.1.9") == [*hosts.HERE, "192.168.1.9"]
+    assert hosts.allowed("192.168.1.9") == [*hosts.LOOPBACK, "192.168.1.9"]
 
 
 @pytest.mark.parametrize("name", ["*", "*.example.org", "http://x.org", "x.org:80", "", "a b", "-x.org", "x..org"])

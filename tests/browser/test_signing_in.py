@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -22,7 +21,7 @@ from tests.browser.conftest import patient
 from tests.browser.driver import Labelling
 from tests.browser.server import ROOT, Server, free_port
 from tests.browser.test_accessible import violations
-from tests.helpers.gates import WAIT_SECONDS
+from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tidal_core.access.pass_phrases import change
 from tidal_core.access.people import Role
 
@@ -207,22 +206,20 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *claims], stdout=log, stderr=log
         )
         try:
-            _wait_for(f"http://localhost:{port}/.well-known/openid-configuration")
+            address = f"http://localhost:{port}/.well-known/openid-configuration"
+            wait_for(lambda: _answers(address), f"an answer of {address}")
             yield f"http://localhost:{port}"
         finally:
             process.terminate()
             process.wait(WAIT_SECONDS)
 
 
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            with urlopen(address, timeout=10):
-                return
-        except (URLError, OSError):
-            assert time.monotonic() < deadline, f"{address} does not answer"
-            time.sleep(0.05)
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=10):
+            return True
+    except (URLError, OSError):
+        return False
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_experiments_by_the_protocol_come_over_the_published_curves(
     assert ours == pytest.approx([20, 20, 20])
     assert [float(row["value"]) for row in relative if row["source"] == "published"] == [1, 2]
     text = page.read_text(encoding="utf-8")
-    assert "Experiment ours; runs of each: 2." in text
+    assert "Experiment ours; runs for each curve: 2." in text
     assert text.count("experiment cifar10 --preset paper --name cifar10-paper ") == 0, "measured already"
     assert "experiment cifar10 --preset paper --imbalance 100 --name cifar10-paper-100 " in text
     assert text.count("To measure it:") == PANELS - 3
@@ -97,7 +97,7 @@ def test_an_experiment_of_another_size_is_shown_beside_the_published_curves_wher
     rows = values(page)
     assert {row["figure"] for row in rows if row["source"] == source} == {"9", "10", "11", "12", "13"}
     text = page.read_text(encoding="utf-8")
-    assert text.count(f"{source}; runs of each: 5.") == 7  # 9 and 11 at 100, 10 at 1, 12 and 13 at both
+    assert text.count(f"{source}; runs for each curve: 5.") == 7  # 9 and 11 at 100, 10 at 1, 12 and 13 at both
     assert "experiment cifar10 --preset paper --name cifar10-paper " in text, (
         "the paper's own size is still to be measured"
     )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.training import brief, training_images
-from tidal_core.config import FINE_TUNE, PRESETS, ProjectSettings, Seeds, TrainConfig
+from tests.helpers.training import brief, fresh, run, training_images
+from tidal_core.config import FINE_TUNE, PRESETS, ProjectSettings, Seeds
 from tidal_core.engine.backbones import BACKBONES, build_backbone
 from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.layer_rates import rate_scales, stages_of
@@ -22,21 +22,11 @@ from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError
-from tidal_core.records import EpochRecord, TrainImages
 
 CPU = torch.device("cpu")
 BRIEF = dataclasses.replace(FINE_TUNE, epochs=3, head_epochs=1, min_steps=0, batch_size=12)
 HEADS_FIRST = brief(epochs=4, head_epochs=2, layer_decay=0.5)
 """The small network, in the two stages of fine-tuning."""
-
-
-def fresh(config: TrainConfig, images: TrainImages) -> Model:
-    return build_model(config, images.n_classes, Seeds(), CPU)
-
-
-def run(config: TrainConfig, images: TrainImages, **options: object) -> tuple[Model, list[EpochRecord]]:
-    model = fresh(config, images)
-    return model, list(train(config, images, model, Seeds(), TrainOptions(**options)))  # type: ignore[arg-type]
 
 
 def body_of(model: Model) -> dict[str, torch.Tensor]:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.experiments.made import FROZEN, WARM, make_dataset
-from tests.helpers.training import brief, training_images
+from tests.helpers.training import brief, fitted, training_images
 from tidal_core import strategies
-from tidal_core.config import Seeds, TrainConfig
+from tidal_core.config import Seeds
 from tidal_core.engine.companions import SeenBatch, build_companion
 from tidal_core.engine.companions.learning_loss import LearningLoss, hinge_loss, ranking_loss
-from tidal_core.engine.model import Model, build_model
+from tidal_core.engine.model import build_model
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
@@ -122,12 +122,6 @@ def noisy(folder: Path, n: int = 256) -> tuple[TrainImages, np.ndarray]:
 
 
 NOISE = brief(epochs=8, batch_size=16, augmentation="none", learning_rate=3e-3)
-
-
-def fitted(images: TrainImages, config: TrainConfig, options: TrainOptions | None = None) -> Model:
-    model = build_model(config, images.n_classes, Seeds(), CPU)
-    list(train(config, images, model, Seeds(), options or TrainOptions(curves=False)))
-    return model
 
 
 @pytest.mark.parametrize(

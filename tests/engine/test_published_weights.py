@@ -27,7 +27,7 @@ from tidal_core.engine.features.extract import Extractor, extract
 from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.model import Model, build_model
 from tidal_core.engine.pretrained import build_pretrained, load_body, preprocessing_of
-from tidal_core.engine.published_weights import backbone_names, describe, feature_key, known_backbone
+from tidal_core.engine.published_weights import BUILT_IN, describe, feature_key
 from tidal_core.engine.torchvision_facts import TORCHVISION
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
@@ -256,8 +256,9 @@ def test_features_are_noted_with_the_weights_they_are_of() -> None:
 
 
 def test_every_listed_name_is_known_and_described() -> None:
-    assert all(known_backbone(name) for name in backbone_names())
-    assert not known_backbone("torchvision/alexnet")
+    assert [describe(name).name for name in (*BUILT_IN, *TORCHVISION)] == [*BUILT_IN, *TORCHVISION]
+    with pytest.raises(InputError, match="no backbone 'torchvision/alexnet'"):
+        describe("torchvision/alexnet")
     assert describe("torchvision/resnet50").megabytes == 98
     assert not describe("efficientnet-lite0").downloads
 
@@ -268,6 +269,7 @@ def test_without_timm_the_command_that_installs_it_is_named(monkeypatch: pytest.
 
     monkeypatch.setattr(published_weights, "version", missing)
 
-    assert not known_backbone(OF_TIMM)
+    with pytest.raises(InputError, match="needs the package timm"):
+        describe(OF_TIMM)
     with pytest.raises(InputError, match=r"needs the package timm, .*run: python -m pip install timm"):
         build_pretrained(OF_TIMM)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.training import brief, training_images
-from tidal_core.config import Seeds, TrainConfig
+from tests.helpers.training import brief, fresh, run, training_images
+from tidal_core.config import Seeds
 from tidal_core.engine import memory
 from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.memory import td_bytes
@@ -20,18 +20,9 @@ from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import train
 from tidal_core.errors import InputError, OutOfMemory, TrainingDiverged
-from tidal_core.records import EpochRecord, TrainImages, TrainProgress
+from tidal_core.records import TrainImages, TrainProgress
 
 CPU = torch.device("cpu")
-
-
-def fresh(config: TrainConfig, images: TrainImages, seeds: Seeds = Seeds()) -> Model:  # noqa: B008 (frozen)
-    return build_model(config, images.n_classes, seeds, CPU)
-
-
-def run(config: TrainConfig, images: TrainImages, **options: object) -> tuple[Model, list[EpochRecord]]:
-    model = fresh(config, images)
-    return model, list(train(config, images, model, Seeds(), TrainOptions(**options)))  # type: ignore[arg-type]
 
 
 def same_weights(a: Model, b: Model) -> bool:

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from tests.experiments.made import FROZEN, WARM, make_dataset
-from tests.helpers.training import brief, training_images
+from tests.helpers.training import brief, fitted, training_images
 from tests.strategies.pools import make_pool
 from tidal_core import strategies
-from tidal_core.config import Seeds, TrainConfig
+from tidal_core.config import Seeds
 from tidal_core.engine.checkpoints import fingerprint
 from tidal_core.engine.companions import build_companion
 from tidal_core.engine.companions.autoencoders import LATENT, Coded, FeatureAutoEncoder, ImageAutoEncoder
 from tidal_core.engine.companions.base import Side
 from tidal_core.engine.companions.vaal import TaVaal, Vaal, evidence_loss, taken_for
-from tidal_core.engine.model import Model, build_model, load_weights
+from tidal_core.engine.model import build_model, load_weights
 from tidal_core.engine.scoring import score
 from tidal_core.engine.train_inputs import TrainOptions
 from tidal_core.engine.training import Training, open_batches, open_unlabelled, start, train
@@ -170,12 +170,6 @@ def test_a_cluster_without_labels_is_asked_far_more_often_than_at_random() -> No
 
 
 CONFIG = brief(epochs=3, companions=())
-
-
-def fitted(images: TrainImages, config: TrainConfig, options: TrainOptions | None = None) -> Model:
-    model = build_model(config, images.n_classes, Seeds(), CPU)
-    list(train(config, images, model, Seeds(), options or TrainOptions(curves=False)))
-    return model
 
 
 @both_methods

@@ -7,6 +7,7 @@ import numpy as np
 
 from tidal_core.experiments.datasets import Dataset
 from tidal_core.experiments.protocol import PRESETS, Protocol
+from tidal_core.experiments.runs import TIMES
 from tidal_core.records import Int64
 
 TINY = PRESETS["quick"].changed(first=6, per_round=4, rounds=3, subset=20, validation=5, test_limit=12)
@@ -28,4 +29,9 @@ def make_dataset(folder: Path, size: int = 80, classes: int = 3) -> Dataset:
     )
 
 
-__all__ = ["FROZEN", "TINY", "WARM", "Protocol", "make_dataset"]
+def lasting(lines: list[dict]) -> list[dict]:
+    """The lines of a run without what another run of the same differs by: its times."""
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+__all__ = ["FROZEN", "TINY", "WARM", "Protocol", "lasting", "make_dataset"]

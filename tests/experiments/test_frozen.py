@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from tests.experiments.made import FROZEN, TINY, make_dataset
+from tests.experiments.made import FROZEN, TINY, lasting, make_dataset
 from tidal_core.config import TDWindow
 from tidal_core.engine.exact_dynamics import HeadHistory, exact_curves
 from tidal_core.engine.features.extract import extractor_of
@@ -25,7 +25,7 @@ from tidal_core.experiments.files import Spec, begin, experiments, read
 from tidal_core.experiments.frozen import compute_features, features_of
 from tidal_core.experiments.protocol import Configuration, Protocol
 from tidal_core.experiments.running import execute_all, runs_of
-from tidal_core.experiments.runs import TIMES, Run, _State, execute, repeat
+from tidal_core.experiments.runs import Run, _State, execute, repeat
 from tidal_core.images.squares import squares_at
 from tidal_core.method.estimators import td_margin
 from tidal_core.records import PoolView
@@ -36,10 +36,6 @@ WARM_FROZEN = replace(FROZEN, train=replace(FROZEN.train, warm_start=True))
 
 def make_run(folder: Path, configuration: str = "exact-margin", protocol: Protocol = FROZEN) -> Run:
     return Run(make_dataset(folder), protocol, Configuration.parse(configuration), 1.0, 0, folder / "runs")
-
-
-def lasting(lines: list[dict]) -> list[dict]:
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def test_small_images_are_enlarged_to_what_the_protocol_says(tmp_path: Path) -> None:

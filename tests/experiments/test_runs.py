@@ -14,23 +14,19 @@ import numpy as np
 import pytest
 import torch
 
-from tests.experiments.made import TINY, WARM, make_dataset
+from tests.experiments.made import TINY, WARM, lasting, make_dataset
 from tidal_core.engine import code_version as code_versions
 from tidal_core.engine.model import Model
 from tidal_core.errors import InputError
 from tidal_core.experiments.files import read
 from tidal_core.experiments.protocol import Configuration, Protocol, start_of
-from tidal_core.experiments.runs import TIMES, Run, _State, _Trained, execute, repeat
+from tidal_core.experiments.runs import Run, _State, _Trained, execute, repeat
 from tidal_core.records import PoolView
 from tidal_core.strategies.margin import Margin
 
 
 def make_run(folder: Path, configuration: str = "margin", protocol: Protocol = TINY, number: int = 0) -> Run:
     return Run(make_dataset(folder), protocol, Configuration.parse(configuration), 1.0, number, folder / "runs")
-
-
-def lasting(lines: list[dict]) -> list[dict]:
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def test_a_run_asks_new_images_every_round_and_keeps_what_it_was(tmp_path: Path) -> None:
@@ -86,7 +82,7 @@ def test_finished_rounds_are_not_written_anew_to_go_on(tmp_path: Path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", killed_while_writing)
-        patch.setattr("tidal_core.experiments.runs._forget_peak", lambda device: None)
+        patch.setattr("tidal_core.experiments.runs.forget_peak", lambda device: None)
         list(execute(run, should_stop=lambda: True))
 
     kept = read(run.file)

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from tests.helpers.disks import SmallDisk, small_disk_or_skip
+from tests.helpers.disks import SmallDisk
 from tests.helpers.served import Served
 from tidal_core.store import database
 
 POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "thumbs")
 GETS = ("classes", "why/1", "stands-for/1", "neighbours/1")
-
-
-@pytest.fixture
-def disk(tidal_home: Path) -> Iterator[SmallDisk]:
-    """A small disk with the home on it."""
-    with ExitStack() as stack:
-        yield small_disk_or_skip(tidal_home, 16, stack)
 
 
 @pytest.fixture

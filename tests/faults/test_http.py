@@ -16,13 +16,6 @@ POSTS = ("open", "queue", "answers", "status", "history", "release", "sweep", "t
 GETS = ("classes", "image/1?v=0&size=256", "why/1", "stands-for/1", "neighbours/1", "collection", "collection/counts")
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One studio for the requests that must change nothing."""

@@ -20,7 +20,7 @@ from tidal_core.projects import open_project
 from tidal_core.store import acts
 def die(*_):  # every event is written, and the transaction has not ended
     os.kill(os.getpid(), signal.SIGKILL)
-acts._out_of_queue = die
+acts.out_of_queue = die
 bulk.perform(open_project("tiny"), acts.Act(acts.ActKind.LABEL, class_id=2), where="split=pool")
 """
 

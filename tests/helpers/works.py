@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.gates import wait_for
 from tidal_core.engine.executors import Memory, Watch
 from tidal_core.errors import InputError
 
@@ -47,6 +47,6 @@ class Doubling:
         if (self.folder / f"kill-{number}").exists():
             (self.folder / f"kill-{number}").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        while number and (self.folder / "closed").exists() and not (self.folder / "open").exists():
-            time.sleep(0.05)
+        if number and (self.folder / "closed").exists():
+            wait_for(lambda: (self.folder / "open").exists(), f"the opening for {number}")
         return 2 * number, os.getpid()

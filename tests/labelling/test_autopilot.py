@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,21 +20,6 @@ from tidal_core.server.studio import Studio
 from tidal_core.store.answers import Outcome
 
 FAST = Plan(per_second=50)
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def studio() -> Iterator[Studio]:
-    made = Studio()
-    yield made
-    made.worker.stop(WAIT_SECONDS)
-    made.close()
 
 
 def labels_of(project: Project) -> dict[int, int]:

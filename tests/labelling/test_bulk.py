@@ -29,13 +29,6 @@ RED, GREEN, BLUE = 1, 2, 3
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def project(served: Served) -> Project:
     return served.project
 
@@ -337,7 +330,7 @@ def test_a_persons_history_has_labels_and_not_what_was_sent_to_the_queue(project
 def test_a_fault_in_the_middle_leaves_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     label(project, "before", 1, RED)
     before, n = state(project), project.store.answers.count()
-    monkeypatch.setattr("tidal_core.store.acts._out_of_queue", lambda cursor, ids: cursor.execute("SELECT no_such"))
+    monkeypatch.setattr("tidal_core.store.acts.out_of_queue", lambda cursor, ids: cursor.execute("SELECT no_such"))
 
     with pytest.raises(duckdb.Error):
         act(project, "label", [1, 2, 3], class_id=GREEN)

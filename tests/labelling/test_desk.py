@@ -29,13 +29,6 @@ AUDITED = ProjectSettings(title="tiny", training_size=8, labels_per_round=6, aud
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def audited() -> Iterator[Served]:
     made = Served(AUDITED, n=200)
     yield made

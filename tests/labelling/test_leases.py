@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -31,13 +30,6 @@ class Clock:
 
     def goes(self, seconds: float) -> None:
         self.seconds += seconds
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
 
 
 @pytest.fixture

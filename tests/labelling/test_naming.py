@@ -25,13 +25,6 @@ def project() -> Iterator[Project]:
     made.close()
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    made = Served()
-    yield made
-    made.close()
-
-
 def call_images(project: Project, *names: str) -> None:
     """Name the images in turn; their files are gone, as are those of all tiny projects."""
     images = project.store.images.all()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
 
 from tests.helpers.frozen import run_round
-from tests.helpers.mistaken import mistaken_project
 from tidal_core.labelling import review
 from tidal_core.labelling.desk import Desk, desk_of
 from tidal_core.labelling.review import Act, Suspect
@@ -16,13 +12,6 @@ from tidal_core.method.suspicion import DEFAULT
 from tidal_core.projects import Project
 from tidal_core.records import AnswerKind, AnswerMode, Purpose
 from tidal_core.rounds.suspicions import suspicions_of
-
-
-@pytest.fixture
-def mistaken() -> Iterator[tuple[Project, list[int]]]:
-    project, planted = mistaken_project()
-    yield project, planted
-    project.close()
 
 
 def first(project: Project) -> Suspect:

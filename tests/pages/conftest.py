@@ -18,3 +18,10 @@ def studio() -> Iterator[Studio]:
     made.worker.stop(WAIT_SECONDS)  # closing the studio waits for seconds only
     made.close()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def quiet(studio: Studio) -> Studio:
+    """A studio whose worker has ended: the test decides what rounds there are."""
+    assert studio.worker.stop(WAIT_SECONDS)
+    return studio

@@ -39,6 +39,19 @@ def open_page(name: str, slug: str = "made-up", **query: str) -> AppTest:
     return test
 
 
+def press(test: AppTest, key: str) -> AppTest:
+    """Press a button; fails on any exception."""
+    test.button(key=key).click().run()
+    assert not test.exception, test.exception
+    return test
+
+
+def press_ending(test: AppTest, what: str) -> AppTest:
+    """Press the one button whose key ends by ``what``; before it stands the id of an event that no test can know."""
+    (match,) = [each for each in test.button if each.key and each.key.endswith(f"-{what}")]
+    return match.click().run()
+
+
 def texts(test: AppTest) -> str:
     """Everything that a page says."""
     kinds = (test.title, test.subheader, test.markdown, test.caption, test.info, test.error, test.warning)

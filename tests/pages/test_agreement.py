@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import open_page, texts
+from tests.pages.looking import open_page, press_ending, texts
 from tests.pages.test_present import screen
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
@@ -28,11 +28,6 @@ def agreement_page() -> AppTest:
     page = open_page("review", "tiny")
     (part,) = [each for each in page.segmented_control if each.key == "review-part-tiny"]
     return part.set_value("Agreement").run()
-
-
-def press(page: AppTest, what: str) -> AppTest:
-    (match,) = [each for each in page.button if each.key and each.key.endswith(f"-{what}")]
-    return match.click().run()
 
 
 def test_without_second_answers_the_page_says_what_to_do(project: Project) -> None:
@@ -56,14 +51,14 @@ def test_a_disagreement_is_shown_with_who_said_what_and_settled_by_a_button(proj
     assert "On 2 of 3 images that two or more people labelled, all said the same" in texts(page)
     assert "ann" in texts(page)
 
-    page = press(page, "class-3")
+    page = press_ending(page, "class-3")
 
     assert not page.exception
     current = project.store.answers.current(3)
     assert current is not None
     assert (current.answer.class_id, current.answer.annotator) == (3, project.settings.annotator)
     assert "Nobody disagrees about an image." in [each.value for each in page.success]
-    page = press(page, "undo")
+    page = press_ending(page, "undo")
     assert "1 to settle." in texts(page)
     again = project.store.answers.current(3)
     assert again is not None

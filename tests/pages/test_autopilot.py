@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import ROOT, charts, texts
+from tests.pages.looking import ROOT, charts, press, texts
 from tidal_core.experiments import race
 from tidal_core.experiments.files import pack_right
 from tidal_core.labelling.autopilot import Plan
@@ -20,12 +20,6 @@ def opened(page: str, slug: str) -> AppTest:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = slug
     test.switch_page(f"pages/{page}.py").run()
-    assert not test.exception, test.exception
-    return test
-
-
-def press(test: AppTest, key: str) -> AppTest:
-    test.button(key=key).click().run()
     assert not test.exception, test.exception
     return test
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.helpers.frozen import SETTINGS, frozen_project, run_round, trained_frozen_project
-from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import label_next, tiny_project
 from tests.pages.looking import charts, open_page, texts
 from tidal_core.config import ProjectSettings
@@ -19,13 +18,6 @@ from tidal_core.server.studio import Studio
 from tidal_core.ui import groups, life, pool_view, trust_view
 
 BUTTON = "Use the pretrained model"
-
-
-@pytest.fixture
-def quiet(studio: Studio) -> Studio:
-    """A studio whose worker has ended: the test decides what rounds there are."""
-    assert studio.worker.stop(WAIT_SECONDS)
-    return studio
 
 
 @pytest.fixture

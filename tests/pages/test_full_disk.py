@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.helpers.disks import SmallDisk, small_disk_or_skip
+from tests.helpers.disks import SmallDisk
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.serving import ROOT
-
-
-@pytest.fixture
-def disk(tidal_home: Path) -> Iterator[SmallDisk]:
-    with ExitStack() as stack:
-        yield small_disk_or_skip(tidal_home, 16, stack)
 
 
 @pytest.mark.usefixtures("studio")

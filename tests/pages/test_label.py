@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import made_up, open_page, texts
+from tests.pages.looking import made_up, open_page, press, texts
 from tests.pages.test_hostile_names import parts_of
 from tidal_core.images.ingest import ingest
 from tidal_core.labelling.desk import desk_of
@@ -47,12 +47,6 @@ def class_button(test: AppTest, name: str) -> str:
 
 def undo_button(test: AppTest) -> str:
     return next(button.key for button in test.button if button.label == "Undo")
-
-
-def press(test: AppTest, key: str) -> AppTest:
-    test.button(key=key).click().run()
-    assert not test.exception, test.exception
-    return test
 
 
 def test_after_a_round_a_line_says_how_good_the_model_is_and_where_there_is_more(studio: Studio) -> None:

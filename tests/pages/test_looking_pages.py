@@ -3,7 +3,6 @@
 import pytest
 
 from benchmarks.made_up import Size
-from tests.helpers.gates import WAIT_SECONDS
 from tests.pages.looking import an_epoch, charts, fail_round, made_up, open_page, start_round, texts
 from tidal_core.export.replay.collect import replay_info
 from tidal_core.export.report import report
@@ -15,13 +14,6 @@ from tidal_core.ui import rounds_view
 
 PAGES = ("training", "dynamics", "uncertainty", "progress")
 NO_ROUND = Size(labelled=0, pool=30, test=5, rounds=0)
-
-
-@pytest.fixture
-def quiet(studio: Studio) -> Studio:
-    """A studio whose worker has ended: the test decides what rounds there are."""
-    assert studio.worker.stop(WAIT_SECONDS)
-    return studio
 
 
 @pytest.mark.parametrize("page", [*PAGES, "replay"])

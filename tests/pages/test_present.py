@@ -17,13 +17,6 @@ from tidal_core.server.studio import Studio
 from tidal_core.ui.address import SCREENS
 
 
-@pytest.fixture
-def quiet(studio: Studio) -> Studio:
-    """A studio whose worker has ended: the test decides what rounds there are."""
-    assert studio.worker.stop(WAIT_SECONDS)
-    return studio
-
-
 def screen(name: str, slug: str) -> AppTest:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT_SECONDS)
     test.session_state["project"] = slug

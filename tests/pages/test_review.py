@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.helpers.gates import WAIT_SECONDS
 from tests.helpers.mistaken import mistaken_project
 from tests.helpers.tiny import tiny_project
-from tests.pages.looking import made_up, open_page, texts
+from tests.pages.looking import made_up, open_page, press_ending, texts
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind
 from tidal_core.server.studio import Studio
@@ -17,23 +16,10 @@ from tidal_core.ui import review_view
 
 
 @pytest.fixture
-def quiet(studio: Studio) -> Studio:
-    """A studio whose worker has ended: the test decides what rounds there are."""
-    assert studio.worker.stop(WAIT_SECONDS)
-    return studio
-
-
-@pytest.fixture
 def mistaken(quiet: Studio) -> tuple[Project, list[int]]:
     project, planted = mistaken_project()
     project.close()
     return quiet.project("tiny"), planted
-
-
-def button(page: AppTest, what: str) -> AppTest:
-    """Press the button whose key ends so."""
-    (match,) = [each for each in page.button if each.key and each.key.endswith(f"-{what}")]
-    return match.click().run()
 
 
 def on_screen(page: AppTest) -> int:
@@ -51,8 +37,8 @@ def test_planted_mistakes_are_found_and_mended(mistaken: tuple[Project, list[int
 
     for _ in planted:
         mended.append(on_screen(page))
-        page = button(page, "change")
-    page = button(page, "keep")  # the first behind the mistakes
+        page = press_ending(page, "change")
+    page = press_ending(page, "keep")  # the first behind the mistakes
 
     assert sorted(mended) == planted
     assert review_view.NOTHING_LEFT in [each.value for each in page.success]
@@ -76,22 +62,22 @@ def test_keep_unsure_another_class_and_undo(mistaken: tuple[Project, list[int]])
     project, _ = mistaken
     page = open_page("review", "tiny")
     first = on_screen(page)
-    page = button(page, "keep")
+    page = press_ending(page, "keep")
     second = on_screen(page)
-    page = button(page, "unsure")
+    page = press_ending(page, "unsure")
     third = on_screen(page)
     other = next(box for box in page.selectbox if box.label == "Another class")
     chosen = next(record.id for record in project.store.classes.all() if other.options[0].startswith(record.name))
-    page = button(other.select_index(0).run(), f"to-{chosen}")
+    page = press_ending(other.select_index(0).run(), f"to-{chosen}")
 
     assert len({first, second, third, on_screen(page)}) == 4
     current = project.store.answers.current(third)
     assert current is not None
     assert current.answer.class_id == chosen
     assert [flag.answer.image_id for flag in project.store.answers.set_aside()] == [second]
-    page = button(page, "undo")
+    page = press_ending(page, "undo")
     assert on_screen(page) == third
-    page = button(button(page, "undo"), "undo")
+    page = press_ending(press_ending(page, "undo"), "undo")
     assert on_screen(page) == first
     assert project.store.answers.count(AnswerKind.UNDO) == 3
 
@@ -101,7 +87,7 @@ def test_what_was_looked_at_does_not_come_again_when_the_page_is_opened_anew(
 ) -> None:
     page = open_page("review", "tiny")
     first = on_screen(page)
-    page = button(page, "keep")
+    page = press_ending(page, "keep")
     second = on_screen(page)
 
     again = open_page("review", "tiny")
@@ -115,7 +101,7 @@ def test_the_rest_can_be_looked_at_too_and_another_ranking_chosen(mistaken: tupl
     assert ranking.options[:2] == ["All together", "Probability of the label"]
     page = ranking.select("neighbours").run()
     for _ in range(5):
-        page = button(page, "keep")
+        page = press_ending(page, "keep")
 
     page = next(each for each in page.button if each.label.startswith("Look at the other 55")).click().run()
 
@@ -160,5 +146,5 @@ def test_copies_are_asked_about_before_there_is_a_model(quiet: Studio) -> None:
 
     assert "imported with a second label: blue" in texts(page)
     assert "No model has judged the labels yet." in texts(page)
-    button(page, "change")
+    press_ending(page, "change")
     assert quiet.project("copies").store.answers.labels().class_ids.tolist() == [3]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.helpers.disks import SmallDisk, small_disk_or_skip
+from tests.helpers.disks import SmallDisk
 from tests.helpers.gates import WAIT_SECONDS, wait_for
 from tests.helpers.tiny import label_next, tiny_project
 from tidal_core.engine.model import read_tensors, write_tensors
@@ -98,12 +96,6 @@ def test_a_round_that_is_done_says_so_whatever_cannot_be_tidied_up(project: Proj
 
     assert project.store.rounds.get(1).state is RoundState.DONE
     assert any(note.startswith("Round 1 finished with 6 labels") for note in notes(project))
-
-
-@pytest.fixture
-def disk(tidal_home: Path) -> Iterator[SmallDisk]:
-    with ExitStack() as stack:
-        yield small_disk_or_skip(tidal_home, 16, stack)
 
 
 @pytest.mark.parametrize("leaving", [0, 200_000])

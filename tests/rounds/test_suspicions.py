@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.made_up import Size, make
-from tests.helpers.mistaken import mistaken_project
 from tests.helpers.tiny import tiny_project
 from tidal_core.config import ProjectSettings
 from tidal_core.images.ingest import ingest
@@ -20,13 +18,6 @@ from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project, create_project
 from tidal_core.records import Answer, AnswerKind, Purpose
 from tidal_core.rounds.suspicions import suspicions_of
-
-
-@pytest.fixture
-def mistaken() -> Iterator[tuple[Project, list[int]]]:
-    project, planted = mistaken_project()
-    yield project, planted
-    project.close()
 
 
 def test_planted_mistakes_come_first_before_any_round(mistaken: tuple[Project, list[int]]) -> None:

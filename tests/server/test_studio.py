@@ -1,6 +1,5 @@
 """The studio opens what is there, owns it while it runs, and lets go of it when it closes."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,14 +15,6 @@ from tidal_core.records import RoundState, Split
 from tidal_core.rounds.due import claim_round
 from tidal_core.rounds.queue_plan import fill_queue
 from tidal_core.server.studio import DEMO, Studio
-
-
-@pytest.fixture
-def studio() -> Iterator[Studio]:
-    made = Studio()
-    yield made
-    made.worker.stop(WAIT_SECONDS)  # closing the studio waits for seconds only
-    made.close()
 
 
 def test_the_demo_has_real_digits_and_a_test_split(studio: Studio) -> None:

@@ -13,8 +13,7 @@ from tidal_core.text import seconds_in_words
 FREE = 5  # wrong pass phrases in a row that cost nothing but their own time
 FIRST_WAIT, LONGEST_WAIT = 30.0, 900.0  # seconds; doubled at each further wrong one
 FORGOTTEN_AFTER = 3600.0  # seconds without a wrong one
-ADDRESSES_AT_MOST = 10_000
-
+ADDRESSES_AT_MOST = 10_000  # that are remembered: whoever has more of them could fill the memory
 
 WRONG = "Too many wrong pass phrases came from your address."
 BUSY = "Many people are signing in at this moment."

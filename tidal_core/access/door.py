@@ -164,6 +164,7 @@ def problem(status: int, message: str) -> JSONResponse:
 
 
 async def _sign_in(access: SharedPassPhrase, request: Request) -> Response:
+    """The answer to a form that was sent: on to where the person wanted, with a cookie, or the form again and why."""
     form = await _form(request)
     if form is None:
         return problem(413, "This is no sign-in form.")
@@ -234,6 +235,7 @@ def _template() -> Any:
 
 
 def _page(access: Login, *, title: str = "Sign in", status: int = 200, kind: str = "", **said: Any) -> HTMLResponse:
+    """``sign_in.html`` with a form of a ``kind``: "pass phrase", "provider" (default: by the login) or "sign out"."""
     providers = access.providers if isinstance(access, IdentityProvider) else []
     usual = "provider" if isinstance(access, IdentityProvider) else "pass phrase"
     values = {"told": "", "is_bad": False, "next": "/", "name": "", **said}

@@ -19,7 +19,7 @@ from tidal_core.errors import InputError
 NAMES = "TIDAL_NAMES"
 """The environment variable with further names of this studio, apart by commas."""
 
-HERE = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # as only programs of this computer reach it; allowed always
 EVERYWHERE = ("0.0.0.0", "::")
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
@@ -55,7 +55,7 @@ def names_told() -> list[str]:
 
 def allowed(address: str, names: Iterable[str] = ()) -> list[str]:
     """The hosts that requests may name, for a studio that listens on ``address``; IPv6 in brackets."""
-    hosts = [*HERE, *names]
+    hosts = [*LOOPBACK, *names]
     if address in EVERYWHERE:
         hosts += own_addresses(six=address == "::")
         hosts += [name.lower() for name in {socket.gethostname(), socket.getfqdn()} if _NAME.fullmatch(name.lower())]

@@ -93,9 +93,10 @@ class PassPhrases:
 
 
 def change(home: Path, role: Role, pass_phrase: str | None, *, hours: float | None = None) -> PassPhrases | None:
-    """Set the pass phrase of a role, or take the annotators' away (None). Everybody signs in again.
+    """Set the pass phrase of a role, or take it away (None): the owners', and all are gone. Everybody signs in again.
 
-    Raises InputError for one that is too short, too long or the other role's, and where the owners' would be missing.
+    ``hours``: of a session, from signing in; None leaves them as they are. Raises InputError for a pass phrase that is
+    too short, too long or the other role's, and where the owners' would be missing.
     """
     try:
         known = PassPhrases.read(home)
@@ -171,7 +172,7 @@ class SharedPassPhrase(Login):
             with self._trying:
                 self.refresh()
                 self._attempts.check(address)
-                role = self._role_of(pass_phrase[: LONGEST + 1])
+                role = self._role_of(pass_phrase[: LONGEST + 1])  # a longer one is wrong, and costs no more time
                 if role is None:
                     self._attempts.note_wrong(address)
                     raise NotAllowed("This is not the pass phrase. Ask whoever runs this studio for it.")

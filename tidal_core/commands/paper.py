@@ -17,8 +17,8 @@ def paper_figures(
     experiment: Annotated[
         list[str] | None,
         typer.Option(
-            help="An experiment that plays the protocol otherwise, or on a part of the data; may be given again.",
-            show_default="those that play it as published",
+            help="An experiment with other settings than the paper's, or on a part of the data; may be given again.",
+            show_default="those with the paper's settings",
         ),
     ] = None,
     published: Annotated[

@@ -65,20 +65,6 @@ class Description:
     trained_on: str  # empty where that is not known
 
 
-def known_backbone(name: str) -> bool:
-    """Whether ``describe`` knows the name. What timm has under its names is seen only when a model is built."""
-    try:
-        describe(name)
-    except InputError:
-        return False
-    return True
-
-
-def backbone_names() -> tuple[str, ...]:
-    """Every name that can be listed: of this package, torchvision's, those that other packages register; not timm's."""
-    return (*BUILT_IN, *TORCHVISION, *registered_points())
-
-
 def describe(name: str) -> Description:
     """What is known of a backbone by its name. Raises InputError for a name that is not known, with the remedy."""
     if name in EMBEDDED:

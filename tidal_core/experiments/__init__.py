@@ -2,8 +2,8 @@
 
 ``datasets`` prepares images, ``frozen`` their features for protocols whose body does not train, ``protocol`` says how a
 comparison goes, ``starts`` what is labelled first, ``oracle`` what asking could reach, ``runs`` executes one run of one
-configuration, ``running`` executes many and goes on where it was, ``results`` reads them back, ``statistics`` compares,
-``report`` and ``low_budget`` write tables.
+configuration (``machine``: on what), ``running`` executes many and goes on where it was, ``results`` reads them back,
+``statistics`` compares, ``report`` and ``low_budget`` write tables.
 
 ``race`` puts two arms side by side for an audience, live: ``begin_race(project, home, strategy, seed=0)`` makes one,
 ``start``, ``stop`` and ``keep_going`` play it in a process of its own, ``read_race`` reads how far it is, with what can

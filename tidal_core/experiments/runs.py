@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 
 from tidal_core.config import TrainConfig
 from tidal_core.engine.backbones.registered import registered_backbone
@@ -37,6 +32,7 @@ from tidal_core.errors import InputError, Stopped
 from tidal_core.experiments.datasets import Dataset, stratified
 from tidal_core.experiments.files import cut_off_tail, file_stem, pack_right, read
 from tidal_core.experiments.frozen import compute_features, features_of
+from tidal_core.experiments.machine import forget_peak, machine_of, peak_bytes
 from tidal_core.experiments.oracle import Oracle, best_batch
 from tidal_core.experiments.protocol import Configuration, Protocol, asker, seed_of, seeds_of, start_of
 from tidal_core.experiments.starts import first_of
@@ -165,7 +161,7 @@ class _State:
         self.machine: dict[str, Any] | None = None  # where it goes on, when that is not where it was begun
         lines = read(run.file)
         if lines is None:
-            about = {**run.header(), **_machine(self.device)}
+            about = {**run.header(), **machine_of(self.device)}
             run.file.write_text(json.dumps(about) + "\n", encoding="utf-8")
             return
         changed = [words for key, words in _DECIDES.items() if lines.header.get(key) != _plain(run.header()[key])]
@@ -175,7 +171,7 @@ class _State:
                 "experiment, or delete the file: this run then starts again."
             )
         cut_off_tail(run.file)
-        machine = _plain(_machine(self.device))
+        machine = _plain(machine_of(self.device))
         if any(lines.header.get(key) != value for key, value in machine.items()):
             self.machine = machine
         for line in lines.rounds:
@@ -185,7 +181,7 @@ class _State:
         """One round; None if it was stopped."""
         run, protocol = self.run, self.run.protocol
         seconds: dict[str, float] = {}
-        _forget_peak(self.device)
+        forget_peak(self.device)
         began = time.perf_counter()
         asks = self._train(number, "asks", run.configuration.train_config(protocol), should_stop)
         judged = asks
@@ -208,7 +204,7 @@ class _State:
             line["unlabelled"], seconds["apart"] = asks.unlabelled, asks.apart_seconds
         line |= self._ask(asks, number, seconds) if number < protocol.rounds else {"asked": [], "audited": []}
         line["seconds"] = {key: round(value, 3) for key, value in seconds.items()}
-        line["peak_gb"] = round(_peak_bytes(self.device) / 1e9, 3)
+        line["peak_gb"] = round(peak_bytes(self.device) / 1e9, 3)
         if self.machine is not None:
             line["machine"] = self.machine
         if should_stop is not None and should_stop():  # asked while it trained; testing and choosing take long, too
@@ -461,34 +457,3 @@ def code_of(configuration: Configuration, protocol: Protocol) -> str:
 def _plain(value: Any) -> Any:
     """The value as it comes back from JSON."""
     return json.loads(json.dumps(value))
-
-
-def _machine(device: torch.device) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {
-        "device": device.type,
-        "hardware": name,
-        "cores": os.cpu_count(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-    }
-
-
-def _forget_peak(device: torch.device) -> None:
-    """Let the peak begin anew: a process executes rounds of other configurations, too. Only CUDA and Linux can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_bytes(device: torch.device) -> int:
-    """The most memory that was in use: of the device, or of this process."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:  # Windows
-        memory = psutil.Process().memory_info()
-        return int(getattr(memory, "peak_wset", memory.rss))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,7 +1,8 @@
 """Figures 9 to 13 of TiDAL (ICCV 2023) as one page: this studio's curves over the published ones.
 
 The page opens without a network. The published values are read from a file that its owner has (columns as in
-``experiments.read_published``); only relative accuracies were published as numbers, so the absolute figures show ours.
+``figures.experiments.read_published``); only relative accuracies were published as numbers, so the absolute figures
+show ours.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def said(each: Drawn) -> str:
         return f"{each.source}: without {BASELINE} there is nothing to compare with."
     runs = sorted({int(n) for curve in each.info.bands.values() for n in curve.n if n})
     counted = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else f"{runs[0] if runs else 0}"
-    return f"{each.source}; runs of each: {counted}."
+    return f"{each.source}; runs for each curve: {counted}."
 
 
 def table(drawn: Sequence[Drawn]) -> dict[str, list[Any]]:

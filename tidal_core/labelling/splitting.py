@@ -1,7 +1,7 @@
 """A class is split: all of its images, or those of a condition, go to a new pass in which people are asked again.
 
 The labels are taken back and the images put in front of the queue, as two acts that anybody can undo. The old answers
-stay in the history, and ``undo_split`` gives them again wherever nobody has answered since.
+stay in the history, and ``undo_change`` gives them again wherever nobody has answered since.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def votes_of(project: Project, image_ids: Int64, class_ids: Int64) -> Float64:
 
 
 def weigh(project: Project, round_id: int, image_ids: Int64, class_ids: Int64, log_p: Float32) -> int:
-    """Let CROWDLAB choose among the labels of images that several people answered; of how many it has a choice.
+    """Let CROWDLAB choose among the labels of images that several people answered; returns of how many it did.
 
     ``image_ids`` (L,) by id, ``class_ids`` (C,) and ``log_p`` (L, C) of heads that did not train on the image. A choice
     counts until somebody answers its image again; what was settled stands above it (``store.migrations``, consensus).

@@ -20,7 +20,7 @@ from tidal_core.engine.checkpoints import checkpoint_epoch, fingerprint
 from tidal_core.engine.exact_dynamics import HeadHistory
 from tidal_core.engine.executors import LOCAL, Executor
 from tidal_core.engine.features.extract import extract, extractor_of
-from tidal_core.engine.features.store import Features, FeatureStore
+from tidal_core.engine.features.store import FeatureStore
 from tidal_core.engine.model import Model, build_model, load_weights
 from tidal_core.engine.scoring import features_of, score
 from tidal_core.engine.train_inputs import TrainOptions
@@ -47,6 +47,7 @@ from tidal_core.rounds.features import wanted
 from tidal_core.rounds.label_paths import LabelPaths
 from tidal_core.rounds.queue_plan import plan_queue
 from tidal_core.rounds.scored import Scored, metrics_of, score_rows, top_k
+from tidal_core.rounds.to_score import images_to_score
 from tidal_core.store.scores import ASIDE, RESERVE, ScoreRows
 from tidal_core.text import seconds_in_words
 
@@ -257,13 +258,15 @@ class RoundRun:
         )
 
     def _score(self, model: Model, heads: HeadHistory | None) -> Scored:
-        pool = audit.rankable(self.project)
-        standing, test = self._test_images()
         features = None if self.features is None else self.features.read()
-        if features is not None:
-            pool, test = self._with_features(features, pool, test)
-        reserve, aside = self._for_exports(features, np.concatenate([pool, self.image_ids, test.image_ids]))
-        ids = np.concatenate([pool, self.image_ids, test.image_ids, reserve, aside])
+        images = images_to_score(self.project, self.record.class_ids, self.image_ids, features)
+        if images.without_features:
+            n = len(images.pool)
+            self._note(
+                f"Round {self.record.id} chooses among {n:,} of {n + images.without_features:,} images: the features "
+                "of the others are still being computed."
+            )
+        ids = images.ids
         rows = self.store.images.pixel_rows(ids)
         self.report(RoundProgress(RoundState.SCORING, to_score=len(ids)))
         scores = score(
@@ -282,35 +285,22 @@ class RoundRun:
         exact = None
         if features is not None and heads is not None:
             classes = scores.log_p.argmax(axis=1)
-            known = np.concatenate([self.labels, class_positions(test.class_ids, self.class_ids)])
+            known = np.concatenate([self.labels, class_positions(images.test.class_ids, self.class_ids)])
             # What test images are may be a class that came while the round trained: the predicted one stands for it.
-            rows_of_known = classes[len(pool) : len(pool) + len(known)]
+            rows_of_known = classes[images.labelled_rows.start : images.test_rows.stop]
             rows_of_known[known >= 0] = known[known >= 0]
             exact = exact_dynamics(self.config.train, heads, model, features, rows, classes)
             scores = dataclasses.replace(scores, exact_log_p=exact.log_p)
             self.store.rounds.set_exact_epochs(self.record.id, exact.epochs)
-        return Scored(pool, self.image_ids, test, reserve, aside, scores, exact, standing)
-
-    def _test_images(self) -> tuple[Int64, audit.Measured]:
-        """What the round's classes (C,) count as now, and the images to measure it on, of classes that it knows.
-
-        Classes are merged while a round trains, and between two reads: both are of one state.
-        """
-        while True:
-            before = self.store.classes.standing(self.record.class_ids)
-            test = audit.measured_on(self.project)
-            if self.store.classes.standing(self.record.class_ids) == before:
-                break
-        standing = np.array(before, dtype=np.int64)
-        return standing, test.where(np.isin(test.class_ids, standing))
+        return Scored(images, scores, exact)
 
     def _view(self, scored: Scored, strategy: strategies.Strategy, model: Model, n: int) -> tuple[PoolView, Int64]:
         """What a strategy that is to choose n images gets to see (P images), and which rows of the pool (P,) these are.
 
         Where the body is frozen, features are read for it, of no more images than it looks at.
         """
-        view = PoolView.from_scores(scored.pool, scored.scores, self.labels, len(self.class_ids))
-        rows = np.arange(len(scored.pool))
+        view = PoolView.from_scores(scored.images.pool, scored.scores, self.labels, len(self.class_ids))
+        rows = np.arange(len(scored.images.pool))
         if strategy.chosen_among is not None and len(rows) > (most := max(strategy.chosen_among, n)):
             rng = np.random.default_rng((self.config.seeds.selection, most))
             rows = np.sort(rng.choice(len(rows), most, replace=False))
@@ -322,40 +312,17 @@ class RoundRun:
             dataclasses.replace(
                 view,
                 features=features_of(model, path, pixel_rows(view.ids)),
-                labelled_features=features_of(model, path, pixel_rows(scored.labelled)),
+                labelled_features=features_of(model, path, pixel_rows(scored.images.labelled)),
             ),
             rows,
         )
-
-    def _for_exports(self, features: Features | None, scored_ids: Int64) -> tuple[Int64, Int64]:
-        """All other images, by id: those of the audit sample that nobody labelled, and the rest.
-
-        Nobody sees what the model says of them before they are labelled (``store.scores``); exports have it.
-        """
-        images = self.store.images
-        others = np.setdiff1d(images.ids(), scored_ids)
-        if features is not None:
-            others = others[features.has(images.pixel_rows(others))]
-        is_reserved = np.isin(others, audit.reserved(self.project)) & np.isin(others, images.unlabelled_ids())
-        return others[is_reserved], others[~is_reserved]
-
-    def _with_features(self, features: Features, pool: Int64, test: audit.Measured) -> tuple[Int64, audit.Measured]:
-        """The images that have features already; the others are for a later round."""
-        images = self.store.images
-        known = features.has(images.pixel_rows(pool))
-        if not known.all():
-            self._note(
-                f"Round {self.record.id} chooses among {int(known.sum()):,} of {len(pool):,} images: the features of "
-                "the others are still being computed."
-            )
-        return pool[known], test.where(features.has(images.pixel_rows(test.image_ids)))
 
     def _rank(self, scored: Scored, model: Model) -> Float32 | None:
         """Let the strategy choose from the pool; keep all scores and put the new ranking in the queue.
 
         Returns what was predicted by folds, if the strategy reads it: it is trained for then, before the queue is made.
         """
-        n = len(scored.pool)
+        n = len(scored.images.pool)
         strategy = strategies.get(self.config.strategy)
         wants_crowdlab = self.project.settings.consensus == "crowdlab"
         n_wanted = self.config.queue_length if strategy.ranks_all else 10 * self.project.settings.labels_per_round
@@ -373,7 +340,7 @@ class RoundRun:
         ranks[rows] = np.arange(1, len(rows) + 1)
         self._keep_scores(scored, ranks)
         shown_scores = strategy.scores(view) if n else None
-        ranked, ranked_scores = scored.pool[rows], None
+        ranked, ranked_scores = scored.images.pool[rows], None
         if shown_scores is not None:
             ranked_scores = shown_scores[chosen].astype(np.float32)
         asked_again = np.empty(0, dtype=np.int64)
@@ -400,11 +367,11 @@ class RoundRun:
     def _keep_scores(self, scored: Scored, ranks: Int64) -> None:
         add, train = self.store.scores.add, self.config.train
         for part, rows, ranked in (
-            ("pool", scored.pool_rows, ranks),
-            ("labelled", scored.labelled_rows, None),
-            (scored.test.part, scored.test_rows, None),
-            (RESERVE, scored.reserve_rows, None),
-            (ASIDE, scored.aside_rows, None),
+            ("pool", scored.images.pool_rows, ranks),
+            ("labelled", scored.images.labelled_rows, None),
+            (scored.images.test.part, scored.images.test_rows, None),
+            (RESERVE, scored.images.reserve_rows, None),
+            (ASIDE, scored.images.aside_rows, None),
         ):
             add(self.record.id, part, score_rows(scored, rows, self.class_ids, train, ranked))
 
@@ -424,7 +391,7 @@ class RoundRun:
 
         ``held_out``: the same, if the strategy needed it already.
         """
-        enough = scored.test.part != audit.PART or len(scored.test.image_ids) >= audit.ENOUGH
+        enough = scored.images.test.part != audit.PART or len(scored.images.test.image_ids) >= audit.ENOUGH
         enough = enough or self.store.images.has_known_classes()
         if enough or not self._has_folds:
             return

@@ -16,58 +16,18 @@ from tidal_core.method.estimators import all_estimators
 from tidal_core.records import Float32, Int64, PoolScores, class_positions
 from tidal_core.rounds.audit import POPULATION, Measured
 from tidal_core.rounds.exact import ExactDynamics, module_quality
+from tidal_core.rounds.to_score import ToScore
 from tidal_core.store.metrics import Metric
 from tidal_core.store.scores import ScoreRows
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Images that a trained round scores, by id, and their scores: row-aligned with the five one after another."""
+    """What a trained round says of its images."""
 
-    pool: Int64  # (N,)
-    labelled: Int64  # (L,)
-    test: Measured  # (T,)
-    reserve: Int64  # (R,) of the audit sample, not labelled yet
-    aside: Int64  # (A,) all others
-    scores: PoolScores  # (N + L + T + R + A, ...)
-    exact: ExactDynamics | None  # (N + L + T + R + A, ...); None where the body trained
-    standing: Int64
-    """(C,) what each class of the round's order counts as when ``test`` was read: people may have merged some while the
-    round trained, and what the test images are follows that."""
-
-    @property
-    def ids(self) -> Int64:
-        """(N + L + T + R + A,) of all rows."""
-        return np.concatenate([self.pool, self.labelled, self.test.image_ids, self.reserve, self.aside])
-
-    @property
-    def pool_rows(self) -> slice:
-        """Rows of the pool in ``scores``."""
-        return slice(len(self.pool))
-
-    @property
-    def labelled_rows(self) -> slice:
-        """Rows of the labelled images in ``scores``."""
-        return slice(len(self.pool), len(self.pool) + len(self.labelled))
-
-    @property
-    def test_rows(self) -> slice:
-        """Rows of the test images in ``scores``."""
-        return self._behind(self.labelled_rows, self.test.image_ids)
-
-    @property
-    def reserve_rows(self) -> slice:
-        """Rows of the audit sample's images that nobody labelled yet in ``scores``."""
-        return self._behind(self.test_rows, self.reserve)
-
-    @property
-    def aside_rows(self) -> slice:
-        """Rows of all others in ``scores``."""
-        return self._behind(self.reserve_rows, self.aside)
-
-    @staticmethod
-    def _behind(rows: slice, image_ids: Int64) -> slice:
-        return slice(rows.stop, rows.stop + len(image_ids))
+    images: ToScore
+    scores: PoolScores  # row-aligned with ``images``
+    exact: ExactDynamics | None  # row-aligned with ``images``; None where the body trained
 
 
 def score_rows(
@@ -77,7 +37,7 @@ def score_rows(
 
     Above ``config.full_curve_classes`` classes the ``sparse_top_k`` likeliest of each image are kept.
     """
-    scores, exact, ids = scored.scores, scored.exact, scored.ids[rows]
+    scores, exact, ids = scored.scores, scored.exact, scored.images.ids[rows]
     log_p = scores.log_p[rows]
     td_log_p = None if scores.td_log_p is None else scores.td_log_p[rows]
     p = np.exp(log_p)
@@ -101,9 +61,9 @@ def score_rows(
 
 def metrics_of(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]:
     """Accuracies on the test images or the audit sample, and how well the TD module predicts what is known."""
-    scores, pool = scored.scores, scored.pool_rows
-    metrics = _accuracies(round_id, scored, scored.standing)
-    if scored.exact is not None and scores.td_log_p is not None and len(scored.pool):
+    scores, pool = scored.scores, scored.images.pool_rows
+    metrics = _accuracies(round_id, scored, scored.images.standing)
+    if scored.exact is not None and scores.td_log_p is not None and len(scored.images.pool):
         metrics += module_quality(
             round_id, scores.log_p[pool], scores.td_log_p[pool], scored.exact.p_bar[pool], class_ids
         )
@@ -112,12 +72,12 @@ def metrics_of(round_id: int, scored: Scored, class_ids: Int64) -> list[Metric]:
 
 def _accuracies(round_id: int, scored: Scored, standing: Int64) -> list[Metric]:
     """Over all classes and for each that is not merged into another one."""
-    test = scored.test
+    test = scored.images.test
     n = len(test.image_ids)
     if not n:
         return []
     order = np.array(list(dict.fromkeys(standing.tolist())), dtype=np.int64)
-    predicted = class_positions(standing[scored.scores.log_p[scored.test_rows].argmax(axis=1)], order)
+    predicted = class_positions(standing[scored.scores.log_p[scored.images.test_rows].argmax(axis=1)], order)
     counts = dynamics.confusion(class_positions(test.class_ids, order), predicted, len(order))
     measured: list[tuple[str, int | None, dynamics.Interval, int]] = [
         ("accuracy", None, dynamics.accuracy(counts), n),

@@ -81,11 +81,6 @@ class Worker:
             self._asked.discard(slug)
         self._wake.set()
 
-    def is_asked(self, slug: str) -> bool:
-        """Whether a round was asked for and has not begun."""
-        with self._lock:
-            return slug in self._asked
-
     def progress(self, slug: str) -> RoundProgress | None:
         """Where the project's round is; None while none runs."""
         with self._lock:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidal_core.access.door import Door, LoginHref
-from tidal_core.access.hosts import HERE
+from tidal_core.access.hosts import LOOPBACK
 from tidal_core.access.sessions import Access, NoLogin
 from tidal_core.server import api, collection_api, endpoints, gallery_api, owner_api, replay_api
 from tidal_core.server.endpoints import problem
@@ -70,7 +70,7 @@ def routes(get_studio: Callable[[], Studio]) -> list[Route]:
 
 
 def middleware(
-    access: Access | None = None, hosts: Sequence[str] = HERE, login_href: LoginHref | None = None
+    access: Access | None = None, hosts: Sequence[str] = LOOPBACK, login_href: LoginHref | None = None
 ) -> list[Middleware]:
     """What each request passes, in this order. Without ``access`` nobody has to sign in."""
     return [

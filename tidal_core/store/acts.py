@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -22,70 +20,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidal_core.errors import InputError, NotFound
-from tidal_core.records import AnswerKind, AnswerMode, Bools, ImageStatus, Int64, Purpose, Shown, Split
-from tidal_core.store.columns import first_row, insert, note_shared, steady_utc_now, utc_now
+from tidal_core.records import AnswerKind, Bools, ImageStatus, Int64, Purpose, Shown, Split
+from tidal_core.store.act_events import (
+    Act,
+    ActKind,
+    Done,
+    Left,
+    add_events,
+    images_of,
+    out_of_queue,
+    set_status,
+    undo_events,
+)
+from tidal_core.store.act_undo import give_again, take_back
+from tidal_core.store.columns import first_row, insert
 from tidal_core.store.database import Database
 from tidal_core.store.scores import FOR_PEOPLE, LATEST
 
+__all__ = ["Act", "ActKind", "Acts", "Done", "Left"]
+
 ACT_ID = re.compile(r"bulk-[a-z]{1,10}-[0-9a-zA-Z]{8,24}")
-
-
-class ActKind(StrEnum):
-    """What is done to the images."""
-
-    LABEL = "label"
-    MODEL = "model"  # a person confirms what the model says: a label, each image's own
-    SKIP = "skip"
-    FLAG = "flag"
-    UNLABEL = "unlabel"  # labels and skips are taken back
-    QUEUE = "queue"  # asked next, in the order given
-    EXCLUDE = "exclude"
-    INCLUDE = "include"
-    UNDO = "undo"  # of an act
-
-
-class Left(StrEnum):
-    """Why an act leaves an image as it is."""
-
-    UNKNOWN = "unknown"
-    EXCLUDED = "excluded"
-    TEST = "test"
-    MEANWHILE = "meanwhile"  # answered after what the person who acts had seen
-    MEASURES = "measures"  # kept to measure accuracy
-    ASKED = "asked"  # others have answered, and who acts is still to answer without seeing that
-    ANSWERED = "answered"
-    NO_PREDICTION = "no prediction"
-    SAME = "same"  # it is so already
-    SINCE = "since"  # of an undo: answered again since
-    HELD = "held"  # of an undo: on the screen of a labelling page
-
-
-@dataclass(frozen=True)
-class Act:
-    """One act, as a person asks for it."""
-
-    kind: ActKind
-    class_id: int | None = None  # of a label
-    reason: str | None = None  # of a skip
-    note: str | None = None  # of a flag
-    annotator: str = "me"
-    seen: int | None = None  # the last answer that the person knew: images answered later are left; None for all
-    undoes: str | None = None  # the act that an undo takes back
-    key: str = field(default_factory=lambda: uuid.uuid4().hex[:16])  # what is sent twice with one key is done once
-
-    @property
-    def id(self) -> str:
-        """What the ids of its events begin with."""
-        return f"bulk-{self.kind}-{self.key}"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of an act."""
-
-    act_id: str
-    changed: int  # images
-    left: Mapping[Left, int] = field(default_factory=dict)  # images, by why
 
 
 @dataclass(frozen=True)
@@ -174,25 +128,17 @@ class Acts:
         with self._db.write() as cursor:
             if (before := _changed_before(cursor, act)) is not None:
                 return before
-            if not _images_of(cursor, undone):
+            if not images_of(cursor, undone):
                 raise NotFound(f"There is no act {undone} in this project; reload the page.")
             if undone.startswith(f"bulk-{ActKind.UNLABEL}-"):
-                return _give_again(cursor, act)
-            return _take_back(cursor, act, undone)
+                return give_again(cursor, act)
+            return take_back(cursor, act, undone)
 
 
 def _changed_before(cursor: duckdb.DuckDBPyConnection, act: Act) -> Done | None:
     """What an act did when it was sent before; None for a new one."""
-    n = _images_of(cursor, act.id)
+    n = images_of(cursor, act.id)
     return Done(act.id, n) if n else None
-
-
-def _images_of(cursor: duckdb.DuckDBPyConnection, act_id: str) -> int:
-    """How many images an act changed."""
-    row = first_row(
-        cursor, "SELECT count(DISTINCT image_id) FROM answers WHERE starts_with(event_id, ?)", [f"{act_id}-"]
-    )
-    return int(row[0]) if row else 0
 
 
 def _check_class(cursor: duckdb.DuckDBPyConnection, class_id: int | None) -> None:
@@ -281,25 +227,7 @@ def _why_left(act: Act, images: _Images, measuring: Int64, asked: Collection[int
     return why
 
 
-# --- events
-
-
-def _add(cursor: duckdb.DuckDBPyConnection, act: Act, image_ids: Int64, columns: Mapping[str, Any]) -> None:
-    """The events of an act, one per row; ``columns`` are those that differ from row to row, or from nothing."""
-    n = len(image_ids)
-    row = first_row(cursor, "SELECT coalesce(max(seq), 0) FROM answers")
-    seq, act_id = int(row[0]) if row else 0, act.id
-    given: dict[str, Any] = {
-        "event_id": pa.array([f"{act_id}-{number}" for number in range(n)], pa.string()),
-        "seq": np.arange(seq + 1, seq + 1 + n),
-        "image_id": image_ids.astype(np.int32),
-        "annotator": pa.array([act.annotator] * n, pa.string()),
-        "mode": pa.array([AnswerMode.BULK.value] * n, pa.string()),
-        "suggestion_shown": pa.array([Shown.NEVER.value] * n, pa.string()),
-        "answered_at": pa.array([utc_now()] * n, pa.timestamp("us")),
-    }
-    insert(cursor, "answers", {**given, **columns})
-    note_shared(cursor, image_ids.tolist())
+# --- what each kind of act writes
 
 
 def _ids_or_null(values: Int64) -> pa.Array:
@@ -320,8 +248,8 @@ def _answers(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> No
         predicted = images.predicted.astype(np.int32)
         columns |= {"kind": [AnswerKind.LABEL.value] * n, "class_id": predicted, "suggestion_class": predicted}
         columns |= {"suggestion_p": images.p, "suggestion_shown": [Shown.BEFORE.value] * n}
-    _add(cursor, act, images.ids, columns)
-    _out_of_queue(cursor, images.ids)
+    add_events(cursor, act, images.ids, columns)
+    out_of_queue(cursor, images.ids)
 
 
 def _flags(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None:
@@ -332,8 +260,8 @@ def _flags(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None
         "reason": pa.array([act.reason] * n, pa.string()),
         "note": pa.array([act.note] * n, pa.string()),
     }
-    _add(cursor, act, images.ids, columns)
-    _out_of_queue(cursor, images.ids)
+    add_events(cursor, act, images.ids, columns)
+    out_of_queue(cursor, images.ids)
 
 
 def _unlabel(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None:
@@ -343,18 +271,7 @@ def _unlabel(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> No
         "AND image_id IN (SELECT unnest(?::INTEGER[])) ORDER BY seq",
         params=[images.ids.tolist()],
     ).to_arrow_table()
-    _undo_events(cursor, act, standing)
-
-
-def _undo_events(cursor: duckdb.DuckDBPyConnection, act: Act, events: pa.Table) -> None:
-    """An undo for each event (event_id, image_id, purpose, round_id), with its purpose."""
-    columns = {
-        "kind": pa.array([AnswerKind.UNDO.value] * events.num_rows, pa.string()),
-        "undoes": events["event_id"],
-        "purpose": events["purpose"],
-        "round_id": events["round_id"],
-    }
-    _add(cursor, act, events["image_id"].to_numpy().astype(np.int64), columns)
+    undo_events(cursor, act, standing)
 
 
 def _queue(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None:
@@ -374,8 +291,8 @@ def _queue(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None
         for place in places
     ]
     kinds = [AnswerKind.QUEUE.value] * n
-    _add(cursor, act, images.ids, {"kind": kinds, "reason": pa.array(former, pa.string())})
-    _out_of_queue(cursor, images.ids)
+    add_events(cursor, act, images.ids, {"kind": kinds, "reason": pa.array(former, pa.string())})
+    out_of_queue(cursor, images.ids)
     start = min([0, *(place[0] for place in waiting.values())]) - n
     asked_for = np.where(images.purpose == Purpose.AUDIT, Purpose.AUDIT.value, Purpose.CHOSEN.value)
     insert(
@@ -393,35 +310,13 @@ def _queue(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None
 
 def _exclude(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None:
     kinds = [AnswerKind.EXCLUDE.value] * len(images.ids)
-    _add(cursor, act, images.ids, {"kind": kinds, "reason": images.status.tolist()})
-    _set_status(cursor)
+    add_events(cursor, act, images.ids, {"kind": kinds, "reason": images.status.tolist()})
+    set_status(cursor)
 
 
 def _include(cursor: duckdb.DuckDBPyConnection, act: Act, images: _Images) -> None:
-    _add(cursor, act, images.ids, {"kind": [AnswerKind.INCLUDE.value] * len(images.ids)})
-    _set_status(cursor)
-
-
-def _set_status(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Every image that was ever excluded is what the last such event that stands says; else what it was at first."""
-    cursor.execute(
-        f"""
-        UPDATE images SET status = wanted.status FROM (
-            SELECT e.image_id,
-                   CASE WHEN newest.kind = 'exclude' THEN '{ImageStatus.EXCLUDED}' ELSE min(e.reason) END AS status
-            FROM answers e LEFT JOIN (
-                SELECT image_id, arg_max(kind, seq) AS kind FROM standing_answers
-                WHERE kind IN ('exclude', 'include') GROUP BY image_id
-            ) newest ON newest.image_id = e.image_id
-            WHERE e.kind = 'exclude' GROUP BY e.image_id, newest.kind
-        ) wanted WHERE images.id = wanted.image_id AND images.status <> wanted.status
-        """
-    )
-    cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT id FROM images WHERE status = 'excluded')")
-
-
-def _out_of_queue(cursor: duckdb.DuckDBPyConnection, image_ids: Int64) -> None:
-    cursor.execute("DELETE FROM queue WHERE image_id IN (SELECT unnest(?::INTEGER[]))", [image_ids.tolist()])
+    add_events(cursor, act, images.ids, {"kind": [AnswerKind.INCLUDE.value] * len(images.ids)})
+    set_status(cursor)
 
 
 _WRITERS: dict[ActKind, Callable[[duckdb.DuckDBPyConnection, Act, _Images], None]] = {
@@ -434,100 +329,3 @@ _WRITERS: dict[ActKind, Callable[[duckdb.DuckDBPyConnection, Act, _Images], None
     ActKind.EXCLUDE: _exclude,
     ActKind.INCLUDE: _include,
 }
-
-
-# --- undo
-
-
-def _take_back(cursor: duckdb.DuckDBPyConnection, act: Act, undone: str) -> Done:
-    """Undo what stands of an act, also where one of its labels was taken back and given again."""
-    events = cursor.sql(
-        """
-        WITH RECURSIVE mine AS (
-            SELECT event_id FROM answers WHERE starts_with(event_id, $act)
-            UNION ALL
-            SELECT again.event_id FROM mine JOIN answers u ON u.undoes = mine.event_id AND u.kind = 'undo'
-            JOIN answers again ON again.undoes = u.event_id AND again.kind <> 'undo'
-        )
-        SELECT event_id, image_id, kind, purpose, round_id, reason,
-               CASE WHEN kind IN ('label', 'skip') THEN event_id NOT IN (SELECT event_id FROM current_answers)
-                    WHEN kind = 'queue' THEN image_id IN (
-                        SELECT image_id FROM queue WHERE holder IS NOT NULL AND lease_until > $now
-                    )
-                    ELSE FALSE END AS later
-        FROM standing_answers WHERE event_id IN (SELECT event_id FROM mine) ORDER BY seq
-        """,
-        params={"act": f"{undone}-", "now": steady_utc_now()},
-    ).to_arrow_table()
-    later = np.asarray(events["later"].to_pylist(), dtype=np.bool_)
-    left = {Left.SAME: _images_of(cursor, undone) - len(set(events["image_id"].to_pylist()))}
-    kinds = set(events["kind"].to_pylist())
-    n_later = int(later.sum())
-    if "queue" in kinds:
-        left[Left.HELD] = n_later
-        events = events.filter(pa.array(~later))
-    else:
-        left[Left.SINCE] = n_later
-    _undo_events(cursor, act, events)
-    if "queue" in kinds:
-        _back_in_place(cursor, events)
-    if kinds & {"exclude", "include"}:
-        _set_status(cursor)
-    changed = events.num_rows - left.get(Left.SINCE, 0)
-    return Done(act.id, changed, {reason: n for reason, n in left.items() if n})
-
-
-def _back_in_place(cursor: duckdb.DuckDBPyConnection, events: pa.Table) -> None:
-    """Images that nobody answered go where they were, if the ranking is still that one; else the next one has them."""
-    ids = events["image_id"].to_pylist()
-    rows = cursor.execute(
-        "SELECT image_id FROM queue WHERE image_id IN (SELECT unnest(?::INTEGER[])) AND image_id NOT IN "
-        "(SELECT image_id FROM standing_answers WHERE kind = 'queue')",
-        [ids],
-    ).fetchall()
-    waiting = {image_id for (image_id,) in rows}
-    _out_of_queue(cursor, np.array(sorted(waiting), dtype=np.int64))
-    present = cursor.execute("SELECT position, round_id FROM queue").fetchall()
-    taken, newest = {position for position, _ in present}, max((number or 0 for _, number in present), default=0)
-    places = []
-    for image_id, reason in zip(ids, events["reason"].to_pylist(), strict=True):
-        if image_id not in waiting or reason is None:
-            continue
-        place = json.loads(reason)
-        if place["position"] not in taken and (place["round"] or 0) >= newest and place["purpose"] != Purpose.CHOSEN:
-            places.append((image_id, place))
-    if places:
-        insert(
-            cursor,
-            "queue",
-            {
-                "position": np.array([place["position"] for _, place in places], dtype=np.int32),
-                "image_id": np.array([image_id for image_id, _ in places], dtype=np.int32),
-                "purpose": [place["purpose"] for _, place in places],
-                "score": pa.array([place["score"] for _, place in places], pa.float64()),
-                "round_id": pa.array([place["round"] for _, place in places], pa.int32()),
-            },
-        )
-
-
-def _give_again(cursor: duckdb.DuckDBPyConnection, act: Act) -> Done:
-    """Give the labels and skips again that an act took back, as they were, where nothing was answered since."""
-    given = cursor.sql(
-        """
-        SELECT u.event_id AS undone, o.* EXCLUDE (event_id, seq, undoes, milliseconds),
-               o.image_id IN (SELECT image_id FROM current_answers) AS later,
-               u.event_id IN (SELECT undoes FROM answers WHERE undoes IS NOT NULL) AS again
-        FROM answers u JOIN answers o ON o.event_id = u.undoes
-        WHERE starts_with(u.event_id, ?) ORDER BY o.seq
-        """,
-        params=[f"{act.undoes}-"],
-    ).to_arrow_table()
-    again, later = (np.asarray(given[name].to_pylist(), dtype=np.bool_) for name in ("again", "later"))
-    ids = given["image_id"].to_numpy()
-    left = {Left.SAME: len(set(ids[again])), Left.SINCE: len(set(ids[later & ~again]))}
-    given = given.filter(pa.array(~again & ~later))
-    columns = {name: given[name] for name in given.column_names if name not in {"undone", "later", "again", "image_id"}}
-    image_ids = given["image_id"].to_numpy().astype(np.int64)
-    _add(cursor, act, image_ids, {**columns, "undoes": given["undone"]})
-    _out_of_queue(cursor, image_ids)
-    return Done(act.id, len(set(image_ids.tolist())), {reason: n for reason, n in left.items() if n})

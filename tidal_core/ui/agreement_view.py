@@ -20,15 +20,14 @@ from tidal_core.rounds import again
 from tidal_core.store.people import Disagreement, Person
 from tidal_core.text import literal
 from tidal_core.ui import life, looking, review_keys
-from tidal_core.ui.address import DYNAMICS_PAGE, PROJECT_PAGE
+from tidal_core.ui.address import PROJECT_PAGE
 from tidal_core.ui.forms import table
 from tidal_core.ui.owners import may_change
 from tidal_core.ui.runtime import annotator
-from tidal_core.ui.thumbnails import picture
+from tidal_core.ui.thumbnails import life_link, picture, show_picture
 
 LEAD, SKIP, UNDO = "lead", "skip", "undo"
 KEYS = {"Enter": LEAD, " ": SKIP, "z": UNDO, "Backspace": UNDO}
-_CLASS = "class-"  # and a class id: that class
 _SIDE = 560  # pixels of the image
 
 NUMBERS_HELP = (
@@ -124,16 +123,8 @@ def _queue(project: Project, state: _State, waiting: list[Disagreement]) -> None
     styles = looking.class_styles(project)
     side, main = st.columns([1, 1], gap="large")
     with side:
-        if shown is None:
-            st.warning("The file of this image is missing, and there is no preview of it.")
-        else:
-            st.image(shown[0], width="stretch", alt=_alt(image))
-        st.page_link(
-            DYNAMICS_PAGE,
-            label=f"Image {image.id}: its life",
-            icon=":material/show_chart:",
-            query_params={"image": str(image.id), "project": project.slug},
-        )
+        show_picture(shown, alt=_alt(image))
+        life_link(project, image)
     with main:
         st.markdown("## What is it?")
         st.markdown("\n".join(f"- {line}" for line in _said(project, current, styles)))
@@ -161,7 +152,7 @@ def _said(project: Project, current: Disagreement, styles: dict[int, ClassStyle]
 
 def _buttons(project: Project, state: _State, current: Disagreement, styles: dict[int, ClassStyle]) -> None:
     key = f"settle-{project.slug}-{state.event}"
-    keys = {act: pressed for pressed, act in reversed(_keys_of(project).items())}
+    keys = {act: pressed for pressed, act in reversed(review_keys.with_classes(project, KEYS).items())}
 
     def button(label: str, act: str, **more: Any) -> None:
         pressed = f" ({review_keys.name_of(keys[act])})" if act in keys else ""
@@ -174,7 +165,7 @@ def _buttons(project: Project, state: _State, current: Disagreement, styles: dic
             if class_id is not None:
                 leads = class_id == current.counts
                 label = literal(styles[class_id].name)
-                button(label, f"{_CLASS}{class_id}", type="primary" if leads else "secondary")
+                button(label, f"{review_keys.CLASS}{class_id}", type="primary" if leads else "secondary")
         button("No label", SKIP, icon=":material/block:")
         _undo_button(project, state)
     st.caption("Enter settles on what counts now; any class by its own key.")
@@ -191,13 +182,10 @@ def _undo_button(project: Project, state: _State) -> None:
     )
 
 
-def _keys_of(project: Project) -> dict[str, str]:
-    of_classes = {record.key: f"{_CLASS}{record.id}" for record in project.store.classes.all() if record.key}
-    return {key: act for key, act in KEYS.items() if key not in of_classes} | of_classes
-
-
 def _keys(project: Project, state: _State, current: Disagreement | None, *, alt: str) -> None:
-    acts = {key: act for key, act in _keys_of(project).items() if current is not None or act == UNDO}
+    acts = {
+        key: act for key, act in review_keys.with_classes(project, KEYS).items() if current is not None or act == UNDO
+    }
     if not state.done:
         acts = {key: act for key, act in acts.items() if act != UNDO}
     review_keys.listen(
@@ -231,7 +219,7 @@ def _act(project: Project, act: str, event: str) -> None:
     current = waiting[0]
     if act == LEAD and current.counts is None:
         act = SKIP
-    class_id = None if act == SKIP else current.counts if act == LEAD else int(act.removeprefix(_CLASS))
+    class_id = None if act == SKIP else current.counts if act == LEAD else int(act.removeprefix(review_keys.CLASS))
     given, refused = people.settle(desk, current, class_id, event, who)
     names = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
     what = "no label" if class_id is None else literal(names.get(class_id, ""))

@@ -31,7 +31,7 @@ from tidal_core.ui.class_about import example_button
 from tidal_core.ui.first_figure import first_figure_stands
 from tidal_core.ui.looking import class_styles, say_names, styles_of
 from tidal_core.ui.runtime import annotator, get_studio
-from tidal_core.ui.thumbnails import picture
+from tidal_core.ui.thumbnails import picture, show_picture
 
 LIFE = "Probabilities during training"
 LIFE_HELP = (
@@ -169,11 +169,7 @@ def last_curve(project: Project, image: ImageRecord) -> None:
 
 
 def _portrait(project: Project, life: Life) -> None:
-    shown = picture(project, life.image, 512)
-    if shown is None:
-        st.warning("The file of this image is missing, and there is no preview of it.", icon=":material/broken_image:")
-    else:
-        st.image(shown[0], width="stretch", alt=f"Image {life.image.id}")
+    show_picture(picture(project, life.image, 512), alt=f"Image {life.image.id}")
     st.markdown(f"**Image {life.image.id}**")
     if shown_name := desk_of(project).names().of(life.image.name):  # it can be labelled here
         st.caption(literal(shown_name))

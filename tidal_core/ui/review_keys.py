@@ -9,6 +9,10 @@ from typing import Any
 
 import streamlit as st
 
+from tidal_core.projects import Project
+
+CLASS = "class-"  # and a class id: the act of giving that class
+
 
 @cache
 def _component() -> Any:
@@ -19,6 +23,12 @@ def _component() -> Any:
 def name_of(key: str) -> str:
     """What a key is called on a button."""
     return "Space" if key == " " else key
+
+
+def with_classes(project: Project, keys: Mapping[str, str]) -> dict[str, str]:
+    """What each key does, those of a page (``keys``: key to act) first; a class's own key is the class's."""
+    of_classes = {record.key: f"{CLASS}{record.id}" for record in project.store.classes.all() if record.key}
+    return {key: act for key, act in keys.items() if key not in of_classes} | of_classes
 
 
 def listen(

@@ -24,14 +24,13 @@ from tidal_core.rounds import again, similar
 from tidal_core.rounds.suspicions import Suspicions, suspicions_of
 from tidal_core.text import literal
 from tidal_core.ui import agreement_view, life, looking, review_keys
-from tidal_core.ui.address import DYNAMICS_PAGE, LABEL_PAGE
+from tidal_core.ui.address import LABEL_PAGE
 from tidal_core.ui.runtime import annotator, get_studio
-from tidal_core.ui.thumbnails import picture, thumbnails
+from tidal_core.ui.thumbnails import life_link, picture, show_picture, thumbnails
 
 NOTHING_LEFT = "Nothing suspicious is left."
 KEEP, CHANGE, UNSURE, UNDO = "keep", "change", "unsure", "undo"
 KEYS = {"k": KEEP, " ": KEEP, "c": CHANGE, "Enter": CHANGE, "u": UNSURE, "z": UNDO, "Backspace": UNDO}
-_CLASS = "class-"  # and a class id: change to that class
 _SIDE = 560  # pixels of the image
 _NEIGHBOURS = 8  # labelled images that are shown beside it
 
@@ -173,16 +172,8 @@ def _suspect(
     styles = looking.class_styles(project)
     side, main = st.columns([1, 1], gap="large")
     with side:
-        if shown is None:
-            st.warning("The file of this image is missing, and there is no preview of it.")
-        else:
-            st.image(shown[0], width="stretch", alt=_alt(image))
-        st.page_link(
-            DYNAMICS_PAGE,
-            label=f"Image {image.id}: its life",
-            icon=":material/show_chart:",
-            query_params={"image": str(image.id), "project": project.slug},
-        )
+        show_picture(shown, alt=_alt(image))
+        life_link(project, image)
     with main:
         st.markdown(f"## {literal(styles[suspect.label].name)}?")
         st.markdown(_thoughts(project, suspect, styles))
@@ -214,7 +205,7 @@ def _thoughts(project: Project, suspect: Suspect, styles: dict[int, ClassStyle])
 def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int, ClassStyle]) -> None:
     """For the mouse, and what the keys are; each button is of this image alone."""
     key = f"review-{project.slug}-{state.event}"
-    shown = {act: shown_key for shown_key, act in reversed(_keys_of(project).items())}
+    shown = {act: shown_key for shown_key, act in reversed(review_keys.with_classes(project, KEYS).items())}
     with st.container(horizontal=True):
         st.button(
             f"Keep ({review_keys.name_of(shown[KEEP])})",
@@ -252,11 +243,18 @@ def _buttons(project: Project, state: _State, suspect: Suspect, styles: dict[int
         width=260,
     )
     if chosen is not None:
-        st.button("Change", key=f"{key}-to-{chosen}", on_click=_act, args=(project, f"{_CLASS}{chosen}", state.event))
+        st.button(
+            "Change",
+            key=f"{key}-to-{chosen}",
+            on_click=_act,
+            args=(project, f"{review_keys.CLASS}{chosen}", state.event),
+        )
 
 
 def _undo_button(project: Project, state: _State) -> None:
-    shown = next(review_keys.name_of(key) for key, act in _keys_of(project).items() if act == UNDO)
+    shown = next(
+        review_keys.name_of(key) for key, act in review_keys.with_classes(project, KEYS).items() if act == UNDO
+    )
     st.button(
         f"Undo ({shown})",
         key=f"review-{project.slug}-{state.event}-undo",
@@ -301,15 +299,11 @@ def _alt(image: ImageRecord) -> str:
 # --- answers
 
 
-def _keys_of(project: Project) -> dict[str, str]:
-    """What each key does, those of the page first; a class's own key is the class's."""
-    of_classes = {record.key: f"{_CLASS}{record.id}" for record in project.store.classes.all() if record.key}
-    return {key: act for key, act in KEYS.items() if key not in of_classes} | of_classes
-
-
 def _keys(project: Project, state: _State, image: ImageRecord | None, *, has_picture: bool) -> None:
     """Listen to keys, for this image and once; a picture that is not painted yet is not answered."""
-    keys = {name: act for name, act in _keys_of(project).items() if image is not None or act == UNDO}
+    keys = {
+        name: act for name, act in review_keys.with_classes(project, KEYS).items() if image is not None or act == UNDO
+    }
     if not state.done:
         keys = {name: act for name, act in keys.items() if act != UNDO}
     review_keys.listen(
@@ -338,7 +332,7 @@ def _act(project: Project, act: str, event: str) -> None:
 def _answer(project: Project, state: _State, suspect: Suspect, act: str) -> None:
     names = {record.id: record.name for record in project.store.classes.all(include_retired=True)}
     desk, who = desk_of(project), annotator()
-    class_id = int(act.removeprefix(_CLASS)) if act.startswith(_CLASS) else suspect.suggested
+    class_id = int(act.removeprefix(review_keys.CLASS)) if act.startswith(review_keys.CLASS) else suspect.suggested
     if act == UNSURE:
         given, refused = review.answer(desk, suspect, "unsure", state.event, who)
         said = "flagged: unsure"

@@ -1,4 +1,7 @@
-"""A grid of small images that can be picked: one component, so that fifty of them cost one message."""
+"""Images on a page: one large picture with the way to its life, or a grid of small ones that can be picked.
+
+The grid is one component, so that fifty images cost one message.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tidal_core.images.squares import png_bytes
 from tidal_core.labelling.desk import desk_of
 from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
+from tidal_core.ui.address import DYNAMICS_PAGE
 
 TINY = 64  # pixels: smaller pictures are enlarged pixel by pixel
 
@@ -82,6 +86,24 @@ def picture(project: Project, image: ImageRecord, size: int) -> tuple[bytes, str
         except (OSError, ValueError, IndexError):
             return None
     return _enlarged(body, size) if max(image.width, image.height) <= TINY else (body, kind)
+
+
+def show_picture(shown: tuple[bytes, str] | None, *, alt: str) -> None:
+    """A picture that ``picture`` found, as wide as what it stands in; a warning in its place if nothing was found."""
+    if shown is None:
+        st.warning("The file of this image is missing, and there is no preview of it.", icon=":material/broken_image:")
+    else:
+        st.image(shown[0], width="stretch", alt=alt)
+
+
+def life_link(project: Project, image: ImageRecord) -> None:
+    """The way from an image to its curves, its rounds and its label on the page Dynamics."""
+    st.page_link(
+        DYNAMICS_PAGE,
+        label=f"Image {image.id}: its life",
+        icon=":material/show_chart:",
+        query_params={"image": str(image.id), "project": project.slug},
+    )
 
 
 def _enlarged(body: bytes, size: int) -> tuple[bytes, str]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tidal_core.engine.backbones.base import Backbone
-from tidal_core.engine.backbones.small import Block
+from tidal_core.engine.backbones.small import Block, stage_features
 from tidal_core.method.tidal import pooled
 
 
@@ -62,9 +62,5 @@ class ResNet18Thin(Backbone):
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """As ``Backbone.forward``."""
         x = F.relu(self.norm(self.conv(x)), inplace=True)
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        features[-1] = pooled(x)
+        features = stage_features(self.stages, x)
         return self.classifier(features[-1]), features

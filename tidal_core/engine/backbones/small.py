@@ -40,6 +40,16 @@ class Stem(nn.Conv2d):
         return F.conv2d(x, self.weight, self.bias, stride=2 if x.shape[-1] >= 32 else 1, padding=1)
 
 
+def stage_features(stages: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    """What each stage gives, one after the other: maps (B, channels, H, W), the last pooled to (B, channels)."""
+    features = []
+    for stage in stages:
+        x = stage(x)
+        features.append(x)
+    features[-1] = pooled(x)
+    return features
+
+
 class Small(Backbone):
     """Four stages of one block each, 24-48-96-128 channels: 0.45 million parameters.
 
@@ -68,9 +78,5 @@ class Small(Backbone):
         if side >= 64:
             x = F.avg_pool2d(x, round(side / 40))
         x = F.relu(self.norm(self.stem(x)), inplace=True)
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        features[-1] = pooled(x)
+        features = stage_features(self.stages, x)
         return self.classifier(features[-1]), features

@@ -196,14 +196,14 @@ class _Crew:
         self.ray, self.tasks, self.at_once, self.orders, self.watch = ray, tasks, at_once, orders, watch
         self.kind = ray.remote(**options)(Host)
         self.waiting = deque(range(len(tasks)))
-        self.left = len(tasks)
-        self.tries: Counter[int] = Counter()
-        self.failed_starts = 0
+        self.left = len(tasks)  # without a result yet
+        self.tries: Counter[int] = Counter()  # how often each task was lost, by its position
+        self.failed_starts = 0  # in a row
         self.workers: list[_Started] = []
         self.pending: dict[Any, tuple[_Started, int | None]] = {}  # None: it opens the work
         self.places: list[Place] = []
-        self.lost = 0
-        self.waits_since = time.monotonic()
+        self.lost = 0  # workers
+        self.waits_since = time.monotonic()  # or since it last said so
 
     def start(self) -> None:
         """Ask for a worker; it begins when the cluster has room for it."""
