@@ -1,5 +1,6 @@
 # make run    start the studio          make test   everything CI checks
 # make setup  only the environment      make check  lint, types and the tests that need no browser
+# make explore  properties on examples that no run had before
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 DEV := $(VENV)/.dev-$(shell cat requirements.txt requirements-onnx.txt requirements-timm.txt requirements-film.txt requirements-login.txt requirements-ray.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
-.PHONY: setup dev chromium run lint types check test screenshots clean
+.PHONY: setup dev chromium run lint types check explore test screenshots clean
 
 setup: $(RUNTIME)
 dev: $(DEV)
@@ -47,6 +48,9 @@ types: dev
 
 check: lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+
+explore: dev
+	$(BIN)/python -m pytest --hypothesis-profile explore $$(grep -rl hypothesis tests --include='test_*.py')
 
 # A file of tests stays in one process: what its tests share is made once.
 # Two runs of pytest: Playwright keeps an event loop in its thread, which others that start one cannot share it with.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tidal_core.server.studio import Studio
 
 # Timings never fail a test: a busy machine takes ten times as long. And what passed here passes elsewhere: the examples
-# of a property are the same in every run, and others with ``--hypothesis-profile explore``.
+# of a property are the same in every run, and others by ``make explore``.
 settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("explore", settings.get_profile("studio"), derandomize=False, print_blob=True)
 settings.load_profile("studio")

@@ -213,8 +213,9 @@ def test_another_training_size_is_reported_image_by_image_where_it_could_not_be_
 def test_the_model_of_a_kept_round_can_be_downloaded_in_each_format(studio: Studio) -> None:
     tiny_project().close()
     project = studio.project("tiny")
-    finish_round(project)
     assert any("No round has finished yet" in info.value for info in page().info)
+    finish_round(project)
+    assert any("weights of the finished rounds are gone" in info.value for info in page().info)
 
     (project.checkpoints / "round-0001.safetensors").write_bytes(b"weights")
     project.store.rounds.set_checkpoint(1, "round-0001.safetensors")

@@ -11,6 +11,7 @@ from tidal_core.export.model import FORMATS, zipped_model
 from tidal_core.export.model.base import ModelFormat
 from tidal_core.export.model.facts import kept_rounds
 from tidal_core.projects import Project
+from tidal_core.records import RoundState
 from tidal_core.ui.owners import owners
 
 
@@ -19,7 +20,13 @@ def model_downloads(project: Project) -> None:
     st.header("The model")
     kept = {record.id: record for record in kept_rounds(project)}
     if not kept:
-        st.info("No round has finished yet. Label more images, or press *Train now* on the Training page.")
+        if project.store.rounds.latest(RoundState.DONE) is None:
+            st.info("No round has finished yet. Label more images, or press *Train now* on the Training page.")
+        else:
+            st.info(
+                "The files with the weights of the finished rounds are gone. Press *Train now* on the Training page to "
+                "train a model anew."
+            )
         return
     st.write(
         "A zip with the weights, the classes, the preprocessing, a model card and a script that labels images on a "
