@@ -87,12 +87,15 @@ CORNERS = """() => {
   return corners.map(([x, y]) => [left + x * width, top + y * height]);
 }"""
 SIDES = """() => {
-  const { plane, grid } = window.tidalGallery();
+  const { plane, list } = window.tidalGallery();
   const middle = plane.canvas.width / 2;
-  const within = (test) => [...grid.images].filter((image, place) => test(plane.at(place)[0]));
+  const within = (test) => [...list.all.images].filter((image, place) => test(plane.at(place)[0]));
   return [within((x) => x < middle - 3), within((x) => x > middle + 3)];
 }"""
-SELECTED = "() => { const { selection, grid } = window.tidalGallery(); return selection.of(grid.images); }"
+SELECTED = """() => {
+  const { selection, list } = window.tidalGallery();
+  return list.images(0, list.n).filter((image, place) => selection.has(place));
+}"""
 LABEL_ELSEWHERE = """([ids, name]) => {
   const { api, classes } = window.tidalGallery();
   const { id } = classes.find((each) => each.name === name);

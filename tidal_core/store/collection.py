@@ -22,6 +22,7 @@ from tidal_core.store.where import FIELDS, STATES, Where
 
 MARKS = {"skipped": 1, "flagged": 2, "excluded": 4}
 """States, of ``where.STATES``, that an image can have beside its classes."""
+_AT_A_GLANCE = ["label", "predicted", "kind", "flagged", "status"]  # what these are made of, of ``image_facts``
 KEPT = 24  # orders, and conditions, whose images are remembered: 8 bytes an image, and 1
 
 T = TypeVar("T")
@@ -70,7 +71,11 @@ class Moment:
     def shown(self, image_ids: Int64) -> Chosen:
         """What some images (N,) of the collection have: the work is that of these images, not of the collection."""
         rows = np.searchsorted(self.facts.ids, image_ids)
-        table = self.facts.table.take(pa.array(rows)).append_column("place", pa.array(np.arange(len(rows))))
+        table = (
+            self.facts.table.select(_AT_A_GLANCE)
+            .take(pa.array(rows))
+            .append_column("place", pa.array(np.arange(len(rows))))
+        )
         marks = " + ".join(f"{mark} * ({STATES[name].sql})::INTEGER" for name, mark in MARKS.items())
         asked = self._asked(
             f"SELECT coalesce(label, 0) AS label, coalesce(predicted, 0) AS predicted, {marks} AS marks "
