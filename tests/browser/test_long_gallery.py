@@ -132,6 +132,24 @@ def test_all_rows_can_be_scrolled_to_however_many_pixels_they_are(page: Page, ga
     expect(tile(page, 0)).to_be_in_viewport()
 
 
+def test_whoever_comes_back_from_an_image_stands_at_that_image_again(page: Page, gallery: Browsing) -> None:
+    gallery.choose({"sort": "-id"})
+    show(page, 2_500)
+    image = tile(page, 2_500).get_attribute("data-image")
+    assert image == str(IMAGES - 2_500)
+    tile(page, 2_500).dblclick()
+    page.wait_for_url("**/dynamics**")
+
+    page.go_back()
+
+    page.wait_for_url("**/gallery**")
+    page.wait_for_function("() => window.tidalGallery()?.root.dataset.ready === 'yes'")
+    page.wait_for_function(SHOWN, arg=2_500)
+    expect(tile(page, 2_500)).to_have_attribute("data-image", image)
+    expect(tile(page, 2_500)).to_be_in_viewport()
+    assert page.evaluate("() => window.tidalGallery().grid.current") == 2_500
+
+
 def test_a_list_that_the_studio_no_longer_has_changes_nothing_and_is_read_anew(page: Page, gallery: Browsing) -> None:
     page.get_by_role("button", name="Select all").click()
     page.evaluate("() => localStorage.setItem('tidal:name', 'Zoe')")  # whose lists are others

@@ -20,7 +20,7 @@ from tidal_core.ui.streamlit_internals import told_by_component
 HERE = Path(__file__).parent
 LABELLER = HERE.parent / "labeller"
 OWN_PARTS = (
-    "filters", "pictures", "listing", "selection", "scroll", "grid", "plane", "plane_hand", "acts", "main",
+    "filters", "pictures", "listing", "selection", "scroll", "grid", "plane", "plane_hand", "place", "acts", "main",
 )  # fmt: skip
 # One module for the browser, in this order: each part uses what stands before it.
 PARTS = (

@@ -49,6 +49,7 @@ class Grid {
     this.gallery.showView();
     this.fit();
     this.layout(true);
+    if (!stay && at !== null) this.reveal(at);
   }
 
   // The rows to ask for with a new list that is to stand where this one does, or with its beginning: whole pages.

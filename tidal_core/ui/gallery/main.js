@@ -17,6 +17,7 @@ class Gallery {
     this.byKey = new Map();
     this.closed = false;
     this.list = new Listing(this);
+    this.place = new Place(component.data.slug);
     this.selection = new Selection(0);
     this.filters = new Filters(this);
     this.grid = new Grid(this);
@@ -148,7 +149,7 @@ class Gallery {
     this.root.dataset.ready = "no";
     try {
       const { from, rows } = this.grid.around(stay);
-      const image = stay ? this.list.image(this.grid.current) : 0;
+      const image = stay ? this.list.image(this.grid.current) : this.place.recall(this.filters.address());
       const parameters = new URLSearchParams({ from, rows, ...(image ? { image } : {}) });
       const response = await this.api.request(`${this.filters.address()}&${parameters}`, undefined, 60000, loading.signal);
       const made = readRows(await response.arrayBuffer());
@@ -253,6 +254,7 @@ class Gallery {
 
   openLife(image) {
     if (!image) return;
+    this.place.remember(this.filters.address(), image);
     this.tell("opened", image);
   }
 
