@@ -101,7 +101,6 @@ class Grid {
   }
 
   scrolled() {
-    this.scroll.moved();
     if (!this.frame) {
       this.frame = requestAnimationFrame(() => {
         this.frame = null;

@@ -113,6 +113,7 @@ class Listing {
   // The rows of some places again, with the labels and marks of now; what is known of the others is dropped.
   async refresh({ from, rows }) {
     const again = await this.request(from, rows);
+    for (const controller of this.coming.values()) controller.abort(); // they may know less than these
     this.pages.clear();
     this.take(again);
     if (this.all) await this.fetchAll();
@@ -131,7 +132,8 @@ class Listing {
 
   // The last answer that the page knew of every selected image: of rows that nobody has looked at, when the list was made.
   seen(selection) {
-    if (this.all) return this.all.seq;
+    const { plane } = this.gallery;
+    if (this.all && plane.isShown && plane.isCurrent) return this.all.seq; // the map shows every image
     let [seen, known] = [Infinity, 0];
     for (const [number, { images, seq }] of this.pages) {
       let here = 0;

@@ -14,6 +14,7 @@ class Scroll {
   }
 
   get top() {
+    this.moved(); // the browser says so a frame later
     return this.scroller.scrollTop + this.offset;
   }
 
@@ -48,7 +49,7 @@ class Scroll {
     this.offset = target - this.last;
   }
 
-  // The browser has scrolled: by the wheel as far as it says, by the bar to its share of the whole.
+  // If the browser has scrolled: by the wheel as far as it says, by the bar to its share of the whole.
   moved() {
     const { scrollTop, clientHeight } = this.scroller;
     if (!this.isShortened || scrollTop === this.last) return;
