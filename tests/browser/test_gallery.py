@@ -139,6 +139,21 @@ def test_the_map_has_the_selection_of_the_grid_and_labels_of_another_tab_show(pa
     gallery.wait_ready()
 
 
+SKIP_ELSEWHERE = (
+    """() => window.tidalGallery().api.json("bulk", { act: "skip", ids: [150], annotator: "another tab" })"""
+)
+
+
+def test_where_no_image_is_like_that_the_gallery_goes_on_looking(page: Page, gallery: Browsing) -> None:
+    gallery.choose({"is": "skipped"})
+    gallery.wait_shown(0)
+    expect(page.locator(".nothing")).to_have_text("No image is like that.")
+    page.evaluate(SKIP_ELSEWHERE)
+
+    gallery.wait_shown(1)
+    expect(page.locator(".chip", has_text="skipped")).to_have_text("skipped1")
+
+
 def columns(page: Page) -> int:
     """How many images stand side by side."""
     return int(page.get_by_role("grid", name="Images").get_attribute("aria-colcount") or 0)

@@ -204,6 +204,7 @@ class Gallery {
     nothing.hidden = list.n > 0;
     nothing.textContent = "No image is like that.";
     this.grid.show(stay, at);
+    if (!list.n) this.painted();
     this.describe();
   }
 
@@ -223,7 +224,7 @@ class Gallery {
   // The pictures on screen have come: noted once for each set of images, when the browser has painted them.
   painted() {
     if (this.began === undefined) return;
-    if (!this.plane.isShown && (!this.grid.columns || !this.grid.isWhole)) return;
+    if (this.list.n && !this.plane.isShown && (!this.grid.columns || !this.grid.isWhole)) return;
     const { began } = this;
     this.began = undefined;
     requestAnimationFrame(() =>
