@@ -86,7 +86,7 @@ def relabel(gallery: Browsing, n: int) -> tuple[float, float]:
     """Seconds to relabel the first n images in one act, and to take it back."""
     gallery.page.evaluate(
         "(n) => { const { grid, selection } = window.tidalGallery();"
-        " selection.range(grid.images, 0, n - 1); grid.repaintSelection(); grid.focus(); }",
+        " selection.range(0, n - 1); grid.repaintSelection(); grid.focus(); }",
         n,
     )
     times = []

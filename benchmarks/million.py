@@ -51,13 +51,15 @@ from tidal_core.records import RoundProgress, RoundState
 from tidal_core.rounds import audit, queue_plan
 from tidal_core.rounds.due import claim_round, count_for_round
 from tidal_core.rounds.features import wanted
-from tidal_core.store.where import parse
+from tidal_core.store.collection import Moment
+from tidal_core.store.where import Where, parse
 
 SLUG = "million"
 PARTS = ("work", "rank", "browser")
 CLASSES = 10
 QUICK_ROWS = 600
 BLOCK = 20_000  # images whose features are written at once, all with the same noise
+PAGE = 512  # rows of the gallery's list that a browser asks for first
 EVERY = 0.05  # seconds between two looks at a process's memory
 Figures = dict[str, Any]
 
@@ -141,10 +143,16 @@ def work() -> Figures:
             "sheet": lambda: desk.sheet("tab", 60, None, ()),
             "rankable": lambda: audit.rankable(project),
             "fill_queue": lambda: queue_plan.fill_queue(project),
-            "gallery_list": lambda: collection.chosen(everything).octets(),
+            "gallery_page": lambda: page_of(collection.now(), everything),
+            "gallery_whole": lambda: collection.chosen(everything).octets(),
             "gallery_filter": lambda: collection.now().count(unsure),
             "find": lambda: project.store.images.find("page 0012"),
         }
+
+        def page_of(moment: Moment, where: Where) -> bytes:
+            ids = collection.listings.keep("me", moment.ids(where)).image_ids
+            return moment.shown(ids[:PAGE].astype(np.int64)).octets()
+
         took: dict[str, float] = {}
         began = time.process_time()
         collection.now()

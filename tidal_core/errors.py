@@ -10,6 +10,7 @@
     │   ├── SchemaTooNew         the file was written by a newer version
     │   ├── SettingsTooNew       so were the project's settings
     │   └── NotFound             an id that the store does not have
+    ├── ListGone                 a list of images that a page was shown, and that is no longer remembered
     ├── DiskFull                 no room for what was to be written; nothing has changed
     ├── RoundStateError          a round cannot go from this state to that one
     ├── InputError               a value given by a person or a program that cannot be used (also a ValueError)
@@ -73,6 +74,10 @@ class SettingsTooNew(StoreError):
 
 class NotFound(StoreError):
     """An id that the store does not have."""
+
+
+class ListGone(TidalError):
+    """A list of images that a page was shown, and that is no longer remembered: the page asks for it anew."""
 
 
 class DiskFull(TidalError):

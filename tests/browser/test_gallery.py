@@ -87,12 +87,15 @@ CORNERS = """() => {
   return corners.map(([x, y]) => [left + x * width, top + y * height]);
 }"""
 SIDES = """() => {
-  const { plane, grid } = window.tidalGallery();
+  const { plane, list } = window.tidalGallery();
   const middle = plane.canvas.width / 2;
-  const within = (test) => [...grid.images].filter((image, place) => test(plane.at(place)[0]));
+  const within = (test) => [...list.all.images].filter((image, place) => test(plane.at(place)[0]));
   return [within((x) => x < middle - 3), within((x) => x > middle + 3)];
 }"""
-SELECTED = "() => { const { selection, grid } = window.tidalGallery(); return selection.of(grid.images); }"
+SELECTED = """() => {
+  const { selection, list } = window.tidalGallery();
+  return list.images(0, list.n).filter((image, place) => selection.has(place));
+}"""
 LABEL_ELSEWHERE = """([ids, name]) => {
   const { api, classes } = window.tidalGallery();
   const { id } = classes.find((each) => each.name === name);
@@ -134,6 +137,21 @@ def test_the_map_has_the_selection_of_the_grid_and_labels_of_another_tab_show(pa
     page.go_back()
     page.wait_for_url("**/gallery**")
     gallery.wait_ready()
+
+
+SKIP_ELSEWHERE = (
+    """() => window.tidalGallery().api.json("bulk", { act: "skip", ids: [150], annotator: "another tab" })"""
+)
+
+
+def test_where_no_image_is_like_that_the_gallery_goes_on_looking(page: Page, gallery: Browsing) -> None:
+    gallery.choose({"is": "skipped"})
+    gallery.wait_shown(0)
+    expect(page.locator(".nothing")).to_have_text("No image is like that.")
+    page.evaluate(SKIP_ELSEWHERE)
+
+    gallery.wait_shown(1)
+    expect(page.locator(".chip", has_text="skipped")).to_have_text("skipped1")
 
 
 def columns(page: Page) -> int:

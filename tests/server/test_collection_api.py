@@ -57,6 +57,94 @@ def test_the_collection_is_ids_labels_predictions_and_marks(served: Served) -> N
         np.testing.assert_array_equal(got, wanted)
 
 
+def test_a_page_has_the_rows_asked_for_and_its_answer_does_not_grow_with_the_collection(served: Served) -> None:
+    whole, few = collection(served), collection(served, "where=id%3C%3D12")
+
+    page, of_few = collection(served, "from=3&rows=5&image=60"), collection(served, "where=id%3C%3D12&from=3&rows=5")
+
+    assert (page.head["n"], page.head["from"], page.head["rows"], page.head["at"]) == (75, 3, 5, 59)
+    assert page.head["list"] == whole.head["list"]
+    for part, all_of_it in zip(page[1:], whole[1:], strict=True):
+        np.testing.assert_array_equal(part, all_of_it[3:8])
+    sizes = [len(served.get(f"collection?{query}").content) for query in ("rows=5", "where=id%3C%3D12&rows=5")]
+    assert abs(sizes[0] - sizes[1]) <= 4  # a number in the head has another digit
+    assert (of_few.head["n"], of_few.head["at"]) == (12, None)
+    assert of_few.head["list"] == few.head["list"] != whole.head["list"]
+    beyond = collection(served, "from=80&rows=5")
+    assert (beyond.head["n"], beyond.head["rows"], len(beyond.ids)) == (75, 0, 0)
+
+
+def test_a_list_that_was_shown_stays_what_it_was_with_the_labels_of_now(served: Served) -> None:
+    shown = collection(served, "where=unlabelled&sort=id&descending=1&rows=4")
+    served.post("bulk", {"act": "label", "where": "id>=50 and id<60", "class": 2})
+
+    later = collection(served, f"list={shown.head['list']}&from=10&rows=20")
+    anew = collection(served, "where=unlabelled&sort=id&descending=1&rows=4")
+
+    assert later.ids.tolist() == list(range(65, 45, -1))
+    assert later.labels.tolist() == [2 * (50 <= image < 60) for image in range(65, 45, -1)]
+    assert later.head["seq"] > shown.head["seq"]
+    assert anew.head["list"] != shown.head["list"]
+
+
+@pytest.mark.parametrize("first", [0, 7, 40])
+@pytest.mark.parametrize("last", [40, 59])
+def test_a_range_of_rows_that_no_page_has_acts_on_exactly_the_rows_of_the_order_that_was_seen(
+    served: Served, first: int, last: int
+) -> None:
+    finish_round(served.project)
+    seen = collection(served, "where=unlabelled&sort=margin&rows=3")
+    whole = collection(served, f"list={seen.head['list']}")
+    in_range = whole.ids[first : last + 1]
+    answered = served.project.store.collection.ids(EVERYTHING)[:3].tolist() + in_range[:2].tolist()
+    served.post("bulk", {"act": "label", "ids": answered, "class": 1})  # another person: the order of now is another
+    before = served.project.store.answers.labels()
+
+    done = served.post(
+        "bulk",
+        {"act": "label", "list": seen.head["list"], "runs": [first, last + 1 - first], "class": 3,
+         "seen": seen.head["seq"]},
+    ).json()  # fmt: skip
+
+    test_images = set(range(61, 76))
+    wanted = set(in_range.tolist()) - test_images - set(before.image_ids.tolist())
+    after = served.project.store.answers.labels()
+    now_three = set(after.image_ids[after.class_ids == 3].tolist()) - set(
+        before.image_ids[before.class_ids == 3].tolist()
+    )
+    assert now_three == wanted
+    assert (done["changed"], done["left"]) == (len(wanted), len(in_range) - len(wanted))
+
+
+def test_places_of_a_list_are_followed_into_the_list_of_now(served: Served) -> None:
+    old = collection(served, "where=id%3C%3D20&sort=id&descending=1")
+    new = collection(served, "where=id%3E%3D10")
+
+    told = served.post("collection/follow", {"list": old.head["list"], "runs": [2, 3, 4, 2], "to": new.head["list"]})
+
+    assert told.json() == {"runs": [0, 2, 4, 3]}  # 18, 17, 16 and 11, 10
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("bulk", {"act": "flag", "list": "0" * 24, "runs": [0, 1]}),
+        ("collection/table", {"list": "0" * 24, "runs": [0, 1]}),
+        ("collection/follow", {"list": "0" * 24, "runs": [], "to": "0" * 24}),
+    ],
+)
+def test_a_list_that_nobody_was_shown_is_gone_and_nothing_is_done(
+    served: Served, path: str, body: dict[str, Any]
+) -> None:
+    name = collection(served).head["list"]
+    ann = {"X-Tidal-Token": served.studio.token, "X-Tidal-Annotator": "Ann"}
+
+    assert served.post(path, body).status_code == 410
+    assert served.post(path, {**body, "list": name, "to": name}, headers=ann).status_code == 410  # of somebody else
+    assert served.get(f"collection?list={'0' * 24}").status_code == 410
+    assert served.project.store.answers.count() == 0
+
+
 def test_a_condition_and_an_order_choose_and_sort(served: Served) -> None:
     page = collection(served, "where=id%3E10%20and%20id%3C%3D13&sort=id&descending=1")
 
@@ -127,6 +215,8 @@ def test_two_hundred_thousand_ids_may_be_named_and_no_more(served: Served) -> No
         {"act": "undo"}, {"act": "undo", "undo": "event-0001"}, {"act": "skip", "ids": [1], "undo": "bulk-skip-1"},
         {"act": "undo", "undo": "bulk-undo-aaaaaaaa"}, {"act": "undo", "undo": "bulk-%-aaaaaaaa"},
         {"act": "skip", "ids": [1], "key": "short"}, {"act": "skip", "ids": [1], "key": "a-%_aaaaaa"},
+        {"act": "skip", "list": "0" * 24}, {"act": "skip", "runs": [1]}, {"act": "skip", "list": "x", "runs": [1]},
+        {"act": "skip", "ids": [1], "list": "0" * 24, "runs": [1]}, {"act": "skip", "list": "0" * 24, "runs": [-1]},
         {"act": "skip", "ids": [1], "seen": -1}, {"act": "flag", "ids": [1], "note": "x" * 501},
     ],
 )  # fmt: skip

@@ -7,7 +7,8 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
 
     POST /api/p/{slug}/bulk                one act on many images: all of it or nothing, committed when this answers
         {"act": "label" | "model" | "skip" | "flag" | "unlabel" | "queue" | "exclude" | "include" | "undo",
-         "ids": [1, 2, ...] or "where": "predicted=rose and margin<0.2",    (one of them; neither for an undo)
+         "ids": [1, 2, ...], or "where": "predicted=rose and margin<0.2", or "list" and "runs": images of a list, see
+                                           below                              (one of them; none for an undo)
          "class": 3,                       of a label
          "reason": "...", "note": "...",   of a skip; of a flag
          "annotator": "Ann",               "me" unless told; whoever is signed in goes before
@@ -19,13 +20,21 @@ Guarded as ``api``; a condition (``store.where``) or order that cannot be read i
         was sent again, "left" is 0. "model" gives each image its own predicted class, "queue" asks in the order given,
         "exclude" takes images out of the project (neither asked, trained on, measured nor exported) and "include" back.
 
-    GET /api/p/{slug}/collection?where=&sort=id&descending=1    octets: which images, sorted
+    GET /api/p/{slug}/collection?where=&sort=id&descending=1&from=0&rows=512&image=7    octets: a page of a list
+        Which images, sorted: the rows "from" on, so many of them (at most 5,000), all without "rows".
         4 bytes, big-endian: the length of the head; the head, JSON padded with blanks to whole words of 4 bytes:
-        {"n": N, "version": "...", "seq": 1234}; then 4 N little-endian int32: ids, labels, predicted (class ids, 0 for
-        none; the model's word on images that only measure it is 0 until they are labelled), and marks
-        (``store.collection.MARKS``).
+        {"n": images in the list, "from": 0, "rows": R, "list": its name, "at": place of "image" in it or null,
+         "version": "...", "seq": 1234}; then 4 R little-endian int32: ids, labels, predicted (class ids, 0 for none;
+        the model's word on images that only measure it is 0 until they are labelled), and marks
+        (``store.collection.MARKS``). With "list" instead of a condition: more rows of that list, the same images in
+        the same order whatever was answered since, with the labels and marks of now. 410 for a list that is no longer
+        remembered (``store.listings``), or that somebody else was shown: ask by condition again.
 
     GET /api/p/{slug}/collection/alike/{image}?where=           the same, by how much they look like an image
+
+    POST /api/p/{slug}/collection/follow    {"list": "...", "runs": [5, 3, ...], "to": "..."} -> {"runs": [...]}
+        Images of one list by their places in it, and their places in another one. Runs are how many images are passed
+        over, how many taken, passed over, taken, and so on from the first one.
 
     GET /api/p/{slug}/collection/map                            octets: where images lie on a plane by how they look
         As above, the head {"n": N, "kind": "principal" | "neighbours", "missing": images without a place, "share": of
@@ -51,15 +60,17 @@ import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from tidal_core.access.people import Role
+from tidal_core.errors import InputError
 from tidal_core.labelling import bulk
 from tidal_core.labelling.desk import classes_version
-from tidal_core.records import ClassRecord
+from tidal_core.records import ClassRecord, Int64
 from tidal_core.rounds import again, maps, similar
 from tidal_core.server import wire
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
 from tidal_core.store.acts import Act, ActKind
-from tidal_core.store.collection import Chosen, Moment
+from tidal_core.store.collection import Moment
+from tidal_core.store.listings import Listing, followed, taken
 from tidal_core.store.where import Where, parse
 
 BULK_BYTES_AT_MOST = 3_000_000  # 200,000 ids of ten digits, and a note
@@ -94,10 +105,26 @@ def _bulk(call: Call) -> Response:
     body: wire.BulkBody = call.body
     act = wire.act_of(body, call.person)
     _check_role(call, act)
-    result = bulk.perform(call.project, act, image_ids=body.ids, where=body.where)
+    by_place = body.listing is not None or body.runs is not None
+    if by_place and (body.ids is not None or body.where is not None):
+        raise InputError("Name the images of the act once: by ids, by where, or by list with runs.")
+    ids = in_list(call) if by_place else body.ids
+    result = bulk.perform(call.project, act, image_ids=ids, where=body.where)
     if result.changed:
         call.studio.worker.wake()
     return JSONResponse({"act": result.act_id, "changed": result.changed, "left": result.left, "why": result.why})
+
+
+def in_list(call: Call) -> Int64:
+    """The images that a body names by their places in a list. Raises InputError, ListGone."""
+    body: wire.BulkBody | wire.TableBody = call.body
+    if body.listing is None or body.runs is None:
+        raise InputError("Name the images by ids, or by list and runs together.")
+    return taken(_listing(call, body.listing).image_ids, body.runs)
+
+
+def _listing(call: Call, name: str) -> Listing:
+    return call.project.store.collection.listings.get(call.annotator, name)
 
 
 def _check_role(call: Call, act: Act) -> None:
@@ -110,26 +137,49 @@ def _check_role(call: Call, act: Act) -> None:
 
 def _collection(call: Call) -> Response:
     query: wire.CollectionQuery = call.query
-
-    def choose(moment: Moment, where: Where) -> Chosen:
-        return moment.chosen(where, sort=query.sort, descending=query.descending == "1")
-
-    return _listed(call, choose)
+    return _page(call, lambda moment, where: moment.ids(where, sort=query.sort, descending=query.descending == "1"))
 
 
 def _alike(call: Call) -> Response:
-    def choose(moment: Moment, where: Where) -> Chosen:
-        chosen = moment.chosen(where)
-        return chosen.take(similar.order_by_likeness(call.project, call.image_id, chosen.image_ids))
+    def choose(moment: Moment, where: Where) -> Int64:
+        ids = moment.ids(where)
+        return ids[similar.order_by_likeness(call.project, call.image_id, ids)]
 
-    return _listed(call, choose)
+    return _page(call, choose)
 
 
-def _listed(call: Call, choose: Callable[[Moment, Where], Chosen]) -> Response:
-    classes = call.project.store.classes.all()
-    moment = _now(call)
-    chosen = choose(moment, parse(call.query.where, classes))
-    return with_head({"n": len(chosen.image_ids), **_stamp(moment, classes)}, chosen.octets())
+def _page(call: Call, choose: Callable[[Moment, Where], Int64]) -> Response:
+    """Rows of a list that was shown before, or of the one that ``choose`` makes now."""
+    query: wire.CollectionQuery = call.query
+    store, moment = call.project.store, _now(call)
+    classes = store.classes.all()
+    if query.listing:
+        listing = _listing(call, query.listing)
+    else:
+        listing = store.collection.listings.keep(call.annotator, choose(moment, parse(query.where, classes)))
+    start = int(query.start or 0)
+    end = start + min(int(query.rows), wire.ROWS_AT_MOST) if query.rows else None
+    shown = moment.shown(listing.image_ids[start:end].astype(np.int64))
+    head = {
+        "list": listing.name,
+        "n": len(listing.image_ids),
+        "from": start,
+        "rows": len(shown.image_ids),
+        "at": _place_of(int(query.image), listing) if query.image else None,
+        **_stamp(moment, classes),
+    }
+    return with_head(head, shown.octets())
+
+
+def _place_of(image_id: int, listing: Listing) -> int | None:
+    found = np.flatnonzero(listing.image_ids == image_id)
+    return int(found[0]) if len(found) else None
+
+
+def _follow(call: Call) -> Response:
+    body: wire.FollowBody = call.body
+    old, new = (_listing(call, name).image_ids for name in (body.listing, body.to))
+    return JSONResponse({"runs": followed(old, body.runs, new)})
 
 
 def _map(call: Call) -> Response:
@@ -177,6 +227,9 @@ ENDPOINTS = (
     Endpoint("POST", "bulk", _bulk, wire.BulkBody, body_at_most=BULK_BYTES_AT_MOST, role=Role.ANNOTATOR),
     Endpoint("GET", "collection", _collection, query=wire.CollectionQuery, role=Role.ANNOTATOR),
     Endpoint("GET", "collection/alike/{image}", _alike, query=wire.CollectionQuery, role=Role.ANNOTATOR),
+    Endpoint(
+        "POST", "collection/follow", _follow, wire.FollowBody, body_at_most=BULK_BYTES_AT_MOST, role=Role.ANNOTATOR
+    ),
     Endpoint("GET", "collection/map", _map, role=Role.ANNOTATOR),
     Endpoint("GET", "collection/counts", _counts, query=wire.CollectionQuery, role=Role.ANNOTATOR),
     Endpoint("GET", "collection/version", _version, role=Role.ANNOTATOR),

@@ -33,6 +33,7 @@ from tidal_core.errors import (
     DiskFull,
     ImageUnreadable,
     InputError,
+    ListGone,
     NotAllowed,
     NotFound,
     ProjectInUse,
@@ -51,6 +52,7 @@ PREFIX = "/api/p/{slug}/"
 PAGE_TOKEN_HEADER = "X-Tidal-Token"
 STATUS_OF_ERROR: tuple[tuple[type[Exception], int], ...] = (
     (ImageUnreadable, 422),
+    (ListGone, 410),
     (InputError, 400),
     (NotAllowed, 403),
     (NotFound, 404),

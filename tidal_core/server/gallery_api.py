@@ -3,8 +3,9 @@
 POST /api/p/{slug}/tiles    {"images": [...]}: 4 bytes, big-endian, the length of a JSON head; the head, the shown
                             name of each image by its id; then their thumbnails (``images.previews.pack``)
 
-    POST /api/p/{slug}/collection/table     {"ids": [...]}: the labels of these images as CSV; how many there are stands
-                                            in the header that ``owner_client.ROWS_HEADER`` names
+    POST /api/p/{slug}/collection/table     {"ids": [...]} or {"list": "...", "runs": [...]} (see ``collection_api``):
+                                            the labels of these images as CSV; how many there are stands in the header
+                                            that ``owner_client.ROWS_HEADER`` names
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 from tidal_core.server import wire
 from tidal_core.server.api import ITEMS_AT_MOST, picture
-from tidal_core.server.collection_api import BULK_BYTES_AT_MOST
+from tidal_core.server.collection_api import BULK_BYTES_AT_MOST, in_list
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
 from tidal_core.server.owner_client import ROWS_HEADER
@@ -52,7 +53,8 @@ def _table(call: Call) -> Response:
     from tidal_core.export.tables.base import ExportOptions
 
     body: wire.TableBody = call.body
-    options = ExportOptions(image_ids=tuple(body.ids), beside=False)
+    ids = in_list(call).tolist() if body.ids is None else body.ids
+    options = ExportOptions(image_ids=tuple(ids), beside=False)
     with scratch("export") as folder:
         exporter, target = checked(folder / "export", "csv", options)
         report = exporter.write(call.project, target, options)

@@ -23,6 +23,7 @@ from tidal_core.text import plain_colour
 ANSWERS_AT_MOST = 1_000  # in one request
 IMAGES_AT_MOST = 5_000  # ids in one request
 ACT_AT_MOST = 200_000  # ids of one act
+ROWS_AT_MOST = 5_000  # of a list, in one page
 LONGEST_NOTE = 500
 LARGEST_ID = 2**31 - 1
 LONGEST_ANSWER_MS = 24 * 3600 * 1000
@@ -37,6 +38,12 @@ EventId = Annotated[
 ]  # fmt: skip
 Tab = Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z_-]{1,64}\Z", description="1 to 64 letters, digits, - or _")]
 Probability = Annotated[float, Meta(ge=0, le=1 + 1e-6, description="a probability from 0 to 1")]
+
+
+ListName = Annotated[str, Meta(pattern=r"\A[0-9a-f]{24}\Z", description="the name of a list of images")]
+ListNameIfAny = Annotated[str, Meta(pattern=r"\A([0-9a-f]{24})?\Z", description="the name of a list of images")]
+Runs = Annotated[list[Id], Meta(max_length=2 * ACT_AT_MOST)]  # see ``store.listings.taken``
+PlainNumber = Annotated[str, Meta(pattern=r"\A[0-9]{0,9}\Z", description="a number of at most 9 digits")]
 
 
 class SentAnswer(Struct, frozen=True):
@@ -120,6 +127,8 @@ class BulkBody(Struct, frozen=True):
     act: ActKind
     ids: Annotated[list[Id], Meta(max_length=ACT_AT_MOST)] | None = None
     where: Condition | None = None
+    listing: ListName | None = field(default=None, name="list")
+    runs: Runs | None = None
     class_id: Id | None = field(default=None, name="class")
     reason: Text | None = None
     note: Text | None = None
@@ -130,9 +139,19 @@ class BulkBody(Struct, frozen=True):
 
 
 class TableBody(Struct, frozen=True):
-    """``collection/table``: the labels of these images."""
+    """``collection/table``: the labels of these images, by their ids or by places in a list."""
 
-    ids: Annotated[list[Id], Meta(max_length=ACT_AT_MOST)]
+    ids: Annotated[list[Id], Meta(max_length=ACT_AT_MOST)] | None = None
+    listing: ListName | None = field(default=None, name="list")
+    runs: Runs | None = None
+
+
+class FollowBody(Struct, frozen=True):
+    """``collection/follow``: places in a list that was shown, and the list that is shown now."""
+
+    listing: ListName = field(name="list")
+    runs: Runs
+    to: ListName
 
 
 class ThumbsBody(Struct, frozen=True):
@@ -156,11 +175,18 @@ class ImageQuery(Struct, frozen=True):
 
 
 class CollectionQuery(Struct, frozen=True):
-    """``collection`` and ``collection/counts``: which images, in which order."""
+    """``collection`` and ``collection/counts``: which images, in which order; or the list that they were shown in.
+
+    Of the list the rows ``from`` on, so many (at most ``ROWS_AT_MOST``) or all; and where in it an image is.
+    """
 
     where: Condition = ""
     sort: str = "id"
     descending: Literal["", "0", "1"] = ""
+    listing: ListNameIfAny = field(default="", name="list")
+    start: PlainNumber = field(default="", name="from")
+    rows: PlainNumber = ""
+    image: PlainNumber = ""
 
 
 class ExportQuery(Struct, frozen=True):

@@ -10,16 +10,19 @@ from collections.abc import Callable, Hashable, Set
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidal_core.errors import InputError
 from tidal_core.records import Bools, Float32, Int64
 from tidal_core.store.database import Database
 from tidal_core.store.image_facts import Facts, Keeper
+from tidal_core.store.listings import Listings
 from tidal_core.store.where import FIELDS, STATES, Where
 
 MARKS = {"skipped": 1, "flagged": 2, "excluded": 4}
 """States, of ``where.STATES``, that an image can have beside its classes."""
+_AT_A_GLANCE = ["label", "predicted", "kind", "flagged", "status"]  # what these are made of, of ``image_facts``
 KEPT = 24  # orders, and conditions, whose images are remembered: 8 bytes an image, and 1
 
 T = TypeVar("T")
@@ -32,10 +35,6 @@ class Chosen(NamedTuple):
     labels: Int64  # class ids
     predicted: Int64  # class ids
     marks: Int64  # sums of ``MARKS``
-
-    def take(self, order: Int64) -> Chosen:
-        """The images at the places ``order`` (N,)."""
-        return Chosen(*(column[order] for column in self))
 
     def octets(self) -> bytes:
         """The four one after another as little-endian 32-bit integers."""
@@ -67,11 +66,23 @@ class Moment:
 
     def chosen(self, where: Where, *, sort: str = "id", descending: bool = False) -> Chosen:
         """As ``ids``, with the classes that the images have."""
-        rows = self._rows(where, sort, descending)
-        marks = np.zeros(len(self.facts.ids), dtype=np.int64)
-        for name, mark in MARKS.items():
-            marks += mark * self._state(name)
-        return Chosen(self.facts.ids, self._classes("label"), self._classes("predicted"), marks).take(rows)
+        return self.shown(self.ids(where, sort=sort, descending=descending))
+
+    def shown(self, image_ids: Int64) -> Chosen:
+        """What some images (N,) of the collection have: the work is that of these images, not of the collection."""
+        rows = np.searchsorted(self.facts.ids, image_ids)
+        table = (
+            self.facts.table.select(_AT_A_GLANCE)
+            .take(pa.array(rows))
+            .append_column("place", pa.array(np.arange(len(rows))))
+        )
+        marks = " + ".join(f"{mark} * ({STATES[name].sql})::INTEGER" for name, mark in MARKS.items())
+        asked = self._asked(
+            f"SELECT coalesce(label, 0) AS label, coalesce(predicted, 0) AS predicted, {marks} AS marks "
+            "FROM facts ORDER BY place",
+            table=table,
+        )
+        return Chosen(image_ids, *(np.asarray(asked[name], np.int64) for name in ("label", "predicted", "marks")))
 
     def numbers(self, name: str, image_ids: Int64) -> Float32:
         """(N,) a field of numbers for some images of the collection; NaN where it has no value."""
@@ -148,9 +159,11 @@ class Moment:
 
         return _remembered(self.facts.kept, "annotator", known)
 
-    def _asked(self, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _asked(
+        self, sql: str, parameters: dict[str, Any] | None = None, table: pa.Table | None = None
+    ) -> dict[str, Any]:
         with self._db.reading() as cursor:
-            cursor.register("facts", self.facts.table)
+            cursor.register("facts", self.facts.table if table is None else table)
             return cursor.execute(sql, parameters or {}).fetchnumpy()
 
 
@@ -171,6 +184,7 @@ class Collection:
         self._db = database
         self._keeper = Keeper(database)
         self._orders: OrderedDict[Hashable, Any] = OrderedDict()
+        self.listings = Listings()
 
     def now(self, hidden: Set[int] = frozenset()) -> Moment:
         """The collection as it is: for several questions that are to agree.

@@ -19,11 +19,14 @@ from tidal_core.ui.streamlit_internals import told_by_component
 
 HERE = Path(__file__).parent
 LABELLER = HERE.parent / "labeller"
+OWN_PARTS = (
+    "filters", "pictures", "listing", "selection", "scroll", "grid", "plane", "plane_hand", "place", "acts", "main",
+)  # fmt: skip
 # One module for the browser, in this order: each part uses what stands before it.
 PARTS = (
     LABELLER / "shared.js",
     LABELLER / "transport.js",
-    *(HERE / f"{part}.js" for part in ("filters", "pictures", "selection", "grid", "plane", "acts", "main")),
+    *(HERE / f"{part}.js" for part in OWN_PARTS),
 )
 STYLES = (HERE.parent / "controls.css", HERE / "gallery.css")
 PAGE = "gallery"

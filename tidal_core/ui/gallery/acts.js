@@ -108,35 +108,49 @@ class Acts {
     this.send({ act: "label", class: classId }, (n) => `${n} now ${name}`);
   }
 
-  ofOne(act) {
-    const images = this.chosen();
-    if (images?.length !== 1) {
-      if (images) this.say("Select one image for this.", "bad");
-    } else if (act === "open") this.gallery.openLife(images[0]);
-    else this.gallery.filters.choose({ sort: `like:${images[0]}` });
+  async ofOne(act) {
+    if (!this.hasChosen()) return;
+    const { selection, list, filters } = this.gallery;
+    if (selection.count !== 1) {
+      this.say("Select one image for this.", "bad");
+      return;
+    }
+    try {
+      const image = await list.imageAt(selection.first);
+      if (act === "open") this.gallery.openLife(image);
+      else filters.choose({ sort: `like:${image}` });
+    } catch (error) {
+      this.say(`The image could not be asked for: ${error.message}. Try again.`, "bad");
+    }
   }
 
-  chosen() {
-    const { selection, grid } = this.gallery;
-    if (selection.count) return selection.of(grid.images);
+  hasChosen() {
+    if (this.gallery.selection.count) return true;
     this.say("Select images first: click them, or go to them with the arrow keys and the space bar.", "bad");
-    return null;
+    return false;
+  }
+
+  // The selected images, as places in the list that is shown.
+  chosen() {
+    const { selection, list } = this.gallery;
+    return { list: list.name, runs: selection.runs };
   }
 
   async send(act, words) {
-    const images = this.chosen();
-    if (!images || this.busy) return;
+    if (!this.hasChosen() || this.busy) return;
     const { gallery } = this;
     this.busy = true;
-    this.say(`Working on ${several(images.length, "image", "images")}`);
+    this.say(`Working on ${several(gallery.selection.count, "image", "images")}`);
     try {
-      const done = await this.post({ ...act, ids: images, seen: gallery.seq });
+      const done = await this.post({ ...act, ...this.chosen(), seen: gallery.list.seen(gallery.selection) });
       const text = done.changed ? words(several(done.changed, "image is", "images are")) : "Nothing was changed";
       if (done.changed) this.undoable.push({ act: done.act, text });
       this.say(`${text}. ${done.why}`.trim(), done.changed ? "good" : "bad", done.changed > 0);
       await gallery.load({ stay: true });
     } catch (error) {
-      this.say(`Nothing was changed: ${error.message}. Try again.`, "bad");
+      const isGone = error instanceof Refused && error.status === GONE;
+      if (isGone) await gallery.load({ stay: true });
+      this.say(isGone ? "Nothing was changed: the list had to be read anew. Look at what is selected, and try again." : `Nothing was changed: ${error.message}. Try again.`, "bad");
     } finally {
       this.busy = false;
       this.refresh();
@@ -178,10 +192,9 @@ class Acts {
   }
 
   async export() {
-    const images = this.chosen();
-    if (!images) return;
+    if (!this.hasChosen()) return;
     try {
-      const response = await this.gallery.api.request("collection/table", { ids: images }, BULK_MS);
+      const response = await this.gallery.api.request("collection/table", this.chosen(), BULK_MS);
       const address = URL.createObjectURL(await response.blob());
       const link = element("a", { href: address, download: `${this.gallery.data.slug}-labels.csv` });
       link.click();

@@ -16,9 +16,8 @@ class Grid {
     const find = (selector) => gallery.root.querySelector(selector);
     this.scroller = find(".scroller");
     this.space = find(".space");
+    this.scroll = new Scroll(this.scroller, this.space);
     this.box = find(".box");
-    this.images = new Int32Array();
-    this.places = new Map(); // image -> place, of the images in the page only
     this.rows = new Map(); // row -> node
     this.spare = [];
     this.current = 0; // the place that keys start from
@@ -34,20 +33,32 @@ class Grid {
     this.scroller.addEventListener("click", (event) => this.click(event));
     this.scroller.addEventListener("dblclick", (event) => {
       const place = this.placeAt(event);
-      if (place !== null) gallery.openLife(this.images[place]);
+      if (place !== null) gallery.openLife(this.list.image(place));
     });
   }
 
-  show({ images, labels, predicted, marks }, stay) {
-    const before = this.images[this.current];
-    Object.assign(this, { images, labels, predicted, marks });
-    const kept = stay ? images.indexOf(before) : -1;
-    this.current = kept >= 0 ? kept : stay ? Math.max(0, Math.min(this.current, images.length - 1)) : 0;
+  get list() {
+    return this.gallery.list;
+  }
+
+  // Another list is there. ``at``: where in it the image is that keys start from, or null.
+  show(stay, at) {
+    this.current = at ?? (stay ? Math.max(0, Math.min(this.current, this.list.n - 1)) : 0);
     this.anchor = this.current;
-    if (!stay) this.scroller.scrollTop = 0;
+    if (!stay) this.scroll.to(0);
     this.gallery.showView();
     this.fit();
     this.layout(true);
+    if (!stay && at !== null) this.reveal(at);
+  }
+
+  // The rows to ask for with a new list that is to stand where this one does, or with its beginning: whole pages.
+  around(stay = true) {
+    const least = FIRST_PAGES * PAGE;
+    if (!stay || !this.columns) return { from: 0, rows: least };
+    const [top, bottom] = this.onScreen();
+    const from = PAGE * Math.floor(Math.max(0, top * this.columns) / PAGE);
+    return { from, rows: Math.max(least, PAGE * Math.ceil(((bottom + 1) * this.columns - from) / PAGE)) };
   }
 
   // As high as the screen has room below what stands above.
@@ -65,24 +76,28 @@ class Grid {
     const cell = (width - GAP * (columns - 1)) / columns;
     const height = Math.round(cell) + CAPTION + GAP;
     if (columns !== this.columns || height !== this.height) {
-      const top = this.columns ? Math.floor(this.scroller.scrollTop / this.height) * this.columns : 0;
+      const top = this.columns ? Math.floor(this.scroll.top / this.height) * this.columns : 0;
       Object.assign(this, { columns, height });
       this.scroller.style.setProperty("--columns", columns);
       this.scroller.style.setProperty("--cell", `${Math.round(cell)}px`);
-      this.space.style.height = `${Math.ceil(this.images.length / columns) * height + GAP}px`;
-      this.scroller.scrollTop = Math.floor(top / columns) * height;
+      this.scroll.setHeight(this.rowCount * height + GAP);
+      this.scroll.to(Math.floor(top / columns) * height);
       anew = true;
     }
     if (anew) {
-      this.space.style.height = `${Math.ceil(this.images.length / columns) * height + GAP}px`;
+      this.scroll.setHeight(this.rowCount * height + GAP);
       for (const node of this.rows.values()) node.remove();
       this.rows.clear();
       this.spare = [];
-      this.scroller.setAttribute("aria-rowcount", Math.ceil(this.images.length / columns));
+      this.scroller.setAttribute("aria-rowcount", this.rowCount);
       this.scroller.setAttribute("aria-colcount", columns);
     }
     this.draw();
     this.ask();
+  }
+
+  get rowCount() {
+    return Math.ceil(this.list.n / this.columns);
   }
 
   scrolled() {
@@ -98,27 +113,34 @@ class Grid {
     const left = Math.max(0, Math.min(SETTLE_MS, this.since + PATIENCE_MS - now));
     this.settling = setTimeout(() => {
       this.since = null;
+      if (!this.isDragging) this.scroll.settle();
       this.ask();
     }, left);
   }
 
+  // First and last row that there is room for.
+  onScreen() {
+    const { top } = this.scroll;
+    return [Math.floor(top / this.height), Math.floor((top + this.scroller.clientHeight) / this.height)];
+  }
+
   // First and last row on screen.
   visible() {
-    const { scrollTop, clientHeight } = this.scroller;
-    const last = Math.ceil(this.images.length / this.columns) - 1;
-    return [Math.floor(scrollTop / this.height), Math.min(last, Math.floor((scrollTop + clientHeight) / this.height))];
+    const [top, bottom] = this.onScreen();
+    return [Math.max(0, top), Math.min(this.rowCount - 1, bottom)];
   }
 
   draw() {
     if (!this.columns) return;
     const [top, bottom] = this.visible();
-    const last = Math.ceil(this.images.length / this.columns) - 1;
-    const [from, to] = [Math.max(0, top - ROWS_AHEAD), Math.min(last, bottom + ROWS_AHEAD)];
+    const [from, to] = [Math.max(0, top - ROWS_AHEAD), Math.min(this.rowCount - 1, bottom + ROWS_AHEAD)];
     for (const [row, node] of this.rows) {
       if (row >= from && row <= to) continue;
       this.rows.delete(row);
       this.spare.push(node);
     }
+    if (this.drawnAt !== this.scroll.offset) for (const [row, node] of this.rows) this.lay(node, row);
+    this.drawnAt = this.scroll.offset;
     for (let row = from; row <= to; row++) {
       if (this.rows.has(row)) continue;
       const node = this.spare.pop() ?? this.makeRow();
@@ -147,27 +169,31 @@ class Grid {
     return row;
   }
 
+  lay(node, row) {
+    node.style.transform = `translateY(${row * this.height + GAP - this.scroll.offset}px)`;
+  }
+
   fill(node, row) {
     node.hidden = false;
-    node.style.transform = `translateY(${row * this.height + GAP}px)`;
+    this.lay(node, row);
     node.setAttribute("aria-rowindex", row + 1);
     let place = row * this.columns;
     for (const tile of node.children) {
-      tile.hidden = place >= this.images.length;
+      tile.hidden = place >= this.list.n;
       if (!tile.hidden) this.paint(tile, place);
       place += 1;
     }
   }
 
   paint(tile, place) {
-    const { gallery, images, labels, predicted, marks } = this;
+    const { gallery } = this;
     const { says, mark, dot, text } = tile.parts;
-    const image = images[place];
-    const [label, guess] = [labels[place], predicted[place]];
+    const row = this.list.row(place);
+    const { image, label, guess, marks } = row ?? { image: 0, label: 0, guess: 0, marks: 0 };
     const named = gallery.byId.get(label || guess);
     tile.place = place;
     tile.id = `tidal-tile-${place}`;
-    tile.dataset.image = image;
+    tile.dataset.image = image || "";
     this.paintPicture(tile, image);
     text.textContent = label ? named?.name ?? "another class" : guess ? `${named?.name ?? "another class"}?` : "";
     tile.classList.toggle("guessed", !label);
@@ -175,17 +201,17 @@ class Grid {
     dot.hidden = !label && !guess;
     const differs = label && guess && label !== guess ? gallery.className(guess) : "";
     says.textContent = differs ? `≠ ${differs}` : "";
-    const words = [marks[place] & SKIPPED && "skipped", marks[place] & FLAGGED && "flagged", marks[place] & EXCLUDED && "excluded"].filter(Boolean);
+    const words = [marks & SKIPPED && "skipped", marks & FLAGGED && "flagged", marks & EXCLUDED && "excluded"].filter(Boolean);
     mark.textContent = words.map((word) => ({ skipped: "⤼", flagged: "⚑", excluded: "⊘" })[word]).join(" ");
-    tile.classList.toggle("excluded", Boolean(marks[place] & EXCLUDED));
+    tile.classList.toggle("excluded", Boolean(marks & EXCLUDED));
     const known = label ? `label ${text.textContent}` : guess ? `no label, the model says ${named?.name ?? "another class"}` : "no label";
-    tile.said = [known, differs && `the model says ${differs}`, ...words].filter(Boolean).join(", ");
+    tile.said = row ? [known, differs && `the model says ${differs}`, ...words].filter(Boolean).join(", ") : "not loaded yet";
     this.describe(tile, image);
-    tile.setAttribute("aria-selected", String(gallery.selection.has(image)));
+    tile.setAttribute("aria-selected", String(gallery.selection.has(place)));
   }
 
   describe(tile, image) {
-    const name = this.pictures.kept.get(image)?.name || `Image ${image}`;
+    const name = this.pictures.kept.get(image)?.name || (image ? `Image ${image}` : `Row ${(tile.place + 1).toLocaleString("en")} of the list`);
     tile.title = `${name}: ${tile.said}`;
     tile.setAttribute("aria-label", tile.title);
   }
@@ -208,7 +234,7 @@ class Grid {
   arrived(images) {
     const now = new Set(images);
     for (const tile of this.tiles()) {
-      const image = this.images[tile.place];
+      const image = this.list.image(tile.place);
       if (!now.has(image)) continue;
       this.paintPicture(tile, image);
       this.describe(tile, image);
@@ -217,17 +243,28 @@ class Grid {
     this.gallery.painted();
   }
 
+  // More rows of the list are there.
+  filled() {
+    this.repaint();
+    this.ask();
+  }
+
   // Whether every picture on screen has come (or cannot).
   get isWhole() {
     const [top, bottom] = this.visible();
-    const shown = this.images.subarray(top * this.columns, (bottom + 1) * this.columns);
-    return shown.every((image) => this.pictures.kept.has(image));
+    const end = Math.min(this.list.n, (bottom + 1) * this.columns);
+    for (let place = top * this.columns; place < end; place++) {
+      const image = this.list.image(place);
+      if (!image || !this.pictures.kept.has(image)) return false;
+    }
+    return true;
   }
 
   ask() {
     if (!this.columns) return;
     const [top, bottom] = this.visible();
-    const part = (from, to) => [...this.images.subarray(Math.max(0, from) * this.columns, Math.max(0, to) * this.columns)];
+    const part = (from, to) => this.list.images(from * this.columns, to * this.columns);
+    if (!this.gallery.plane.isShown) this.list.want((top - ROWS_AHEAD) * this.columns, (bottom + 1 + ROWS_AHEAD) * this.columns);
     this.pictures.want([...part(top, bottom + 1), ...part(bottom + 1, bottom + 1 + ROWS_AHEAD), ...part(top - ROWS_AHEAD, top)]);
     this.gallery.painted();
   }
@@ -239,7 +276,7 @@ class Grid {
 
   repaintSelection() {
     const { selection } = this.gallery;
-    for (const tile of this.tiles()) tile.setAttribute("aria-selected", String(selection.has(this.images[tile.place])));
+    for (const tile of this.tiles()) tile.setAttribute("aria-selected", String(selection.has(tile.place)));
     this.drawCurrent();
     if (this.gallery.plane.isShown) this.gallery.plane.draw();
     this.gallery.describe();
@@ -264,13 +301,14 @@ class Grid {
   // --- by keyboard
 
   move(key, extend) {
-    if (!this.images.length) return;
+    const { n } = this.list;
+    if (!n) return;
     const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.height) - 1) * this.columns;
     const by = {
       ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns,
-      PageUp: -page, PageDown: page, Home: -this.images.length, End: this.images.length,
+      PageUp: -page, PageDown: page, Home: -n, End: n,
     }[key];
-    const last = this.images.length - 1;
+    const last = n - 1;
     const rows = Math.abs(by) >= this.columns && Math.abs(by) <= page;
     const target = this.current + by;
     const place = rows && target < 0 ? this.current : Math.max(0, Math.min(target, last));
@@ -284,22 +322,21 @@ class Grid {
   extendTo(place) {
     const { selection } = this.gallery;
     selection.clear();
-    selection.range(this.images, this.anchor, place);
+    selection.range(this.anchor, place);
   }
 
   reveal(place) {
     const top = Math.floor(place / this.columns) * this.height;
-    const { scrollTop, clientHeight } = this.scroller;
-    if (top < scrollTop) this.scroller.scrollTop = top;
-    else if (top + this.height + GAP > scrollTop + clientHeight) this.scroller.scrollTop = top + this.height + GAP - clientHeight;
+    const { clientHeight } = this.scroller;
+    if (top < this.scroll.top) this.scroll.to(top);
+    else if (top + this.height + GAP > this.scroll.top + clientHeight) this.scroll.to(top + this.height + GAP - clientHeight);
     this.draw();
   }
 
   toggleCurrent() {
-    const image = this.images[this.current];
-    if (image === undefined) return;
+    if (!this.list.image(this.current)) return; // only what is seen is chosen
     const { selection } = this.gallery;
-    selection.set(image, !selection.has(image));
+    selection.set(this.current, !selection.has(this.current));
     this.anchor = this.current;
     this.repaintSelection();
   }
@@ -315,18 +352,18 @@ class Grid {
     if (this.dragged) return;
     const { selection } = this.gallery;
     const place = this.placeAt(event);
+    if (place !== null && !this.list.image(place)) return; // only what is seen is chosen
     const adds = event.ctrlKey || event.metaKey;
     if (place === null) {
       if (!adds && !event.shiftKey) selection.clear();
     } else if (event.shiftKey) {
       if (!adds) selection.clear();
-      selection.range(this.images, this.anchor, place);
+      selection.range(this.anchor, place);
     } else {
-      const image = this.images[place];
       const toggles = adds || event.pointerType === "touch" || event.pointerType === "pen";
-      const on = !toggles || !selection.has(image);
+      const on = !toggles || !selection.has(place);
       if (!toggles) selection.clear();
-      selection.set(image, on);
+      selection.set(place, on);
       this.anchor = place;
     }
     if (place !== null) this.current = place;
@@ -341,7 +378,7 @@ class Grid {
     if (event.clientX - bounds.left > this.scroller.clientWidth) return; // the scroll bar
     const at = ({ clientX, clientY }) => {
       const now = this.scroller.getBoundingClientRect();
-      return [clientX - now.left, clientY - now.top + this.scroller.scrollTop];
+      return [clientX - now.left, clientY - now.top + this.scroll.top];
     };
     const begin = at(event);
     const { selection } = this.gallery;
@@ -352,18 +389,19 @@ class Grid {
       frame = requestAnimationFrame(step);
       const now = this.scroller.getBoundingClientRect();
       const over = Math.min(0, pointer.clientY - now.top - EDGE) + Math.max(0, pointer.clientY - now.bottom + EDGE);
-      if (over) this.scroller.scrollTop += over / 3;
+      if (over) this.scroll.to(this.scroll.top + over / 3);
       this.drawBox(begin, at(pointer), before);
     };
     const move = (moved) => {
       pointer = moved;
       if (this.dragged || Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) < DRAG) return;
-      this.dragged = true;
+      this.dragged = this.isDragging = true;
       this.scroller.setPointerCapture(event.pointerId);
       step();
     };
     const end = () => {
       cancelAnimationFrame(frame);
+      this.isDragging = false;
       if (this.dragged) this.drawBox(begin, at(pointer), before);
       this.box.hidden = true;
       this.scroller.removeEventListener("pointermove", move);
@@ -379,7 +417,7 @@ class Grid {
     const [left, right] = [Math.min(begin[0], end[0]), Math.max(begin[0], end[0])];
     const [top, bottom] = [Math.min(begin[1], end[1]), Math.max(begin[1], end[1])];
     this.box.hidden = false;
-    Object.assign(this.box.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
+    Object.assign(this.box.style, { left: `${left}px`, top: `${top - this.scroll.offset}px`, width: `${right - left}px`, height: `${bottom - top}px` });
     const { selection } = this.gallery;
     selection.clear();
     if (before) selection.restore(before);
@@ -387,10 +425,9 @@ class Grid {
     const column = (x) => (x - GAP) / pitch;
     const first = Math.max(0, Math.floor(column(left + GAP)));
     const last = Math.min(this.columns - 1, Math.floor(column(right)));
-    const rows = Math.ceil(this.images.length / this.columns);
-    for (let row = Math.max(0, Math.floor(top / this.height)); row <= Math.min(rows - 1, Math.floor((bottom - GAP) / this.height)); row++) {
-      const [from, to] = [row * this.columns + first, Math.min(row * this.columns + last, this.images.length - 1)];
-      if (from <= to) selection.range(this.images, from, to);
+    for (let row = Math.max(0, Math.floor(top / this.height)); row <= Math.min(this.rowCount - 1, Math.floor((bottom - GAP) / this.height)); row++) {
+      const [from, to] = [row * this.columns + first, Math.min(row * this.columns + last, this.list.n - 1)];
+      if (from <= to) selection.range(from, to);
     }
     this.repaintSelection();
   }

@@ -4,6 +4,7 @@ const KEYS_OF_FIELDS = 'input:not([type="checkbox"]), textarea, select, [content
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
 const NAME = "tidal:name"; // written by ui/remembered.py
 const LONGEST_NAME = 60;
+const GONE = 410; // a list that the studio no longer has
 const LOOK_MS = 3000; // between two looks whether anybody has changed what is shown
 
 class Gallery {
@@ -15,7 +16,9 @@ class Gallery {
     this.byId = new Map();
     this.byKey = new Map();
     this.closed = false;
-    this.selection = new Selection();
+    this.list = new Listing(this);
+    this.place = new Place(component.data.slug);
+    this.selection = new Selection(0);
     this.filters = new Filters(this);
     this.grid = new Grid(this);
     this.plane = new Plane(this);
@@ -108,18 +111,17 @@ class Gallery {
 
   // While images are selected each stays where it is, with the labels and marks of now.
   async follow() {
-    const response = await this.api.request("collection?where=", undefined, 60000);
-    const bytes = await response.arrayBuffer();
-    const { head, columns } = this.read(bytes);
-    const { grid } = this;
-    const at = new Map();
-    columns[0].forEach((image, place) => at.set(image, place));
-    for (let place = 0; place < grid.images.length; place++) {
-      const now = at.get(grid.images[place]);
-      if (now !== undefined) [grid.labels[place], grid.predicted[place], grid.marks[place]] = columns.slice(1).map((column) => column[now]);
+    const { list, grid } = this;
+    try {
+      const { version } = await list.refresh(grid.around());
+      if (list !== this.list) return;
+      Object.assign(this, { version, stale: true });
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === GONE)) throw error;
+      await this.load({ stay: true });
+      return;
     }
-    Object.assign(this, { seq: head.seq, version: head.version, stale: true });
-    grid.repaint();
+    grid.filled();
     if (this.plane.isShown) this.plane.recolour();
     this.filters.count();
   }
@@ -146,12 +148,18 @@ class Gallery {
     const began = performance.now();
     this.root.dataset.ready = "no";
     try {
-      const response = await this.api.request(this.filters.address(), undefined, 60000, loading.signal);
-      const bytes = await response.arrayBuffer();
+      const { from, rows } = this.grid.around(stay);
+      const image = stay ? this.list.image(this.grid.current) : this.place.recall(this.filters.address());
+      const parameters = new URLSearchParams({ from, rows, ...(image ? { image } : {}) });
+      const response = await this.api.request(`${this.filters.address()}&${parameters}`, undefined, 60000, loading.signal);
+      const made = readRows(await response.arrayBuffer());
+      const list = new Listing(this, made);
+      const selection = stay ? await this.carried(list, loading.signal) : new Selection(list.n);
       if (this.closed || loading.signal.aborted) return;
       this.filters.complain("");
       this.filters.counting += 1; // of the images before
-      this.show(bytes, stay, began);
+      const isThere = !stay || this.list.image(this.grid.current) === image; // nobody has gone on meanwhile
+      this.show(list, selection, isThere ? made.head : { ...made.head, at: null }, stay, began);
     } catch (error) {
       if (loading.signal.aborted || this.closed) return;
       if (error instanceof Refused && error.status === 400) this.filters.explain(error.message);
@@ -165,32 +173,45 @@ class Gallery {
     setTimeout(() => !this.closed && this.load({ stay: true }), 2000);
   }
 
-  // A head, then four rows of numbers; see server/collection_api.py.
-  read(bytes) {
-    const { value: head, end } = readJson(bytes, 0);
-    return { head, columns: [0, 1, 2, 3].map((row) => new Int32Array(bytes, end + 4 * head.n * row, head.n)) };
+  get isDragging() {
+    return this.grid.isDragging || this.plane.hand.isDragging;
   }
 
-  show(bytes, stay, began) {
-    const { head, columns } = this.read(bytes);
-    const { n } = head;
-    this.seq = head.seq;
-    this.version = head.version;
-    const [images, labels, predicted, marks] = columns;
-    if (stay) this.selection.keepOnly(images);
-    else this.selection = Object.assign(new Selection(), { bits: new Uint8Array(images.reduce((most, image) => Math.max(most, image), 0) + 1) });
-    this.began = began;
+  // The selected images in a list that takes the place of this one. Nothing changes while somebody drags.
+  async carried(list, signal) {
+    for (;;) {
+      while (this.isDragging && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+      const { selection } = this;
+      if (signal.aborted || !selection.count) return new Selection(list.n);
+      if (list.name === this.list.name) return selection;
+      const { changes } = selection;
+      const told = await this.api.json("collection/follow", { list: this.list.name, runs: selection.runs, to: list.name }, 60000).catch((error) => {
+        if (error instanceof Refused && error.status === GONE) return null;
+        throw error;
+      });
+      if (told === null) {
+        this.acts.say("Nothing is selected any more: the list had to be read anew, and the studio no longer has the one before.", "bad");
+        return new Selection(list.n);
+      }
+      if (selection === this.selection && selection.changes === changes && !this.isDragging) return new Selection(list.n, told.runs);
+    }
+  }
+
+  show(list, selection, { version, at }, stay, began) {
+    this.list.close();
+    Object.assign(this, { list, selection, version, began });
     const nothing = this.root.querySelector(".nothing");
-    nothing.hidden = n > 0;
+    nothing.hidden = list.n > 0;
     nothing.textContent = "No image is like that.";
-    this.grid.show({ images, labels, predicted, marks }, stay);
+    this.grid.show(stay, at);
+    if (!list.n) this.painted();
     this.describe();
   }
 
   // As a grid or as a map: the same images, the same selection.
   showView() {
     const isMap = this.filters.chosen.as === "map";
-    const n = this.grid.images.length;
+    const n = this.list.n;
     this.grid.scroller.hidden = isMap || !n;
     this.root.querySelector(".sized").hidden = isMap;
     for (const button of this.root.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === this.filters.chosen.as));
@@ -203,13 +224,13 @@ class Gallery {
   // The pictures on screen have come: noted once for each set of images, when the browser has painted them.
   painted() {
     if (this.began === undefined) return;
-    if (!this.plane.isShown && (!this.grid.columns || !this.grid.isWhole)) return;
+    if (this.list.n && !this.plane.isShown && (!this.grid.columns || !this.grid.isWhole)) return;
     const { began } = this;
     this.began = undefined;
     requestAnimationFrame(() =>
       setTimeout(() => {
         this.root.dataset.ms = Math.round(performance.now() - began);
-        this.root.dataset.shown = this.grid.images.length;
+        this.root.dataset.shown = this.list.n;
         this.root.dataset.ready = "yes";
         this.filters.count();
       }),
@@ -218,7 +239,7 @@ class Gallery {
 
   describe() {
     const { count } = this.selection;
-    const n = this.grid.images.length;
+    const n = this.list.n;
     this.say(`${several(n, "image", "images")}${count ? ` · ${count.toLocaleString("en")} selected` : ""}`);
     this.root.querySelector('[data-do="all"]').disabled = count === n;
     this.root.querySelector('[data-do="none"]').disabled = !count;
@@ -233,6 +254,8 @@ class Gallery {
   }
 
   openLife(image) {
+    if (!image) return;
+    this.place.remember(this.filters.address(), image);
     this.tell("opened", image);
   }
 
@@ -240,7 +263,7 @@ class Gallery {
 
   do(name) {
     const { selection, grid, filters } = this;
-    if (name === "all") selection.all(grid.images);
+    if (name === "all") selection.all();
     if (name === "none") selection.clear();
     if (name === "all" || name === "none") grid.repaintSelection();
     if (name === "undo") this.acts.undo();
@@ -303,7 +326,7 @@ class Gallery {
     const keys = this.root.querySelector(".keys");
     if (!keys.hidden) return key === "Escape" || key === "?" ? () => this.do("help") : null;
     if (onMap) {
-      const onThePlane = this.plane.meaning(key, event.shiftKey);
+      const onThePlane = this.plane.hand.meaning(key, event.shiftKey);
       if (onThePlane) return onThePlane;
     }
     if (MOVES.has(key)) return onGrid ? () => grid.move(key, event.shiftKey) : null;
@@ -324,6 +347,7 @@ class Gallery {
   close() {
     this.closed = true;
     this.loading?.abort();
+    this.list.close();
     clearTimeout(this.watching);
     window.removeEventListener("keydown", this.onKey, true);
     window.removeEventListener("tidal:token", this.onToken);

@@ -33,11 +33,27 @@ class Plane {
     this.colouring = find('[name="colouring"]');
     this.colouring.append(...Object.entries(COLOURINGS).map(([value, { text }]) => element("option", { value, textContent: text })));
     this.colouring.addEventListener("change", () => this.recolour());
-    this.tool = "lasso";
     this.view = { x: 0, y: 0, zoom: 1 };
     this.current = -1; // the point that keys are on
-    this.places = new Float32Array(0); // 2 per image of the gallery; NaN for one without a place
-    this.listen();
+    this.list = null; // whose images the points are
+    this.places = new Float32Array(0); // 2 per image of the list; NaN for one without a place
+    this.hand = new PlaneHand(this);
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.stage);
+  }
+
+  get stage() {
+    return this.canvas.parentElement;
+  }
+
+  // Whether the points are those of the list that is shown: another one may be on its way.
+  get isCurrent() {
+    return this.list !== null && this.list === this.gallery.list;
+  }
+
+  changed() {
+    this.draw();
+    this.gallery.describe();
   }
 
   get isShown() {
@@ -48,29 +64,36 @@ class Plane {
 
   async show() {
     this.box.hidden = false;
-    if (!this.fetched || this.fetched.version !== this.gallery.version) await this.fetch();
+    if (this.fetched?.version !== this.gallery.version || !this.gallery.list.all) await this.fetch();
     else this.join();
   }
 
   hide() {
     this.box.hidden = true;
     this.card.hidden = true;
+    this.gallery.list.all = null;
     clearTimeout(this.again);
   }
 
   async fetch() {
     clearTimeout(this.again);
     if (!this.fetched) this.tell("Laying out the map");
+    const { list } = this.gallery;
     try {
-      const response = await this.gallery.api.request("collection/map", undefined, 120000);
+      const [response] = await Promise.all([this.gallery.api.request("collection/map", undefined, 120000), list.all ?? list.fetchAll()]);
       const bytes = await response.arrayBuffer();
       const { value: head, end } = readJson(bytes, 0);
       // The points stay where they are while a line is drawn around them.
-      while (this.dragging) await new Promise((resolve) => setTimeout(resolve, 100));
+      while (this.hand.isDragging) await new Promise((resolve) => setTimeout(resolve, 100));
       const row = (place, Kind) => new Kind(bytes, end + 4 * head.n * place, head.n);
       this.fetched = { ...head, images: row(0, Int32Array), x: row(1, Float32Array), y: row(2, Float32Array), p: row(3, Float32Array) };
-      if (!this.gallery.closed) this.join();
+      if (!this.gallery.closed && list === this.gallery.list) this.join();
     } catch (error) {
+      if (list !== this.gallery.list) return; // another one is shown
+      if (error instanceof Refused && error.status === GONE) {
+        this.gallery.load({ stay: true });
+        return;
+      }
       this.fetched = null;
       this.places = new Float32Array(0);
       this.draw();
@@ -86,12 +109,14 @@ class Plane {
     this.again = setTimeout(() => this.isShown && !this.gallery.closed && this.fetch(), LOOK_AGAIN_MS);
   }
 
-  // The places of the images that the gallery shows now, in its order.
+  // Where the images of the list lie, in its order.
   join() {
-    if (!this.fetched) return;
+    const { list } = this.gallery;
+    if (!this.fetched || !list.all) return;
+    this.list = list;
     delete this.box.dataset.empty;
     const { images: known, x, y, p } = this.fetched;
-    const { images } = this.gallery.grid;
+    const { images } = list.all;
     let largest = 0;
     for (const image of known) if (image > largest) largest = image;
     const at = new Int32Array(largest + 1).fill(-1);
@@ -126,8 +151,9 @@ class Plane {
   }
 
   recolour() {
+    if (!this.list?.all) return;
     const { gallery } = this;
-    const { labels, predicted } = gallery.grid;
+    const { labels, predicted } = this.list.all;
     const n = this.places.length / 2;
     this.colours = new Uint32Array(n);
     const counts = new Map();
@@ -187,7 +213,7 @@ class Plane {
   }
 
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
+    const { clientWidth: width, clientHeight: height } = this.stage;
     const density = Math.min(2, window.devicePixelRatio || 1);
     if (!width || !height) return;
     this.density = density;
@@ -219,7 +245,8 @@ class Plane {
     const dot = this.dot(Math.max(1, radius));
     const ring = this.dot(Math.max(2, radius) + 2 * this.density);
     const ink = packed(rgb(this.colourOf("--st-text-color", "#14212b")));
-    const { selection, grid } = this.gallery;
+    const { selection } = this.gallery;
+    const areChosen = this.isCurrent && selection.count > 0;
     const put = (x, y, shape, colour) => {
       for (let step = 0; step < shape.length; step += 2) {
         const column = x + shape[step], line = y + shape[step + 1];
@@ -231,7 +258,7 @@ class Plane {
     for (let place = 0; place < n; place++) {
       const x = Math.round(left + places[2 * place] * scale), y = Math.round(top - places[2 * place + 1] * scale);
       if (!(x > -9 && x < width + 9 && y > -9 && y < height + 9)) continue; // and what has no place
-      if (selection.count && selection.has(grid.images[place])) chosen.push(x, y, colours[place]);
+      if (areChosen && selection.has(place)) chosen.push(x, y, colours[place]);
       else if (colours[place] === GREY) put(x, y, dot, GREY);
       else coloured.push(x, y, colours[place]);
     }
@@ -267,60 +294,12 @@ class Plane {
   describe() {
     const { count } = this.gallery.selection;
     const text = `Map of ${several(this.placed ?? 0, "image", "images")}, coloured by ${COLOURINGS[this.colouring.value].text}; ${count.toLocaleString("en")} selected`;
-    if (this.canvas.parentElement.getAttribute("aria-label") !== text) this.canvas.parentElement.setAttribute("aria-label", text);
+    if (this.stage.getAttribute("aria-label") !== text) this.stage.setAttribute("aria-label", text);
   }
-
-  // --- by keyboard
 
   focus() {
-    this.canvas.parentElement.focus({ preventScroll: true });
+    this.stage.focus({ preventScroll: true });
   }
-
-  // What a key does here, or null.
-  meaning(key, extend) {
-    const pan = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[key];
-    if (pan) return () => this.step(...pan, extend);
-    if (key === "+" || key === "=") return () => this.zoom(ZOOM_STEP);
-    if (key === "-") return () => this.zoom(1 / ZOOM_STEP);
-    if (key === "Home") return () => this.whole();
-    if (key === " ") return () => this.toggle();
-    return null;
-  }
-
-  // To the nearest point in a direction; from nowhere to the one in the middle.
-  step(dx, dy, extend) {
-    const [x0, y0] = this.current < 0 ? [this.view.x, this.view.y] : [this.places[2 * this.current], this.places[2 * this.current + 1]];
-    let [best, nearest] = [-1, Infinity];
-    for (let place = 0; place < this.places.length / 2; place++) {
-      const [x, y] = [this.places[2 * place] - x0, this.places[2 * place + 1] - y0];
-      const along = x * dx + y * dy, aside = Math.abs(x * dy) + Math.abs(y * dx);
-      const far = this.current < 0 ? x * x + y * y : along > 0 && aside <= along ? along * along + 4 * aside * aside : Infinity;
-      if (far < nearest) [best, nearest] = [place, far];
-    }
-    if (best < 0) return;
-    this.current = best;
-    if (extend) this.gallery.selection.set(this.gallery.grid.images[best], true);
-    const [x, y] = this.at(best);
-    const edge = PAN_STEP * this.density;
-    if (x < edge || y < edge || x > this.canvas.width - edge || y > this.canvas.height - edge) Object.assign(this.view, { x: this.places[2 * best], y: this.places[2 * best + 1] });
-    this.point(best);
-    this.changed();
-  }
-
-  toggle() {
-    if (this.current < 0) return;
-    const image = this.gallery.grid.images[this.current];
-    const { selection } = this.gallery;
-    selection.set(image, !selection.has(image));
-    this.changed();
-  }
-
-  changed() {
-    this.draw();
-    this.gallery.describe();
-  }
-
-  // --- by mouse and touch
 
   whole() {
     this.view = { x: 0, y: 0, zoom: 1 };
@@ -336,38 +315,6 @@ class Plane {
     this.draw();
   }
 
-  use(tool) {
-    this.tool = tool;
-    for (const button of this.box.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
-    this.canvas.parentElement.dataset.tool = tool;
-  }
-
-  listen() {
-    const stage = this.canvas.parentElement;
-    for (const button of this.box.querySelectorAll("[data-tool]")) button.addEventListener("click", () => this.use(button.dataset.tool));
-    const zooms = { in: () => this.zoom(ZOOM_STEP), out: () => this.zoom(1 / ZOOM_STEP), whole: () => this.whole() };
-    for (const button of this.box.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
-    this.use("lasso");
-    stage.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 400), ...this.where(event));
-    }, { passive: false });
-    stage.addEventListener("pointerdown", (event) => this.press(event));
-    stage.addEventListener("pointermove", (event) => !this.dragging && this.hover(event));
-    stage.addEventListener("pointerleave", () => this.point(-1));
-    stage.addEventListener("dblclick", (event) => {
-      const place = this.nearest(...this.where(event));
-      if (place >= 0) this.gallery.openLife(this.gallery.grid.images[place]);
-    });
-    this.observer = new ResizeObserver(() => this.draw());
-    this.observer.observe(stage);
-  }
-
-  where(event) {
-    const bounds = this.canvas.getBoundingClientRect();
-    return [(event.clientX - bounds.left) * this.density, (event.clientY - bounds.top) * this.density];
-  }
-
   nearest(x, y) {
     const { scale, places } = this;
     const reach = (REACH * this.density) / scale;
@@ -381,24 +328,17 @@ class Plane {
     return best;
   }
 
-  hover(event) {
-    this.hovering ??= requestAnimationFrame(() => {
-      this.hovering = null;
-      this.point(this.nearest(...this.where(this.hovered)));
-    });
-    this.hovered = event;
-  }
-
   // The picture of a point, beside it.
   point(place) {
     this.pointed = place;
     this.card.hidden = place < 0;
     if (place < 0) return;
     const { grid } = this.gallery;
-    const image = grid.images[place];
+    const row = this.list?.row(place);
+    if (!row) return;
+    const { image, label, guess } = row;
     const kept = grid.pictures.of(image);
     if (!kept) grid.pictures.want([image]);
-    const label = grid.labels[place], guess = grid.predicted[place];
     const said = label ? this.gallery.className(label) : guess ? `no label; the model says ${this.gallery.className(guess)}` : "no label";
     const picture = kept?.address ? element("img", { src: kept.address, alt: "" }) : element("span", { className: "blank" });
     this.card.replaceChildren(picture, element("span", { className: "text", textContent: [kept?.name || `Image ${image}`, said].join(": ") }));
@@ -409,91 +349,7 @@ class Plane {
   }
 
   arrived(images) {
-    if (this.isShown && this.pointed >= 0 && images.includes(this.gallery.grid.images[this.pointed])) this.point(this.pointed);
-  }
-
-  press(event) {
-    if (event.button !== 0) return;
-    const stage = this.canvas.parentElement;
-    const begin = this.where(event);
-    const path = [...begin];
-    const moves = this.tool === "move" || event.pointerType === "touch";
-    const adds = event.ctrlKey || event.metaKey || event.shiftKey;
-    let last = begin;
-    this.dragging = true;
-    let far = false;
-    stage.setPointerCapture(event.pointerId);
-    const move = (moved) => {
-      const now = this.where(moved);
-      far ||= Math.hypot(now[0] - begin[0], now[1] - begin[1]) > DRAG * this.density;
-      if (!far) return;
-      if (moves) {
-        this.view.x -= (now[0] - last[0]) / this.scale;
-        this.view.y += (now[1] - last[1]) / this.scale;
-        this.draw();
-      } else {
-        if (this.tool === "lasso") path.push(...now);
-        else path.splice(2, path.length, now[0], begin[1], now[0], now[1], begin[0], now[1]);
-        this.trace(path);
-      }
-      last = now;
-      this.point(-1);
-    };
-    const end = (ended) => {
-      for (const [name, listener] of Object.entries({ pointermove: move, pointerup: end, pointercancel: end })) stage.removeEventListener(name, listener);
-      this.dragging = false;
-      this.trace([]);
-      if (ended.type === "pointercancel" || (far && moves)) return;
-      if (far) this.take(path, adds);
-      else this.click(begin, adds || event.pointerType === "touch");
-    };
-    for (const [name, listener] of Object.entries({ pointermove: move, pointerup: end, pointercancel: end })) stage.addEventListener(name, listener);
-  }
-
-  click(at, adds) {
-    const place = this.nearest(...at);
-    const { selection, grid } = this.gallery;
-    if (!adds) selection.clear();
-    if (place >= 0) selection.set(grid.images[place], !adds || !selection.has(grid.images[place]));
-    this.current = place;
-    this.changed();
-  }
-
-  trace(path) {
-    const context = this.over.getContext("2d");
-    context.clearRect(0, 0, this.over.width, this.over.height);
-    if (path.length < 4) return;
-    context.beginPath();
-    for (let step = 0; step < path.length; step += 2) context.lineTo(path[step], path[step + 1]);
-    context.closePath();
-    const accent = this.colourOf("--st-primary-color", "#0b6e8f");
-    context.fillStyle = `${accent}2e`;
-    context.fill();
-    context.lineWidth = 2 * this.density;
-    context.strokeStyle = accent;
-    context.stroke();
-  }
-
-  // All points within a closed line; even and odd crossings, as the line is filled.
-  take(path, adds) {
-    const { selection, grid } = this.gallery;
-    if (!adds) selection.clear();
-    let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
-    for (let step = 0; step < path.length; step += 2) {
-      [left, right] = [Math.min(left, path[step]), Math.max(right, path[step])];
-      [top, bottom] = [Math.min(top, path[step + 1]), Math.max(bottom, path[step + 1])];
-    }
-    for (let place = 0; place < this.places.length / 2; place++) {
-      const [x, y] = this.at(place);
-      if (!(x >= left && x <= right && y >= top && y <= bottom)) continue;
-      let inside = false;
-      for (let step = 0, before = path.length - 2; step < path.length; before = step, step += 2) {
-        const [x1, y1, x2, y2] = [path[step], path[step + 1], path[before], path[before + 1]];
-        if (y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1) inside = !inside;
-      }
-      if (inside) selection.set(grid.images[place], true);
-    }
-    this.changed();
+    if (this.isShown && this.pointed >= 0 && images.includes(this.list?.image(this.pointed))) this.point(this.pointed);
   }
 
   close() {

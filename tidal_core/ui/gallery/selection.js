@@ -1,55 +1,76 @@
-// Which images are selected: by their numbers, whatever their order on the page.
+// Which images are selected: places in one list (listing.js), whether their rows are in the browser or not.
 
 class Selection {
-  constructor() {
-    this.bits = new Uint8Array(1);
+  // ``runs``: how many places are passed over, how many selected, passed over, and so on; see store/listings.py.
+  constructor(n, runs = []) {
+    this.n = n;
+    this.bits = null; // one a place, from the first selected one on
     this.count = 0;
+    this.changes = 0;
+    let place = 0;
+    runs.forEach((length, turn) => {
+      if (turn % 2 && length) this.range(place, place + length - 1);
+      place += length;
+    });
   }
 
-  // Other images are shown: those that no longer are cannot be selected.
-  keepOnly(images) {
-    const old = this.bits;
-    let largest = 0;
-    for (const image of images) if (image > largest) largest = image;
-    this.bits = new Uint8Array(largest + 1);
-    this.count = 0;
-    for (const image of images) if (old[image]) this.set(image, true);
+  has(place) {
+    return this.bits !== null && this.bits[place] === 1;
   }
 
-  has(image) {
-    return this.bits[image] === 1;
-  }
-
-  set(image, on) {
-    if (this.has(image) === on) return;
-    this.bits[image] = on ? 1 : 0;
+  set(place, on) {
+    if (this.has(place) === on || place < 0 || place >= this.n) return;
+    this.bits ??= new Uint8Array(this.n);
+    this.bits[place] = on ? 1 : 0;
     this.count += on ? 1 : -1;
+    this.changes += 1;
   }
 
   clear() {
-    this.bits.fill(0);
+    this.bits?.fill(0);
     this.count = 0;
+    this.changes += 1;
   }
 
-  all(images) {
-    for (const image of images) this.set(image, true);
+  all() {
+    this.bits = new Uint8Array(this.n).fill(1);
+    this.count = this.n;
+    this.changes += 1;
   }
 
-  range(images, from, to) {
+  range(from, to) {
     const [first, last] = from < to ? [from, to] : [to, from];
-    for (let place = first; place <= last; place++) this.set(images[place], true);
+    this.bits ??= new Uint8Array(this.n);
+    for (let place = Math.max(0, first); place <= Math.min(last, this.n - 1); place++) {
+      this.count += 1 - this.bits[place];
+      this.bits[place] = 1;
+    }
+    this.changes += 1;
   }
 
   copy() {
-    return { bits: this.bits.slice(), count: this.count };
+    return { bits: this.bits?.slice() ?? null, count: this.count };
   }
 
-  restore(copied) {
-    this.bits.set(copied.bits);
-    this.count = copied.count;
+  restore({ bits, count }) {
+    if (bits) this.bits.set(bits);
+    else this.bits?.fill(0);
+    this.count = count;
+    this.changes += 1;
   }
 
-  of(images) {
-    return Array.from(images).filter((image) => this.has(image));
+  get first() {
+    return this.bits?.indexOf(1) ?? -1;
+  }
+
+  get runs() {
+    const runs = [];
+    for (let [place, on] = [0, 1]; this.count && place < this.n; on = 1 - on) {
+      const turn = this.bits.indexOf(on, place);
+      const next = turn < 0 ? this.n : turn;
+      runs.push(next - place);
+      place = next;
+    }
+    return runs;
   }
 }
