@@ -51,6 +51,7 @@ EVERYBODY = {
     "pages/label.py button Use plain widgets instead": "the other way to label",
     "ui/charts.py download_button Interactive web page": "saves the figure that is on the screen",
     "ui/charts.py download_button Numbers as CSV": "saves the figure that is on the screen",
+    "ui/graphics.py tell": "what the browser can draw",
     "ui/charts.py <lambda>": "tells that somebody zoomed", "ui/first_figure.py tell": "tells that a figure is drawn",
     "ui/class_history.py download_button f'Classes as {kind.upper()}'": "the list of classes, which everybody sees",
     # this browser
