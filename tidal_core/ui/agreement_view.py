@@ -183,16 +183,13 @@ def _undo_button(project: Project, state: _State) -> None:
 
 
 def _keys(project: Project, state: _State, current: Disagreement | None, *, alt: str) -> None:
-    acts = {
-        key: act for key, act in review_keys.with_classes(project, KEYS).items() if current is not None or act == UNDO
-    }
-    if not state.done:
-        acts = {key: act for key, act in acts.items() if act != UNDO}
     review_keys.listen(
         f"settle-keys-{project.slug}",
         event=state.event,
-        keys=acts,
-        undo=UNDO if state.done else "",
+        keys=review_keys.with_classes(project, KEYS),
+        undo=UNDO,
+        is_asked=current is not None,
+        can_undo=bool(state.done),
         alt=alt,
         pressed=lambda act, event: _act(project, act, event),
     )

@@ -32,13 +32,22 @@ def with_classes(project: Project, keys: Mapping[str, str]) -> dict[str, str]:
 
 
 def listen(
-    key: str, *, event: str, keys: Mapping[str, str], undo: str, alt: str, pressed: Callable[[str, str], None]
+    key: str,
+    *,
+    event: str,
+    keys: Mapping[str, str],
+    undo: str,
+    is_asked: bool,
+    can_undo: bool,
+    alt: str,
+    pressed: Callable[[str, str], None],
 ) -> None:
     """Call ``pressed`` with the act of a key, of ``keys``, and the ``event`` that it is for.
 
-    Once for an event; and not before the picture of the text ``alt`` is painted, if there is one. ``undo``: the act of
-    Ctrl+Z, "" for none.
+    Once for an event; and not before the picture of the text ``alt`` is painted, if there is one. ``undo``: the act
+    that Ctrl+Z is for, too, heard while ``can_undo``; all others are heard while ``is_asked``.
     """
+    heard_now = {name: act for name, act in keys.items() if (can_undo if act == undo else is_asked)}
 
     def heard() -> None:
         sent = st.session_state[key].get("act")
@@ -46,5 +55,8 @@ def listen(
             pressed(sent["act"], str(sent.get("event")))
 
     _component()(
-        key=key, data={"event": event, "keys": dict(keys), "undo": undo, "alt": alt}, height=1, on_act_change=heard
+        key=key,
+        data={"event": event, "keys": heard_now, "undo": undo if can_undo else "", "alt": alt},
+        height=1,
+        on_act_change=heard,
     )

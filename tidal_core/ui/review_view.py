@@ -301,16 +301,13 @@ def _alt(image: ImageRecord) -> str:
 
 def _keys(project: Project, state: _State, image: ImageRecord | None, *, has_picture: bool) -> None:
     """Listen to keys, for this image and once; a picture that is not painted yet is not answered."""
-    keys = {
-        name: act for name, act in review_keys.with_classes(project, KEYS).items() if image is not None or act == UNDO
-    }
-    if not state.done:
-        keys = {name: act for name, act in keys.items() if act != UNDO}
     review_keys.listen(
         f"review-keys-{project.slug}",
         event=state.event,
-        keys=keys,
-        undo=UNDO if state.done else "",
+        keys=review_keys.with_classes(project, KEYS),
+        undo=UNDO,
+        is_asked=image is not None,
+        can_undo=bool(state.done),
         alt=_alt(image) if image is not None and has_picture else "",
         pressed=lambda act, event: _act(project, act, event),
     )
