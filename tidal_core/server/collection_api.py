@@ -105,19 +105,22 @@ def _bulk(call: Call) -> Response:
     body: wire.BulkBody = call.body
     act = wire.act_of(body, call.person)
     _check_role(call, act)
-    by_place = body.listing is not None or body.runs is not None
-    if by_place and (body.ids is not None or body.where is not None):
-        raise InputError("Name the images of the act once: by ids, by where, or by list with runs.")
-    ids = in_list(call) if by_place else body.ids
-    result = bulk.perform(call.project, act, image_ids=ids, where=body.where)
+    result = bulk.perform(call.project, act, image_ids=named_images(call), where=body.where)
     if result.changed:
         call.studio.worker.wake()
     return JSONResponse({"act": result.act_id, "changed": result.changed, "left": result.left, "why": result.why})
 
 
-def in_list(call: Call) -> Int64:
-    """The images that a body names by their places in a list. Raises InputError, ListGone."""
+def named_images(call: Call) -> Int64 | list[int] | None:
+    """The images that a body names by ids, or by their places in a list; None where it names none so.
+
+    Raises InputError where they are named in two ways or by half of one, ListGone.
+    """
     body: wire.BulkBody | wire.TableBody = call.body
+    if body.listing is None and body.runs is None:
+        return body.ids
+    if body.ids is not None or getattr(body, "where", None) is not None:
+        raise InputError("Name the images of the act once: by ids, by where, or by list with runs.")
     if body.listing is None or body.runs is None:
         raise InputError("Name the images by ids, or by list and runs together.")
     return taken(_listing(call, body.listing).image_ids, body.runs)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from tidal_core.access.people import Role
-from tidal_core.errors import ImageUnreadable
+from tidal_core.errors import ImageUnreadable, InputError
 from tidal_core.files import scratch
 from tidal_core.images.previews import THUMBNAIL_SIZE, Packed, pack
 from tidal_core.labelling import desk
@@ -21,7 +21,7 @@ from tidal_core.projects import Project
 from tidal_core.records import ImageRecord
 from tidal_core.server import wire
 from tidal_core.server.api import ITEMS_AT_MOST, picture
-from tidal_core.server.collection_api import BULK_BYTES_AT_MOST, in_list
+from tidal_core.server.collection_api import BULK_BYTES_AT_MOST, named_images
 from tidal_core.server.endpoints import Call, Endpoint
 from tidal_core.server.octets import with_head
 from tidal_core.server.owner_client import ROWS_HEADER
@@ -52,9 +52,10 @@ def _table(call: Call) -> Response:
     from tidal_core.export.tables import checked
     from tidal_core.export.tables.base import ExportOptions
 
-    body: wire.TableBody = call.body
-    ids = in_list(call).tolist() if body.ids is None else body.ids
-    options = ExportOptions(image_ids=tuple(ids), beside=False)
+    ids = named_images(call)
+    if ids is None:
+        raise InputError("Name the images by ids, or by list and runs together.")
+    options = ExportOptions(image_ids=tuple(map(int, ids)), beside=False)
     with scratch("export") as folder:
         exporter, target = checked(folder / "export", "csv", options)
         report = exporter.write(call.project, target, options)
